@@ -1,0 +1,156 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Core: how a leader comes and goes.
+#ifndef RSM_RAFT_CORE_ELECTION_HPP
+#define RSM_RAFT_CORE_ELECTION_HPP
+
+#include <raft/core.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace raft {
+
+/// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
+inline void Core::reset_election_timer() {
+    election_at_ = now_ + options_.election_timeout + random_.below(options_.election_timeout);
+}
+
+/// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
+/// follower" (Figure 2). In the present term, a candidate gives way or a leader steps down.
+inline void Core::become_follower(Output& out, Term term, NodeId leader) {
+    const bool was_follower = std::holds_alternative<Follower>(role_);
+    if (auto* deposed = std::get_if<Leader>(&role_)) {
+        refuse_reads(out, *deposed);
+        reset_election_timer();
+    }
+    if (term > hard_.term) {
+        hard_.term = term;
+        hard_.voted_for = NodeId{};
+        hard_changed_ = true;
+    }
+    role_ = Follower{leader};
+    if (!was_follower) announce(out, EventKind::became_follower, leader);
+}
+
+/// Starts an election (section 5.2), or first asks whether it could be won (thesis, 9.6). The
+/// term to be elected in is the next one; only a real candidate enters it.
+inline void Core::stand_for_election(Output& out, bool pre_vote) {
+    reset_election_timer();
+    if (!membership_.is_voter(self_)) return;
+    role_ = Candidate{pre_vote, {}};
+    VoteRequest request{hard_.term, pre_vote, log_.last()};
+    if (pre_vote) {
+        request.term.value += 1;
+        announce(out, EventKind::became_pre_candidate);
+    } else {
+        hard_.term.value += 1;
+        hard_.voted_for = self_;
+        hard_changed_ = true;
+        request.term = hard_.term;
+        announce(out, EventKind::became_candidate);
+    }
+    for (const NodeId node : membership_.all()) {
+        if (node != self_ && membership_.is_voter(node)) send(out, node, request);
+    }
+    // A vote is a promise to be kept over a crash, so a candidate's own counts when it is durable
+    // (see Persisted); a pre-vote promises nothing.
+    if (pre_vote) count_vote(out, self_);
+}
+
+inline void Core::count_vote(Output& out, NodeId voter) {
+    Candidate& candidate = std::get<Candidate>(role_);
+    if (std::ranges::find(candidate.granted, voter) == candidate.granted.end()) {
+        candidate.granted.push_back(voter);
+    }
+    const bool won = membership_.has_quorum([&candidate](NodeId node) {
+        return std::ranges::find(candidate.granted, node) != candidate.granted.end();
+    });
+    if (!won) return;
+    if (candidate.pre_vote) {
+        stand_for_election(out, false);
+    } else {
+        become_leader(out);
+    }
+}
+
+/// Volatile state on leaders is "reinitialized after election" (Figure 2).
+inline void Core::become_leader(Output& out) {
+    Leader leader;
+    for (const NodeId node : membership_.all()) {
+        if (node == self_) continue;
+        Progress& follower = leader.followers.emplace_back();
+        follower.node = node;
+        follower.last_contact = now_;
+        follower.become_probe(log_.last_index() + 1);
+    }
+    leader.heartbeat_at = now_;  // at once: "upon election: send initial heartbeats" (Figure 2)
+    leader.quorum_check_at = now_ + options_.election_timeout;
+    role_ = std::move(leader);
+    announce(out, EventKind::became_leader, self_);
+    if (options_.barrier_on_election) {
+        append_own(std::get<Leader>(role_), EntryKind::barrier, {});
+    }
+}
+
+/// Whether this node has reason to believe that a leader is alive (thesis, section 4.2.3).
+inline bool Core::hears_from_leader() const {
+    if (!options_.check_quorum && !options_.pre_vote) return false;
+    // A leader that checks its quorum steps down by itself when it has lost it.
+    if (std::holds_alternative<Leader>(role_)) return options_.check_quorum;
+    return leader_heard_ && now_ - *leader_heard_ < options_.election_timeout;
+}
+
+inline void Core::on(Output& out, const Message& message, VoteRequest& request) {
+    // Whoever hears from a leader does not help to depose it: the term stays as it is.
+    const bool loyal = request.term > hard_.term && hears_from_leader();
+    if (loyal && !request.pre_vote) return;
+    if (!request.pre_vote && request.term > hard_.term) {
+        become_follower(out, request.term, NodeId{});
+    }
+    bool granted = log_.up_to_date(request.last);  // the election restriction (section 5.4.1)
+    if (request.pre_vote) {
+        granted = granted && !loyal && request.term > hard_.term;
+    } else {
+        const bool free = !hard_.voted_for || hard_.voted_for == message.from;
+        granted = granted && free && request.term == hard_.term;
+        if (granted) {
+            hard_changed_ = hard_changed_ || hard_.voted_for != message.from;
+            hard_.voted_for = message.from;
+            reset_election_timer();
+        }
+    }
+    send(out, message.from, VoteReply{hard_.term, request.term, request.pre_vote, granted});
+}
+
+inline void Core::on(Output& out, const Message& message, VoteReply& reply) {
+    const auto* candidate = std::get_if<Candidate>(&role_);
+    if (candidate == nullptr || !reply.granted || reply.pre_vote != candidate->pre_vote) return;
+    const Term election{hard_.term.value + (candidate->pre_vote ? 1 : 0)};
+    if (reply.election == election) count_vote(out, message.from);
+}
+
+/// A leader that cannot serve gives way: one that does not hear from a quorum (thesis, section
+/// 6.2), and one whose own disk hangs.
+inline void Core::check_leadership(Output& out, Leader& leader) {
+    const std::optional<Time> write = log_.oldest_write();
+    if (write && now_ - *write >= options_.disk_stall_timeout) {
+        announce(out, EventKind::disk_stalled, self_);
+        become_follower(out, hard_.term, NodeId{});
+        return;
+    }
+    if (now_ < leader.quorum_check_at) return;
+    leader.quorum_check_at = now_ + options_.election_timeout;
+    if (!options_.check_quorum) return;
+    const bool heard = membership_.has_quorum([&](NodeId node) {
+        if (node == self_) return true;
+        return now_ - find(leader, node)->last_contact < options_.election_timeout;
+    });
+    if (heard) return;
+    announce(out, EventKind::quorum_lost, self_);
+    become_follower(out, hard_.term, NodeId{});
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,103 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Core: how a follower takes in what its leader sends.
+#ifndef RSM_RAFT_CORE_FOLLOWER_HPP
+#define RSM_RAFT_CORE_FOLLOWER_HPP
+
+#include <raft/core.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace raft {
+
+/// Whether the message comes from the leader of this term, who is then followed. "If AppendEntries
+/// RPC received from new leader: convert to follower" (Figure 2). Later terms have been entered
+/// before.
+inline bool Core::follow(Output& out, const Message& message) {
+    if (term_of(message) < hard_.term) return false;
+    if (std::holds_alternative<Leader>(role_)) {  // election safety says: cannot be
+        announce(out, EventKind::protocol_violation, message.from);
+        return false;
+    }
+    if (leader() != message.from) {
+        become_follower(out, hard_.term, message.from);
+        announce(out, EventKind::leader_known, message.from);
+    }
+    leader_heard_ = now_;
+    reset_election_timer();
+    return true;
+}
+
+/// AppendEntries, receiver implementation (Figure 2).
+inline void Core::on(Output& out, const Message& message, AppendRequest& request) {
+    AppendReply refusal;
+    refusal.index = request.previous.index;
+    if (!follow(out, message)) {  // rule 1: reply false if term < currentTerm
+        refusal.term = hard_.term;
+        send(out, message.from, refusal);
+        return;
+    }
+    refusal.term = hard_.term;
+    refusal.round = request.round;
+    const Index end = request.previous.index + request.entries.size();
+    const Index commit = log_.commit();
+    if (request.previous.index < commit) {
+        // What is committed here is in the leader's log too (leader completeness, section 5.4.3)
+        // and may be gone from this one: the check begins behind it.
+        const std::size_t known = std::min<std::size_t>(commit - request.previous.index,
+                                                        request.entries.size());
+        request.entries.erase(request.entries.begin(),
+                              request.entries.begin() + static_cast<std::ptrdiff_t>(known));
+        request.previous = {commit, *log_.term_at(commit)};
+    }
+    if (!log_.matches(request.previous)) {  // rule 2: reply false, with a hint where to go on
+        refusal.hint = log_.last_agreeing(request.previous);
+        send(out, message.from, refusal);
+        return;
+    }
+    if (!append_received(out, message, request)) return;
+    const Index match = std::max(end, commit);
+    log_.commit_to(std::min(request.commit, match));  // rule 5
+    acknowledge(out, message, request, match);
+}
+
+/// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
+/// late request must not cut off what a newer one has brought.
+inline bool Core::append_received(Output& out, const Message& message, AppendRequest& request) {
+    Term least = request.previous.term;
+    for (const Entry& entry : request.entries) {
+        if (entry.term < least || entry.term > request.term) {  // terms never fall along a log
+            announce(out, EventKind::protocol_violation, message.from, entry.index);
+            return false;
+        }
+        least = entry.term;
+    }
+    for (Entry& entry : request.entries) {
+        if (log_.matches(entry.position())) continue;
+        if (entry.index <= log_.last_index()) {
+            log_.truncate_from(entry.index);
+            announce(out, EventKind::log_truncated, message.from, entry.index);
+        }
+        log_.append(std::move(entry));
+    }
+    return true;
+}
+
+/// The answer vouches for entries, so it waits for the write that makes them durable; one that
+/// brings nothing new says at once what is durable already, so that a heartbeat is answered while
+/// a write is under way.
+inline void Core::acknowledge(Output& out, const Message& message, const AppendRequest& request,
+                              Index match) {
+    AppendReply reply{hard_.term, true, match, {}, request.round};
+    if (match > log_.durable() && !request.entries.empty()) {
+        send_when_durable(out, message.from, reply);
+        return;
+    }
+    reply.index = std::min(match, log_.durable());
+    send(out, message.from, reply);
+}
+
+}  // namespace raft
+
+#endif

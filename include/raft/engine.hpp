@@ -1,0 +1,284 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Engine: carries out what Core asks for, in the only safe order. The one place where the
+// algorithm meets Transport, Storage and Clock.
+#ifndef RSM_RAFT_ENGINE_HPP
+#define RSM_RAFT_ENGINE_HPP
+
+#include <raft/concepts.hpp>
+#include <raft/core.hpp>
+#include <raft/ring.hpp>
+#include <raft/step.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace raft {
+
+/// What an Engine tells the one it works for. All calls happen inside Engine::turn() or
+/// Engine::start(), except `wake`, which happens whenever something has come in.
+///
+/// - `wake()`: call turn() soon, on the executor, not from within this call.
+/// - `proposed(outcome)`, `read_ready(outcome)`: answers to propose() and read().
+/// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
+///   restore.
+/// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
+/// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
+/// - `observe(event)`: something noteworthy.
+/// - `tick(now)`: once per turn, at its end; returns when the next turn is wanted at the latest.
+/// - `failed(failure)`: the node has stopped for good (nothing more is sent, written or applied).
+template <class H>
+concept EngineHost = requires(H host, const ProposalOutcome& proposal, const ReadOutcome& read,
+                              std::span<const Entry> entries, const SnapshotMeta& meta,
+                              ByteSource& source, const Event& event, const Failure& failure,
+                              Time now) {
+    host.wake();
+    host.proposed(proposal);
+    host.read_ready(read);
+    host.apply(entries);
+    { host.restore(meta, source) } -> std::same_as<Result<void>>;
+    host.snapshot_saved(meta);
+    host.observe(event);
+    { host.tick(now) } -> std::same_as<Time>;
+    host.failed(failure);
+};
+
+/// Who a node is.
+struct NodeConfig {
+    NodeId self;
+    Membership membership;   ///< of the cluster, as long as no snapshot says otherwise
+    Options options;
+    std::uint64_t seed = 0;  ///< of the election timeouts; must differ between nodes
+};
+
+/// Not thread-safe: everything from the node's serial executor. Must outlive nothing: destroying
+/// it destroys the policies, which drop their callbacks.
+template <Transport TransportType, Storage StorageType, Clock ClockType, class Host>
+class Engine {
+public:
+    Engine(NodeConfig config, TransportType transport, StorageType storage, ClockType clock,
+           Host& host)
+        : config_(std::move(config)),
+          transport_(std::move(transport)),
+          storage_(std::move(storage)),
+          clock_(std::move(clock)),
+          host_(host) {
+        static_assert(EngineHost<Host>);  // here, because a host may hold its engine
+    }
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Recovers what storage holds, restores the newest snapshot into the host and begins to take
+    /// part. Blocks for as long as that takes. After a failure the engine does nothing.
+    Result<void> start() {
+        if (Result<void> valid = validate(); !valid) return valid;
+        Result<Recovered> recovered = storage_.recover();
+        if (!recovered) return recovered.error();
+        if (!recovered->snapshot.empty()) {
+            if (Result<void> restored = restore(recovered->snapshot); !restored) return restored;
+        }
+        core_.emplace(config_.options, config_.self, config_.membership, *recovered, config_.seed,
+                      clock_.now());
+        clock_.start([this] {
+            armed_.reset();
+            turn();
+        });
+        transport_.start([this](Message message) { take_in(std::move(message)); });
+        host_.wake();
+        return {};
+    }
+
+    /// Asks for a proposal; answered through Host::proposed in the next turn.
+    void propose(Token token, Bytes payload) { take_in(Propose{token, std::move(payload)}); }
+    /// Asks for a linearizable read; answered through Host::read_ready in some later turn.
+    void read(Token token) { take_in(ReadIndex{token}); }
+
+    /// Makes a snapshot of what has been applied durable; the log before it may then go.
+    /// @param position  the last applied entry's
+    void take_snapshot(LogPosition position, SnapshotProducer produce) {
+        storage_.save_snapshot(position, core_->membership(), std::move(produce),
+                               [this](Result<SnapshotMeta> saved) {
+                                   if (!saved) return fail(saved.error());
+                                   host_.snapshot_saved(*saved);
+                                   take_in(SnapshotTaken{std::move(*saved)});
+                               });
+    }
+
+    /// Takes in all that has come and carries out what follows from it.
+    void turn() {
+        in_turn_ = true;
+        // What a step leads to at once (Applied) is worth a second one, not a trip through the
+        // executor; more than that would keep messages waiting.
+        for (int steps = 0; steps < 2 && !halted_; ++steps) {
+            if (steps > 0 && inbox_.empty()) break;
+            working_.swap(inbox_);
+            core_->step(clock_.now(), working_, output_);
+            working_.clear();
+            carry_out();
+        }
+        in_turn_ = false;
+        if (halted_) return;
+        // An earlier timer is left alone: it finds nothing to do and arms the next.
+        const Time deadline = std::min(output_.deadline, host_.tick(clock_.now()));
+        if (!armed_ || deadline < *armed_) {
+            armed_ = deadline;
+            clock_.arm(deadline);
+        }
+        if (!inbox_.empty()) host_.wake();
+    }
+
+    /// Stops taking part, finishes the writes that are under way, then calls `done`.
+    void stop(std::function<void()> done) {
+        quiet();
+        storage_.close(std::move(done));
+    }
+
+    /// Falls silent for good: what a node does when a write or read of its own state fails,
+    /// because it can no longer know what it has promised. Nothing is retried.
+    void fail(const Failure& failure) {
+        if (halted_) return;
+        quiet();
+        host_.failed(failure);
+    }
+
+    /// @pre start() succeeded
+    const Core& core() const { return *core_; }
+    bool started() const { return core_.has_value(); }
+    bool halted() const { return halted_; }
+    StorageType& storage() { return storage_; }
+    const StorageType& storage() const { return storage_; }
+    TransportType& transport() { return transport_; }
+    const TransportType& transport() const { return transport_; }
+    Time now() { return clock_.now(); }
+
+private:
+    Result<void> validate() const {
+        if (Result<void> valid = config_.options.validate(); !valid) return valid;
+        const bool member = config_.self && config_.membership.valid() &&
+                            config_.membership.contains(config_.self);
+        if (member) return {};
+        return Failure{std::make_error_code(std::errc::invalid_argument),
+                       "raft configuration: the node must be a member of a valid membership"};
+    }
+
+    void take_in(Input input) {
+        if (halted_) return;
+        inbox_.push_back(std::move(input));
+        if (inbox_.size() == 1 && !in_turn_) host_.wake();
+    }
+
+    /// The order is the point: a write begins before anything that counts on it is sent, what
+    /// waits for a write is queued under its number, and the state machine sees a restored state
+    /// before the entries that follow it.
+    void carry_out() {
+        if (output_.write) begin_write(std::move(*output_.write));
+        for (Message& message : output_.send) transport_.send(std::move(message));
+        for (DeferredMessage& deferred : output_.send_after) send_after(std::move(deferred));
+        for (const ProposalOutcome& outcome : output_.proposals) host_.proposed(outcome);
+        if (output_.restore) {
+            if (Result<void> restored = restore(*output_.restore); !restored) {
+                return fail(restored.error());
+            }
+        }
+        if (!output_.apply.empty()) {
+            host_.apply(output_.apply);
+            if (halted_) return;
+            take_in(Applied{output_.apply.back().index});
+        }
+        for (const ReadOutcome& outcome : output_.reads) host_.read_ready(outcome);
+        move_data();
+        for (const Event& event : output_.events) host_.observe(event);
+    }
+
+    void begin_write(Write write) {
+        const WriteId id = write.id;
+        storage_.append(std::move(write), [this, id](Result<void> written) {
+            if (!written) return fail(written.error());
+            persisted_ = id;
+            while (!deferred_.empty() && deferred_.front().after <= persisted_) {
+                transport_.send(std::move(deferred_.front().message));
+                deferred_.pop_front();
+            }
+            take_in(Persisted{id});
+        });
+    }
+
+    void send_after(DeferredMessage deferred) {
+        if (deferred.after <= persisted_) {
+            transport_.send(std::move(deferred.message));
+        } else {
+            deferred_.push_back(std::move(deferred));
+        }
+    }
+
+    Result<void> restore(const SnapshotMeta& meta) {
+        Result<std::unique_ptr<ByteSource>> source = storage_.open_snapshot(meta);
+        if (!source) return source.error();
+        return host_.restore(meta, **source);
+    }
+
+    /// Entries and snapshots between memory and storage.
+    void move_data() {
+        for (const LoadEntries& load : output_.load_entries) {
+            storage_.read(load.first, load.max_bytes,
+                          [this, reader = load.reader](Result<std::vector<Entry>> entries) {
+                              if (!entries) return fail(entries.error());
+                              take_in(EntriesLoaded{reader, std::move(*entries)});
+                          });
+        }
+        for (const LoadChunk& load : output_.load_chunks) {
+            storage_.read_chunk(load.meta, load.offset, load.max_bytes, [this, load](
+                                                                            Result<Bytes> data) {
+                ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
+                if (data) loaded.data = std::move(*data);
+                take_in(std::move(loaded));
+            });
+        }
+        if (output_.store_chunk) {
+            StoreChunk& store = *output_.store_chunk;
+            storage_.receive_chunk(store.meta, store.offset, std::move(store.data),
+                                   [this, meta = store.meta](Result<ChunkOutcome> outcome) {
+                                       if (!outcome) return fail(outcome.error());
+                                       take_in(ChunkStored{meta, *outcome});
+                                   });
+        }
+        if (output_.drop_snapshots_before) {
+            storage_.drop_snapshots_before(*output_.drop_snapshots_before);
+        }
+    }
+
+    void quiet() {
+        halted_ = true;
+        transport_.stop();
+        clock_.stop();
+        deferred_.clear();
+    }
+
+    NodeConfig config_;
+    TransportType transport_;
+    StorageType storage_;
+    ClockType clock_;
+    Host& host_;
+    std::optional<Core> core_;
+
+    std::vector<Input> inbox_;    // what has come since the last turn
+    std::vector<Input> working_;  // its other half: the two swap, so neither allocates for long
+    Output output_;
+    Ring<DeferredMessage> deferred_;  // in the order of `after`
+    WriteId persisted_;
+    std::optional<Time> armed_;
+    bool in_turn_ = false;
+    bool halted_ = false;
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,71 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The entries of the log, the state that must survive a crash, and the description of a snapshot.
+#ifndef RSM_RAFT_ENTRY_HPP
+#define RSM_RAFT_ENTRY_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/membership.hpp>
+#include <raft/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace raft {
+
+/// What an entry is for. The values are those of the disk and wire formats.
+enum class EntryKind : std::uint8_t {
+    operation = 1,   ///< the state machine's; the payload is the user's bytes
+    membership = 2,  ///< the algorithm's; the payload is an encoded Membership
+    barrier = 3,     ///< nobody's: gives a new leader an entry of its term to commit (section 8)
+};
+
+struct Entry {
+    Index index;
+    Term term;
+    EntryKind kind = EntryKind::operation;
+    Bytes payload;
+
+    LogPosition position() const { return {index, term}; }
+    friend bool operator==(const Entry&, const Entry&) = default;
+};
+
+/// What an entry counts for in every limit given in bytes: its payload and a fixed share for its
+/// header and bookkeeping, so that empty entries are not free.
+inline constexpr std::size_t entry_overhead_bytes = 48;
+inline std::size_t footprint(const Entry& entry) {
+    return entry.payload.size() + entry_overhead_bytes;
+}
+
+/// The state on stable storage beside the log (Raft paper, Figure 2). `commit` is no duty, only a
+/// help at restart: it may be older than what was known, never newer.
+struct HardState {
+    Term term;
+    NodeId voted_for;
+    Index commit;
+    friend bool operator==(const HardState&, const HardState&) = default;
+};
+
+/// A run of entries of one term: [first, the next run's first).
+struct TermRun {
+    Index first;
+    Term term;
+    friend bool operator==(const TermRun&, const TermRun&) = default;
+};
+
+/// A snapshot's place in history and its content's identity. Two snapshots of one position may
+/// differ in their bytes (another node wrote it), so `size` and `checksum` are part of the name
+/// under which a transfer is resumed.
+struct SnapshotMeta {
+    LogPosition last;  ///< the last entry that the snapshot replaces
+    Membership membership;
+    std::uint64_t size = 0;      ///< of the content, in bytes
+    std::uint64_t checksum = 0;  ///< of the content (XXH3, 64 bits)
+
+    bool empty() const { return last.index.value == 0; }
+    friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
+};
+
+}  // namespace raft
+
+#endif

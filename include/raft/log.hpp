@@ -1,0 +1,242 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The log as the algorithm sees it: every term, the recent entries, and how far each entry has
+// come on its way from appended to applied.
+#ifndef RSM_RAFT_LOG_HPP
+#define RSM_RAFT_LOG_HPP
+
+#include <raft/entry.hpp>
+#include <raft/ring.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace raft {
+
+/// The log covers (base, last]. Terms are known for [base, last], as runs; the entries themselves
+/// are in memory for the tail [cache_first, last], and in storage for what is durable.
+///
+/// Marks, at the end of each step:          last >= submitted >= durable
+///                                          last >= commit >= handed >= applied
+/// and base <= applied. What is not submitted, or not applied since it was appended here, is in
+/// memory.
+class Log {
+public:
+    Log() = default;
+    explicit Log(const Recovered& recovered)
+        : base_(recovered.base),
+          runs_(recovered.runs),
+          last_(recovered.last),
+          submitted_(recovered.last),
+          durable_(recovered.last),
+          commit_(std::max(recovered.snapshot.last.index,
+                           std::min(recovered.hard_state.commit, recovered.last))),
+          handed_(recovered.snapshot.last.index),
+          applied_(recovered.snapshot.last.index) {}
+
+    // ---- what there is ----
+
+    LogPosition base() const { return base_; }
+    Index last_index() const { return last_; }
+    LogPosition last() const { return {last_, runs_.empty() ? base_.term : runs_.back().term}; }
+
+    /// The term of an entry in [base, last], nothing elsewhere.
+    std::optional<Term> term_at(Index index) const {
+        if (index < base_.index || index > last_) return std::nullopt;
+        if (index == base_.index) return base_.term;
+        if (index >= runs_.back().first) return runs_.back().term;
+        const auto after = std::ranges::upper_bound(runs_, index, {}, &TermRun::first);
+        return std::prev(after)->term;
+    }
+    bool matches(LogPosition position) const { return term_at(position.index) == position.term; }
+
+    /// The last position, not after `limit`, at which a log that holds `limit` may agree with
+    /// this one: terms never fall along a log, so anything here of a later term cannot be in a
+    /// log that ends in limit.term (fast backup, end of section 5.3).
+    LogPosition last_agreeing(LogPosition limit) const {
+        const Index end = std::min(limit.index, last_);
+        if (end <= base_.index) return base_;
+        // The last run that is not of a later term, cut at `end`.
+        for (std::size_t i = runs_.size(); i-- > 0;) {
+            if (runs_[i].first > end || runs_[i].term > limit.term) continue;
+            const Index run_end = i + 1 < runs_.size() ? runs_[i + 1].first - 1 : last_;
+            return {std::min(run_end, end), runs_[i].term};
+        }
+        return base_;
+    }
+
+    /// Whether the candidate's log is at least as up to date as this one (section 5.4.1).
+    bool up_to_date(LogPosition candidate) const {
+        const LogPosition mine = last();
+        return candidate.term > mine.term ||
+               (candidate.term == mine.term && candidate.index >= mine.index);
+    }
+
+    // ---- entries in memory ----
+
+    Index cache_first() const { return last_ - cache_.size() + 1; }
+    bool cached(Index index) const { return index >= cache_first() && index <= last_; }
+    /// @pre cached(index)
+    const Entry& operator[](Index index) const { return cache_[index - cache_first()]; }
+
+    /// Appends to `out` the entries from `first` on, up to `end`, until max_bytes of footprint are
+    /// reached; the first always fits. Returns their footprint. @pre cached(first)
+    std::size_t copy(Index first, Index end, std::size_t max_bytes,
+                     std::vector<Entry>& out) const {
+        std::size_t bytes = 0;
+        for (Index index = first; index <= end; ++index) {
+            const Entry& entry = (*this)[index];
+            if (bytes != 0 && bytes + footprint(entry) > max_bytes) break;
+            bytes += footprint(entry);
+            out.push_back(entry);
+        }
+        return bytes;
+    }
+
+    /// Lets go of entries from the front of the memory while it holds more than max_bytes; only
+    /// of what is durable and applied.
+    void trim_cache(std::size_t max_bytes) {
+        const Index keep_after = std::min(durable_, applied_);
+        while (cache_bytes_ > max_bytes && !cache_.empty() && cache_first() <= keep_after) {
+            drop_cache_front();
+        }
+    }
+
+    // ---- changes ----
+
+    /// @pre entry.index == last + 1 and entry.term >= last().term
+    void append(Entry entry) {
+        if (runs_.empty() || runs_.back().term != entry.term) {
+            runs_.push_back({entry.index, entry.term});
+        }
+        last_ = entry.index;
+        cache_bytes_ += footprint(entry);
+        cache_.push_back(std::move(entry));
+    }
+
+    /// Removes the entries from `first` on. @pre commit < first <= last
+    void truncate_from(Index first) {
+        while (!cache_.empty() && last_ >= first) {
+            cache_bytes_ -= footprint(cache_.back());
+            cache_.pop_back();
+            last_ = last_ - 1;
+        }
+        last_ = std::min(last_, first - 1);
+        while (!runs_.empty() && runs_.back().first >= first) runs_.pop_back();
+        lower_durability(first - 1);
+    }
+
+    /// Voids the log: it starts anew after `position`, which a durable snapshot stands for.
+    void reset(LogPosition position) {
+        cache_.clear();
+        cache_bytes_ = 0;
+        runs_.clear();
+        base_ = position;
+        last_ = position.index;
+        lower_durability(position.index);
+        submitted_ = position.index;
+        durable_ = position.index;
+    }
+
+    /// Forgets the entries up to `index`. @pre base <= index <= applied
+    void release(Index index) {
+        const Term term = *term_at(index);
+        while (!cache_.empty() && cache_first() <= index) drop_cache_front();
+        while (!runs_.empty()) {
+            const bool used = runs_.size() == 1 ? last_ > index : runs_[1].first > index + 1;
+            if (used) break;
+            runs_.erase(runs_.begin());
+        }
+        if (!runs_.empty()) runs_.front().first = std::max(runs_.front().first, index + 1);
+        base_ = {index, term};
+    }
+
+    // ---- durability ----
+
+    Index submitted() const { return submitted_; }
+    Index durable() const { return durable_; }
+
+    /// Gives the storage what it has not been given yet, as part of write `id`.
+    void submit(WriteId id, Time now, std::vector<Entry>& out) {
+        if (submitted_ < last_) {
+            copy(submitted_ + 1, last_, static_cast<std::size_t>(-1), out);
+            submitted_ = last_;
+        }
+        writes_.push_back({id, last_, now});
+    }
+    /// The write `id` and all before it are durable.
+    void persisted(WriteId id) {
+        while (!writes_.empty() && writes_.front().id <= id) {
+            durable_ = std::max(durable_, writes_.front().last);
+            writes_.pop_front();
+        }
+    }
+    /// A durable snapshot stands for everything up to `index`. What of it has not been submitted
+    /// still will be, so that the log in storage has no gap. @pre index <= last
+    void covered_by_snapshot(Index index) { durable_ = std::max(durable_, index); }
+    /// When the oldest write that is still under way was submitted.
+    std::optional<Time> oldest_write() const {
+        if (writes_.empty()) return std::nullopt;
+        return writes_.front().since;
+    }
+
+    // ---- commitment and application ----
+
+    Index commit() const { return commit_; }
+    /// Given to the state machine, which may not have said yet that it is done.
+    Index handed() const { return handed_; }
+    Index applied() const { return applied_; }
+
+    /// @pre index <= last
+    void commit_to(Index index) { commit_ = std::max(commit_, index); }
+    /// @pre index <= commit
+    void handed_to(Index index) { handed_ = std::max(handed_, index); }
+    /// @pre index <= handed
+    void applied_to(Index index) { applied_ = std::max(applied_, index); }
+
+    friend bool operator==(const Log&, const Log&) = default;
+
+private:
+    struct WriteUnderWay {
+        WriteId id;
+        Index last;  // what the write makes durable, lowered by later truncations
+        Time since;
+        friend bool operator==(const WriteUnderWay&, const WriteUnderWay&) = default;
+    };
+
+    void drop_cache_front() {
+        cache_bytes_ -= footprint(cache_.front());
+        cache_.pop_front();
+    }
+    // A write that is under way must not vouch for what has been replaced since.
+    void lower_durability(Index limit) {
+        submitted_ = std::min(submitted_, limit);
+        durable_ = std::min(durable_, limit);
+        for (std::size_t i = 0; i < writes_.size(); ++i) {
+            writes_[i].last = std::min(writes_[i].last, limit);
+        }
+    }
+
+    LogPosition base_;
+    std::vector<TermRun> runs_;
+    Index last_;
+    Ring<Entry> cache_;
+    std::size_t cache_bytes_ = 0;
+
+    Index submitted_;
+    Index durable_;
+    Ring<WriteUnderWay> writes_;
+
+    Index commit_;
+    Index handed_;
+    Index applied_;
+};
+
+}  // namespace raft
+
+#endif

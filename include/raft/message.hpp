@@ -1,0 +1,91 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What nodes tell each other. Any message may be lost, doubled, late or out of order; each
+// therefore says enough for its receiver to recognise it as stale.
+#ifndef RSM_RAFT_MESSAGE_HPP
+#define RSM_RAFT_MESSAGE_HPP
+
+#include <raft/entry.hpp>
+#include <raft/types.hpp>
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+namespace raft {
+
+/// Asks for a vote (RequestVote, Raft paper, section 5.2), or with `pre_vote` whether a vote would
+/// be given (thesis, section 9.6).
+struct VoteRequest {
+    Term term;  ///< the term to be elected in; for a pre-vote the sender has not entered it
+    bool pre_vote = false;
+    LogPosition last;  ///< the end of the candidate's log (section 5.4.1)
+    friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
+};
+
+struct VoteReply {
+    Term term;      ///< the sender's own term
+    Term election;  ///< the term that had been asked for: names the request
+    bool pre_vote = false;
+    bool granted = false;
+    friend bool operator==(const VoteReply&, const VoteReply&) = default;
+};
+
+/// Replicates entries (AppendEntries, section 5.3); without any it is the heartbeat.
+struct AppendRequest {
+    Term term;
+    LogPosition previous;  ///< the entry before the first of `entries`
+    Index commit;
+    std::uint64_t round = 0;  ///< the leader's latest read round (section 8, thesis 6.4)
+    std::vector<Entry> entries;
+    friend bool operator==(const AppendRequest&, const AppendRequest&) = default;
+};
+
+struct AppendReply {
+    Term term;
+    bool accepted = false;
+    /// Accepted: the log agrees with the leader's up to here and is durable up to here.
+    /// Refused: the index of the `previous` that did not match.
+    Index index;
+    /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
+    LogPosition hint;
+    std::uint64_t round = 0;  ///< echo of the request
+    friend bool operator==(const AppendReply&, const AppendReply&) = default;
+};
+
+/// A piece of a snapshot (InstallSnapshot, section 7). The whole is verified by `meta.checksum`.
+struct SnapshotChunk {
+    Term term;
+    SnapshotMeta meta;
+    std::uint64_t offset = 0;
+    Bytes data;
+    friend bool operator==(const SnapshotChunk&, const SnapshotChunk&) = default;
+};
+
+struct SnapshotReply {
+    Term term;
+    LogPosition last;            ///< names the snapshot
+    std::uint64_t checksum = 0;  ///< names the snapshot
+    std::uint64_t next_offset = 0;  ///< where to go on; a transfer resumes here
+    bool installed = false;         ///< the receiver holds all of it, or more, durably
+    Index match;  ///< installed: the log agrees with the leader's up to here, durably
+    friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
+};
+
+struct Message {
+    using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
+                              SnapshotReply>;
+    NodeId from;
+    NodeId to;
+    Body body;
+    friend bool operator==(const Message&, const Message&) = default;
+};
+
+/// The term that a message carries, whatever its kind.
+inline Term term_of(const Message& message) {
+    return std::visit([](const auto& body) { return body.term; }, message.body);
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,109 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Every limit and timeout of the algorithm, with unit, default and range.
+#ifndef RSM_RAFT_OPTIONS_HPP
+#define RSM_RAFT_OPTIONS_HPP
+
+#include <raft/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+
+namespace raft {
+
+/// The inequalities between the fields are checked by `validate()`; all nodes of a cluster should
+/// use the same values, though safety does not depend on it.
+struct Options {
+    // ---- time ----
+
+    /// How long a follower waits for a leader before it stands for election: drawn anew from
+    /// [election_timeout, 2 * election_timeout) each time (section 5.2). Also how long a leader
+    /// may go without hearing from a quorum, and how long a node that has heard from a leader
+    /// refuses to vote for another. At least 3 * heartbeat_interval.
+    Duration election_timeout = std::chrono::milliseconds(500);
+    /// How often a leader speaks to each follower when there is nothing to say. Lost messages are
+    /// noticed, and sent again, at this pace. More than 0.
+    Duration heartbeat_interval = std::chrono::milliseconds(100);
+    /// How long a leader waits for the next entries to carry a risen commit index to followers
+    /// before it says so in a message of its own. At most heartbeat_interval; 0: at once.
+    Duration commit_notice_delay = std::chrono::milliseconds(10);
+    /// A leader whose own oldest write has not become durable for this long gives up leadership:
+    /// a stalled disk must not hold up the cluster. More than 0.
+    Duration disk_stall_timeout = std::chrono::seconds(5);
+
+    // ---- rules ----
+
+    /// Ask whether an election could be won before raising the term (thesis, section 9.6).
+    bool pre_vote = true;
+    /// A leader steps down when it does not hear from a quorum for an election timeout, and nodes
+    /// that hear from a leader refuse votes to others (thesis, sections 6.2 and 6.4.1).
+    bool check_quorum = true;
+    /// A new leader appends a barrier entry at once, so that entries of earlier terms commit
+    /// without waiting for the next operation (section 8). When off, the first operation of a
+    /// fresh cluster has index 1, and a read appends the barrier if one is still needed.
+    bool barrier_on_election = true;
+
+    // ---- bytes ----
+
+    /// Largest payload of one entry: 1 to max_message_bytes.
+    std::size_t max_entry_bytes = 8U << 20;
+    /// An append request is filled up to this footprint; at least 1 entry always travels.
+    std::size_t max_message_bytes = 8U << 20;
+    /// Entries under way to one follower without its answer; at least max_message_bytes.
+    std::size_t window_bytes = 32U << 20;
+    /// Footprint of the leader's entries that are not committed yet; beyond it proposals are
+    /// refused as overload. At least max_entry_bytes + entry_overhead_bytes.
+    std::size_t max_uncommitted_bytes = 64U << 20;
+    /// Entries handed to the state machine in one piece; at least 1 entry always is.
+    std::size_t apply_batch_bytes = 1U << 20;
+    /// Entries kept in memory after they are durable and applied, for followers that are slightly
+    /// behind; older ones are read back from storage.
+    std::size_t log_cache_bytes = 64U << 20;
+    /// Entries below a snapshot that are kept in the log for followers that are slightly behind,
+    /// which then need no snapshot. They count in Storage::persisted_bytes().
+    std::size_t retained_bytes = 4U << 20;
+    /// The content of one snapshot message. More than 0, at most max_message_bytes.
+    std::size_t snapshot_chunk_bytes = 256U << 10;
+
+    // ---- counts ----
+
+    /// Linearizable reads that wait at once; beyond it reads are refused as overload.
+    std::size_t max_waiting_reads = 1U << 20;
+
+    /// Whether the fields agree with each other; the failure names the first that does not.
+    Result<void> validate() const;
+
+    friend bool operator==(const Options&, const Options&) = default;
+};
+
+inline Result<void> Options::validate() const {
+    const auto refuse = [](const char* what) {
+        return Failure{std::make_error_code(std::errc::invalid_argument), what};
+    };
+    const Duration zero{};
+    if (heartbeat_interval <= zero) return refuse("raft options: heartbeat_interval must be > 0");
+    if (election_timeout < 3 * heartbeat_interval)
+        return refuse("raft options: election_timeout must be >= 3 * heartbeat_interval");
+    if (commit_notice_delay < zero || commit_notice_delay > heartbeat_interval)
+        return refuse("raft options: commit_notice_delay must be in [0, heartbeat_interval]");
+    if (disk_stall_timeout <= zero) return refuse("raft options: disk_stall_timeout must be > 0");
+    if (max_entry_bytes == 0 || max_entry_bytes > max_message_bytes)
+        return refuse("raft options: max_entry_bytes must be in [1, max_message_bytes]");
+    if (max_message_bytes > (std::size_t{1} << 30))
+        return refuse("raft options: max_message_bytes must be at most 1 GiB");
+    if (window_bytes < max_message_bytes)
+        return refuse("raft options: window_bytes must be >= max_message_bytes");
+    if (max_uncommitted_bytes < max_entry_bytes + 64)
+        return refuse("raft options: max_uncommitted_bytes must be >= max_entry_bytes + 64");
+    if (apply_batch_bytes == 0) return refuse("raft options: apply_batch_bytes must be > 0");
+    if (snapshot_chunk_bytes == 0 || snapshot_chunk_bytes > max_message_bytes)
+        return refuse("raft options: snapshot_chunk_bytes must be in [1, max_message_bytes]");
+    if (max_waiting_reads == 0) return refuse("raft options: max_waiting_reads must be > 0");
+    return {};
+}
+
+}  // namespace raft
+
+#endif

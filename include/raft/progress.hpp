@@ -1,0 +1,134 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a leader knows of one follower, and how much it may send to it.
+//
+//            refused                        entries released by a snapshot
+//      +--------------------- replicate -------------+
+//      v                          ^                  v
+//    probe -- accepted -----------+<-- installed -- snapshot
+//      |                                             ^
+//      +------------ entries released by a snapshot -+
+#ifndef RSM_RAFT_PROGRESS_HPP
+#define RSM_RAFT_PROGRESS_HPP
+
+#include <raft/entry.hpp>
+#include <raft/ring.hpp>
+#include <raft/types.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace raft {
+
+enum class ProgressState : std::uint8_t {
+    probe,      ///< where the logs agree is not known: one request at a time
+    replicate,  ///< it is known: entries stream, up to a window of unanswered bytes
+    snapshot,   ///< the follower needs entries that are gone: a snapshot is on its way
+};
+
+/// Invariants: match < next; in replicate, entries (match, next) are under way and in_flight_bytes
+/// is their footprint.
+struct Progress {
+    NodeId node;
+    ProgressState state = ProgressState::probe;
+    Index match;  ///< matchIndex of Figure 2: known to be durable on the follower; only grows
+    Index next;   ///< nextIndex of Figure 2
+    Index sent_commit;
+    std::uint64_t acknowledged_round = 0;
+    Time last_contact;
+    bool paused = false;   ///< probe: entries are out; heartbeats repeat the question without them
+    bool loading = false;  ///< entries or a chunk are being read back from storage
+
+    SnapshotMeta snapshot;              ///< snapshot: the one under way
+    std::uint64_t offset = 0;           ///< snapshot: of the chunk under way
+    std::uint64_t resume_offset = 0;    ///< snapshot: where the follower last wanted to go on
+    bool moved_since_heartbeat = false;  ///< snapshot: no need to send the chunk again
+
+    void become_probe(Index from) {
+        enter(ProgressState::probe);
+        next = std::max(from, match + 1);
+    }
+    void become_replicate() {
+        enter(ProgressState::replicate);
+        next = match + 1;
+    }
+    void become_snapshot(const SnapshotMeta& meta) {
+        enter(ProgressState::snapshot);
+        snapshot = meta;
+        offset = 0;
+        resume_offset = 0;
+        moved_since_heartbeat = true;
+    }
+
+    /// The bytes that may be sent now; 0 means none. Something may always be sent when nothing is
+    /// under way, however small the window.
+    std::size_t allowance(std::size_t window_bytes) const {
+        switch (state) {
+            case ProgressState::probe: return paused ? 0 : window_bytes;
+            case ProgressState::replicate:
+                return in_flight_bytes_ < window_bytes ? window_bytes - in_flight_bytes_ : 0;
+            case ProgressState::snapshot: return 0;
+        }
+        return 0;
+    }
+
+    /// Entries up to `last` with this footprint have been sent.
+    void sent(Index last, std::size_t bytes) {
+        if (state == ProgressState::probe) {
+            paused = true;
+            return;
+        }
+        next = last + 1;
+        in_flight_.push_back({last, bytes});
+        in_flight_bytes_ += bytes;
+    }
+
+    /// The follower's log agrees up to `index`, durably. Returns whether that was news.
+    bool accepted(Index index) {
+        const bool news = index > match;
+        match = std::max(match, index);
+        const bool reached_probe = state == ProgressState::probe && index + 1 >= next;
+        if (reached_probe || (state == ProgressState::probe && news)) become_replicate();
+        next = std::max(next, match + 1);
+        while (!in_flight_.empty() && in_flight_.front().last <= match) {
+            in_flight_bytes_ -= in_flight_.front().bytes;
+            in_flight_.pop_front();
+        }
+        return news;
+    }
+
+    /// Whether a refusal of a request that followed `previous` still says something. In any order
+    /// of arrival: what has been matched cannot be refused, and a probe asks one question at a
+    /// time.
+    bool refusal_is_news(Index previous) const {
+        if (previous <= match || state == ProgressState::snapshot) return false;
+        return state == ProgressState::replicate || previous + 1 == next;
+    }
+
+    std::size_t in_flight_bytes() const { return in_flight_bytes_; }
+    friend bool operator==(const Progress&, const Progress&) = default;
+
+private:
+    struct Sent {
+        Index last;
+        std::size_t bytes = 0;
+        friend bool operator==(const Sent&, const Sent&) = default;
+    };
+
+    void enter(ProgressState entered) {
+        state = entered;
+        paused = false;
+        loading = false;
+        in_flight_.clear();
+        in_flight_bytes_ = 0;
+    }
+
+    Ring<Sent> in_flight_;
+    std::size_t in_flight_bytes_ = 0;
+};
+
+}  // namespace raft
+
+#endif

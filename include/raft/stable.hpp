@@ -1,0 +1,70 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What goes to stable storage and what comes back from it after a restart.
+#ifndef RSM_RAFT_STABLE_HPP
+#define RSM_RAFT_STABLE_HPP
+
+#include <raft/entry.hpp>
+#include <raft/stream.hpp>
+#include <raft/types.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace raft {
+
+/// Numbers the writes of one node, from 1 upward since its start; 0 is "none".
+struct WriteId {
+    std::uint64_t value = 0;
+    friend constexpr auto operator<=>(const WriteId&, const WriteId&) = default;
+};
+
+/// One atomic step of the persistent state. Writes become durable in the order of their ids. The
+/// members take effect in the order in which they stand here.
+struct Write {
+    WriteId id;
+    /// The whole log is void and starts anew after this position (an installed snapshot).
+    std::optional<LogPosition> reset;
+    /// Contiguous. They replace whatever is stored from the first one's index onward.
+    std::vector<Entry> entries;
+    std::optional<HardState> hard_state;
+    /// Entries up to and including this position are covered by a snapshot and not needed any
+    /// more.
+    std::optional<LogPosition> release;
+
+    friend bool operator==(const Write&, const Write&) = default;
+};
+
+/// What a node finds at its start. A fresh node finds the value-initialised one.
+///
+/// Invariants: the log holds (base, last]; `runs` give the term of each of its entries and the
+/// first run begins at base.index + 1 (there is none where the log is empty); base.index <=
+/// snapshot.last.index <= last; where the snapshot is not empty, the log agrees with it at
+/// snapshot.last.
+struct Recovered {
+    HardState hard_state;
+    SnapshotMeta snapshot;
+    LogPosition base;
+    Index last;
+    std::vector<TermRun> runs;
+    /// The entries of kind membership in (base, last], in order.
+    std::vector<Entry> memberships;
+};
+
+/// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it
+/// owns or shares all that it reads.
+using SnapshotProducer = std::function<void(ByteSink&)>;
+
+/// What became of a received piece of a snapshot.
+enum class ChunkOutcome : std::uint8_t {
+    stored,     ///< kept (not necessarily durable); more is to come
+    installed,  ///< it was the last one: the snapshot is complete, verified and durable
+    rejected,   ///< the whole does not have the announced checksum; what was kept is dropped
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,206 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What goes into Core::step and what comes out of it: the whole conversation between the
+// algorithm and the world.
+#ifndef RSM_RAFT_STEP_HPP
+#define RSM_RAFT_STEP_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/entry.hpp>
+#include <raft/message.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+namespace raft {
+
+/// Names a proposal or a read to the one who made it.
+using Token = std::uint64_t;
+
+// ---- inputs ----------------------------------------------------------------------------------
+
+/// Nothing but time has passed.
+struct Tick {};
+
+/// An operation to replicate. Answered in the same step by a ProposalOutcome.
+struct Propose {
+    Token token = 0;
+    Bytes payload;
+};
+
+/// A linearizable read is wanted. Answered, in this step or a later one, by a ReadOutcome.
+struct ReadIndex {
+    Token token = 0;
+};
+
+/// The write `id` and all before it are durable.
+struct Persisted {
+    WriteId id;
+};
+
+/// The state machine has taken in everything up to `index`.
+struct Applied {
+    Index index;
+};
+
+/// Answers a LoadEntries. Consecutive entries, durable in the node's own log.
+struct EntriesLoaded {
+    NodeId reader;
+    std::vector<Entry> entries;
+};
+
+/// A snapshot of this node's own state machine has become durable.
+struct SnapshotTaken {
+    SnapshotMeta meta;
+};
+
+/// Answers a LoadChunk; without data the snapshot is not there any more.
+struct ChunkLoaded {
+    NodeId reader;
+    SnapshotMeta meta;
+    std::uint64_t offset = 0;
+    std::optional<Bytes> data;
+};
+
+/// Answers a StoreChunk.
+struct ChunkStored {
+    SnapshotMeta meta;
+    ChunkOutcome outcome = ChunkOutcome::stored;
+};
+
+using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
+                           SnapshotTaken, ChunkLoaded, ChunkStored>;
+
+// ---- outputs ---------------------------------------------------------------------------------
+
+/// Why a request was not taken on. It did not happen and never will.
+enum class Refusal : std::uint8_t {
+    none,
+    not_leader,  ///< ask the leader, if one is known
+    overloaded,  ///< a bound of Options is reached: later
+    too_large,   ///< larger than Options::max_entry_bytes
+};
+
+/// Accepted: the operation stands at `position`. It is committed when that very entry is applied;
+/// when an entry of a later term is applied first, at or before its index, it never will be.
+struct ProposalOutcome {
+    Token token = 0;
+    Refusal refusal = Refusal::none;
+    LogPosition position;
+    friend bool operator==(const ProposalOutcome&, const ProposalOutcome&) = default;
+};
+
+/// Released: the state machine as it is now, having applied at least `index`, may answer the read.
+struct ReadOutcome {
+    Token token = 0;
+    Refusal refusal = Refusal::none;
+    Index index;
+    friend bool operator==(const ReadOutcome&, const ReadOutcome&) = default;
+};
+
+/// A message that may leave only once the write `after` is durable.
+struct DeferredMessage {
+    WriteId after;
+    Message message;
+    friend bool operator==(const DeferredMessage&, const DeferredMessage&) = default;
+};
+
+/// Read entries back from storage, for a follower or (reader 0) for the state machine.
+struct LoadEntries {
+    NodeId reader;
+    Index first;
+    std::size_t max_bytes = 0;
+    friend bool operator==(const LoadEntries&, const LoadEntries&) = default;
+};
+
+/// Read a piece of a kept snapshot, for a follower.
+struct LoadChunk {
+    NodeId reader;
+    SnapshotMeta meta;
+    std::uint64_t offset = 0;
+    std::size_t max_bytes = 0;
+    friend bool operator==(const LoadChunk&, const LoadChunk&) = default;
+};
+
+/// Keep a piece of a snapshot that a leader sent. At most one is outstanding.
+struct StoreChunk {
+    SnapshotMeta meta;
+    std::uint64_t offset = 0;
+    Bytes data;
+    friend bool operator==(const StoreChunk&, const StoreChunk&) = default;
+};
+
+enum class EventKind : std::uint8_t {
+    became_follower,
+    became_pre_candidate,
+    became_candidate,
+    became_leader,
+    leader_known,        ///< `node` leads the term
+    quorum_lost,         ///< this leader has not heard from a quorum and steps down
+    disk_stalled,        ///< this leader's own write hangs and it steps down
+    log_truncated,       ///< entries from `index` on conflicted with the leader's
+    snapshot_installed,  ///< a leader's snapshot up to `index` replaces the state
+    snapshot_rejected,   ///< a received snapshot did not have its checksum
+    snapshot_unreadable, ///< this leader's own newest snapshot could not be read
+    protocol_violation,  ///< severe: `node` sent what no correct node sends
+};
+
+/// Something that an operator or a test may want to know.
+struct Event {
+    EventKind kind{};
+    Term term;
+    NodeId node;
+    Index index;
+    friend bool operator==(const Event&, const Event&) = default;
+};
+
+/// Everything that one step asks for. The Engine carries the members out in this order.
+struct Output {
+    /// Begin to make this durable.
+    std::optional<Write> write;
+    /// May leave now.
+    std::vector<Message> send;
+    /// May leave when the named write is durable.
+    std::vector<DeferredMessage> send_after;
+    std::vector<ProposalOutcome> proposals;
+    /// Replace the state machine's state by this installed snapshot, before `apply`.
+    std::optional<SnapshotMeta> restore;
+    /// Committed entries, in order, each exactly once, to be answered by Applied.
+    std::vector<Entry> apply;
+    std::vector<ReadOutcome> reads;
+    std::vector<LoadEntries> load_entries;
+    std::vector<LoadChunk> load_chunks;
+    std::optional<StoreChunk> store_chunk;
+    /// Kept snapshots of a lower index are not needed any more.
+    std::optional<Index> drop_snapshots_before;
+    std::vector<Event> events;
+    /// When to step next if nothing happens before.
+    Time deadline;
+
+    /// Forgets everything, keeps the memory.
+    void clear() {
+        write.reset();
+        send.clear();
+        send_after.clear();
+        proposals.clear();
+        restore.reset();
+        apply.clear();
+        reads.clear();
+        load_entries.clear();
+        load_chunks.clear();
+        store_chunk.reset();
+        drop_snapshots_before.reset();
+        events.clear();
+        deadline = {};
+    }
+    friend bool operator==(const Output&, const Output&) = default;
+};
+
+}  // namespace raft
+
+#endif
