@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_BYTES_HPP
 #define RSM_RAFT_BYTES_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -96,7 +95,7 @@ public:
     }
 
     friend bool operator==(const Bytes& left, const Bytes& right) {
-        return std::ranges::equal(left.view(), right.view());
+        return left.text() == right.text();
     }
 
 private:

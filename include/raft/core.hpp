@@ -149,6 +149,8 @@ private:
                       std::vector<Entry> entries, std::size_t bytes);
     void send_heartbeat(Output& out, Leader& leader, Progress& follower);
     static Progress* find(Leader& leader, NodeId node);
+    template <class Value>
+    Value of_node(Leader& leader, NodeId node, Value Progress::*member, Value own) const;
 
     // follower.hpp
     bool follow(Output& out, const Message& message);
@@ -233,6 +235,13 @@ inline Core::Core(const Options& options, NodeId self, Membership membership,
       snapshot_(recovered.snapshot),
       random_(seed),
       now_(now) {
+    // A snapshot from a leader may have become durable before the term in which it came. A node
+    // whose log is of a later term than its own could be elected to append earlier ones to it.
+    if (hard_.term < log_.last().term) {
+        hard_.term = log_.last().term;
+        hard_.voted_for = NodeId{};
+        hard_changed_ = true;
+    }
     reset_election_timer();
 }
 

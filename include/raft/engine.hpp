@@ -214,9 +214,9 @@ private:
     void send_after(DeferredMessage deferred) {
         if (deferred.after <= persisted_) {
             transport_.send(std::move(deferred.message));
-        } else {
+        } else if (deferred_.size() < max_deferred) {
             deferred_.push_back(std::move(deferred));
-        }
+        }  // else the disk hangs, and a message that is lost does no harm
     }
 
     Result<void> restore(const SnapshotMeta& meta) {
@@ -261,6 +261,8 @@ private:
         clock_.stop();
         deferred_.clear();
     }
+
+    static constexpr std::size_t max_deferred = 1U << 14;
 
     NodeConfig config_;
     TransportType transport_;

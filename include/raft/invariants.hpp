@@ -87,9 +87,11 @@ inline Verdict leader_append_only(const Core& before, const Core& after) {
 inline Verdict log_matching(const Core& left, const Core& right) {
     Index agreed = std::min(left.log().last_index(), right.log().last_index());
     const Index lowest = std::max(left.log().base().index, right.log().base().index);
-    while (agreed > lowest && left.log().term_at(agreed) != right.log().term_at(agreed)) {
+    while (agreed >= lowest && left.log().term_at(agreed) != right.log().term_at(agreed)) {
+        if (agreed.value == 0) break;
         agreed = agreed - 1;
     }
+    if (agreed < lowest) return std::nullopt;  // nothing in common that could bind what precedes
     const auto index = detail::first_difference(left.log(), right.log(), Index{}, agreed);
     if (!index) return std::nullopt;
     return detail::violation("log matching", left, right, *index);

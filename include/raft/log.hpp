@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -50,7 +51,9 @@ public:
         if (index < base_.index || index > last_) return std::nullopt;
         if (index == base_.index) return base_.term;
         if (index >= runs_.back().first) return runs_.back().term;
-        const auto after = std::ranges::upper_bound(runs_, index, {}, &TermRun::first);
+        const auto after = std::upper_bound(
+            runs_.begin(), runs_.end(), index,
+            [](Index wanted, const TermRun& run) { return wanted < run.first; });
         return std::prev(after)->term;
     }
     bool matches(LogPosition position) const { return term_at(position.index) == position.term; }

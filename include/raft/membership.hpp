@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -25,7 +24,7 @@ struct Membership {
     std::vector<NodeId> learners;
 
     static Membership of_voters(std::vector<NodeId> ids) {
-        std::ranges::sort(ids);
+        std::sort(ids.begin(), ids.end());
         Membership membership;
         membership.voters = std::move(ids);
         return membership;
@@ -41,21 +40,17 @@ struct Membership {
         std::vector<NodeId> nodes = voters;
         nodes.insert(nodes.end(), outgoing.begin(), outgoing.end());
         nodes.insert(nodes.end(), learners.begin(), learners.end());
-        std::ranges::sort(nodes);
+        std::sort(nodes.begin(), nodes.end());
         nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
         return nodes;
     }
 
     bool valid() const {
-        const auto well_formed = [](const std::vector<NodeId>& nodes) {
-            return std::ranges::adjacent_find(nodes, std::ranges::greater_equal{}) ==
-                       nodes.end() &&
-                   (nodes.empty() || nodes.front());
-        };
+        for (const NodeId learner : learners) {
+            if (is_voter(learner)) return false;
+        }
         return !voters.empty() && well_formed(voters) && well_formed(outgoing) &&
-               well_formed(learners) && std::ranges::none_of(learners, [this](NodeId node) {
-                   return is_voter(node);
-               });
+               well_formed(learners);
     }
 
     /// Whether the voters for whom `agrees(NodeId)` holds decide for the cluster.
@@ -76,14 +71,27 @@ struct Membership {
     friend bool operator==(const Membership&, const Membership&) = default;
 
 private:
+    // Sorted, without repetitions, without 0.
+    static bool well_formed(const std::vector<NodeId>& nodes) {
+        NodeId before{};
+        for (const NodeId node : nodes) {
+            if (node <= before) return false;
+            before = node;
+        }
+        return true;
+    }
+
     static bool holds(const std::vector<NodeId>& nodes, NodeId node) {
-        return std::ranges::binary_search(nodes, node);
+        return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
     }
 
     template <class Predicate>
     static bool majority(const std::vector<NodeId>& nodes, Predicate& agrees) {
-        const auto count = std::ranges::count_if(nodes, std::ref(agrees));
-        return static_cast<std::size_t>(count) > nodes.size() / 2;
+        std::size_t count = 0;
+        for (const NodeId node : nodes) {
+            if (agrees(node)) ++count;
+        }
+        return count > nodes.size() / 2;
     }
 
     template <class Value, class ValueOf>

@@ -54,7 +54,7 @@ struct Options {
     /// Entries under way to one follower without its answer; at least max_message_bytes.
     std::size_t window_bytes = 32U << 20;
     /// Footprint of the leader's entries that are not committed yet; beyond it proposals are
-    /// refused as overload. At least max_entry_bytes + entry_overhead_bytes.
+    /// refused as overload. At least max_entry_bytes + 64.
     std::size_t max_uncommitted_bytes = 64U << 20;
     /// Entries handed to the state machine in one piece; at least 1 entry always is.
     std::size_t apply_batch_bytes = 1U << 20;

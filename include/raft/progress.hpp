@@ -39,11 +39,14 @@ struct Progress {
     std::uint64_t acknowledged_round = 0;
     Time last_contact;
     bool paused = false;   ///< probe: entries are out; heartbeats repeat the question without them
-    bool loading = false;  ///< entries or a chunk are being read back from storage
+    /// Entries are being read back from storage. A change of state does not end that: the answer
+    /// may have become useless, but there is never more than one question.
+    bool reading = false;
 
-    SnapshotMeta snapshot;              ///< snapshot: the one under way
-    std::uint64_t offset = 0;           ///< snapshot: of the chunk under way
-    std::uint64_t resume_offset = 0;    ///< snapshot: where the follower last wanted to go on
+    SnapshotMeta snapshot;               ///< snapshot: the one under way
+    bool loading = false;                ///< snapshot: a chunk is being read
+    std::uint64_t offset = 0;            ///< snapshot: of the chunk under way
+    std::uint64_t resume_offset = 0;     ///< snapshot: where the follower last wanted to go on
     bool moved_since_heartbeat = false;  ///< snapshot: no need to send the chunk again
 
     void become_probe(Index from) {

@@ -9,6 +9,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <system_error>
@@ -91,16 +92,23 @@ public:
     explicit operator bool() const { return has_value(); }
 
     /// @pre has_value()
-    T& operator*() & { return *std::get_if<0>(&state_); }
-    const T& operator*() const& { return *std::get_if<0>(&state_); }
-    T&& operator*() && { return std::move(*std::get_if<0>(&state_)); }
-    T* operator->() { return std::get_if<0>(&state_); }
-    const T* operator->() const { return std::get_if<0>(&state_); }
+    T& operator*() & { return *checked(std::get_if<0>(&state_)); }
+    const T& operator*() const& { return *checked(std::get_if<0>(&state_)); }
+    T&& operator*() && { return std::move(*checked(std::get_if<0>(&state_))); }
+    T* operator->() { return checked(std::get_if<0>(&state_)); }
+    const T* operator->() const { return checked(std::get_if<0>(&state_)); }
 
     /// @pre !has_value()
-    const Failure& error() const { return *std::get_if<1>(&state_); }
+    const Failure& error() const { return *checked(std::get_if<1>(&state_)); }
 
 private:
+    // Breaking a precondition ends the program, rather than going on with nonsense.
+    template <class Pointer>
+    static Pointer checked(Pointer pointer) {
+        if (pointer == nullptr) std::abort();
+        return pointer;
+    }
+
     std::variant<T, Failure> state_;
 };
 

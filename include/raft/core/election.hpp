@@ -60,13 +60,12 @@ inline void Core::stand_for_election(Output& out, bool pre_vote) {
 
 inline void Core::count_vote(Output& out, NodeId voter) {
     Candidate& candidate = std::get<Candidate>(role_);
-    if (std::ranges::find(candidate.granted, voter) == candidate.granted.end()) {
-        candidate.granted.push_back(voter);
-    }
-    const bool won = membership_.has_quorum([&candidate](NodeId node) {
-        return std::ranges::find(candidate.granted, node) != candidate.granted.end();
-    });
-    if (!won) return;
+    const auto has_granted = [&candidate](NodeId node) {
+        const auto end = candidate.granted.end();
+        return std::find(candidate.granted.begin(), end, node) != end;
+    };
+    if (!has_granted(voter)) candidate.granted.push_back(voter);
+    if (!membership_.has_quorum(has_granted)) return;
     if (candidate.pre_vote) {
         stand_for_election(out, false);
     } else {
@@ -117,6 +116,8 @@ inline void Core::on(Output& out, const Message& message, VoteRequest& request) 
         if (granted) {
             hard_changed_ = hard_changed_ || hard_.voted_for != message.from;
             hard_.voted_for = message.from;
+            // Only one that had not voted can be here: it gives up asking for pre-votes.
+            if (role() == Role::pre_candidate) become_follower(out, hard_.term, NodeId{});
             reset_election_timer();
         }
     }
@@ -143,8 +144,8 @@ inline void Core::check_leadership(Output& out, Leader& leader) {
     leader.quorum_check_at = now_ + options_.election_timeout;
     if (!options_.check_quorum) return;
     const bool heard = membership_.has_quorum([&](NodeId node) {
-        if (node == self_) return true;
-        return now_ - find(leader, node)->last_contact < options_.election_timeout;
+        const Time contact = of_node(leader, node, &Progress::last_contact, now_);
+        return now_ - contact < options_.election_timeout;
     });
     if (heard) return;
     announce(out, EventKind::quorum_lost, self_);

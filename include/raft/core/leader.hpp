@@ -18,6 +18,14 @@ inline Progress* Core::find(Leader& leader, NodeId node) {
     return nullptr;
 }
 
+/// What a leader knows of a node: its own value for itself, the least for a stranger.
+template <class Value>
+Value Core::of_node(Leader& leader, NodeId node, Value Progress::*member, Value own) const {
+    if (node == self_) return own;
+    const Progress* follower = find(leader, node);
+    return follower == nullptr ? Value{} : follower->*member;
+}
+
 /// "If command received from client: append entry to local log" (Figure 2).
 inline void Core::append_own(Leader& leader, EntryKind kind, Bytes payload) {
     Entry entry{log_.last_index() + 1, hard_.term, kind, std::move(payload)};
@@ -74,7 +82,7 @@ inline void Core::lead(Output& out, Leader& leader) {
 /// index is what is durable here.
 inline void Core::advance_commit(Leader& leader) {
     const Index reached = membership_.reached_by_quorum<Index>([&](NodeId node) {
-        return node == self_ ? log_.durable() : find(leader, node)->match;
+        return of_node(leader, node, &Progress::match, log_.durable());
     });
     if (reached <= log_.commit() || log_.term_at(reached) != hard_.term) return;
     for (Index index = log_.commit() + 1; index <= reached; ++index) {
@@ -95,9 +103,9 @@ inline bool Core::replicate(Output& out, Leader& leader, Progress& follower) {
     while (follower.next <= log_.last_index()) {
         const std::size_t allowance =
             std::min(follower.allowance(options_.window_bytes), options_.max_message_bytes);
-        if (allowance == 0 || follower.loading) break;
+        if (allowance == 0 || follower.reading) break;
         if (!log_.cached(follower.next)) {
-            follower.loading = true;
+            follower.reading = true;
             out.load_entries.push_back({follower.node, follower.next, allowance});
             break;
         }
@@ -188,9 +196,11 @@ inline void Core::on(Output& out, EntriesLoaded& loaded) {
     }
     auto* leader = std::get_if<Leader>(&role_);
     Progress* follower = leader == nullptr ? nullptr : find(*leader, loaded.reader);
-    if (follower == nullptr || !follower->loading) return;
-    follower->loading = false;
-    const bool next = !loaded.entries.empty() && loaded.entries.front().index == follower->next;
+    if (follower == nullptr || !follower->reading) return;
+    follower->reading = false;
+    // Nor may what precedes it have been released in the meantime.
+    const bool next = !loaded.entries.empty() && loaded.entries.front().index == follower->next &&
+                      follower->next > log_.base().index;
     if (!next || follower->allowance(options_.window_bytes) == 0) return;
     std::size_t bytes = 0;
     for (const Entry& entry : loaded.entries) bytes += footprint(entry);

@@ -43,7 +43,7 @@ inline void Core::open_read_round(Leader& leader) {
 inline void Core::confirm_reads(Output& out, Leader& leader) {
     if (leader.rounds.empty()) return;
     const auto confirmed = membership_.reached_by_quorum<std::uint64_t>([&](NodeId node) {
-        return node == self_ ? leader.round : find(leader, node)->acknowledged_round;
+        return of_node(leader, node, &Progress::acknowledged_round, leader.round);
     });
     while (!leader.rounds.empty() && leader.rounds.front().round <= confirmed) {
         ReadRound& round = leader.rounds.front();

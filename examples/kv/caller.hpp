@@ -1,0 +1,201 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Asks one server one thing at a time. What clients are built from.
+#ifndef RSM_EXAMPLES_KV_CALLER_HPP
+#define RSM_EXAMPLES_KV_CALLER_HPP
+
+#include "reply.hpp"
+#include "resp.hpp"
+
+#include <rsm/transport/tcp_options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/errc.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kv {
+
+/// How a call ended.
+struct CallOutcome {
+    boost::system::error_code error;  ///< then there is no reply
+    Reply reply;
+    bool sent = false;  ///< the request, or a part of it, may have reached the server
+};
+
+/// A connection to one server at a time, kept from call to call while it works.
+///
+/// Thread safety: everything on `executor`, which one thread runs or which is a strand. Destruction
+/// abandons a call under way; its callback is not called any more.
+class Caller {
+    using Tcp = boost::asio::ip::tcp;
+    using Error = boost::system::error_code;
+
+public:
+    using Answered = std::function<void(CallOutcome)>;
+
+    explicit Caller(const boost::asio::any_io_executor& executor)
+        : state_(std::make_shared<State>(executor)) {}
+    Caller(const Caller&) = delete;
+    Caller& operator=(const Caller&) = delete;
+    ~Caller() { state_->close(); }
+
+    /// Sends `request` (see append_request()) to the server at `address`, "host:port", and calls
+    /// `answered` once, never from inside. With an error the connection is closed, so that a late
+    /// reply cannot be taken for that of the next call. @pre no call is under way
+    void call(const std::string& address, std::string request, std::chrono::nanoseconds timeout,
+              Answered answered) {
+        state_->call(state_, address, std::move(request), timeout, std::move(answered));
+    }
+
+private:
+    struct State {
+        explicit State(const boost::asio::any_io_executor& executor)
+            : socket(executor), resolver(executor), timer(executor) {}
+
+        using Self = std::shared_ptr<State>;
+
+        void call(const Self& self, const std::string& to, std::string text,
+                  std::chrono::nanoseconds timeout, Answered then) {
+            request = std::move(text);
+            answered = std::move(then);
+            sent = false;
+            const std::uint64_t number = ++call_number;
+            timer.expires_after(timeout);
+            timer.async_wait([self, number](Error error) {
+                if (!error) self->fail(number, boost::asio::error::timed_out);
+            });
+            if (socket.is_open() && to == address) return send(self, number);
+            disconnect();
+            address = to;
+            connect(self, number);
+        }
+
+        void connect(const Self& self, std::uint64_t number) {
+            const auto parsed = rsm::TcpAddress::parse(address);
+            if (!parsed) {
+                // As always, not from inside.
+                boost::asio::post(socket.get_executor(), [self, number] {
+                    self->fail(number, boost::asio::error::invalid_argument);
+                });
+                return;
+            }
+            Error no_address;
+            const auto ip = boost::asio::ip::make_address(parsed->host, no_address);
+            if (!no_address) return connect(self, number, {Tcp::endpoint(ip, parsed->port)});
+            resolver.async_resolve(
+                parsed->host, std::to_string(parsed->port),
+                [self, number](Error error, const Tcp::resolver::results_type& found) {
+                    if (self->is_over(number)) return;
+                    if (error) return self->fail(number, error);
+                    self->connect(self, number, {found.begin(), found.end()});
+                });
+        }
+
+        void connect(const Self& self, std::uint64_t number, std::vector<Tcp::endpoint> found) {
+            endpoints = std::move(found);
+            boost::asio::async_connect(socket, endpoints, [self, number](Error error, auto) {
+                if (self->is_over(number)) return;
+                if (error) return self->fail(number, error);
+                Error ignored;
+                self->socket.set_option(Tcp::no_delay(true), ignored);
+                self->send(self, number);
+            });
+        }
+
+        void send(const Self& self, std::uint64_t number) {
+            sent = true;
+            // The buffer must live as long as the write, which a closed socket only ends later.
+            auto text = std::make_shared<const std::string>(std::move(request));
+            boost::asio::async_write(socket, boost::asio::buffer(*text),
+                                     [self, number, text](Error error, std::size_t) {
+                                         if (error) self->fail(number, error);
+                                     });
+            receive(self, number);
+        }
+
+        void receive(const Self& self, std::uint64_t number) {
+            const std::span<char> room = input->prepare();
+            socket.async_read_some(
+                boost::asio::buffer(room.data(), room.size()),
+                [self, number, into = input](Error error, std::size_t count) {
+                    if (self->is_over(number)) return;
+                    if (error) return self->fail(number, error);
+                    into->commit(count);
+                    self->parse(self, number);
+                });
+        }
+
+        void parse(const Self& self, std::uint64_t number) {
+            const ParseStatus status = parser.parse(input->data());
+            input->consume(parser.consumed());
+            if (status == ParseStatus::incomplete) return receive(self, number);
+            // Bytes behind the reply would be one to a question that nobody asked.
+            if (status == ParseStatus::failed || !input->data().empty()) {
+                return fail(number, make_error_code(boost::system::errc::protocol_error));
+            }
+            finish({{}, parser.take(), true});
+        }
+
+        bool is_over(std::uint64_t number) const {
+            return number != call_number || answered == nullptr;
+        }
+        void fail(std::uint64_t number, Error error) {
+            if (is_over(number)) return;
+            disconnect();
+            finish({error, {}, sent});
+        }
+        void finish(CallOutcome outcome) {
+            timer.cancel();
+            std::exchange(answered, nullptr)(std::move(outcome));
+        }
+
+        void disconnect() {
+            Error ignored;
+            socket.close(ignored);
+            resolver.cancel();
+            parser = ReplyParser();
+            input = std::make_shared<InputBuffer>();
+        }
+        void close() {
+            answered = nullptr;
+            timer.cancel();
+            disconnect();
+        }
+
+        Tcp::socket socket;
+        Tcp::resolver resolver;
+        boost::asio::steady_timer timer;
+        std::string address;
+        std::vector<Tcp::endpoint> endpoints;
+        std::string request;
+        Answered answered;  // null: no call is under way
+        std::uint64_t call_number = 0;
+        bool sent = false;
+        ReplyParser parser;
+        // Replaced with the connection: a read that is being cancelled may still hold the old one.
+        std::shared_ptr<InputBuffer> input = std::make_shared<InputBuffer>();
+    };
+
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace kv
+
+#endif

@@ -1,0 +1,147 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a command is: the values that parsing gives, the table that describes the commands, and the
+// errors that they share.
+#ifndef RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
+#define RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
+
+#include "resp.hpp"
+#include "store.hpp"
+#include "topology.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace kv {
+
+/// What one connection has said of itself.
+struct Connection {
+    std::uint64_t id = 0;
+    std::string name;
+};
+
+/// The reply is known already. It is empty for an empty request, which gets no answer.
+struct Immediate {
+    std::string reply;
+    bool close = false;  ///< close the connection once the reply is sent
+};
+
+/// Submit the operation, then write_result().
+struct Write {
+    enum class Form : std::uint8_t { version, status, integer };
+
+    Operation operation;
+    Form form = Form::status;  ///< of the reply
+};
+
+/// Read the store, by answer() with the same Read.
+struct Read {
+    enum class Kind : std::uint8_t { get, get_many, exists, size, get_version };
+
+    Kind kind = Kind::get;
+    std::vector<std::string> keys;
+};
+
+/// INFO: the server alone knows what to say.
+struct InfoQuery {};
+
+using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery>;
+
+using Arguments = std::span<const std::string_view>;
+
+namespace detail {
+
+inline char to_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// `lower` is in lower case.
+inline bool same_word(std::string_view word, std::string_view lower) noexcept {
+    return std::equal(word.begin(), word.end(), lower.begin(), lower.end(),
+                      [](char a, char b) { return to_lower(a) == b; });
+}
+
+inline std::string to_lower(std::string_view word) {
+    std::string lower(word);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return to_lower(c); });
+    return lower;
+}
+
+inline Immediate error(std::string_view text) {
+    Immediate immediate;
+    ReplyWriter(immediate.reply).error(text);
+    return immediate;
+}
+
+inline Immediate ok() { return {"+OK\r\n"}; }
+
+inline Immediate bulk(std::string_view bytes) {
+    Immediate immediate;
+    ReplyWriter(immediate.reply).bulk(bytes);
+    return immediate;
+}
+
+inline Immediate integer(std::int64_t value) {
+    Immediate immediate;
+    ReplyWriter(immediate.reply).integer(value);
+    return immediate;
+}
+
+inline Immediate wrong_arity(std::string_view name) {
+    return error("ERR wrong number of arguments for '" + std::string(name) + "' command");
+}
+
+inline constexpr std::string_view not_integer_text =
+    "ERR value is not an integer or out of range";
+
+// The error shows at most so many bytes of a request that makes no sense.
+inline constexpr std::size_t quoted_bytes_max = 128;
+
+inline Immediate unknown_command(Arguments arguments) {
+    std::string shown;
+    for (const std::string_view argument : arguments.subspan(1)) {
+        if (shown.size() >= quoted_bytes_max) {
+            break;
+        }
+        shown += '\'';
+        shown += argument.substr(0, quoted_bytes_max - shown.size());
+        shown += "' ";
+    }
+    return error("ERR unknown command '" + std::string(arguments[0].substr(0, quoted_bytes_max)) +
+                 "', with args beginning with: " + shown);
+}
+
+inline Immediate unknown_subcommand(Arguments arguments) {
+    return error("ERR unknown subcommand '" +
+                 std::string(arguments[1].substr(0, quoted_bytes_max)) + "' of '" +
+                 to_lower(arguments[0]) + "'");
+}
+
+inline std::vector<std::string> keys_of(Arguments arguments) {
+    return {arguments.begin() + 1, arguments.end()};
+}
+
+}  // namespace detail
+
+/// A command's name, arity and handler, and where its keys are: clients that know clusters ask for
+/// this (COMMAND) before they send a key.
+struct CommandSpec {
+    std::string_view name;  ///< in lower case
+    int arity = 0;          ///< arguments with the name; negative: at least so many
+    bool writes = false;
+    int first_key = 0;  ///< 0: no keys
+    int last_key = 0;   ///< negative: counted from the end
+    int key_step = 0;
+    /// Called with as many arguments as `arity` wants.
+    Command (*parse)(Arguments, Connection&) = nullptr;
+};
+
+}  // namespace kv
+
+#endif

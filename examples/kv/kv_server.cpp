@@ -1,0 +1,257 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// kv-server: one replica of a linearizable key/value service that Redis clients can talk to.
+//
+//   kv-server --id 1 --cluster 1=10.0.0.1:7001,2=10.0.0.2:7001,3=10.0.0.3:7001
+//             --listen 10.0.0.1:6379 --data /var/lib/kv
+//
+// Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
+#include "integer.hpp"
+#include "log.hpp"
+#include "server.hpp"
+#include "store.hpp"
+
+#include <rsm/replicated.hpp>
+#include <rsm/storage/wal.hpp>
+#include <rsm/transport/tcp.hpp>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Replica = rsm::Replicated<kv::Store, rsm::TcpTransport, rsm::WalStorage>;
+using boost::asio::ip::tcp;
+
+struct Arguments {
+    std::uint64_t id = 0;
+    std::vector<std::string> cluster;  // "id=host:port"
+    std::string cluster_name = "kv";
+    std::string listen;
+    std::string announce;
+    std::string data;
+    std::uint64_t snapshot_threshold = std::uint64_t{64} << 20;
+    std::uint64_t operation_timeout_ms = 5000;
+    std::uint64_t election_timeout_ms = 500;
+    std::size_t max_clients = 10000;
+};
+
+void declare(CLI::App& app, Arguments& arguments) {
+    constexpr auto size_max =
+        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    app.description("One replica of a linearizable key/value service for Redis clients.");
+    app.add_option("--id", arguments.id, "This node, one of those in --cluster")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    app.add_option("--cluster", arguments.cluster,
+                   "All nodes and where they talk to each other: ID=HOST:PORT,...")
+        ->required()
+        ->delimiter(',');
+    app.add_option("--cluster-name", arguments.cluster_name,
+                   "Nodes of clusters with different names refuse each other")
+        ->capture_default_str();
+    app.add_option("--listen", arguments.listen, "Where to serve clients: HOST:PORT")
+        ->required();
+    app.add_option("--announce", arguments.announce,
+                   "Where clients reach this node, if that is not what --listen says: HOST:PORT");
+    app.add_option("--data", arguments.data, "Directory for the log and the snapshots; created")
+        ->required();
+    app.add_option("--snapshot-threshold", arguments.snapshot_threshold,
+                   "Bytes of log at which it is compacted, e.g. 64MiB")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t{0}, size_max))
+        ->default_str("64MiB");
+    app.add_option("--operation-timeout", arguments.operation_timeout_ms,
+                   "Milliseconds until a client is told that an outcome is unknown; 0: never")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
+        ->capture_default_str();
+    app.add_option("--election-timeout", arguments.election_timeout_ms,
+                   "Milliseconds without a leader until a node stands for election")
+        ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
+        ->capture_default_str();
+    app.add_option("--max-clients", arguments.max_clients, "Connections at once")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+        ->capture_default_str();
+}
+
+rsm::TcpAddress address(const std::string& option, const std::string& text) {
+    auto parsed = rsm::TcpAddress::parse(text);
+    if (parsed) return *std::move(parsed);
+    throw std::invalid_argument(option + ": not HOST:PORT: \"" + text + "\"");
+}
+
+std::map<raft::NodeId, std::string> peers(const Arguments& arguments) {
+    std::map<raft::NodeId, std::string> peers;
+    for (const std::string& item : arguments.cluster) {
+        const std::size_t equals = item.find('=');
+        const auto id = kv::parse_integer(std::string_view(item).substr(0, equals));
+        if (equals == std::string::npos || !id || *id <= 0) {
+            throw std::invalid_argument("--cluster: not ID=HOST:PORT: \"" + item + "\"");
+        }
+        const std::string where = item.substr(equals + 1);
+        address("--cluster", where);
+        if (!peers.emplace(raft::NodeId{static_cast<std::uint64_t>(*id)}, where).second) {
+            throw std::invalid_argument("--cluster: node " + std::to_string(*id) +
+                                        " is there twice");
+        }
+    }
+    if (!peers.contains(raft::NodeId{arguments.id})) {
+        throw std::invalid_argument("--id: node " + std::to_string(arguments.id) +
+                                    " is not in --cluster");
+    }
+    return peers;
+}
+
+tcp::acceptor listen(boost::asio::io_context& io, const std::string& where) {
+    const rsm::TcpAddress parsed = address("--listen", where);
+    try {
+        tcp::resolver resolver(io);
+        const auto found = resolver.resolve(parsed.host, std::to_string(parsed.port),
+                                            tcp::resolver::passive);
+        return {io, *found.begin(), true};
+    } catch (const boost::system::system_error& error) {
+        throw std::runtime_error("cannot listen on " + where + ": " + error.code().message());
+    }
+}
+
+std::string announced(const Arguments& arguments, const tcp::acceptor& acceptor) {
+    if (!arguments.announce.empty()) {
+        return address("--announce", arguments.announce).text();
+    }
+    const tcp::endpoint local = acceptor.local_endpoint();
+    if (local.address().is_unspecified()) {
+        throw std::invalid_argument("--announce: needed, because clients of other nodes cannot be "
+                                    "sent to " + arguments.listen);
+    }
+    return rsm::TcpAddress{address("--listen", arguments.listen).host, local.port()}.text();
+}
+
+/// A replica, its server, and what ends them.
+class Program {
+public:
+    explicit Program(const Arguments& arguments) {
+        const std::map<raft::NodeId, std::string> peers = ::peers(arguments);
+        tcp::acceptor acceptor = listen(io_, arguments.listen);
+        const std::string address = announced(arguments, acceptor);
+
+        rsm::TcpOptions transport;
+        transport.self = raft::NodeId{arguments.id};
+        transport.peers = peers;
+        transport.cluster = arguments.cluster_name;
+        transport.advertise = address;
+        rsm::WalOptions storage;
+        storage.directory = arguments.data;
+        replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
+                         rsm::WalStorage{std::move(storage)}, options(arguments));
+
+        kv::ServerOptions server;
+        server.max_clients = arguments.max_clients;
+        server_.emplace(
+            *replica_, std::move(acceptor), [this, address] { return members(address); }, server);
+        signals_.async_wait([this](boost::system::error_code error, int) {
+            if (!error) stop();
+        });
+        const rsm::Status status = replica_->status();
+        kv::log_line("node " + std::to_string(arguments.id) + " serves clients on " + address +
+                     ", log up to index " + std::to_string(status.last.value) +
+                     ", snapshot up to index " + std::to_string(status.snapshot.value));
+    }
+
+    int run() {
+        io_.run();
+        return exit_status_;
+    }
+
+private:
+    rsm::Options options(const Arguments& arguments) {
+        using std::chrono::milliseconds;
+        const milliseconds election(arguments.election_timeout_ms);
+        rsm::Options options;
+        options.snapshot_threshold = static_cast<std::int64_t>(arguments.snapshot_threshold);
+        options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
+        options.raft.election_timeout = election;
+        options.raft.heartbeat_interval = std::min(options.raft.heartbeat_interval,
+                                                   raft::Duration(election) / 5);
+        options.raft.commit_notice_delay =
+            std::min(options.raft.commit_notice_delay, options.raft.heartbeat_interval);
+        options.on_event = [this](const raft::Event& event) {
+            kv::log_line(kv::describe(event));
+            if (event.kind == raft::EventKind::snapshot_installed && server_) {
+                ++server_->counters().snapshots_installed;
+            }
+        };
+        options.on_failure = [this](const raft::Failure& failure) {
+            kv::log_line("stopped for good: " + failure.message());
+            exit_status_ = 2;
+            io_.stop();
+        };
+        return options;
+    }
+
+    std::vector<kv::Member> members(const std::string& own_address) const {
+        const rsm::TcpTransport& transport = replica_->transport();
+        std::vector<kv::Member> members;
+        for (const raft::NodeId node : transport.members()) {
+            const bool self = node == transport.self();
+            members.push_back({node.value,
+                               self ? own_address : transport.peer_advertisement(node),
+                               self || transport.connected(node)});
+        }
+        return members;
+    }
+
+    void stop() {
+        kv::log_line("stopping");
+        replica_->async_stop([this](boost::system::error_code) {
+            server_->stop();
+            io_.stop();
+        });
+    }
+
+    boost::asio::io_context io_{1};
+    boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
+    std::optional<Replica> replica_;
+    std::optional<kv::Server<Replica>> server_;
+    int exit_status_ = EXIT_SUCCESS;
+};
+
+}  // namespace
+
+int main(int count, char** words) {
+    Arguments arguments;
+    CLI::App app;
+    declare(app, arguments);
+    CLI11_PARSE(app, count, words);
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return Program(arguments).run();
+    } catch (const std::exception& error) {
+        // Boost appends in brackets which number the code has and where in Boost it came up.
+        const std::string text = error.what();
+        kv::log_line("cannot start: " + text.substr(0, text.find(" [")));
+        return EXIT_FAILURE;
+    }
+}

@@ -1,0 +1,71 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a server tells its operator: one line per event on standard error, with the time (UTC).
+#ifndef RSM_EXAMPLES_KV_LOG_HPP
+#define RSM_EXAMPLES_KV_LOG_HPP
+
+#include <raft/step.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <string_view>
+
+namespace kv {
+
+/// "2024-05-31T12:34:56.789Z"
+inline std::string timestamp(std::chrono::system_clock::time_point time) {
+    using std::chrono::milliseconds;
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    const auto since = std::chrono::duration_cast<milliseconds>(time.time_since_epoch());
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[32];
+    const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+    std::string millis = std::to_string(since.count() % 1000);
+    return std::string(text, length) + "." + std::string(3 - millis.size(), '0') + millis + "Z";
+}
+
+inline void log_line(std::string_view text) {
+    std::string line = timestamp(std::chrono::system_clock::now());
+    line += ' ';
+    line += text;
+    line += '\n';
+    // In one call, so that the lines of several processes on one terminal stay whole.
+    std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+/// What an event means to an operator.
+inline std::string describe(const raft::Event& event) {
+    const std::string term = " (term " + std::to_string(event.term.value) + ")";
+    const std::string node = "node " + std::to_string(event.node.value);
+    const std::string index = "index " + std::to_string(event.index.value);
+    switch (event.kind) {
+        case raft::EventKind::became_follower: return "role: follower" + term;
+        case raft::EventKind::became_pre_candidate: return "role: pre-candidate" + term;
+        case raft::EventKind::became_candidate: return "role: candidate" + term;
+        case raft::EventKind::became_leader: return "role: leader" + term;
+        case raft::EventKind::leader_known: return "leader: " + node + term;
+        case raft::EventKind::quorum_lost:
+            return "no quorum answers, giving up leadership" + term;
+        case raft::EventKind::disk_stalled:
+            return "a write of this node hangs, giving up leadership" + term;
+        case raft::EventKind::log_truncated:
+            return "log: entries from " + index + " on replaced by the leader's" + term;
+        case raft::EventKind::snapshot_installed:
+            return "snapshot: installed up to " + index + term;
+        case raft::EventKind::snapshot_rejected:
+            return "snapshot: received one up to " + index + " with a wrong checksum" + term;
+        case raft::EventKind::snapshot_unreadable:
+            return "snapshot: the own one up to " + index + " cannot be read" + term;
+        case raft::EventKind::protocol_violation:
+            return "PROTOCOL VIOLATION by " + node + term;
+    }
+    return "an event of an unknown kind" + term;
+}
+
+}  // namespace kv
+
+#endif

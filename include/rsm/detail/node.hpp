@@ -1,0 +1,273 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Node: what stands behind a Replicated. The one place where the engine meets the user's type.
+#ifndef RSM_DETAIL_NODE_HPP
+#define RSM_DETAIL_NODE_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/engine.hpp>
+#include <raft/types.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/detail/completion.hpp>
+#include <rsm/detail/pending_operations.hpp>
+#include <rsm/detail/pending_reads.hpp>
+#include <rsm/error.hpp>
+#include <rsm/options.hpp>
+#include <rsm/snapshot.hpp>
+#include <rsm/state_machine.hpp>
+#include <rsm/status.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace rsm::detail {
+
+using Strand = boost::asio::strand<boost::asio::any_io_executor>;
+
+/// How an operation's completion is called, whether apply returns something or not.
+template <class Result>
+struct SubmitSignature {
+    using Type = void(boost::system::error_code, Result);
+    using Held = Completion<boost::system::error_code, Result>;
+    static void fail(Held& held, boost::system::error_code why) { held(why, Result{}); }
+};
+template <>
+struct SubmitSignature<void> {
+    using Type = void(boost::system::error_code);
+    using Held = Completion<boost::system::error_code>;
+    static void fail(Held& held, boost::system::error_code why) { held(why); }
+};
+
+/// All members are used on the strand only.
+template <StateMachine Machine, class Transport, class Storage, class Clock>
+class Node {
+public:
+    using Operation = typename Machine::Operation;
+    using Result = ResultOf<Machine>;
+    using Signature = SubmitSignature<Result>;
+    using Engine = raft::Engine<Transport, Storage, Clock, Node>;
+
+    Node(Strand strand, Machine machine, raft::NodeConfig config, Transport transport,
+         Storage storage, Clock clock, Options options)
+        : strand_(std::move(strand)),
+          machine_(std::move(machine)),
+          options_(std::move(options)),
+          policy_(options_.snapshot_threshold),
+          engine_(std::move(config), std::move(transport), std::move(storage), std::move(clock),
+                  *this) {}
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+    ~Node() { end_pending(); }
+
+    /// @param self  by which posted work recognises that the node is gone
+    raft::Result<void> start(std::weak_ptr<Node> self) {
+        self_ = std::move(self);
+        return engine_.start();
+    }
+
+    // ---- what users ask for ----
+
+    void submit(Operation operation, typename Signature::Held held,
+                std::chrono::nanoseconds timeout) {
+        PendingOperation pending;
+        pending.complete.held = std::move(held);
+        if (engine_.halted()) return pending.complete(Errc::stopped);
+        writer_.clear();
+        writer_ << operation;
+        pending.bytes = writer_.view().size();
+        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes) {
+            return pending.complete(Errc::overloaded);
+        }
+        raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
+        pending.operation = std::move(operation);
+        pending.deadline = deadline(timeout);
+        operations_.add(std::move(pending));
+        engine_.propose(0, std::move(payload));  // answered in order, so a token says nothing
+    }
+
+    void read(std::unique_ptr<PendingRead<Machine>> read, std::chrono::nanoseconds timeout) {
+        if (engine_.halted()) return read->fail(Errc::stopped);
+        read->deadline = deadline(timeout);
+        engine_.read(reads_.add(std::move(read)));
+    }
+
+    void stop(std::function<void()> done) {
+        engine_.stop(std::move(done));
+        end_pending();
+    }
+
+    void turn() { engine_.turn(); }
+
+    Status status() {
+        const raft::Core& core = engine_.core();
+        Status status;
+        status.self = core.self();
+        status.role = engine_.halted() ? raft::Role::follower : core.role();
+        status.term = core.term();
+        status.leader = engine_.halted() ? raft::NodeId{} : core.leader();
+        status.commit = core.log().commit();
+        status.applied = core.log().applied();
+        status.last = core.log().last_index();
+        status.snapshot = core.snapshot().last.index;
+        status.snapshot_bytes = core.snapshot().size;
+        status.persisted_bytes = engine_.storage().persisted_bytes();
+        status.pending_operations = operations_.size();
+        status.pending_reads = reads_.size();
+        status.stopped = engine_.halted();
+        const raft::Time now = engine_.now();
+        for (const raft::Progress& follower : core.followers()) {
+            status.followers.push_back(
+                {follower.node, follower.state, follower.match, now - follower.last_contact});
+        }
+        return status;
+    }
+
+    const Machine& machine() const { return machine_; }
+    const Strand& strand() const { return strand_; }
+    const Options& options() const { return options_; }
+    Engine& engine() { return engine_; }
+
+    // ---- what the engine tells (raft::EngineHost) ----
+
+    void wake() {
+        boost::asio::post(strand_, [self = self_] {
+            if (const std::shared_ptr<Node> node = self.lock()) node->turn();
+        });
+    }
+
+    void proposed(const raft::ProposalOutcome& outcome) {
+        switch (outcome.refusal) {
+            case raft::Refusal::none: return operations_.place(outcome.position);
+            case raft::Refusal::not_leader: return operations_.refuse(Errc::not_leader);
+            case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
+            case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
+        }
+    }
+
+    void read_ready(const raft::ReadOutcome& outcome) {
+        switch (outcome.refusal) {
+            case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
+            case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
+            default: return reads_.fail(outcome.token, Errc::not_leader);
+        }
+    }
+
+    void apply(std::span<const raft::Entry> entries) {
+        try {
+            for (const raft::Entry& entry : entries) apply_entry(entry);
+        } catch (const std::exception& error) {
+            return engine_.fail({std::make_error_code(std::errc::state_not_recoverable),
+                                 "the state machine failed to apply an operation (" +
+                                     std::string(error.what()) + ")"});
+        }
+        applied_ = entries.back().position();
+        take_snapshot_if_due();
+    }
+
+    raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
+        raft::Result<void> restored = restore_state(source, meta, machine_);
+        if (!restored) return restored;
+        applied_ = meta.last;
+        snapshot_ = meta.last.index;
+        operations_.restore(meta.last);
+        return restored;
+    }
+
+    void snapshot_saved(const raft::SnapshotMeta& meta) {
+        snapshot_ = std::max(snapshot_, meta.last.index);
+        policy_.ended();
+    }
+
+    void observe(const raft::Event& event) {
+        if (options_.on_event) options_.on_event(event);
+    }
+
+    raft::Time tick(raft::Time now) {
+        operations_.expire(now);
+        reads_.expire(now);
+        return std::min(operations_.earliest_deadline(), reads_.earliest_deadline());
+    }
+
+    void failed(const raft::Failure& failure) {
+        end_pending();
+        if (options_.on_failure) options_.on_failure(failure);
+    }
+
+private:
+    struct Complete {
+        typename Signature::Held held;
+        explicit operator bool() const { return static_cast<bool>(held); }
+        void operator()(Errc why) { Signature::fail(held, why); }
+    };
+    using Operations = PendingOperations<Operation, Complete>;
+    using PendingOperation = typename Operations::Pending;
+
+    raft::Time deadline(std::chrono::nanoseconds timeout) {
+        if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
+        const raft::Time now = engine_.now();
+        return timeout < raft::Time::max() - now ? now + timeout : raft::Time::max();
+    }
+
+    void apply_entry(const raft::Entry& entry) {
+        std::optional<PendingOperation> own = operations_.apply(entry.position());
+        if (entry.kind != raft::EntryKind::operation) return;
+        // The node that took the operation in has it at hand; others decode it.
+        std::optional<Operation> decoded;
+        if (!own) decoded = decode<Operation>(entry.payload.view());
+        const Operation& operation = own ? *own->operation : *decoded;
+        const bool wanted = own && own->complete;
+        try {
+            if constexpr (std::is_void_v<Result>) {
+                machine_.apply(operation);
+                if (wanted) own->complete.held({});
+            } else {
+                Result result = machine_.apply(operation);
+                if (wanted) own->complete.held({}, std::move(result));
+            }
+        } catch (...) {
+            if (own && own->complete) own->complete(Errc::interrupted);
+            throw;
+        }
+    }
+
+    void take_snapshot_if_due() {
+        const std::uint64_t bytes = engine_.storage().persisted_bytes();
+        if (!policy_.due(bytes, applied_.index > snapshot_)) return;
+        policy_.begun();
+        engine_.take_snapshot(applied_, capture_state(machine_));
+    }
+
+    void end_pending() {
+        operations_.end();
+        reads_.end();
+    }
+
+    Strand strand_;
+    std::weak_ptr<Node> self_;
+    Machine machine_;
+    Options options_;
+    SnapshotPolicy policy_;
+    BufferWriter writer_;
+    Operations operations_;
+    PendingReads<Machine> reads_;
+    raft::LogPosition applied_;
+    raft::Index snapshot_;  // the newest one's
+    Engine engine_;         // last: its policies go first, and call nobody any more
+};
+
+}  // namespace rsm::detail
+
+#endif

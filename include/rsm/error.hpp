@@ -1,0 +1,121 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What can become of an operation, as error codes: each belongs to one class that says what to do
+// about it, and to one outcome that says whether the operation took place.
+#ifndef RSM_ERROR_HPP
+#define RSM_ERROR_HPP
+
+#include <boost/system/error_category.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <string>
+#include <type_traits>
+
+namespace rsm {
+
+enum class Errc : int {
+    /// This node does not lead. Nothing happened.
+    not_leader = 1,
+    /// A bound is reached (Options, raft::Options). Nothing happened; try again later.
+    overloaded,
+    /// The encoded operation is larger than raft::Options::max_entry_bytes. Nothing happened.
+    too_large,
+    /// Another leader's entry took the operation's place: it did not happen and never will.
+    superseded,
+    /// The deadline passed first. It may have happened, or may still happen.
+    timed_out,
+    /// A snapshot from another leader covers the operation's place: it may have happened, but its
+    /// result is not known here.
+    result_lost,
+    /// The node had been stopped or had failed before. Nothing happened.
+    stopped,
+    /// The node stopped or failed while the operation was under way. It may have happened, or may
+    /// still happen.
+    interrupted,
+};
+
+enum class ErrorClass {
+    none,             ///< no error
+    retry_elsewhere,  ///< ask another node, the leader if it is known
+    outcome_unknown,  ///< retry only what may happen twice, or find out first
+    misuse,           ///< the same call will fail again
+    overload,         ///< the same call may succeed later
+    fatal,            ///< this node will not serve again
+};
+
+/// What became of a submitted operation.
+enum class Outcome { committed, not_committed, unknown };
+
+namespace detail {
+
+// The base's destructor is not virtual, and categories are never destroyed through it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+#endif
+
+class ErrorCategory final : public boost::system::error_category {
+public:
+    const char* name() const noexcept override { return "rsm"; }
+    std::string message(int code) const override {
+        switch (static_cast<Errc>(code)) {
+            case Errc::not_leader: return "this node is not the leader";
+            case Errc::overloaded: return "a bound of the node is reached";
+            case Errc::too_large: return "the operation is too large";
+            case Errc::superseded: return "another leader's entry took the operation's place";
+            case Errc::timed_out: return "the deadline passed before the outcome was known";
+            case Errc::result_lost: return "a snapshot replaced the operation's entry";
+            case Errc::stopped: return "the node has stopped";
+            case Errc::interrupted: return "the node stopped before the outcome was known";
+        }
+        return "unknown rsm error";
+    }
+};
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+inline constexpr ErrorCategory error_category_instance{};
+
+}  // namespace detail
+
+inline const boost::system::error_category& error_category() noexcept {
+    return detail::error_category_instance;
+}
+
+inline boost::system::error_code make_error_code(Errc code) noexcept {
+    return {static_cast<int>(code), error_category()};
+}
+
+/// The class of any error code that an operation of this library completes with. Codes of other
+/// categories are operating system errors of this node: fatal.
+inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
+    if (!code) return ErrorClass::none;
+    if (code.category() != error_category()) return ErrorClass::fatal;
+    switch (static_cast<Errc>(code.value())) {
+        case Errc::not_leader:
+        case Errc::superseded: return ErrorClass::retry_elsewhere;
+        case Errc::overloaded: return ErrorClass::overload;
+        case Errc::too_large: return ErrorClass::misuse;
+        case Errc::timed_out:
+        case Errc::result_lost:
+        case Errc::interrupted: return ErrorClass::outcome_unknown;
+        case Errc::stopped: return ErrorClass::fatal;
+    }
+    return ErrorClass::fatal;
+}
+
+/// What a completed async_submit says about its operation.
+inline Outcome outcome(const boost::system::error_code& code) noexcept {
+    if (!code) return Outcome::committed;
+    return error_class(code) == ErrorClass::outcome_unknown ? Outcome::unknown
+                                                            : Outcome::not_committed;
+}
+
+}  // namespace rsm
+
+template <>
+struct boost::system::is_error_code_enum<rsm::Errc> : std::true_type {};
+
+#endif

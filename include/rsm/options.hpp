@@ -1,0 +1,53 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a user may set on a replicated state machine.
+#ifndef RSM_OPTIONS_HPP
+#define RSM_OPTIONS_HPP
+
+#include <raft/options.hpp>
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace rsm {
+
+inline constexpr std::int64_t kibibytes(std::int64_t count) { return count * 1024; }
+inline constexpr std::int64_t mebibytes(std::int64_t count) { return count * 1024 * 1024; }
+inline constexpr std::int64_t gibibytes(std::int64_t count) { return count * 1024 * 1024 * 1024; }
+
+struct Options {
+    /// Bytes of persisted Raft state (Storage::persisted_bytes) at which a snapshot is taken and
+    /// the log before it released. Negative: never.
+    std::int64_t snapshot_threshold = -1;
+
+    /// How long an operation or a read may take before it completes with Errc::timed_out, unless
+    /// the call says otherwise. 0: no limit.
+    std::chrono::nanoseconds operation_timeout = std::chrono::seconds(30);
+
+    /// Encoded bytes of operations that this node has not completed yet; beyond it async_submit
+    /// completes with Errc::overloaded.
+    std::size_t max_pending_bytes = 256U << 20;
+
+    /// The algorithm's own. `raft.retained_bytes` is kept at or below a quarter of
+    /// snapshot_threshold, so that releasing the log always leaves room below the threshold.
+    raft::Options raft = {};
+
+    /// Of the election timeouts. Absent: drawn from the operating system.
+    std::optional<std::uint64_t> seed = {};
+
+    /// Called on the node's executor for everything noteworthy; must not throw and must not
+    /// destroy the node.
+    std::function<void(const raft::Event&)> on_event = {};
+    /// Called once on the node's executor when the node has stopped for good: a failed write, a
+    /// damaged log, a state machine that threw. Same conditions.
+    std::function<void(const raft::Failure&)> on_failure = {};
+};
+
+}  // namespace rsm
+
+#endif

@@ -1,0 +1,126 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// When the log is compacted, and how a state machine's state becomes a snapshot and back.
+#ifndef RSM_SNAPSHOT_HPP
+#define RSM_SNAPSHOT_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/entry.hpp>
+#include <raft/stable.hpp>
+#include <raft/stream.hpp>
+#include <raft/types.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/state_machine.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace rsm {
+
+/// Compaction looks at one number: the bytes of persisted Raft state.
+class SnapshotPolicy {
+public:
+    /// @param threshold  in bytes; negative: never
+    explicit SnapshotPolicy(std::int64_t threshold) : threshold_(threshold) {}
+
+    /// Whether to take a snapshot now, given the persisted bytes and whether anything has been
+    /// applied since the last snapshot.
+    bool due(std::uint64_t persisted_bytes, bool applied_since) const {
+        return threshold_ >= 0 && applied_since && !under_way_ &&
+               persisted_bytes >= static_cast<std::uint64_t>(threshold_);
+    }
+    void begun() { under_way_ = true; }
+    void ended() { under_way_ = false; }
+
+private:
+    std::int64_t threshold_;
+    bool under_way_ = false;
+};
+
+namespace detail {
+
+/// The version of what stands around the state machine's own bytes in a snapshot. A reader
+/// refuses others.
+inline constexpr std::uint8_t snapshot_layout_version = 1;
+
+template <class State>
+void write_state(raft::ByteSink& sink, const State& state) {
+    SnapshotWriter out(sink);
+    out << snapshot_layout_version;
+    if constexpr (requires { state.snapshot(out); }) {
+        state.snapshot(out);
+    } else {
+        out << state;
+    }
+    out.flush();
+}
+
+template <class Machine>
+void read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine) {
+    SnapshotReader in(source, size);
+    std::uint8_t version = 0;
+    in >> version;
+    if (version != snapshot_layout_version) in.fail(ArchiveErrc::newer_version);
+    if constexpr (SnapshotsByHand<Machine>) {
+        machine.restore(in);
+    } else {
+        in >> machine;
+    }
+    in.finish();
+}
+
+/// Collects in memory, for machines that cannot be written while they go on.
+class PieceSink final : public raft::ByteSink {
+public:
+    void write(std::span<const std::byte> bytes) override {
+        pieces_.push_back(raft::Bytes::copy_of(bytes));
+    }
+    std::vector<raft::Bytes> take() { return std::move(pieces_); }
+
+private:
+    std::vector<raft::Bytes> pieces_;
+};
+
+/// Captures the state as it is now. A machine that freezes gives an image, which the producer
+/// writes wherever it is called; any other is written out here and now.
+template <class Machine>
+raft::SnapshotProducer capture_state(const Machine& machine) {
+    if constexpr (Freezes<Machine>) {
+        auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
+        return [image](raft::ByteSink& sink) { write_state(sink, *image); };
+    } else {
+        PieceSink memory;
+        write_state(memory, machine);
+        auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
+        return [pieces](raft::ByteSink& sink) {
+            for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
+        };
+    }
+}
+
+/// Replaces the machine's state by a snapshot's content.
+template <class Machine>
+raft::Result<void> restore_state(raft::ByteSource& source, const raft::SnapshotMeta& meta,
+                                 Machine& machine) {
+    try {
+        read_state(source, meta.size, machine);
+        return {};
+    } catch (const std::exception& error) {
+        return raft::Failure{
+            std::make_error_code(std::errc::illegal_byte_sequence),
+            "snapshot at index " + std::to_string(meta.last.index.value) +
+                " cannot be restored into the state machine (" + error.what() + ")"};
+    }
+}
+
+}  // namespace detail
+
+}  // namespace rsm
+
+#endif

@@ -1,0 +1,55 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a node knows of itself and, if it leads, of the others.
+#ifndef RSM_STATUS_HPP
+#define RSM_STATUS_HPP
+
+#include <raft/core.hpp>
+#include <raft/progress.hpp>
+#include <raft/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace rsm {
+
+/// A copy of a node's state at one moment.
+struct Status {
+    struct Follower {
+        raft::NodeId node;
+        raft::ProgressState state{};
+        raft::Index match;          ///< known to be durable there
+        raft::Duration last_contact{};  ///< time since it was last heard of
+    };
+
+    raft::NodeId self;
+    raft::Role role{};
+    raft::Term term;
+    raft::NodeId leader;  ///< 0: not known
+    raft::Index commit;
+    raft::Index applied;
+    raft::Index last;  ///< of the log
+    raft::Index snapshot;  ///< the last index that the newest snapshot covers
+    std::uint64_t snapshot_bytes = 0;
+    std::uint64_t persisted_bytes = 0;
+    std::size_t pending_operations = 0;
+    std::size_t pending_reads = 0;
+    bool stopped = false;  ///< for good: by async_stop or by a failure
+    std::vector<Follower> followers;  ///< empty unless this node leads
+};
+
+inline std::string_view to_string(raft::Role role) {
+    switch (role) {
+        case raft::Role::follower: return "follower";
+        case raft::Role::pre_candidate: return "pre-candidate";
+        case raft::Role::candidate: return "candidate";
+        case raft::Role::leader: return "leader";
+    }
+    return "unknown";
+}
+
+}  // namespace rsm
+
+#endif

@@ -1,0 +1,259 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// POSIX files for the write-ahead log, as a policy: every call that reaches a disk is here, so a
+// simulator puts its own disk under the same log by offering the same members.
+#ifndef RSM_STORAGE_FILE_HPP
+#define RSM_STORAGE_FILE_HPP
+
+#include <raft/types.hpp>
+#include <rsm/storage/errors.hpp>
+
+#include <fcntl.h>
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace rsm {
+
+enum class OpenMode : std::uint8_t {
+    read,        ///< an existing file, to be read
+    read_write,  ///< an existing file, to be read and written
+    create,      ///< a new file; whatever had the name before is emptied
+};
+
+/// Blocking file calls. Each reports failures with the errno code and a sentence that names the
+/// call and the path; none retries a failed sync; EINTR and short transfers are handled here.
+///
+/// Thread safety: all members may be called by several threads at a time, also on one File.
+class PosixFiles {
+public:
+    /// An open file; its destruction closes it (and gives up a lock taken on it).
+    class File {
+    public:
+        File() = default;
+        File(int descriptor, std::string path)
+            : descriptor_(descriptor), path_(std::move(path)) {}
+        File(File&& other) noexcept
+            : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+        File& operator=(File&& other) noexcept {
+            std::swap(descriptor_, other.descriptor_);
+            std::swap(path_, other.path_);
+            return *this;
+        }
+        ~File() {
+            // Nothing is lost where close() fails: what had to be durable was synced before.
+            if (descriptor_ >= 0) ::close(descriptor_);
+        }
+        int descriptor() const { return descriptor_; }
+        const std::string& path() const { return path_; }
+
+    private:
+        int descriptor_ = -1;
+        std::string path_;
+    };
+
+    /// Creates the directory and what is missing above it, each made durable in its parent.
+    raft::Result<void> create_directories(const std::string& path) const {
+        for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+            const std::string part = path.substr(0, end);
+            if (::mkdir(part.c_str(), 0777) == 0) {
+                if (auto synced = sync_directory(parent_of(part)); !synced) return synced;
+            } else if (errno != EEXIST) {
+                return failure("create directory", part);
+            }
+            if (end == std::string::npos) return {};
+        }
+    }
+
+    /// Takes the directory for this process alone, until the result is destroyed.
+    /// Errors: StorageErrc::locked where another holds it.
+    raft::Result<File> lock(const std::string& directory) const {
+        const std::string path = directory + "/lock";
+        const int descriptor = open_retrying(path, O_RDWR | O_CREAT | O_CLOEXEC);
+        if (descriptor < 0) return failure("open", path);
+        File file(descriptor, path);
+        if (retry([&] { return ::flock(descriptor, LOCK_EX | LOCK_NB); }) == 0) return file;
+        if (errno != EWOULDBLOCK) return failure("lock", path);
+        return detail::storage_failure(StorageErrc::locked, path);
+    }
+
+    /// The names of everything in a directory, in no particular order.
+    raft::Result<std::vector<std::string>> list(const std::string& directory) const {
+        struct Closer {
+            void operator()(DIR* stream) const { ::closedir(stream); }
+        };
+        const std::unique_ptr<DIR, Closer> stream(::opendir(directory.c_str()));
+        if (stream == nullptr) return failure("list", directory);
+        std::vector<std::string> names;
+        for (;;) {
+            errno = 0;
+            const dirent* item = ::readdir(stream.get());
+            if (item == nullptr) break;
+            const std::string_view name = item->d_name;
+            if (name != "." && name != "..") names.emplace_back(name);
+        }
+        if (errno != 0) return failure("list", directory);
+        return names;
+    }
+
+    raft::Result<File> open(const std::string& path, OpenMode mode) const {
+        int flags = O_CLOEXEC;
+        switch (mode) {
+            case OpenMode::read: flags |= O_RDONLY; break;
+            case OpenMode::read_write: flags |= O_RDWR; break;
+            case OpenMode::create: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
+        }
+        const int descriptor = open_retrying(path, flags);
+        if (descriptor < 0) return failure("open", path);
+        return File(descriptor, path);
+    }
+
+    raft::Result<std::uint64_t> size(const File& file) const {
+        struct stat status {};
+        if (::fstat(file.descriptor(), &status) != 0) return failure("stat", file.path());
+        return static_cast<std::uint64_t>(status.st_size);
+    }
+
+    /// Fills `out` from `offset` on; fewer bytes than asked for only at the end of the file.
+    raft::Result<std::size_t> read_at(const File& file, std::uint64_t offset,
+                                      std::span<std::byte> out) const {
+        std::size_t done = 0;
+        while (done < out.size()) {
+            const ssize_t count = ::pread(file.descriptor(), out.data() + done, out.size() - done,
+                                          static_cast<off_t>(offset + done));
+            if (count < 0 && errno == EINTR) continue;
+            if (count < 0) return failure("read", file.path());
+            if (count == 0) break;
+            done += static_cast<std::size_t>(count);
+        }
+        return done;
+    }
+
+    /// Writes all parts, one behind the other, from `offset` on. After a failure any part of the
+    /// bytes may have been written.
+    raft::Result<void> write_at(const File& file, std::uint64_t offset,
+                                std::span<const std::span<const std::byte>> parts) const {
+        // Well below every system's IOV_MAX, and large enough to make calls rare.
+        std::array<iovec, 256> vectors;
+        std::size_t next = 0;     // the first part that is not wholly written
+        std::size_t skipped = 0;  // how much of it is
+        while (next < parts.size()) {
+            std::size_t count = 0;
+            for (std::size_t i = next; i < parts.size() && count < vectors.size(); ++i) {
+                const auto rest = parts[i].subspan(i == next ? skipped : 0);
+                vectors[count++] = {const_cast<std::byte*>(rest.data()), rest.size()};
+            }
+            const ssize_t written = ::pwritev(file.descriptor(), vectors.data(),
+                                              static_cast<int>(count), static_cast<off_t>(offset));
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) return failure("write", file.path());
+            offset += static_cast<std::uint64_t>(written);
+            std::size_t left = static_cast<std::size_t>(written) + skipped;
+            while (next < parts.size() && left >= parts[next].size()) left -= parts[next++].size();
+            skipped = left;
+            if (written == 0 && next < parts.size() && !parts[next].empty()) {
+                errno = ENOSPC;
+                return failure("write", file.path());
+            }
+        }
+        return {};
+    }
+
+    /// Reserves room for [0, size) where the file system can; a help against fragments and late
+    /// surprises, no promise.
+    raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
+#if defined(__linux__)
+        const int error = ::posix_fallocate(file.descriptor(), 0, static_cast<off_t>(size));
+        if (error == ENOSPC || error == EFBIG || error == EIO) {
+            errno = error;
+            return failure("allocate", file.path());
+        }
+#else
+        static_cast<void>(file);
+        static_cast<void>(size);
+#endif
+        return {};
+    }
+
+    /// Makes what was written durable. A failure is final: the system may have dropped the pages,
+    /// so that a second call would succeed without having written anything.
+    raft::Result<void> sync(const File& file) const {
+#if defined(__APPLE__)
+        const auto call = [&] { return ::fcntl(file.descriptor(), F_FULLFSYNC); };
+#else
+        const auto call = [&] { return ::fdatasync(file.descriptor()); };
+#endif
+        if (retry(call) != 0) return failure("sync", file.path());
+        return {};
+    }
+
+    /// Gives a file another name in the same directory, replacing what had it. Durable after
+    /// sync_directory().
+    raft::Result<void> rename(const std::string& from, const std::string& to) const {
+        if (std::rename(from.c_str(), to.c_str()) != 0) return failure("rename", from);
+        return {};
+    }
+
+    /// Removes a file; that it is not there is no error.
+    raft::Result<void> remove(const std::string& path) const {
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failure("remove", path);
+        return {};
+    }
+
+    /// Makes the names in a directory durable.
+    raft::Result<void> sync_directory(const std::string& path) const {
+        const int descriptor = open_retrying(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (descriptor < 0) return failure("open", path);
+        const File file(descriptor, path);
+        if (retry([&] { return ::fsync(descriptor); }) != 0) return failure("sync", path);
+        return {};
+    }
+
+    /// A number that no other log has: names a new log, so that files of two are not mixed up.
+    std::uint64_t unique_id() const {
+        std::random_device device;
+        return (std::uint64_t{device()} << 32) | device();
+    }
+
+private:
+    static raft::Failure failure(const char* call, const std::string& path) {
+        const int error = errno;
+        return {std::error_code(error, std::system_category()),
+                std::string(call) + " " + path};
+    }
+    static std::string parent_of(const std::string& path) {
+        const std::size_t slash = path.rfind('/');
+        if (slash == std::string::npos) return ".";
+        return slash == 0 ? "/" : path.substr(0, slash);
+    }
+    template <class Call>
+    static int retry(Call call) {
+        int result = call();
+        while (result < 0 && errno == EINTR) result = call();
+        return result;
+    }
+    static int open_retrying(const std::string& path, int flags) {
+        return retry([&] { return ::open(path.c_str(), flags, 0666); });
+    }
+};
+
+}  // namespace rsm
+
+#endif

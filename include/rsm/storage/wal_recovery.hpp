@@ -1,0 +1,429 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Reading a log after a restart. The rules, and why they never take damage for a torn tail where
+// the two can be told apart, are in docs/format.md; the code follows its numbered steps.
+#ifndef RSM_STORAGE_WAL_RECOVERY_HPP
+#define RSM_STORAGE_WAL_RECOVERY_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/codec.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/storage/errors.hpp>
+#include <rsm/storage/file.hpp>
+#include <rsm/storage/log_account.hpp>
+#include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/wal_segment.hpp>
+#include <rsm/storage/wal_state.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+/// What one segment holds: the entries that it itself does not replace, contiguous.
+template <class Files>
+struct ScannedSegment {
+    std::shared_ptr<Segment<Files>> segment;
+    raft::Index first{1};
+    std::vector<std::uint32_t> offsets;
+    std::vector<std::uint32_t> sizes;
+    std::vector<raft::TermRun> runs;
+    std::vector<raft::Entry> memberships;
+
+    raft::Index end() const { return first + offsets.size(); }
+    void clear() {
+        offsets.clear();
+        sizes.clear();
+        runs.clear();
+        memberships.clear();
+    }
+    void append(raft::LogPosition entry, std::uint64_t offset, std::size_t size) {
+        if (offsets.empty() || entry.index < first) {
+            clear();
+            first = entry.index;
+        } else if (entry.index < end()) {
+            const auto kept = static_cast<std::size_t>(entry.index - first);
+            offsets.resize(kept);
+            sizes.resize(kept);
+            while (!runs.empty() && runs.back().first >= entry.index) runs.pop_back();
+            while (!memberships.empty() && memberships.back().index >= entry.index) {
+                memberships.pop_back();
+            }
+        }
+        add_to_runs(runs, entry.index, entry.term);
+        offsets.push_back(static_cast<std::uint32_t>(offset));
+        sizes.push_back(static_cast<std::uint32_t>(size));
+    }
+};
+
+/// A stretch of a segment that a crash left half written.
+template <class Files>
+struct TornTail {
+    std::shared_ptr<Segment<Files>> segment;
+    std::uint64_t frontier = 0;        ///< the batch that is not whole would begin here
+    std::uint64_t end = 0;             ///< behind it is nothing but zeros
+    std::uint64_t invalid_offset = 0;  ///< the record that shows it
+};
+
+/// The whole log as found.
+template <class Files>
+struct ScannedLog {
+    std::uint64_t log_id = 0;
+    LogState state;
+    std::uint64_t next_batch = 1;
+    std::vector<ScannedSegment<Files>> used;  ///< in order; the last one is to be continued
+    std::vector<std::shared_ptr<Segment<Files>>> unused;  ///< behind it, prepared
+    std::uint64_t frontier = segment_header_bytes;  ///< where the last used one is continued
+    std::uint64_t last_batch = 0;  ///< where the last batch begins; 0 is nowhere
+    std::optional<TornTail<Files>> torn;
+};
+
+/// Reads all segments of a directory, oldest first, and changes nothing. Memory: one segment.
+template <class Files>
+class LogScanner {
+public:
+    LogScanner(Files files, std::string directory)
+        : files_(std::move(files)), directory_(std::move(directory)) {}
+
+    /// `numbers` are those of the files that are there, ascending.
+    raft::Result<ScannedLog<Files>> run(const std::vector<std::uint64_t>& numbers) {
+        for (const std::uint64_t number : numbers) {
+            if (auto result = scan(number); !result) return result.error();
+        }
+        std::uint64_t previous = log_.used.empty() ? 0 : log_.used.back().segment->id.number;
+        for (const auto& segment : log_.unused) {
+            // A segment is prepared only when its predecessor is, and that one is in use, or
+            // unused as well: in neither case may it have been removed.
+            if (segment->id.number != previous + 1) return missing(segment->id.number - 1);
+            previous = segment->id.number;
+        }
+        return std::move(log_);
+    }
+
+    raft::Failure missing(std::uint64_t number) const {
+        return storage_failure(StorageErrc::corrupted,
+                               segment_path(directory_, number) + " is missing");
+    }
+
+private:
+    struct BatchCheck {
+        bool valid = false;
+        std::uint64_t size = 0;            ///< with padding; where valid
+        std::uint64_t invalid_offset = 0;  ///< where not valid
+    };
+
+    raft::Result<void> scan(std::uint64_t number) {
+        auto segment = load(number);
+        if (!segment) return segment.error();
+        if (used_size(bytes_.subspan(segment_header_bytes)) == 0) {
+            log_.unused.push_back(std::move(*segment));
+            return {};
+        }
+        // Something was written here, which a writer does only after all that precedes is
+        // durable: what is wrong there is damage.
+        if (log_.torn) {
+            return damage(log_.torn->segment->path, log_.torn->invalid_offset,
+                          "an invalid record, and later segments are in use");
+        }
+        if (!log_.unused.empty()) {
+            return damage(log_.unused.front()->path, segment_header_bytes,
+                          "zeros, and later segments are in use");
+        }
+        return scan_batches(std::move(*segment));
+    }
+
+    /// Opens a segment and reads all of it to bytes_.
+    raft::Result<std::shared_ptr<Segment<Files>>> load(std::uint64_t number) {
+        const std::string path = segment_path(directory_, number);
+        auto file = files_.open(path, OpenMode::read_write);
+        if (!file) return file.error();
+        const auto size = files_.size(*file);
+        if (!size) return size.error();
+        if (*size > 4 * LogAccount::max_write_bytes - 1) {
+            return damage(path, 0, "larger than any segment");
+        }
+        if (buffer_.size() < *size) buffer_ = raft::Buffer(static_cast<std::size_t>(*size));
+        const auto target = buffer_.writable().first(static_cast<std::size_t>(*size));
+        const auto count = files_.read_at(*file, 0, target);
+        if (!count) return count.error();
+        bytes_ = target.first(*count);
+        const auto id = decode_segment_header(bytes_, path);
+        if (!id) return id.error();
+        const bool first = log_.used.empty() && log_.unused.empty() && !log_.torn;
+        if (first) log_.log_id = id->log_id;
+        if (id->number != number || id->log_id != log_.log_id) {
+            return damage(path, 0, "the segment belongs to another place or another log");
+        }
+        return std::make_shared<Segment<Files>>(
+            Segment<Files>{std::move(*file), path, *id, bytes_.size()});
+    }
+
+    raft::Result<void> scan_batches(std::shared_ptr<Segment<Files>> segment) {
+        const std::uint64_t number = segment->id.number;
+        // Whether all batches between this segment's first and the ones already read are known.
+        const bool follows = log_.used.empty()
+                                 ? number == 1
+                                 : log_.used.back().segment->id.number + 1 == number;
+        if (auto result = check_first_number(*segment, follows); !result) return result;
+
+        ScannedSegment<Files> scanned;
+        scanned.segment = std::move(segment);
+        std::uint64_t offset = segment_header_bytes;
+        BatchCheck check = check_batch(scanned.segment->id, offset);
+        while (check.valid) {
+            if (auto result = apply_batch(scanned, offset, follows); !result) return result;
+            log_.last_batch = offset;
+            ++log_.next_batch;
+            offset += check.size;
+            check = check_batch(scanned.segment->id, offset);
+        }
+        return end_of_segment(std::move(scanned), offset, check.invalid_offset, follows);
+    }
+
+    raft::Result<void> check_first_number(const Segment<Files>& segment, bool follows) {
+        const auto head = read_batch_head(bytes_.subspan(segment_header_bytes), segment.id,
+                                          segment_header_bytes);
+        if (!head || head->number == log_.next_batch) return {};
+        if (head->number < log_.next_batch) {
+            return damage(segment.path, segment_header_bytes, "a batch is out of sequence");
+        }
+        if (!follows) {
+            // The segments before this one were not needed any more; so were their batches.
+            log_.next_batch = head->number;
+            return {};
+        }
+        if (log_.used.empty()) {
+            return damage(segment.path, segment_header_bytes, "the first batches are missing");
+        }
+        return damage(log_.used.back().segment->path, log_.frontier,
+                      "zeros in the place of a batch, and later segments are in use");
+    }
+
+    BatchCheck check_batch(SegmentId id, std::uint64_t offset) const {
+        const auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const auto head = read_batch_head(rest, id, offset);
+        if (!head || head->number != log_.next_batch ||
+            head->record_bytes > rest.size() - batch_record_bytes) {
+            return {false, 0, offset};
+        }
+        const std::size_t end = batch_record_bytes + head->record_bytes;
+        std::size_t at = batch_record_bytes;
+        std::uint32_t records = 0;
+        while (at < end) {
+            const auto record = read_record(rest.subspan(at, end - at), id, offset + at);
+            if (!record) return {false, 0, offset + at};
+            at += record->size();
+            ++records;
+        }
+        const std::size_t size = static_cast<std::size_t>(aligned(end));
+        if (records != head->records || size > rest.size()) return {false, 0, offset};
+        for (; at < size; ++at) {
+            if (rest[at] != std::byte{0}) return {false, 0, offset + at};
+        }
+        return {true, size, 0};
+    }
+
+    /// @pre check_batch() found it valid
+    raft::Result<void> apply_batch(ScannedSegment<Files>& scanned, std::uint64_t offset,
+                                   bool follows) {
+        using raft::codec::load_little;
+        const bool first = offset == segment_header_bytes;
+        auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const std::size_t end =
+            batch_record_bytes +
+            load_little<std::uint32_t>(rest.data() + record_header_bytes + 8);
+        for (std::size_t at = batch_record_bytes; at < end;) {
+            const std::byte* const record = rest.data() + at;
+            const std::uint32_t length = load_little<std::uint32_t>(record + 8);
+            const RecordView view{static_cast<RecordType>(record[12]),
+                                  {record + record_header_bytes, length}};
+            const bool must_carry = first && at == batch_record_bytes;
+            const bool carries = view.type == RecordType::checkpoint;
+            const bool good = must_carry == carries &&
+                              (carries ? adopt(view, follows)
+                                       : apply_record(scanned, view, offset + at));
+            if (!good) {
+                return damage(scanned.segment->path, offset + at,
+                              "a record that contradicts the ones before it");
+            }
+            at += view.size();
+        }
+        if (first && end == batch_record_bytes) {
+            return damage(scanned.segment->path, offset, "a segment without a checkpoint");
+        }
+        return {};
+    }
+
+    bool adopt(const RecordView& record, bool follows) {
+        raft::codec::Reader in(raft::Bytes::copy_of(record.body));
+        auto state = get_checkpoint(in);
+        if (!state || (follows && *state != log_.state)) return false;
+        log_.state = std::move(*state);
+        return true;
+    }
+
+    bool apply_record(ScannedSegment<Files>& scanned, const RecordView& record,
+                      std::uint64_t offset) {
+        if (record.type == RecordType::entry) return apply_entry(scanned, record, offset);
+        raft::codec::Reader in(raft::Bytes::copy_of(record.body));
+        LogState& state = log_.state;
+        if (record.type == RecordType::hard_state) {
+            state.set(raft::codec::get_hard_state(in));
+            return in.done();
+        }
+        const raft::LogPosition position = in.get_position();
+        if (!in.done()) return false;
+        if (record.type == RecordType::reset) {
+            state.reset(position);
+            scanned.clear();
+            return true;
+        }
+        if (record.type != RecordType::release || position.index > state.last) return false;
+        state.release(position);
+        return true;
+    }
+
+    bool apply_entry(ScannedSegment<Files>& scanned, const RecordView& record,
+                     std::uint64_t offset) {
+        using raft::codec::load_little;
+        if (record.body.size() < raft::codec::entry_header_bytes) return false;
+        const raft::LogPosition entry{{load_little<std::uint64_t>(record.body.data())},
+                                      {load_little<std::uint64_t>(record.body.data() + 8)}};
+        const auto kind = static_cast<raft::EntryKind>(record.body[16]);
+        LogState& state = log_.state;
+        if (!raft::codec::known(kind) || entry.index <= state.base.index ||
+            entry.index > state.last + 1) {
+            return false;
+        }
+        state.append(scanned.segment->id.number, entry.index);
+        scanned.append(entry, offset, record.size());
+        if (kind == raft::EntryKind::membership) {
+            const auto payload = record.body.subspan(raft::codec::entry_header_bytes);
+            scanned.memberships.push_back(
+                {entry.index, entry.term, kind, raft::Bytes::copy_of(payload)});
+        }
+        return true;
+    }
+
+    raft::Result<void> end_of_segment(ScannedSegment<Files> scanned, std::uint64_t offset,
+                                      std::uint64_t invalid_offset, bool follows) {
+        const Segment<Files>& segment = *scanned.segment;
+        const bool empty = offset == segment_header_bytes;
+        if (empty && !follows) {
+            return damage(segment.path, invalid_offset,
+                          "an invalid record in a batch that earlier segments were removed for");
+        }
+        const auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const std::size_t tail = used_size(rest);
+        if (tail != 0) {
+            if (later_batch(rest, segment.id, offset)) {
+                return damage(segment.path, invalid_offset,
+                              "an invalid record, and later batches follow it");
+            }
+            log_.torn = TornTail<Files>{scanned.segment, offset, offset + tail, invalid_offset};
+        }
+        if (empty) {
+            log_.unused.push_back(std::move(scanned.segment));
+        } else {
+            log_.frontier = offset;
+            log_.used.push_back(std::move(scanned));
+        }
+        return {};
+    }
+
+    /// Whether a batch begins in `rest` that was written after the one that is expected.
+    bool later_batch(std::span<const std::byte> rest, SegmentId id, std::uint64_t offset) const {
+        for (std::size_t at = 0; at + batch_record_bytes <= rest.size(); at += batch_alignment) {
+            const auto head = read_batch_head(rest.subspan(at), id, offset + at);
+            if (head && head->number > log_.next_batch) return true;
+        }
+        return false;
+    }
+
+    Files files_;
+    std::string directory_;
+    raft::Buffer buffer_;
+    std::span<const std::byte> bytes_;  ///< of the segment at hand, in buffer_
+    ScannedLog<Files> log_;
+};
+
+/// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
+/// the account. Errors: corrupted where a segment that is needed is missing.
+template <class Files>
+raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files>& scanner,
+                            raft::Recovered& recovered, EntryIndex<Segment<Files>>& index,
+                            LogAccount& account) {
+    recovered.hard_state = log.state.hard_state;
+    recovered.base = log.state.base;
+    recovered.last = log.state.last;
+    account.restart(log.state.base);
+    if (log.state.has_hard_state) account.set_has_hard_state();
+    for (const LiveRange& range : log.state.live.ranges()) {
+        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
+            return scanned.segment->id.number;
+        });
+        if (found == log.used.end()) return scanner.missing(range.segment);
+        if (range.first < found->first || range.last >= found->end()) {
+            return damage(found->segment->path, 0, "entries are missing");
+        }
+        for (raft::Index i = range.first; i <= range.last; ++i) {
+            const auto at = static_cast<std::size_t>(i - found->first);
+            index.append(found->segment, i, found->offsets[at]);
+            account.push(found->sizes[at]);
+        }
+        for (std::size_t r = 0; r < found->runs.size(); ++r) {
+            const raft::Index begin = std::max(found->runs[r].first, range.first);
+            const raft::Index end = r + 1 < found->runs.size() ? found->runs[r + 1].first
+                                                                : found->end();
+            if (begin < end && begin <= range.last) {
+                add_to_runs(recovered.runs, begin, found->runs[r].term);
+            }
+        }
+        for (const raft::Entry& entry : found->memberships) {
+            if (entry.index >= range.first && entry.index <= range.last) {
+                recovered.memberships.push_back(entry);
+            }
+        }
+    }
+    return {};
+}
+
+/// Makes the log fit to be continued, after which everything in it is durable. May be interrupted
+/// at any point and done again.
+template <class Files>
+raft::Result<void> repair(const Files& files, const std::string& directory,
+                          const ScannedLog<Files>& log) {
+    if (log.torn) {
+        // Durably, or what is left of it could come back to life behind a later, shorter batch.
+        const auto& segment = *log.torn->segment;
+        auto result = write_zeros(files, segment.file, log.torn->frontier, log.torn->end);
+        if (result) result = files.sync(segment.file);
+        if (!result) return result;
+    }
+    if (log.last_batch != 0) {
+        // The last batch may be in the page cache only: the writer may have been killed before
+        // its sync, or the sync may have failed, after which the system takes the pages for
+        // clean. So it is written again. All batches before it have been synced.
+        const auto& segment = *log.used.back().segment;
+        raft::Buffer buffer(static_cast<std::size_t>(log.frontier - log.last_batch));
+        auto count = files.read_at(segment.file, log.last_batch, buffer.writable());
+        if (!count) return count.error();
+        const std::span<const std::byte> part = buffer.writable().first(*count);
+        auto result = files.write_at(segment.file, log.last_batch, std::span(&part, 1));
+        if (result) result = files.sync(segment.file);
+        if (!result) return result;
+    }
+    return files.sync_directory(directory);
+}
+
+}  // namespace rsm::detail::wal
+
+#endif

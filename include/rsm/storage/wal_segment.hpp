@@ -1,0 +1,113 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#ifndef RSM_STORAGE_WAL_SEGMENT_HPP
+#define RSM_STORAGE_WAL_SEGMENT_HPP
+
+#include <raft/types.hpp>
+#include <rsm/storage/file.hpp>
+#include <rsm/storage/wal_format.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+/// An open segment. Whoever reads from it keeps the file open, so that a released segment may be
+/// removed under a read.
+template <class Files>
+struct Segment {
+    typename Files::File file;
+    std::string path;
+    SegmentId id;
+    std::uint64_t capacity = 0;  ///< the file's size; what is not written yet is zeros on the disk
+};
+
+/// Overwrites [from, to) of a file with zeros.
+template <class Files>
+raft::Result<void> write_zeros(const Files& files, const typename Files::File& file,
+                               std::uint64_t from, std::uint64_t to) {
+    static constexpr std::array<std::byte, std::size_t{64} << 10> zeros{};
+    std::vector<std::span<const std::byte>> parts;
+    for (std::uint64_t at = from; at < to; at += zeros.size()) {
+        const std::uint64_t count = std::min<std::uint64_t>(zeros.size(), to - at);
+        parts.push_back(std::span(zeros).first(static_cast<std::size_t>(count)));
+    }
+    return files.write_at(file, from, parts);
+}
+
+/// Makes a new segment: a file of its full size whose every block is written and durable, so that
+/// later syncs have no metadata to move. It is filled in small steps, each synced, because one
+/// large flush would keep the log's own syncs waiting; it gets its name when it is complete, so a
+/// segment that has a name has a valid header.
+template <class Files>
+class SegmentDraft {
+public:
+    static constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;
+
+    SegmentDraft(Files files, std::string directory, SegmentId id, std::uint64_t capacity)
+        : files_(std::move(files)),
+          directory_(std::move(directory)),
+          path_(segment_path(directory_, id.number)),
+          id_(id),
+          capacity_(std::max<std::uint64_t>(capacity, segment_header_bytes)) {}
+
+    /// Does a part of the work. True: done, take() may be called.
+    raft::Result<bool> step() {
+        if (auto result = filled_ == 0 ? open() : fill(); !result) return result.error();
+        if (filled_ < capacity_) return false;
+        if (auto result = publish(); !result) return result.error();
+        return true;
+    }
+    std::shared_ptr<Segment<Files>> take() {
+        return std::make_shared<Segment<Files>>(
+            Segment<Files>{std::move(*file_), path_, id_, capacity_});
+    }
+
+private:
+    raft::Result<void> open() {
+        auto file = files_.open(path_ + std::string(temporary_suffix), OpenMode::create);
+        if (!file) return file.error();
+        file_.emplace(std::move(*file));
+        if (auto result = files_.preallocate(*file_, capacity_); !result) return result;
+        const auto header = encode_segment_header(id_);
+        const std::span<const std::byte> part(header);
+        if (auto result = files_.write_at(*file_, 0, std::span(&part, 1)); !result) return result;
+        filled_ = header.size();
+        return fill();
+    }
+    raft::Result<void> fill() {
+        const std::uint64_t end = std::min(capacity_, filled_ + step_bytes);
+        if (auto result = write_zeros(files_, *file_, filled_, end); !result) return result;
+        filled_ = end;
+        return files_.sync(*file_);
+    }
+    raft::Result<void> publish() {
+        auto result = files_.rename(path_ + std::string(temporary_suffix), path_);
+        if (result) result = files_.sync_directory(directory_);
+        if (!result) return result;
+        // Opened anew, so that failures name the file by the name that it bears.
+        auto file = files_.open(path_, OpenMode::read_write);
+        if (!file) return file.error();
+        file_.emplace(std::move(*file));
+        return {};
+    }
+
+    Files files_;
+    std::string directory_;
+    std::string path_;
+    SegmentId id_;
+    std::uint64_t capacity_;
+    std::optional<typename Files::File> file_;
+    std::uint64_t filled_ = 0;  ///< [0, filled_) is written and durable
+};
+
+}  // namespace rsm::detail::wal
+
+#endif

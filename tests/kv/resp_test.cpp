@@ -1,0 +1,517 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#include <kv/integer.hpp>
+#include <kv/reply.hpp>
+#include <kv/resp.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using kv::ParseStatus;
+using Words = std::vector<std::string>;
+
+// What came of a stream of requests: those found, and the final error if there was one.
+struct Outcome {
+    std::vector<Words> requests;
+    std::string error;
+    std::size_t left = 0;  // bytes of an unfinished request
+
+    friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+// Takes all complete requests out of the buffer. Returns false once the parser has failed.
+bool drain(kv::RequestParser& parser, kv::InputBuffer& buffer, Outcome& outcome) {
+    while (true) {
+        const ParseStatus status = parser.parse(buffer.data());
+        if (status == ParseStatus::incomplete) {
+            outcome.left = buffer.data().size();
+            return true;
+        }
+        if (status == ParseStatus::failed) {
+            outcome.error = parser.error();
+            outcome.left = 0;
+            return false;
+        }
+        const auto arguments = parser.arguments();
+        outcome.requests.emplace_back(arguments.begin(), arguments.end());
+        buffer.consume(parser.consumed());
+    }
+}
+
+void receive(kv::InputBuffer& buffer, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const auto room = buffer.prepare();
+        const std::size_t count = std::min(room.size(), bytes.size());
+        std::memcpy(room.data(), bytes.data(), count);
+        buffer.commit(count);
+        bytes.remove_prefix(count);
+    }
+}
+
+// Feeds the pieces that end at `cuts` (ascending) and the rest.
+Outcome feed(std::string_view stream, const std::vector<std::size_t>& cuts,
+             const kv::RequestLimits& limits = {}) {
+    kv::RequestParser parser(limits);
+    kv::InputBuffer buffer;
+    Outcome outcome;
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i <= cuts.size(); ++i) {
+        const std::size_t end = i < cuts.size() ? cuts[i] : stream.size();
+        receive(buffer, stream.substr(begin, end - begin));
+        begin = end;
+        if (!drain(parser, buffer, outcome)) {
+            CHECK(parser.parse("PING\r\n") == ParseStatus::failed);
+            return outcome;
+        }
+    }
+    return outcome;
+}
+
+Outcome feed_bytewise(std::string_view stream, const kv::RequestLimits& limits = {}) {
+    std::vector<std::size_t> cuts;
+    for (std::size_t i = 1; i < stream.size(); ++i) {
+        cuts.push_back(i);
+    }
+    return feed(stream, cuts, limits);
+}
+
+Outcome feed_whole(std::string_view stream, const kv::RequestLimits& limits = {}) {
+    return feed(stream, {}, limits);
+}
+
+std::string error_of(std::string_view stream, const kv::RequestLimits& limits = {}) {
+    const Outcome whole = feed_whole(stream, limits);
+    CHECK(whole == feed_bytewise(stream, limits));
+    return whole.error;
+}
+
+Words inline_words(std::string_view line) {
+    const Outcome outcome = feed_whole(line);
+    REQUIRE(outcome.error.empty());
+    REQUIRE(outcome.requests.size() == 1);
+    return outcome.requests[0];
+}
+
+std::string request(const Words& words) {
+    const std::vector<std::string_view> views(words.begin(), words.end());
+    std::string out;
+    kv::append_request(out, views);
+    return out;
+}
+
+constexpr std::string_view protocol_error = "ERR Protocol error: ";
+
+std::string protocol(std::string_view reason) {
+    return std::string(protocol_error) + std::string(reason);
+}
+
+struct Replies {
+    std::vector<kv::Reply> replies;
+    std::string error;
+
+    friend bool operator==(const Replies&, const Replies&) = default;
+};
+
+Replies read_replies(std::string_view stream, std::size_t piece,
+                     const kv::ReplyLimits& limits = {}) {
+    kv::ReplyParser parser(limits);
+    kv::InputBuffer buffer;
+    Replies result;
+    for (std::size_t begin = 0; begin < stream.size(); begin += piece) {
+        receive(buffer, stream.substr(begin, piece));
+        ParseStatus status = ParseStatus::complete;
+        while (status == ParseStatus::complete) {
+            status = parser.parse(buffer.data());
+            buffer.consume(parser.consumed());
+            if (status == ParseStatus::complete) {
+                result.replies.push_back(parser.take());
+            }
+        }
+        if (status == ParseStatus::failed) {
+            result.error = parser.error();
+            return result;
+        }
+    }
+    return result;
+}
+
+// The same, whole and byte by byte.
+Replies read_replies(std::string_view stream, const kv::ReplyLimits& limits = {}) {
+    Replies whole = read_replies(stream, std::max<std::size_t>(stream.size(), 1), limits);
+    CHECK(whole == read_replies(stream, 1, limits));
+    return whole;
+}
+
+}  // namespace
+
+TEST_CASE("an integer has one spelling only") {
+    CHECK(kv::parse_integer("0") == 0);
+    CHECK(kv::parse_integer("-7") == -7);
+    CHECK(kv::parse_integer("9223372036854775807") == INT64_MAX);
+    CHECK(kv::parse_integer("-9223372036854775808") == INT64_MIN);
+    for (const char* text : {"", "-", "+1", " 1", "1 ", "01", "-0", "-01", "00", "1x", "0x1",
+                             "9223372036854775808", "-9223372036854775809"}) {
+        CAPTURE(text);
+        CHECK_FALSE(kv::parse_integer(text));
+    }
+    std::string out;
+    kv::append_integer(out, INT64_MIN);
+    CHECK(out == "-9223372036854775808");
+}
+
+TEST_CASE("a multibulk request is read with any bytes in its arguments") {
+    const Words words = {"SET", std::string("a\0\r\n$*b", 8), ""};
+    const Outcome outcome = feed_whole(request(words));
+    REQUIRE(outcome.requests.size() == 1);
+    CHECK(outcome.requests[0] == words);
+    CHECK(outcome.left == 0);
+}
+
+TEST_CASE("arguments of a multibulk request point into the caller's bytes") {
+    const std::string stream = request({"ECHO", "hello"});
+    kv::RequestParser parser;
+    REQUIRE(parser.parse(stream) == ParseStatus::complete);
+    CHECK(parser.arguments()[1].data() == stream.data() + stream.find("hello"));
+    CHECK(parser.consumed() == stream.size());
+}
+
+TEST_CASE("a pipeline split at any one byte gives the same requests") {
+    const std::string stream = request({"SET", "key", "value\r\n"}) +
+                               "ping 'a b' \"\\x41\\n\"\r\n" + request({"", "x"}) +
+                               "\r\n*0\r\n*-1\r\nGET k\n" + request({"GET"});
+    const Outcome whole = feed_whole(stream);
+    const std::vector<Words> expected = {{"SET", "key", "value\r\n"},
+                                         {"ping", "a b", "A\n"},
+                                         {"", "x"},
+                                         {},
+                                         {},
+                                         {},
+                                         {"GET", "k"},
+                                         {"GET"}};
+    CHECK(whole.requests == expected);
+    CHECK(whole.error.empty());
+    for (std::size_t cut = 1; cut < stream.size(); ++cut) {
+        CAPTURE(cut);
+        CHECK(feed(stream, {cut}) == whole);
+    }
+    CHECK(feed_bytewise(stream) == whole);
+}
+
+TEST_CASE("every proper prefix of a request is incomplete") {
+    for (const std::string& stream :
+         {request({"SET", "k", "v"}), std::string("set 'k' \"v\"\r\n")}) {
+        for (std::size_t size = 0; size + 1 < stream.size(); ++size) {
+            const Outcome outcome = feed_whole(std::string_view(stream).substr(0, size));
+            CAPTURE(size);
+            CHECK(outcome.requests.empty());
+            CHECK(outcome.error.empty());
+            CHECK(outcome.left == size);
+        }
+    }
+}
+
+TEST_CASE("inline commands follow the quoting rules of Redis") {
+    CHECK(inline_words("  set\tk   v  \r\n") == Words{"set", "k", "v"});
+    CHECK(inline_words("set k \"a b\\r\\n\\t\\b\\a\\\\\\\"\\q\"\n") ==
+          Words{"set", "k", "a b\r\n\t\b\a\\\"q"});
+    CHECK(inline_words("\"\\x00\\xfF\\xg1\\x4\"\n") == Words{std::string("\0\xff" "xg1x4", 7)});
+    CHECK(inline_words("'it\\'s \\n \"x\"'\n") == Words{"it's \\n \"x\""});
+    CHECK(inline_words("foo\"bar\" ''\n") == Words{"foobar", ""});
+    CHECK(inline_words("back\\slash\n") == Words{"back\\slash"});
+    for (const char* line : {"\"a\n", "'a\n", "\"a\"b\n", "'a'b\n", "\"a\\\"\n", "'a\\'\n",
+                             "\"a\\\n", "a\"b\r\n", "\"\\x4\n"}) {
+        CAPTURE(line);
+        CHECK(error_of(line) == protocol("unbalanced quotes in request"));
+    }
+}
+
+TEST_CASE("hostile framing is refused in the words of Redis") {
+    const std::pair<const char*, const char*> cases[] = {
+        {"*x\r\n", "invalid multibulk length"},
+        {"*\r\n", "invalid multibulk length"},
+        {"*1\n$1\r\n\r\n", "invalid multibulk length"},
+        {"*1\rx", "invalid multibulk length"},
+        {"*01\r\n", "invalid multibulk length"},
+        {"*1048577\r\n", "invalid multibulk length"},
+        {"*9223372036854775807\r\n", "invalid multibulk length"},
+        {"*9223372036854775808\r\n", "invalid multibulk length"},
+        {"*00000000000000000000000000000001\r\n", "too big mbulk count string"},
+        {"*1\r\n+OK\r\n", "expected '$', got '+'"},
+        {"*2\r\n$1\r\na\r\nGET", "expected '$', got 'G'"},
+        {"*1\r\n$-1\r\n", "invalid bulk length"},
+        {"*1\r\n$x\r\n", "invalid bulk length"},
+        {"*1\r\n$16777217\r\n", "invalid bulk length"},
+        {"*1\r\n$9223372036854775807\r\n", "invalid bulk length"},
+        {"*1\r\n$1\rxa\r\n", "invalid bulk length"},
+        {"*1\r\n$00000000000000000000000000000001\r\n", "too big bulk count string"},
+        {"*1\r\n$1\r\nabc\r\n", "expected CRLF after a bulk string"},
+        {"*1\r\n$1\r\na\r\r", "expected CRLF after a bulk string"},
+    };
+    for (const auto& [stream, reason] : cases) {
+        const std::string_view sent = stream;
+        CAPTURE(sent);
+        CHECK(error_of(sent) == protocol(reason));
+    }
+}
+
+TEST_CASE("requests before a framing error are still given") {
+    const Outcome outcome = feed_whole(request({"PING"}) + "*1\r\n!");
+    CHECK(outcome.requests == std::vector<Words>{{"PING"}});
+    CHECK(outcome.error == protocol("expected '$', got '!'"));
+}
+
+TEST_CASE("each limit lets its own value pass and refuses the next") {
+    kv::RequestLimits limits;
+    limits.arguments = 3;
+    CHECK(feed_whole(request({"a", "b", "c"}), limits).requests.size() == 1);
+    CHECK(error_of("*4\r\n", limits) == protocol("invalid multibulk length"));
+    CHECK(feed_whole("a b c\n", limits).requests.size() == 1);
+    CHECK(error_of("a b c d\n", limits) == protocol("too big inline request"));
+
+    limits.bulk_bytes = 5;
+    CHECK(feed_whole(request({"12345"}), limits).requests.size() == 1);
+    CHECK(error_of("*1\r\n$6\r\n", limits) == protocol("invalid bulk length"));
+
+    const std::string three = request({"12345", "12345", "12345"});
+    limits.request_bytes = three.size();
+    CHECK(feed_whole(three, limits).requests.size() == 1);
+    limits.request_bytes = three.size() - 1;
+    CHECK(error_of(three, limits) == protocol("too big request"));
+    limits.request_bytes = 3;
+    CHECK(error_of(three, limits) == protocol("too big request"));
+
+    limits.inline_bytes = 4;
+    CHECK(feed_whole("ping\n", limits).requests.size() == 1);
+    CHECK(error_of("ping\r\n", limits) == protocol("too big inline request"));
+    CHECK(error_of("pinga", limits) == protocol("too big inline request"));
+    CHECK(feed_whole("ping", limits).left == 4);
+}
+
+TEST_CASE("an inline command without an end is refused at 64 KiB") {
+    CHECK(feed_whole(std::string(64 * 1024, 'a')).error.empty());
+    CHECK(feed_whole(std::string(64 * 1024 + 1, 'a')).error == protocol("too big inline request"));
+}
+
+TEST_CASE("announced lengths allocate nothing before the bytes arrive") {
+    kv::RequestParser parser;
+    kv::InputBuffer buffer;
+    receive(buffer, "*1048576\r\n$16777216\r\nabc");
+    CHECK(parser.parse(buffer.data()) == ParseStatus::incomplete);
+    static_cast<void>(buffer.prepare());
+    CHECK(buffer.capacity() < 2 * kv::InputBuffer::chunk_bytes);
+}
+
+TEST_CASE("a long request that arrives byte by byte takes linear work") {
+    // With a rescan from the start for each byte this would look at 10^11 bytes or more.
+    const Words words = {"SET", "k", std::string(1024 * 1024, 'v')};
+    Words many(100000, "x");
+    CHECK(feed_bytewise(request(words)).requests == std::vector<Words>{words});
+    CHECK(feed_bytewise(request(many)).requests == std::vector<Words>{many});
+}
+
+TEST_CASE("an input buffer grows with what it holds and gives large memory back") {
+    kv::InputBuffer buffer;
+    std::string expected;
+    std::mt19937 random(7);
+    for (int round = 0; round < 2000; ++round) {
+        const std::string piece(random() % 5000, static_cast<char>('a' + round % 26));
+        receive(buffer, piece);
+        expected += piece;
+        const std::size_t drop = std::min<std::size_t>(expected.size(), random() % 5000);
+        buffer.consume(drop);
+        expected.erase(0, drop);
+        REQUIRE(buffer.data() == expected);
+    }
+    buffer.consume(expected.size());
+    receive(buffer, std::string(1024 * 1024, 'z'));
+    CHECK(buffer.capacity() <= 2 * 1024 * 1024 + kv::InputBuffer::chunk_bytes);
+    buffer.consume(1024 * 1024 - 1);
+    CHECK(buffer.data() == "z");
+    buffer.consume(1);
+    CHECK(buffer.capacity() == 0);
+    CHECK(buffer.data().empty());
+}
+
+TEST_CASE("random requests survive random splits") {
+    std::mt19937 random(20240601);
+    for (int round = 0; round < 300; ++round) {
+        std::vector<Words> expected;
+        std::string stream;
+        for (auto i = 1 + random() % 6; i != 0; --i) {
+            Words words(1 + random() % 5);
+            for (std::string& word : words) {
+                word.resize(random() % 40);
+                std::generate(word.begin(), word.end(),
+                              [&] { return static_cast<char>(random() & 0xff); });
+            }
+            stream += request(words);
+            expected.push_back(std::move(words));
+        }
+        std::vector<std::size_t> cuts(random() % 8);
+        std::generate(cuts.begin(), cuts.end(), [&] { return random() % (stream.size() + 1); });
+        std::sort(cuts.begin(), cuts.end());
+        const Outcome outcome = feed(stream, cuts);
+        CHECK(outcome.requests == expected);
+        CHECK(outcome.error.empty());
+    }
+}
+
+TEST_CASE("random bytes give the same outcome however they are split") {
+    constexpr std::string_view alphabet = "**$$-0112359\r\n\r\n\r\n \"'\\xaGET";
+    std::mt19937 random(42);
+    kv::RequestLimits limits;
+    limits.bulk_bytes = 20;
+    limits.request_bytes = 60;
+    limits.inline_bytes = 24;
+    std::size_t failed = 0;
+    std::size_t found = 0;
+    for (int round = 0; round < 20000; ++round) {
+        std::string stream = round % 2 == 0 ? "*2\r\n$1\r\na\r\n" : "";
+        for (auto i = random() % 50; i != 0; --i) {
+            stream += alphabet[random() % alphabet.size()];
+        }
+        const Outcome whole = feed_whole(stream, limits);
+        failed += whole.error.empty() ? 0U : 1U;
+        found += whole.requests.size();
+        const std::size_t cut = random() % (stream.size() + 1);
+        REQUIRE(feed(stream, {cut}, limits) == whole);
+        REQUIRE(feed_bytewise(stream, limits) == whole);
+    }
+    CHECK(failed > 1000);
+    CHECK(found > 1000);
+}
+
+TEST_CASE("a valid stream with one byte damaged never breaks the parser") {
+    const std::string first = request({"SET", "key", "value"});
+    const std::string valid = first + "get 'k'\r\n" + request({"PING"});
+    for (std::size_t at = 0; at < valid.size(); ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+            std::string stream = valid;
+            stream[at] = static_cast<char>(byte);
+            const Outcome whole = feed_whole(stream);
+            REQUIRE(feed(stream, {stream.size() / 2}) == whole);
+            const bool first_is_intact = at >= first.size();
+            REQUIRE((!first_is_intact || !whole.requests.empty()));
+        }
+    }
+}
+
+TEST_CASE("replies are written in the bytes of RESP2") {
+    std::string out;
+    kv::ReplyWriter reply(out);
+    reply.simple("OK");
+    reply.error("ERR a\r\nb");
+    reply.integer(-12);
+    reply.bulk(std::string_view("a\0\r\n", 4));
+    reply.bulk("");
+    reply.null();
+    reply.null_array();
+    reply.array(2);
+    constexpr char expected[] =
+        "+OK\r\n-ERR a  b\r\n:-12\r\n$4\r\na\0\r\n\r\n$0\r\n\r\n$-1\r\n*-1\r\n*2\r\n";
+    CHECK(out == std::string(expected, sizeof(expected) - 1));
+}
+
+TEST_CASE("a client reads back what a server writes") {
+    using Type = kv::Reply::Type;
+    const std::string stream =
+        "+OK\r\n-ERR no\r\n:-5\r\n$3\r\na\r\n\r\n$-1\r\n*-1\r\n*0\r\n"
+        "*3\r\n:1\r\n*2\r\n$1\r\nx\r\n*0\r\n+y\r\n";
+    const Replies read = read_replies(stream);
+    CHECK(read.error.empty());
+    const kv::Reply inner{Type::array, "", 0, {{Type::bulk, "x", 0, {}}, {Type::array, "", 0, {}}}};
+    const std::vector<kv::Reply> expected = {
+        {Type::simple, "OK", 0, {}},
+        {Type::error, "ERR no", 0, {}},
+        {Type::integer, "", -5, {}},
+        {Type::bulk, "a\r\n", 0, {}},
+        {Type::null, "", 0, {}},
+        {Type::null, "", 0, {}},
+        {Type::array, "", 0, {}},
+        {Type::array, "", 0, {{Type::integer, "", 1, {}}, inner, {Type::simple, "y", 0, {}}}},
+    };
+    CHECK(read.replies == expected);
+    CHECK(read.replies[1].is_error("ERR"));
+    CHECK_FALSE(read.replies[1].is_error("ER"));
+    CHECK_FALSE(read.replies[0].is_error("OK"));
+}
+
+TEST_CASE("a reply split at any one byte is read the same") {
+    const std::string stream = "*2\r\n*2\r\n$5\r\nhe\r\no\r\n:77\r\n-NOKEY no\r\n+end\r\n";
+    const Replies whole = read_replies(stream, stream.size());
+    REQUIRE(whole.replies.size() == 2);
+    for (std::size_t piece = 1; piece < stream.size(); ++piece) {
+        CHECK(read_replies(stream, piece) == whole);
+    }
+}
+
+TEST_CASE("bytes that are no reply fail for good") {
+    for (const char* stream :
+         {"x", "%1\r\n", ":1x\r\n", ":\r\n", "$-2\r\n", "*-2\r\n", "$1\r\nabc", "+a\rb", "$a\r\n",
+          "*1\r\n!", "$9223372036854775807\r\n", "*9223372036854775807\r\n",
+          ":000000000000000000000000000000000"}) {
+        CAPTURE(stream);
+        CHECK(read_replies(stream).error.starts_with("protocol error: "));
+    }
+    CHECK(read_replies("$-2\r\n").error == "protocol error: negative length");
+    kv::ReplyParser parser;
+    CHECK(parser.parse("?") == ParseStatus::failed);
+    CHECK(parser.parse("+OK\r\n") == ParseStatus::failed);
+}
+
+TEST_CASE("each limit on replies lets its own value pass and refuses the next") {
+    kv::ReplyLimits limits;
+    limits.depth = 2;
+    CHECK(read_replies("*1\r\n*1\r\n+a\r\n", limits).replies.size() == 1);
+    CHECK(read_replies("*1\r\n*1\r\n*1\r\n+a\r\n", limits).error ==
+          "protocol error: arrays are nested too deep");
+    limits.elements = 3;
+    CHECK(read_replies("*2\r\n*1\r\n+a\r\n+b\r\n", limits).replies.size() == 1);
+    CHECK(read_replies("*2\r\n*2\r\n", limits).error == "protocol error: too many elements");
+    limits.bulk_bytes = 2;
+    CHECK(read_replies("$2\r\nab\r\n", limits).replies.size() == 1);
+    CHECK(read_replies("$3\r\n", limits).error == "protocol error: too long a bulk string");
+    limits.line_bytes = 2;
+    CHECK(read_replies("+ab\r\n", limits).replies.size() == 1);
+    CHECK(read_replies("+abc", limits).error == "protocol error: too long a line");
+    limits.reply_bytes = 12;
+    const Replies two = read_replies("*2\r\n+a\r\n+b\r\n*2\r\n+a\r\n+bc\r\n", limits);
+    CHECK(two.replies.size() == 1);
+    CHECK(two.error == "protocol error: too big reply");
+    CHECK(read_replies("*2\r\n+a\r\n+b\r\n*2\r\n+a\r\n+b\r\n", limits).replies.size() == 2);
+}
+
+TEST_CASE("random bytes give the same replies however they are split") {
+    constexpr std::string_view parts[] = {"*1\r\n", "*2\r\n", "*0\r\n",  "+a\r\n", "-b\r\n",
+                                          ":3\r\n", "$-1\r\n", "*-1\r\n", "$2\r\nxy\r\n",
+                                          "$0\r\n\r\n"};
+    constexpr std::string_view noise = "*$:+-019\r\na";
+    std::mt19937 random(99);
+    std::size_t found = 0;
+    std::size_t failed = 0;
+    for (int round = 0; round < 20000; ++round) {
+        std::string stream;
+        for (auto i = random() % 12; i != 0; --i) {
+            stream += parts[random() % std::size(parts)];
+        }
+        if (round % 2 == 0 && !stream.empty()) {
+            stream[random() % stream.size()] = noise[random() % noise.size()];
+        }
+        const Replies read = read_replies(stream);
+        found += read.replies.size();
+        failed += read.error.empty() ? 0U : 1U;
+    }
+    CHECK(found > 1000);
+    CHECK(failed > 1000);
+}

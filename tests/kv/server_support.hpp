@@ -1,0 +1,210 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the tests of the kv server share: replicas and their servers in this process, and a client
+// made of bytes.
+#ifndef RSM_TESTS_KV_SERVER_SUPPORT_HPP
+#define RSM_TESTS_KV_SERVER_SUPPORT_HPP
+
+#include <kv/reply.hpp>
+#include <kv/server.hpp>
+#include <kv/store.hpp>
+
+#include <raft/types.hpp>
+#include <rsm/replicated.hpp>
+#include <rsm/storage/memory.hpp>
+#include <rsm/transport/memory.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address_v4.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kv_test {
+
+using boost::asio::ip::tcp;
+using Replica = rsm::Replicated<kv::Store, rsm::MemoryTransport, rsm::MemoryStorage>;
+
+/// Runs handlers until `reached()` holds. False: it did not within a time that only a broken
+/// server takes.
+template <class Condition>
+bool run_until(boost::asio::io_context& io, Condition reached) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!reached()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        if (io.stopped()) io.restart();
+        io.run_one_until(deadline);
+    }
+    return true;
+}
+
+inline tcp::endpoint any_port() { return {boost::asio::ip::address_v4::loopback(), 0}; }
+inline std::string address_of(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+/// One replica with its server.
+struct Node {
+    std::unique_ptr<Replica> replica;
+    std::unique_ptr<kv::Server<Replica>> server;
+};
+
+struct ClusterOptions {
+    std::size_t members = 3;
+    std::size_t running = 3;
+    rsm::Options replica;
+    kv::ServerOptions server;
+};
+
+inline ClusterOptions quick_options() {
+    ClusterOptions options;
+    options.replica.raft.election_timeout = std::chrono::milliseconds(60);
+    options.replica.raft.heartbeat_interval = std::chrono::milliseconds(15);
+    return options;
+}
+
+class Cluster {
+public:
+    explicit Cluster(const ClusterOptions& options = quick_options()) {
+        std::vector<raft::NodeId> members;
+        for (std::uint64_t id = 1; id <= options.members; ++id) members.push_back({id});
+        for (std::size_t i = 0; i < options.running; ++i) {
+            rsm::Options replica = options.replica;
+            replica.seed = i + 1;
+            Node& node = nodes.emplace_back();
+            node.replica = std::make_unique<Replica>(
+                io.get_executor(), kv::Store{},
+                rsm::MemoryTransport{network, members[i], members}, rsm::MemoryStorage{},
+                std::move(replica));
+            node.server = std::make_unique<kv::Server<Replica>>(
+                *node.replica, tcp::acceptor(io, any_port()), [this] { return directory(); },
+                options.server);
+        }
+    }
+
+    std::vector<kv::Member> directory() const {
+        std::vector<kv::Member> all;
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            if (nodes[i].server) all.push_back({i + 1, address(i), true});
+        }
+        return all;
+    }
+    std::string address(std::size_t node) const { return address_of(nodes[node].server->port()); }
+    std::vector<std::string> addresses() const {
+        std::vector<std::string> all;
+        for (std::size_t i = 0; i < nodes.size(); ++i) all.push_back(address(i));
+        return all;
+    }
+
+    /// The position of a node that leads, once one does and all nodes know.
+    std::size_t leader() {
+        raft::NodeId leader;
+        REQUIRE(run_until(io, [&] {
+            leader = nodes.front().replica->status().leader;
+            for (const Node& node : nodes) {
+                if (node.replica->status().leader != leader) return false;
+            }
+            return static_cast<bool>(leader);
+        }));
+        return leader.value - 1;
+    }
+    std::size_t follower() { return (leader() + 1) % nodes.size(); }
+
+    boost::asio::io_context io{1};
+    std::shared_ptr<rsm::MemoryNetwork> network = std::make_shared<rsm::MemoryNetwork>();
+    std::vector<Node> nodes;
+};
+
+/// A request as an array of bulk strings.
+inline std::string request(const std::vector<std::string_view>& words) {
+    std::string text;
+    kv::append_request(text, words);
+    return text;
+}
+
+/// Sends bytes and reads replies.
+class TestClient {
+public:
+    TestClient(boost::asio::io_context& io, std::uint16_t port)
+        : io_(io), socket_(io, tcp::v4()) {
+        socket_.connect({boost::asio::ip::address_v4::loopback(), port});
+    }
+    TestClient(Cluster& cluster, std::size_t node)
+        : TestClient(cluster.io, cluster.nodes[node].server->port()) {}
+
+    void send(std::string bytes) {
+        auto kept = std::make_shared<const std::string>(std::move(bytes));
+        boost::asio::async_write(socket_, boost::asio::buffer(*kept),
+                                 [kept](boost::system::error_code, std::size_t) {});
+    }
+    void finish_sending() { socket_.shutdown(tcp::socket::shutdown_send); }
+
+    /// The next `count` replies; fewer if the connection ends before.
+    std::vector<kv::Reply> receive(std::size_t count) {
+        std::vector<kv::Reply> replies;
+        while (replies.size() < count) {
+            const kv::ParseStatus status = parser_.parse(input_);
+            input_.erase(0, parser_.consumed());
+            REQUIRE(status != kv::ParseStatus::failed);
+            if (status == kv::ParseStatus::complete) {
+                replies.push_back(parser_.take());
+            } else if (!read_some()) {
+                break;
+            }
+        }
+        return replies;
+    }
+    kv::Reply ask(const std::vector<std::string_view>& words) {
+        send(request(words));
+        const std::vector<kv::Reply> replies = receive(1);
+        REQUIRE(replies.size() == 1);
+        return replies.front();
+    }
+    /// Whether the server closes the connection without sending anything more.
+    bool is_closed() { return receive(1).empty(); }
+
+private:
+    bool read_some() {
+        bool done = false;
+        bool open = false;
+        std::array<char, 65536> room;
+        socket_.async_read_some(boost::asio::buffer(room),
+                                [&](boost::system::error_code error, std::size_t count) {
+                                    done = true;
+                                    open = !error;
+                                    input_.append(room.data(), count);
+                                });
+        REQUIRE(run_until(io_, [&done] { return done; }));
+        return open;
+    }
+
+    boost::asio::io_context& io_;
+    tcp::socket socket_;
+    std::string input_;
+    kv::ReplyParser parser_;
+};
+
+inline kv::Reply simple(std::string text) {
+    return {kv::Reply::Type::simple, std::move(text), 0, {}};
+}
+inline kv::Reply bulk(std::string text) { return {kv::Reply::Type::bulk, std::move(text), 0, {}}; }
+inline kv::Reply integer(std::int64_t value) {
+    return {kv::Reply::Type::integer, {}, value, {}};
+}
+inline kv::Reply null() { return {}; }
+
+}  // namespace kv_test
+
+#endif

@@ -1,0 +1,158 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Lab 4: a group of replicated state machines on the labs' network, and its faults.
+#ifndef RSM_TESTS_LAB_GROUP_LAB_HPP
+#define RSM_TESTS_LAB_GROUP_LAB_HPP
+
+#include "lab.hpp"
+
+#include <rsm/replicated.hpp>
+#include <rsm/sim/world.hpp>
+#include <rsm/storage/memory.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace lab {
+
+template <class Machine>
+class GroupLab : public Lab {
+public:
+    using Replica =
+        rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
+
+    /// @param max_raft_state  the labs' maxraftstate: negative is never
+    GroupLab(std::size_t servers, std::uint64_t seed, bool reliable, std::int64_t max_raft_state)
+        : Lab(servers, seed),
+          max_raft_state_(max_raft_state),
+          replicas_(servers),
+          disks_(servers),
+          connected_(servers, false) {
+        network().reliable = reliable;
+        for (ServerId i = 0; i < servers; ++i) disks_[i] = std::make_shared<rsm::MemoryDisk>();
+        for (ServerId i = 0; i < servers; ++i) start(i);
+        connect_all();
+    }
+
+    bool up(ServerId i) const { return replicas_[i] != nullptr; }
+    bool connected(ServerId i) const { return connected_[i]; }
+    Replica& replica(ServerId i) { return *replicas_[i]; }
+    std::int64_t max_raft_state() const { return max_raft_state_; }
+
+    // ---- faults (section 1.2 of the scenarios); clients' ends are not touched ----
+
+    void disconnect(ServerId i) {
+        connected_[i] = false;
+        network().connect(i, false);
+    }
+    void connect(ServerId i) {
+        connected_[i] = true;
+        for (ServerId j = 0; j < size(); ++j) {
+            if (!connected_[j]) continue;
+            network().link(i, j, true);
+            network().link(j, i, true);
+        }
+    }
+    void connect_all() {
+        for (ServerId i = 0; i < size(); ++i) connect(i);
+    }
+    void partition(const std::vector<ServerId>& left, const std::vector<ServerId>& right) {
+        const auto set = [this](const auto& from, const auto& to, bool enabled) {
+            for (const ServerId i : from) {
+                for (const ServerId j : to) {
+                    network().link(i, j, enabled);
+                    network().link(j, i, enabled);
+                }
+            }
+        };
+        set(left, right, false);
+        set(left, left, true);
+        set(right, right, true);
+        connected_.assign(size(), true);
+    }
+    /// The majority: the first n/2 + 1 servers other than `last`; the minority: the rest.
+    std::pair<std::vector<ServerId>, std::vector<ServerId>> make_partition(ServerId last) const {
+        std::vector<ServerId> order;
+        for (ServerId i = 0; i < size(); ++i) {
+            if (i != last) order.push_back(i);
+        }
+        order.push_back(last);
+        const auto middle = order.begin() + static_cast<std::ptrdiff_t>(size() / 2 + 1);
+        return {{order.begin(), middle}, {middle, order.end()}};
+    }
+    void shutdown(ServerId i) {
+        disconnect(i);
+        replicas_[i].reset();
+    }
+    void start(ServerId i) {
+        rsm::Options options;
+        options.snapshot_threshold = max_raft_state_;
+        options.operation_timeout = {};  // the labs wait until the outcome is known
+        options.seed = random();
+        options.raft.heartbeat_interval = std::chrono::milliseconds(100);
+        options.raft.election_timeout = std::chrono::milliseconds(400);
+        options.raft.retained_bytes = 0;
+        replicas_[i] = std::make_unique<Replica>(
+            world().get_executor(), Machine{}, Transport(network(), i, size()),
+            rsm::MemoryStorage(disks_[i]), std::move(options), rsm::sim::Clock(world()));
+    }
+    void restart_all() {
+        for (ServerId i = 0; i < size(); ++i) start(i);
+        connect_all();
+    }
+
+    // ---- what can be seen ----
+
+    /// The leader of the highest term among the servers that are up.
+    std::optional<ServerId> leader() {
+        std::optional<ServerId> best;
+        raft::Term term;
+        for (ServerId i = 0; i < size(); ++i) {
+            if (!up(i)) continue;
+            const rsm::Status status = replica(i).status();
+            if (status.role == raft::Role::leader && status.term > term) {
+                best = i;
+                term = status.term;
+            }
+        }
+        return best;
+    }
+    Task<ServerId> wait_for_leader() {
+        for (int i = 0; i < 500; ++i) {
+            const std::optional<ServerId> found = leader();
+            if (found) co_return *found;
+            co_await sleep(10ms);
+        }
+        throw Failure("no leader within 5 s");
+    }
+    std::uint64_t largest_log() {
+        std::uint64_t largest = 0;
+        for (ServerId i = 0; i < size(); ++i) {
+            if (up(i)) largest = std::max(largest, replica(i).status().persisted_bytes);
+        }
+        return largest;
+    }
+    std::uint64_t largest_snapshot() {
+        std::uint64_t largest = 0;
+        for (ServerId i = 0; i < size(); ++i) {
+            if (up(i)) largest = std::max(largest, replica(i).status().snapshot_bytes);
+        }
+        return largest;
+    }
+
+private:
+    std::int64_t max_raft_state_;
+    std::vector<std::unique_ptr<Replica>> replicas_;
+    std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
+    std::vector<bool> connected_;
+};
+
+}  // namespace lab
+
+#endif

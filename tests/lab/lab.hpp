@@ -1,0 +1,122 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What every lab scenario stands on: a world, a network, coroutines in virtual time, a seed.
+#ifndef RSM_TESTS_LAB_LAB_HPP
+#define RSM_TESTS_LAB_LAB_HPP
+
+#include "network.hpp"
+
+#include <rsm/sim/world.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace lab {
+
+using namespace std::chrono_literals;
+
+template <class T = void>
+using Task = boost::asio::awaitable<T>;
+
+/// A scenario did not hold.
+struct Failure : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+inline void require(bool holds, const std::string& what) {
+    if (!holds) throw Failure(what);
+}
+
+/// "Election timeout" of both labs' testers.
+inline constexpr raft::Duration election_timeout = 1s;
+
+class Lab {
+public:
+    Lab(std::size_t servers, std::uint64_t seed)
+        : servers_(servers), random_(seed), network_(world_, servers, random_.next()) {}
+    Lab(const Lab&) = delete;
+    Lab& operator=(const Lab&) = delete;
+
+    std::size_t size() const { return servers_; }
+    rsm::sim::World& world() { return world_; }
+    Network& network() { return network_; }
+    raft::Time now() const { return world_.now(); }
+
+    std::uint64_t random() { return random_.next(); }
+    std::uint64_t random_below(std::uint64_t bound) { return random_.below(bound); }
+    raft::Duration random_milliseconds(std::uint64_t bound) {
+        return std::chrono::milliseconds(static_cast<std::int64_t>(random_.below(bound)));
+    }
+
+    Task<> sleep(raft::Duration duration) {
+        return world_.async_sleep(duration, boost::asio::use_awaitable);
+    }
+
+    /// Runs a scenario to its end. Each has 120 s of (virtual) time.
+    void run(Task<> scenario) {
+        bool ended = false;
+        std::exception_ptr error;
+        boost::asio::co_spawn(world_.get_executor(), std::move(scenario),
+                              [&](std::exception_ptr thrown) {
+                                  ended = true;
+                                  error = thrown;
+                              });
+        const bool in_time = world_.run_until([&] { return ended; }, world_.now() + 120s);
+        if (error) std::rethrow_exception(error);
+        require(in_time, "the scenario took more than 120 s");
+    }
+
+private:
+    std::size_t servers_;
+    raft::Random random_;
+    rsm::sim::World world_;
+    Network network_;
+};
+
+/// Coroutines that run beside each other and are awaited together.
+class Group {
+public:
+    explicit Group(Lab& lab) : lab_(lab) {}
+    Group(const Group&) = delete;
+    Group& operator=(const Group&) = delete;
+
+    void spawn(Task<> task) {
+        ++running_;
+        boost::asio::co_spawn(lab_.world().get_executor(), std::move(task),
+                              [this](std::exception_ptr thrown) {
+                                  --running_;
+                                  if (thrown && !error_) error_ = thrown;
+                              });
+    }
+    std::size_t running() const { return running_; }
+
+    /// Until all have ended; the first failure is thrown on.
+    Task<> wait() {
+        while (running_ != 0) co_await lab_.sleep(1ms);
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    }
+    /// Until all have ended or the time is over; whether all have.
+    Task<bool> wait_for(raft::Duration limit) {
+        const raft::Time end = lab_.now() + limit;
+        while (running_ != 0 && lab_.now() < end) co_await lab_.sleep(1ms);
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+        co_return running_ == 0;
+    }
+
+private:
+    Lab& lab_;
+    std::size_t running_ = 0;
+    std::exception_ptr error_;
+};
+
+}  // namespace lab
+
+#endif

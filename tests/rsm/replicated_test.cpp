@@ -1,0 +1,477 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#include "virtual_cluster.hpp"
+
+#include <rsm/archive.hpp>
+#include <rsm/replicated.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/serialization/vector.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Counter {
+    struct Operation {
+        std::int64_t add = 0;
+        std::string note;
+        template <class Archive>
+        void serialize(Archive& archive, unsigned) {
+            archive & add & note;
+        }
+    };
+    std::int64_t apply(const Operation& operation) {
+        if (operation.note == "poison") throw std::runtime_error("poisoned");
+        ++applied_;
+        return value_ += operation.add;
+    }
+    void snapshot(rsm::SnapshotWriter& out) const { out << value_ << applied_; }
+    void restore(rsm::SnapshotReader& in) { in >> value_ >> applied_; }
+    std::int64_t value() const { return value_; }
+    std::int64_t applied() const { return applied_; }
+
+private:
+    std::int64_t value_ = 0;
+    std::int64_t applied_ = 0;
+};
+
+// No snapshot and restore by hand, and apply returns nothing.
+struct Journal {
+    struct Operation {
+        std::string line;
+        template <class Archive>
+        void serialize(Archive& archive, unsigned) {
+            archive & line;
+        }
+    };
+    void apply(const Operation& operation) { lines.push_back(operation.line); }
+    template <class Archive>
+    void serialize(Archive& archive, unsigned) {
+        archive & lines;
+    }
+    std::vector<std::string> lines;
+};
+
+// Gives an image that is written elsewhere.
+struct Frozen {
+    struct Operation {
+        std::int64_t value = 0;
+        template <class Archive>
+        void serialize(Archive& archive, unsigned) {
+            archive & value;
+        }
+    };
+    struct Image {
+        std::int64_t sum = 0;
+        void snapshot(rsm::SnapshotWriter& out) const { out << sum; }
+    };
+    std::int64_t apply(const Operation& operation) { return sum += operation.value; }
+    Image freeze() const { return {sum}; }
+    void snapshot(rsm::SnapshotWriter& out) const { out << sum; }
+    void restore(rsm::SnapshotReader& in) { in >> sum; }
+    std::int64_t sum = 0;
+};
+static_assert(rsm::Freezes<Frozen> && !rsm::Freezes<Counter>);
+
+using Error = boost::system::error_code;
+using Cluster = rsm_test::VirtualCluster<Counter>;
+
+struct Answer {
+    Error error;
+    std::int64_t value = 0;
+};
+
+std::shared_ptr<std::optional<Answer>> submit(Cluster& cluster, std::uint64_t id, std::int64_t add,
+                                              std::string note = {},
+                                              std::chrono::nanoseconds timeout = 30s) {
+    auto answer = std::make_shared<std::optional<Answer>>();
+    cluster.node(id).async_submit({add, std::move(note)}, timeout,
+                                  [answer](Error error, std::int64_t value) {
+                                      answer->emplace(Answer{error, value});
+                                  });
+    return answer;
+}
+
+std::shared_ptr<std::optional<Answer>> read(Cluster& cluster, std::uint64_t id,
+                                            std::chrono::nanoseconds timeout = 30s) {
+    auto answer = std::make_shared<std::optional<Answer>>();
+    cluster.node(id).async_read([](const Counter& counter) { return counter.value(); }, timeout,
+                                [answer](Error error, std::int64_t value) {
+                                    answer->emplace(Answer{error, value});
+                                });
+    return answer;
+}
+
+// Submits at whoever leads until it works: what a client does.
+std::int64_t add(Cluster& cluster, std::int64_t amount) {
+    for (int attempt = 0; attempt < 20; ++attempt) {
+        const std::uint64_t leader = cluster.elect();
+        REQUIRE(leader != 0);
+        const auto answer = submit(cluster, leader, amount);
+        cluster.run_until([&] { return answer->has_value(); });
+        REQUIRE(answer->has_value());
+        if (!(*answer)->error) return (*answer)->value;
+        REQUIRE(rsm::outcome((*answer)->error) == rsm::Outcome::not_committed);
+    }
+    FAIL("no leader took the operation in");
+    return 0;
+}
+
+bool all_hold(Cluster& cluster, std::uint64_t size, std::int64_t value) {
+    return cluster.run_until([&] {
+        for (std::uint64_t id = 1; id <= size; ++id) {
+            if (cluster.up(id) && cluster.node(id).machine().value() != value) return false;
+        }
+        return true;
+    });
+}
+
+std::uint64_t other(std::uint64_t id) { return id == 1 ? 2 : 1; }
+
+}  // namespace
+
+TEST_CASE("a submitted operation completes with what apply returned and reaches every replica") {
+    Cluster cluster(3);
+    CHECK(add(cluster, 5) == 5);
+    CHECK(add(cluster, 7) == 12);
+    CHECK(all_hold(cluster, 3, 12));
+}
+
+TEST_CASE("a cluster of one serves alone") {
+    Cluster cluster(1);
+    CHECK(add(cluster, 5) == 5);
+    const auto answer = read(cluster, 1);
+    CHECK(cluster.run_until([&] { return answer->has_value(); }));
+    CHECK((*answer)->value == 5);
+}
+
+TEST_CASE("a completion never runs inside the call that starts the operation") {
+    Cluster cluster(1);
+    cluster.elect();
+    bool inside = true;
+    bool called_inside = false;
+    bool called = false;
+    cluster.node(1).async_submit({1, {}}, [&](Error, std::int64_t) {
+        called = true;
+        called_inside = inside;
+    });
+    inside = false;
+    CHECK(cluster.run_until([&] { return called; }));
+    CHECK_FALSE(called_inside);
+}
+
+TEST_CASE("a follower refuses operations and reads as not leader, without effect") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t follower = other(cluster.leader());
+    const auto submitted = submit(cluster, follower, 100);
+    const auto asked = read(cluster, follower);
+    CHECK(cluster.run_until([&] { return submitted->has_value() && asked->has_value(); }));
+    CHECK((*submitted)->error == rsm::Errc::not_leader);
+    CHECK((*asked)->error == rsm::Errc::not_leader);
+    CHECK(rsm::outcome((*submitted)->error) == rsm::Outcome::not_committed);
+    CHECK(rsm::error_class((*submitted)->error) == rsm::ErrorClass::retry_elsewhere);
+    CHECK(cluster.node(follower).status().leader.value == cluster.leader());
+    CHECK(add(cluster, 1) == 2);
+}
+
+TEST_CASE("a read sees every operation that completed before it was asked for") {
+    Cluster cluster(3);
+    for (std::int64_t i = 1; i <= 50; ++i) {
+        CHECK(add(cluster, 1) == i);
+        const auto answer = read(cluster, cluster.leader());
+        REQUIRE(cluster.run_until([&] { return answer->has_value(); }));
+        REQUIRE_FALSE((*answer)->error);
+        CHECK((*answer)->value == i);
+    }
+}
+
+TEST_CASE("a leader that is cut off completes neither reads nor operations, and loses the latter") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t old_leader = cluster.leader();
+    cluster.network().isolate({old_leader});
+    const auto lost = submit(cluster, old_leader, 100);
+    const auto asked = read(cluster, old_leader);
+    const bool elected = cluster.run_until([&] {
+        return cluster.leader() != 0 && cluster.leader() != old_leader;
+    });
+    REQUIRE(elected);
+    CHECK(add(cluster, 1) == 2);
+    CHECK_FALSE(lost->has_value());
+    cluster.network().rejoin({old_leader});
+    CHECK(cluster.run_until([&] { return lost->has_value() && asked->has_value(); }));
+    CHECK((*lost)->error == rsm::Errc::superseded);
+    CHECK((*asked)->error == rsm::Errc::not_leader);
+    CHECK(all_hold(cluster, 3, 2));
+}
+
+TEST_CASE("an operation that cannot be decided in time is unknown, and still takes effect once") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+        if (id != leader) cluster.network().cut({id}, {leader});  // answers are lost
+    }
+    const auto late = submit(cluster, leader, 10, {}, 50ms);
+    CHECK(cluster.run_until([&] { return late->has_value(); }));
+    CHECK((*late)->error == rsm::Errc::timed_out);
+    CHECK(rsm::outcome((*late)->error) == rsm::Outcome::unknown);
+    cluster.network().heal_all();
+    CHECK(add(cluster, 100) == 111);
+    CHECK(all_hold(cluster, 3, 111));
+}
+
+TEST_CASE("a timed out read is a failure without effect") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    cluster.network().isolate({leader});
+    const auto asked = read(cluster, leader, 50ms);
+    CHECK(cluster.run_until([&] { return asked->has_value(); }));
+    CHECK((*asked)->error == rsm::Errc::timed_out);
+}
+
+TEST_CASE("all replicas may crash at once and none forgets a completed operation") {
+    Cluster cluster(3);
+    for (int i = 0; i < 20; ++i) add(cluster, 1);
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.crash(id);
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.start(id);
+    CHECK(add(cluster, 1) == 21);
+    CHECK(all_hold(cluster, 3, 21));
+}
+
+TEST_CASE("the log is compacted at the threshold and a restart begins from the snapshot") {
+    Cluster cluster(3, {.snapshot_threshold = 2000});
+    for (int i = 0; i < 300; ++i) {
+        add(cluster, 1);
+        for (std::uint64_t id = 1; id <= 3; ++id) {
+            REQUIRE(cluster.node(id).status().persisted_bytes < 4000);
+        }
+    }
+    const std::uint64_t leader = cluster.leader();
+    CHECK(cluster.node(leader).status().snapshot.value > 100);
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.crash(id);
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+        cluster.start(id);
+        CHECK(cluster.node(id).machine().value() > 100);  // before any message
+    }
+    CHECK(add(cluster, 1) == 301);
+    CHECK(all_hold(cluster, 3, 301));
+}
+
+TEST_CASE("a negative threshold never takes a snapshot") {
+    Cluster cluster(1);
+    for (int i = 0; i < 200; ++i) add(cluster, 1);
+    CHECK(cluster.node(1).status().snapshot.value == 0);
+    CHECK(cluster.node(1).status().persisted_bytes > 200 * 30);
+}
+
+TEST_CASE("a replica that missed what was compacted catches up through a snapshot") {
+    Cluster cluster(3, {.snapshot_threshold = 2000});
+    add(cluster, 1);
+    const std::uint64_t behind = other(cluster.leader());
+    cluster.network().isolate({behind});
+    for (int i = 0; i < 300; ++i) add(cluster, 1);
+    CHECK(cluster.node(behind).machine().value() <= 1);
+    cluster.network().rejoin({behind});
+    CHECK(all_hold(cluster, 3, 301));
+    CHECK(cluster.node(behind).status().snapshot.value > 100);
+    // What it installed survives its own crash.
+    cluster.crash(behind);
+    cluster.start(behind);
+    CHECK(cluster.node(behind).machine().value() > 100);
+    CHECK(all_hold(cluster, 3, 301));
+}
+
+TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
+    Cluster cluster(3, {.snapshot_threshold = 2000});
+    add(cluster, 1);
+    const std::uint64_t old_leader = cluster.leader();
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+        if (id != old_leader) cluster.network().cut({id}, {old_leader});
+    }
+    const auto pending = submit(cluster, old_leader, 1000);  // reaches the others, not their answers
+    cluster.settle();
+    cluster.network().isolate({old_leader});
+    const bool elected = cluster.run_until([&] {
+        return cluster.leader() != 0 && cluster.leader() != old_leader;
+    });
+    REQUIRE(elected);
+    for (int i = 0; i < 300; ++i) add(cluster, 1);
+    cluster.network().heal_all();
+    CHECK(cluster.run_until([&] { return pending->has_value(); }, 25s));
+    CHECK((*pending)->error == rsm::Errc::result_lost);
+    CHECK(rsm::outcome((*pending)->error) == rsm::Outcome::unknown);
+    CHECK(all_hold(cluster, 3, 1301));
+}
+
+TEST_CASE("operations beyond the bound of pending bytes are refused as overload") {
+    Cluster cluster(3, {.max_pending_bytes = 1000});
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    const auto first = submit(cluster, leader, 1, std::string(600, 'x'));
+    const auto second = submit(cluster, leader, 1, std::string(600, 'x'));
+    CHECK(cluster.run_until([&] { return first->has_value() && second->has_value(); }));
+    CHECK_FALSE((*first)->error);
+    CHECK((*second)->error == rsm::Errc::overloaded);
+    CHECK(rsm::error_class((*second)->error) == rsm::ErrorClass::overload);
+    CHECK(add(cluster, 1) == 3);
+}
+
+TEST_CASE("an operation larger than the limit of an entry is refused") {
+    rsm::Options options;
+    options.raft.max_entry_bytes = 1000;
+    Cluster cluster(1, options);
+    cluster.elect();
+    const auto answer = submit(cluster, 1, 1, std::string(2000, 'x'));
+    CHECK(cluster.run_until([&] { return answer->has_value(); }));
+    CHECK((*answer)->error == rsm::Errc::too_large);
+    CHECK(add(cluster, 1) == 1);
+}
+
+TEST_CASE("destroying a node completes what is under way as interrupted") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    cluster.network().isolate({leader});
+    const auto placed = submit(cluster, leader, 1);
+    const auto asked = read(cluster, leader);
+    cluster.settle();
+    cluster.crash(leader);
+    cluster.settle();
+    REQUIRE(placed->has_value());
+    REQUIRE(asked->has_value());
+    CHECK((*placed)->error == rsm::Errc::interrupted);
+    CHECK((*asked)->error == rsm::Errc::stopped);
+}
+
+TEST_CASE("a stopped node completes its stop, then refuses everything") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    bool stopped = false;
+    cluster.node(leader).async_stop([&](Error error) { stopped = !error; });
+    CHECK(cluster.run_until([&] { return stopped; }));
+    const auto answer = submit(cluster, leader, 1);
+    const auto asked = read(cluster, leader);
+    CHECK(cluster.run_until([&] { return answer->has_value() && asked->has_value(); }));
+    CHECK((*answer)->error == rsm::Errc::stopped);
+    CHECK((*asked)->error == rsm::Errc::stopped);
+    cluster.crash(leader);
+    CHECK(add(cluster, 1) == 2);  // the others go on
+}
+
+TEST_CASE("a state machine that throws stops its node and says why") {
+    std::optional<raft::Failure> failure;
+    rsm::Options options;
+    options.on_failure = [&](const raft::Failure& why) { failure = why; };
+    Cluster cluster(1, options);
+    cluster.elect();
+    const auto answer = submit(cluster, 1, 1, "poison");
+    CHECK(cluster.run_until([&] { return answer->has_value(); }));
+    CHECK((*answer)->error == rsm::Errc::interrupted);
+    REQUIRE(failure);
+    CHECK(failure->what.find("poisoned") != std::string::npos);
+    CHECK(cluster.node(1).status().stopped);
+}
+
+TEST_CASE("options that contradict each other are refused with a sentence") {
+    rsm::Options options;
+    options.raft.election_timeout = 1ms;
+    try {
+        Cluster cluster(1, options);
+        FAIL("accepted");
+    } catch (const boost::system::system_error& error) {
+        CHECK(std::string(error.what()).find("election_timeout") != std::string::npos);
+    }
+}
+
+TEST_CASE("a machine that only serializes is snapshotted and restored as a whole") {
+    rsm_test::VirtualCluster<Journal> cluster(1, {.snapshot_threshold = 1000});
+    cluster.elect();
+    for (int i = 0; i < 100; ++i) {
+        bool done = false;
+        cluster.node(1).async_submit({"line " + std::to_string(i)},
+                                     [&](Error error) { done = !error; });
+        REQUIRE(cluster.run_until([&] { return done; }));
+    }
+    CHECK(cluster.node(1).status().snapshot.value > 0);
+    cluster.crash(1);
+    cluster.start(1);
+    cluster.elect();
+    CHECK(cluster.run_until([&] { return cluster.node(1).machine().lines.size() == 100; }));
+    CHECK(cluster.node(1).machine().lines[99] == "line 99");
+}
+
+TEST_CASE("a machine that freezes is restored from the image that it gave") {
+    rsm_test::VirtualCluster<Frozen> cluster(1, {.snapshot_threshold = 1000});
+    cluster.elect();
+    for (int i = 0; i < 100; ++i) {
+        bool done = false;
+        cluster.node(1).async_submit({1}, [&](Error error, std::int64_t) { done = !error; });
+        REQUIRE(cluster.run_until([&] { return done; }));
+    }
+    CHECK(cluster.node(1).status().snapshot.value > 0);
+    cluster.crash(1);
+    cluster.start(1);
+    CHECK(cluster.node(1).machine().sum > 0);
+    CHECK(cluster.run_until([&] { return cluster.node(1).machine().sum == 100; }));
+}
+
+TEST_CASE("futures and coroutines receive values and errors") {
+    Cluster cluster(1);
+    cluster.elect();
+    std::future<std::int64_t> future =
+        cluster.node(1).async_submit({3, {}}, boost::asio::use_future);
+    cluster.run_until([&] { return future.wait_for(0s) == std::future_status::ready; });
+    CHECK(future.get() == 3);
+
+    std::int64_t seen = 0;  // the first result, then its sum with the second
+    const auto work = [&]() -> boost::asio::awaitable<void> {
+        Counter::Operation four{4, {}};
+        seen = co_await cluster.node(1).async_submit(std::move(four), boost::asio::use_awaitable);
+        seen += co_await cluster.node(1).async_read(
+            [](const Counter& counter) { return counter.value(); }, boost::asio::use_awaitable);
+    };
+    boost::asio::co_spawn(cluster.world().get_executor(), work(), boost::asio::detached);
+    CHECK(cluster.run_until([&] { return seen == 7 + 7; }));
+}
+
+TEST_CASE("a coroutine that waits when its node and its world end is cleaned up") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    cluster.network().isolate({leader});
+    bool ended = false;
+    const auto work = [&]() -> boost::asio::awaitable<void> {
+        try {
+            co_await cluster.node(leader).async_read(
+                [](const Counter& counter) { return counter.value(); },
+                boost::asio::use_awaitable);
+        } catch (const boost::system::system_error& error) {
+            ended = error.code() == rsm::Errc::stopped;
+        }
+    };
+    boost::asio::co_spawn(cluster.world().get_executor(), work(), boost::asio::detached);
+    boost::asio::co_spawn(cluster.world().get_executor(), work(), boost::asio::detached);
+    cluster.settle();
+    cluster.crash(leader);
+    CHECK(cluster.run_until([&] { return ended; }));
+    boost::asio::co_spawn(cluster.world().get_executor(), work(), boost::asio::detached);
+}

@@ -1,0 +1,474 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The write-ahead log on its files: format, torn tails, damage, removal of segments.
+#include "storage_support.hpp"
+
+#include <raft/codec.hpp>
+#include <raft/stable.hpp>
+#include <rsm/storage/wal.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace wal_test {
+
+using namespace storage_test;
+
+const std::string second_segment = "00000000000000000002.wal";
+
+std::string hex(std::string_view bytes) {
+    std::string text;
+    for (const char byte : bytes) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        text += digits[static_cast<unsigned char>(byte) >> 4];
+        text += digits[static_cast<unsigned char>(byte) & 15];
+    }
+    return text;
+}
+
+/// The disk of a log of one batch for each of the writes.
+std::shared_ptr<FakeDisk> disk_with(const std::vector<raft::Write>& writes) {
+    FakeFiles files;
+    Node<FakeWal> node(fake_wal(files));
+    node.start();
+    for (const raft::Write& write : writes) REQUIRE(node.write(write).has_value());
+    node.close();
+    return files.disk;
+}
+/// A copy of a disk's files, with one of them changed.
+FakeFiles changed(const FakeDisk& disk, const std::string& name, const std::string& content) {
+    FakeFiles files;
+    for (const auto& [path, inode] : disk.names) {
+        files.disk->names[path] = std::make_shared<FakeDisk::Inode>(*inode);
+    }
+    files.disk->names["d/" + name]->now = content;
+    files.disk->durable_names = files.disk->names;
+    return files;
+}
+std::size_t used_bytes(const std::string& content) { return content.find_last_not_of('\0') + 1; }
+/// Where the next batch would begin.
+std::size_t frontier(const std::string& content) { return (used_bytes(content) + 7) / 8 * 8; }
+
+std::vector<std::string> segment_names(const FakeDisk& disk) {
+    std::vector<std::string> names;
+    for (const auto& [path, inode] : disk.names) {
+        if (path.ends_with(".wal")) names.push_back(path);
+    }
+    return names;
+}
+
+TEST_CASE("A small segment has the bytes that the format describes") {
+    raft::Write write;
+    write.reset = at(7, 3);
+    write.entries = {entry(8, 4, "abc")};
+    write.hard_state = raft::HardState{{5}, {2}, {7}};
+    write.release = at(7, 3);
+    const auto disk = disk_with({write});
+    const std::string& content = disk->names.at("d/" + first_segment)->now;
+    CHECK(content.size() == 4096);
+    const std::string golden =
+        // segment header: magic, version, log id, number, checksum
+        "72736d2d77616c0a01000000000000008877665544332211010000000000000024c2fe195ea96981"
+        // batch record: number 1, 209 bytes, 5 records
+        "1962e2cc2ed4b77510000000010100000100000000000000d100000005000000"
+        // checkpoint: nothing yet
+        "daba90b43d73c8553500000002010000000000000000000000000000000000000000000000000000"
+        "0000000000000000000000000000000000000000000000000000000000"
+        // reset to (7, 3)
+        "6ad215db7dab2efa100000000501000007000000000000000300000000000000"
+        // entry (8, 4), operation, abc
+        "9a3df0359e78ef6f14000000030100000800000000000000040000000000000001616263"
+        // hard state: term 5, vote 2, commit 7
+        "5e03d35fadf87f111800000004010000050000000000000002000000000000000700000000000000"
+        // release of (7, 3), padding
+        "210be056ad2ecd641000000006010000070000000000000003000000000000";
+    CHECK(hex(content.substr(0, frontier(content))) == golden);
+}
+
+TEST_CASE("A last batch that is cut at any byte is wholly gone, and the log goes on from there") {
+    raft::Write last = entries({entry(3, 2, "ccc"), entry(4, 2, "dddd")});
+    last.hard_state = raft::HardState{{2}, {1}, {2}};
+    const std::vector<raft::Write> kept{entries({entry(1, 1, "a")}), entries({entry(2, 1, "b")})};
+    const auto before = disk_with(kept);
+    const auto after = disk_with({kept[0], kept[1], last});
+    const std::string whole = after->names.at("d/" + first_segment)->now;
+    const std::size_t begin = frontier(before->names.at("d/" + first_segment)->now);
+    const std::size_t end = used_bytes(whole);
+    REQUIRE(end > begin + 100);
+
+    for (std::size_t cut = begin; cut <= end; ++cut) {
+        CAPTURE(cut);
+        std::string content = whole;
+        std::fill(content.begin() + static_cast<std::ptrdiff_t>(cut), content.end(), '\0');
+        const FakeFiles files = changed(*after, first_segment, content);
+        {
+            Node<FakeWal> node(fake_wal(files));
+            const raft::Recovered recovered = node.start();
+            if (cut == end) {
+                CHECK(recovered.last == raft::Index{4});
+                continue;
+            }
+            CHECK(recovered.last == raft::Index{2});
+            CHECK(recovered.hard_state == raft::HardState{});
+            CHECK(used_bytes(files.disk->names.at("d/" + first_segment)->durable) <= begin);
+            CHECK(node.write(entries({entry(3, 9, "x")})).has_value());
+            node.close();
+        }
+        Node<FakeWal> node(fake_wal(files));
+        CHECK(node.start().last == raft::Index{3});
+        CHECK(*node.read(3, 1) == std::vector{entry(3, 9, "x")});
+    }
+}
+
+TEST_CASE("A segment that ends in the middle of its last batch loses that batch") {
+    const auto disk = disk_with({entries({entry(1, 1, "a")}), entries({entry(2, 1, "b")})});
+    const std::string whole = disk->names.at("d/" + first_segment)->now;
+    const FakeFiles files =
+        changed(*disk, first_segment, whole.substr(0, used_bytes(whole) - 1));
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.start().last == raft::Index{1});
+    CHECK(node.write(entries({entry(2, 2, "c")})).has_value());
+    CHECK(node.read(2, 1)->front().payload.text() == "c");
+}
+
+TEST_CASE("Any changed byte before the last batch is refused, with file and offset") {
+    raft::Write middle = entries({entry(2, 1, "bb"), entry(3, 1, "ccc")});
+    middle.hard_state = raft::HardState{{1}, {1}, {1}};
+    const auto disk =
+        disk_with({entries({entry(1, 1, "a")}), middle, entries({entry(4, 1, "d")})});
+    const std::string whole = disk->names.at("d/" + first_segment)->now;
+    const auto shorter = disk_with({entries({entry(1, 1, "a")}), middle});
+    const std::size_t end = frontier(shorter->names.at("d/" + first_segment)->now);
+    REQUIRE(end > 200);
+
+    for (std::size_t place = 0; place < end; ++place) {
+        for (const int bit : {0, 6}) {
+            CAPTURE(place);
+            std::string content = whole;
+            content[place] = static_cast<char>(content[place] ^ (1 << bit));
+            const FakeFiles files = changed(*disk, first_segment, content);
+            Node<FakeWal> node(fake_wal(files));
+            const auto recovered = node.recover();
+            REQUIRE_FALSE(recovered.has_value());
+            CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
+            const std::string& what = recovered.error().what;
+            const std::string lead = "d/" + first_segment + " at offset ";
+            REQUIRE(what.starts_with(lead));
+            // The offset is that of the record (or the header) in which the byte lies.
+            const std::size_t offset = std::stoul(what.substr(lead.size()));
+            CHECK(offset <= place);
+            CHECK(place < offset + 120);
+            CHECK(files.disk->names.at("d/" + first_segment)->now == content);
+        }
+    }
+}
+
+TEST_CASE("Changed bytes in the tail that was never synced are cut off durably") {
+    const auto disk = disk_with({entries({entry(1, 1, "a")}), entries({entry(2, 1, "b")})});
+    const std::string whole = disk->names.at("d/" + first_segment)->now;
+    const std::size_t end = frontier(whole);
+    const auto shorter = disk_with({entries({entry(1, 1, "a")})});
+    const std::size_t begin = frontier(shorter->names.at("d/" + first_segment)->now);
+    for (std::size_t place = begin; place < end; ++place) {
+        CAPTURE(place);
+        std::string content = whole;
+        content[place] = static_cast<char>(content[place] ^ 4);
+        const FakeFiles files = changed(*disk, first_segment, content);
+        Node<FakeWal> node(fake_wal(files));
+        CHECK(node.start().last == raft::Index{1});
+        CHECK(used_bytes(files.disk->names.at("d/" + first_segment)->durable) <= begin);
+    }
+    std::string garbage = whole;
+    garbage.replace(end + 800, 13, "leftover junk");
+    const FakeFiles files = changed(*disk, first_segment, garbage);
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.start().last == raft::Index{2});
+    CHECK(files.disk->names.at("d/" + first_segment)->durable == whole);
+}
+
+TEST_CASE("A record that lies at another offset or in another segment is not valid there") {
+    // Equal writes: the batches differ in nothing but their numbers and their places.
+    const raft::Write same = hard_state({{1}, {1}, {}});
+    const auto disk = disk_with({hard_state({{1}, {}, {}}), same, same});
+    std::string content = disk->names.at("d/" + first_segment)->now;
+    const std::size_t end = frontier(content);
+    const std::size_t batch = 32 + 40;
+    content.replace(end, batch, content.substr(end - batch, batch));
+    const FakeFiles files = changed(*disk, first_segment, content);
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.start().hard_state == raft::HardState{{1}, {1}, {}});
+    CHECK(used_bytes(files.disk->names.at("d/" + first_segment)->durable) <= end);
+}
+
+TEST_CASE("A record is valid only in its log, its segment and at its offset") {
+    namespace wal = rsm::detail::wal;
+    wal::BatchEncoder encoder;
+    encoder.begin({7, 2}, 40);
+    encoder.add(hard_state({{1}, {1}, {}}));
+    encoder.finish(3);
+    std::vector<std::byte> bytes;
+    for (const auto part : encoder.parts()) bytes.insert(bytes.end(), part.begin(), part.end());
+    const auto record = std::span(std::as_const(bytes)).subspan(wal::batch_record_bytes);
+    CHECK(wal::read_record(record, {7, 2}, 72).has_value());
+    CHECK_FALSE(wal::read_record(record, {7, 2}, 80).has_value());
+    CHECK_FALSE(wal::read_record(record, {7, 3}, 72).has_value());
+    CHECK_FALSE(wal::read_record(record, {8, 2}, 72).has_value());
+    CHECK(wal::read_batch_head(bytes, {7, 2}, 40)->number == 3);
+    CHECK_FALSE(wal::read_batch_head(bytes, {7, 2}, 48).has_value());
+}
+
+TEST_CASE("A last batch that was written but never synced is durable once it was recovered") {
+    FakeFiles files;
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        CHECK(node.write(entries({entry(1, 1, "a")})).has_value());
+        // The write takes place; the process ends before its sync.
+        files.disk->stop_at = files.disk->operations + 2;
+        CHECK_FALSE(node.write(entries({entry(2, 1, "b")})).has_value());
+        files.disk->stop_at = UINT64_MAX;
+    }
+    {
+        Node<FakeWal> node(fake_wal(files));
+        CHECK(node.start().last == raft::Index{2});
+    }
+    // Now the machine ends, with everything that is not synced.
+    files.disk->crash(0);
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.start().last == raft::Index{2});
+}
+
+/// A log whose entries fill several segments.
+FakeFiles several_segments(std::uint64_t count = 12) {
+    FakeFiles files;
+    Node<FakeWal> node(fake_wal(files));
+    node.start();
+    for (std::uint64_t i = 1; i <= count; ++i) {
+        raft::Write write = entries({entry(i, i, 1500)});
+        if (i == 1) write.hard_state = raft::HardState{{30}, {3}, {}};
+        REQUIRE(node.write(write).has_value());
+    }
+    node.close();
+    return files;
+}
+
+TEST_CASE("A log of several segments is recovered and read across them") {
+    const FakeFiles files = several_segments();
+    REQUIRE(segment_names(*files.disk).size() >= 6);
+    Node<FakeWal> node(fake_wal(files));
+    const raft::Recovered recovered = node.start();
+    CHECK(recovered.last == raft::Index{12});
+    CHECK(recovered.hard_state == raft::HardState{{30}, {3}, {}});
+    CHECK(recovered.runs.size() == 12);
+    const auto list = node.read(1, 1 << 20);
+    REQUIRE(list->size() == 12);
+    for (std::uint64_t i = 1; i <= 12; ++i) CHECK((*list)[i - 1] == entry(i, i, 1500));
+}
+
+TEST_CASE("Any changed byte in an older segment is refused, also behind its last batch") {
+    const FakeFiles good = several_segments(4);
+    const std::string whole = good.disk->names.at("d/" + first_segment)->now;
+    REQUIRE(used_bytes(whole) < whole.size());
+    for (std::size_t place = 0; place < whole.size(); place += place % 64 == 0 ? 1U : 21U) {
+        CAPTURE(place);
+        std::string content = whole;
+        content[place] = static_cast<char>(content[place] ^ 32);
+        const FakeFiles files = changed(*good.disk, first_segment, content);
+        Node<FakeWal> node(fake_wal(files));
+        const auto recovered = node.recover();
+        REQUIRE_FALSE(recovered.has_value());
+        CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
+        CHECK(recovered.error().what.find(first_segment + " at offset ") != std::string::npos);
+    }
+}
+
+TEST_CASE("An older segment whose last batch became zeros is refused") {
+    const FakeFiles good = several_segments(6);
+    std::string content = good.disk->names.at("d/" + second_segment)->now;
+    // The second of its two batches, of one entry each.
+    const std::size_t batch = 32 + 33 + 1500 + 3;
+    const std::size_t begin = frontier(content) - batch;
+    content.replace(begin, batch, std::string(batch, '\0'));
+    const FakeFiles files = changed(*good.disk, second_segment, content);
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.recover().error().what ==
+          "d/" + second_segment + " at offset " + std::to_string(begin) +
+              ": zeros in the place of a batch, and later segments are in use");
+}
+
+TEST_CASE("A missing segment is refused, wherever it is needed") {
+    const FakeFiles good = several_segments(12);
+    const auto names = segment_names(*good.disk);
+    // The last one is prepared and empty: without it nothing is lost.
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        CAPTURE(i);
+        const FakeFiles files =
+            changed(*good.disk, first_segment, good.disk->names.at("d/" + first_segment)->now);
+        files.disk->names.erase(names[i]);
+        Node<FakeWal> node(fake_wal(files));
+        const auto recovered = node.recover();
+        if (i + 1 == names.size()) {
+            CHECK(recovered.has_value());
+            continue;
+        }
+        REQUIRE_FALSE(recovered.has_value());
+        CHECK(recovered.error().what == names[i] + " is missing");
+    }
+}
+
+TEST_CASE("A segment of another log or another version is refused") {
+    const FakeFiles good = several_segments(4);
+    rsm::detail::wal::SegmentId id{1, 2};
+    SUBCASE("another log") {}
+    SUBCASE("another number") { id = {0x1122334455667788ULL, 3}; }
+    auto header = rsm::detail::wal::encode_segment_header(id);
+    std::string content = good.disk->names.at("d/" + second_segment)->now;
+    rsm::StorageErrc expected = rsm::StorageErrc::corrupted;
+    SUBCASE("another version") {
+        header = rsm::detail::wal::encode_segment_header({0x1122334455667788ULL, 2});
+        header[8] = std::byte{2};
+        raft::codec::store_little(header.data() + 32,
+                                  rsm::detail::checksum(std::span(header).first(32)));
+        expected = rsm::StorageErrc::unsupported_version;
+    }
+    std::memcpy(content.data(), header.data(), header.size());
+    const FakeFiles files = changed(*good.disk, second_segment, content);
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.recover().error().code == expected);
+}
+
+TEST_CASE("A release removes the segments that hold nothing else, and a restart counts the rest") {
+    const FakeFiles files = several_segments(12);
+    std::uint64_t bytes = 0;
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        const std::size_t before = segment_names(*files.disk).size();
+        REQUIRE(node.save(at(10, 10), "state").has_value());
+        CHECK(node.write(release(at(9, 9))).has_value());
+        CHECK(segment_names(*files.disk).size() <= before - 4);
+        CHECK_FALSE(files.disk->names.contains("d/" + first_segment));
+        bytes = bytes_of({entry(10, 10, 1500), entry(11, 11, 1500), entry(12, 12, 1500)}) +
+                raft::codec::persisted_hard_state_size;
+        CHECK(node.storage().persisted_bytes() == bytes);
+        node.close();
+    }
+    Node<FakeWal> node(fake_wal(files));
+    const raft::Recovered recovered = node.start();
+    CHECK(recovered.base == at(9, 9));
+    CHECK(recovered.hard_state == raft::HardState{{30}, {3}, {}});
+    CHECK(node.storage().persisted_bytes() == bytes);
+    CHECK(node.read(10, 1 << 20)->size() == 3);
+}
+
+TEST_CASE("Endless votes and replacements do not fill the disk, even with entries to keep") {
+    FakeFiles files;
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        CHECK(node.write(entries({entry(1, 1, "a"), entry(2, 1, "b")})).has_value());
+        for (std::uint64_t i = 1; i <= 400; ++i) {
+            CHECK(node.write(hard_state({{i}, {1}, {}})).has_value());
+            if (i % 50 == 0) CHECK(node.write(entries({entry(2, i, "r")})).has_value());
+            CHECK(segment_names(*files.disk).size() <= 4);
+        }
+        node.close();
+    }
+    Node<FakeWal> node(fake_wal(files));
+    const raft::Recovered recovered = node.start();
+    CHECK(recovered.hard_state.term == raft::Term{400});
+    CHECK(*node.read(1, 100000) == std::vector{entry(1, 1, "a"), entry(2, 400, "r")});
+}
+
+TEST_CASE("A write larger than a segment makes its segment larger") {
+    FakeFiles files;
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        for (std::uint64_t i = 1; i <= 4; ++i) {
+            CHECK(node.write(entries({entry(i, 1, i % 2 == 0 ? 20000U : 10U)})).has_value());
+        }
+        node.close();
+    }
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.start().last == raft::Index{4});
+    CHECK(node.read(2, 1)->front() == entry(2, 1, 20000));
+    CHECK(node.write(entries({entry(5, 1, 100)})).has_value());
+}
+
+TEST_CASE("A log without its segments beside a snapshot is refused") {
+    const FakeFiles files = several_segments(2);
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        REQUIRE(node.save(at(1, 1), "state").has_value());
+        node.close();
+    }
+    std::erase_if(files.disk->names, [](const auto& item) { return item.first.ends_with(".wal"); });
+    Node<FakeWal> node(fake_wal(files));
+    CHECK(node.recover().error().code == rsm::StorageErrc::corrupted);
+}
+
+TEST_CASE("Any changed byte of the newest snapshot is refused, with its name") {
+    FakeFiles good;
+    {
+        Node<FakeWal> node(fake_wal(good));
+        node.start();
+        CHECK(node.write(entries({entry(1, 1, "a"), entry(2, 1, "b")})).has_value());
+        REQUIRE(node.save(at(1, 1), "old").has_value());
+        REQUIRE(node.save(at(2, 1), "content").has_value());
+        node.close();
+    }
+    const std::string name = "00000000000000000002-00000000000000000001.snapshot";
+    const std::string whole = good.disk->names.at("d/" + name)->now;
+    for (std::size_t place = 0; place < whole.size(); ++place) {
+        CAPTURE(place);
+        std::string content = whole;
+        content[place] = static_cast<char>(content[place] ^ 2);
+        Node<FakeWal> node(fake_wal(changed(*good.disk, name, content)));
+        const auto recovered = node.recover();
+        REQUIRE_FALSE(recovered.has_value());
+        CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
+        CHECK(recovered.error().what.starts_with("d/" + name));
+    }
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        Node<FakeWal> node(fake_wal(changed(*good.disk, name, whole.substr(0, size))));
+        CHECK(node.recover().error().code == rsm::StorageErrc::corrupted);
+    }
+}
+
+TEST_CASE("A snapshot that is damaged after its check ends early when it is read") {
+    FakeFiles files;
+    Node<FakeWal> node(fake_wal(files));
+    node.start();
+    const auto meta = *node.save(at(1, 1), "0123456789");
+    std::string& now =
+        files.disk->names.at("d/00000000000000000001-00000000000000000001.snapshot")->now;
+    now[now.size() - 8] = 'x';
+    CHECK(content(node.storage(), meta).size() < 10);
+}
+
+TEST_CASE("An entry that is damaged after recovery is not given out") {
+    FakeFiles files = several_segments(2);
+    Node<FakeWal> node(fake_wal(files));
+    node.start();
+    std::string& now = files.disk->names.at("d/" + first_segment)->now;
+    now[600] = static_cast<char>(now[600] ^ 1);
+    const auto list = node.read(1, 1);
+    REQUIRE_FALSE(list.has_value());
+    CHECK(list.error().code == rsm::StorageErrc::corrupted);
+    CHECK(list.error().what.find(first_segment + " at offset ") != std::string::npos);
+    CHECK(node.read(2, 1).has_value());
+}
+
+}  // namespace wal_test
