@@ -15,12 +15,6 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_link_libraries(rsm_developer INTERFACE rsm_null_dereference)
 endif()
 
-# The same optimizer takes the frames of Asio's coroutines for mismatched pairs of new and delete.
-# AddressSanitizer finds the pairs that do not match.
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(rsm_developer INTERFACE -Wno-mismatched-new-delete)
-endif()
-
 # rsm_add_program(<name> <main file> [<library>...])
 function(rsm_add_program name main)
     add_executable(${name} ${main})
