@@ -76,8 +76,7 @@ inline Task<> partitioner(KvLab& lab, const bool& stop) {
     }
 }
 
-inline void check_puts(KvLab& lab, const Generic& test, const Puts& puts, std::uint64_t version) {
-    (void)lab;
+inline void check_puts(const Generic& test, const Puts& puts, std::uint64_t version) {
     const bool exact = test.reliable && !test.crash && !test.partitions;
     const bool right =
         exact ? version == puts.ok : version <= puts.ok + puts.maybe && version >= puts.ok;
@@ -99,7 +98,7 @@ inline Task<> check_counts(KvLab& lab, const Generic& test, const Puts& puts) {
     if (test.random_keys) co_return;
     Clerk clerk(lab);
     const KvOutput got = co_await clerk.get("k");
-    check_puts(lab, test, puts, got.version);
+    check_puts(test, puts, got.version);
 }
 
 inline Task<> restart_everything(KvLab& lab) {
