@@ -135,7 +135,7 @@ public:
         if (!inbox_.empty()) host_.wake();
     }
 
-    /// Stops taking part, finishes the writes that are under way, then calls `done`.
+    /// Stops taking part, finishes the writes that are under way, then calls `done`. Once.
     void stop(std::function<void()> done) {
         quiet();
         storage_.close(std::move(done));

@@ -54,7 +54,8 @@ struct Options {
     /// Entries under way to one follower without its answer; at least max_message_bytes.
     std::size_t window_bytes = 32U << 20;
     /// Footprint of the leader's entries that are not committed yet; beyond it proposals are
-    /// refused as overload. At least max_entry_bytes + 64.
+    /// refused as overload. At least max_entry_bytes + 64, at most 512 MiB,
+    /// because one write may have to hold them all.
     std::size_t max_uncommitted_bytes = 64U << 20;
     /// Entries handed to the state machine in one piece; at least 1 entry always is.
     std::size_t apply_batch_bytes = 1U << 20;
@@ -97,6 +98,8 @@ inline Result<void> Options::validate() const {
         return refuse("raft options: window_bytes must be >= max_message_bytes");
     if (max_uncommitted_bytes < max_entry_bytes + 64)
         return refuse("raft options: max_uncommitted_bytes must be >= max_entry_bytes + 64");
+    if (max_uncommitted_bytes > (std::size_t{1} << 29))
+        return refuse("raft options: max_uncommitted_bytes must be at most 512 MiB");
     if (apply_batch_bytes == 0) return refuse("raft options: apply_batch_bytes must be > 0");
     if (snapshot_chunk_bytes == 0 || snapshot_chunk_bytes > max_message_bytes)
         return refuse("raft options: snapshot_chunk_bytes must be in [1, max_message_bytes]");

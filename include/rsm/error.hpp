@@ -20,6 +20,8 @@ enum class Errc : int {
     overloaded,
     /// The encoded operation is larger than raft::Options::max_entry_bytes. Nothing happened.
     too_large,
+    /// The operation's serialization, or the query of a read, threw. Nothing happened.
+    user_exception,
     /// Another leader's entry took the operation's place: it did not happen and never will.
     superseded,
     /// The deadline passed first. It may have happened, or may still happen.
@@ -62,6 +64,7 @@ public:
             case Errc::not_leader: return "this node is not the leader";
             case Errc::overloaded: return "a bound of the node is reached";
             case Errc::too_large: return "the operation is too large";
+            case Errc::user_exception: return "the operation or the query threw an exception";
             case Errc::superseded: return "another leader's entry took the operation's place";
             case Errc::timed_out: return "the deadline passed before the outcome was known";
             case Errc::result_lost: return "a snapshot replaced the operation's entry";
@@ -97,7 +100,8 @@ inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
         case Errc::not_leader:
         case Errc::superseded: return ErrorClass::retry_elsewhere;
         case Errc::overloaded: return ErrorClass::overload;
-        case Errc::too_large: return ErrorClass::misuse;
+        case Errc::too_large:
+        case Errc::user_exception: return ErrorClass::misuse;
         case Errc::timed_out:
         case Errc::result_lost:
         case Errc::interrupted: return ErrorClass::outcome_unknown;

@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <type_traits>
 #include <utility>
@@ -40,7 +41,8 @@ template <class P>
 concept Attachable = requires(P policy, const boost::asio::any_io_executor& executor) {
     policy.attach(executor);
 };
-/// A transport knows who the node is and who the cluster is at its first start.
+/// A transport knows who the node is and who the cluster is at its first start. If it has a
+/// max_message_bytes(), larger messages than that are refused as options.
 template <class T>
 concept NodeTransport = raft::Transport<T> && Attachable<T> && requires(const T& transport) {
     { transport.self() } -> std::same_as<raft::NodeId>;
@@ -107,7 +109,7 @@ public:
     ///
     /// - committed: no error.
     /// - not committed, now or ever: not_leader (status().leader may name who to ask), overloaded,
-    ///   too_large, superseded, stopped.
+    ///   too_large, user_exception, superseded, stopped.
     /// - unknown: timed_out, result_lost, interrupted.
     ///
     /// Completion signature: void(boost::system::error_code, Result), without the second where
@@ -141,8 +143,8 @@ public:
 
     /// Calls `query(const Machine&)` on a state that contains every operation which had completed
     /// anywhere before this call, and completes with what it returned. Nothing is written to the
-    /// log. The errors are not_leader, overloaded, timed_out and stopped; a read that failed had
-    /// no effect in any case.
+    /// log. The errors are not_leader, overloaded, timed_out, user_exception (the query threw) and
+    /// stopped; a read that failed had no effect in any case.
     ///
     /// Completion signature: void(boost::system::error_code, decltype(query(machine))).
     template <class Query, class CompletionToken>
@@ -179,10 +181,10 @@ public:
         return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
             [where = here()](auto handler) {
                 using Held = detail::Completion<boost::system::error_code>;
-                auto held = std::make_shared<Held>(std::move(handler), where.strand);
-                where.run([held](Node* node) {
-                    if (node == nullptr) return (*held)({});
-                    node->stop([held] { (*held)({}); });
+                Held held(std::move(handler), where.strand);
+                where.run([held = std::move(held)](Node* node) mutable {
+                    if (node == nullptr) return held({});
+                    node->stop(std::move(held));
                 });
             },
             token);
@@ -206,7 +208,15 @@ private:
     public:
         Read(Query query, ReadHeld<Value> held)
             : query_(std::move(query)), held_(std::move(held)) {}
-        void answer(const Machine& machine) override { held_({}, query_(machine)); }
+        void answer(const Machine& machine) override {
+            std::optional<Value> value;
+            try {
+                value.emplace(query_(machine));
+            } catch (...) {
+                return fail(Errc::user_exception);
+            }
+            held_({}, std::move(*value));
+        }
         void fail(Errc why) override { held_(why, Value{}); }
 
     private:
@@ -232,6 +242,14 @@ private:
     Where here() const { return {strand_, node_}; }
 
     static raft::NodeConfig configure(const Transport& transport, const Options& options) {
+        if constexpr (requires { transport.max_message_bytes(); }) {
+            constexpr std::size_t headers = 4096;
+            if (options.raft.max_message_bytes + headers > transport.max_message_bytes()) {
+                throw boost::system::system_error(
+                    make_error_code(boost::system::errc::invalid_argument),
+                    "options: raft.max_message_bytes is more than the transport carries");
+            }
+        }
         raft::NodeConfig config;
         config.self = transport.self();
         config.membership = raft::Membership::of_voters(transport.members());

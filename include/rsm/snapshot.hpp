@@ -116,6 +116,9 @@ raft::Result<void> restore_state(raft::ByteSource& source, const raft::SnapshotM
             std::make_error_code(std::errc::illegal_byte_sequence),
             "snapshot at index " + std::to_string(meta.last.index.value) +
                 " cannot be restored into the state machine (" + error.what() + ")"};
+    } catch (...) {
+        return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
+                             "a snapshot cannot be restored into the state machine"};
     }
 }
 

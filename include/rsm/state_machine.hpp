@@ -16,7 +16,8 @@ namespace rsm {
 ///
 /// `apply` must be deterministic: the same operations in the same order give the same state and
 /// the same results on every node. No clock, no randomness, no addresses, no iteration over
-/// unordered containers where the order shows. It must not throw; if it does, the node stops.
+/// unordered containers where the order shows. It must not throw, nor may `snapshot`, `restore`
+/// and `freeze`; if one does, the node stops.
 template <class SM>
 concept Applies = std::movable<SM> && std::default_initializable<typename SM::Operation> &&
                   std::movable<typename SM::Operation> &&

@@ -520,3 +520,21 @@ TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term,
     REQUIRE(output.write->hard_state);
     CHECK(output.write->hard_state->term == raft::Term{5});
 }
+
+TEST_CASE("a follower that is away does not keep the snapshot that it was offered for ever") {
+    Cluster cluster = compacted();  // node 3 needs a snapshot, and nothing reaches it
+    for (int round = 0; round < 5; ++round) {
+        cluster.run(milliseconds(1000));
+        propose(cluster, 1, 5);
+        cluster.run(milliseconds(100));
+        cluster.take_snapshot(1);
+        cluster.run(milliseconds(1000));
+        CHECK(cluster.node(1).snapshots.size() <= 2);
+    }
+    cluster.lost = nullptr;
+    cluster.run(milliseconds(1000));
+    CHECK(caught_up(cluster, 3));
+    CHECK(cluster.node(1).snapshots.size() == 1);
+    cluster.check();
+    CHECK(cluster.failure == "");
+}

@@ -475,3 +475,34 @@ TEST_CASE("a coroutine that waits when its node and its world end is cleaned up"
     CHECK(cluster.run_until([&] { return ended; }));
     boost::asio::co_spawn(cluster.world().get_executor(), work(), boost::asio::detached);
 }
+
+TEST_CASE("a query that throws fails alone") {
+    Cluster cluster(1);
+    add(cluster, 1);
+    std::optional<Error> failed;
+    cluster.node(1).async_read(
+        [](const Counter&) -> std::int64_t { throw std::runtime_error("no"); },
+        [&](Error error, std::int64_t) { failed = error; });
+    CHECK(cluster.run_until([&] { return failed.has_value(); }));
+    CHECK(failed == rsm::Errc::user_exception);
+    CHECK(add(cluster, 1) == 2);
+}
+
+TEST_CASE("every stop of a node completes, whatever comes between") {
+    Cluster cluster(3);
+    add(cluster, 1);
+    int stopped = 0;
+    for (int i = 0; i < 2; ++i) {
+        cluster.node(1).async_stop([&](Error) { ++stopped; });
+    }
+    CHECK(cluster.run_until([&] { return stopped == 2; }));
+    cluster.node(1).async_stop([&](Error) { ++stopped; });
+    CHECK(cluster.run_until([&] { return stopped == 3; }));
+
+    cluster.disk(2).hold();
+    cluster.node(2).async_stop([&](Error) { ++stopped; });
+    cluster.settle();
+    cluster.crash(2);
+    cluster.settle();
+    CHECK(stopped == 4);
+}

@@ -58,6 +58,14 @@ inline void Core::load_chunk(Output& out, Progress& follower) {
 /// lost, and the transfer goes on where the follower last wanted it to.
 inline void Core::resend_chunk(Output& out, Progress& follower) {
     if (std::exchange(follower.moved_since_heartbeat, false) || follower.loading) return;
+    // Where nothing of it has arrived, or nobody answers, the newest serves better; and the old
+    // one, which would be kept for as long as a follower is away, can go.
+    const bool silent = now_ - follower.last_contact >= options_.election_timeout;
+    if (follower.snapshot != snapshot_ && (silent || follower.resume_offset == 0)) {
+        begin_snapshot(out, follower);
+        keep_snapshots_in_use(out);
+        return;
+    }
     follower.offset = follower.resume_offset;
     load_chunk(out, follower);
 }

@@ -25,13 +25,13 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace rsm::detail {
 
@@ -70,7 +70,10 @@ public:
                   *this) {}
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
-    ~Node() { end_pending(); }
+    ~Node() {
+        end_pending();
+        end_stops();
+    }
 
     /// @param self  by which posted work recognises that the node is gone
     raft::Result<void> start(std::weak_ptr<Node> self) {
@@ -85,9 +88,13 @@ public:
         PendingOperation pending;
         pending.complete.held = std::move(held);
         if (engine_.halted()) return pending.complete(Errc::stopped);
-        writer_.clear();
-        writer_ << operation;
-        pending.bytes = writer_.view().size();
+        try {
+            writer_.clear();
+            writer_ << operation;
+        } catch (...) {
+            return pending.complete(Errc::user_exception);
+        }
+        pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
         if (operations_.bytes() + pending.bytes > options_.max_pending_bytes) {
             return pending.complete(Errc::overloaded);
         }
@@ -104,8 +111,15 @@ public:
         engine_.read(reads_.add(std::move(read)));
     }
 
-    void stop(std::function<void()> done) {
-        engine_.stop(std::move(done));
+    using StopHeld = Completion<boost::system::error_code>;
+    void stop(StopHeld held) {
+        stops_.push_back(std::move(held));
+        if (stopped_) return end_stops();
+        if (stops_.size() > 1) return;  // the first one's end is everybody's
+        engine_.stop([this] {
+            stopped_ = true;
+            end_stops();
+        });
         end_pending();
     }
 
@@ -168,13 +182,13 @@ public:
     void apply(std::span<const raft::Entry> entries) {
         try {
             for (const raft::Entry& entry : entries) apply_entry(entry);
+            applied_ = entries.back().position();
+            take_snapshot_if_due();
         } catch (const std::exception& error) {
-            return engine_.fail({std::make_error_code(std::errc::state_not_recoverable),
-                                 "the state machine failed to apply an operation (" +
-                                     std::string(error.what()) + ")"});
+            machine_failed(error.what());
+        } catch (...) {
+            machine_failed("an exception of an unknown type");
         }
-        applied_ = entries.back().position();
-        take_snapshot_if_due();
     }
 
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
@@ -250,9 +264,18 @@ private:
         engine_.take_snapshot(applied_, capture_state(machine_));
     }
 
+    void machine_failed(const std::string& why) {
+        engine_.fail({std::make_error_code(std::errc::state_not_recoverable),
+                      "the state machine failed to apply an operation or to give a snapshot (" +
+                          why + ")"});
+    }
+
     void end_pending() {
         operations_.end();
         reads_.end();
+    }
+    void end_stops() {
+        for (StopHeld& held : std::exchange(stops_, {})) held({});
     }
 
     Strand strand_;
@@ -265,6 +288,8 @@ private:
     PendingReads<Machine> reads_;
     raft::LogPosition applied_;
     raft::Index snapshot_;  // the newest one's
+    std::vector<StopHeld> stops_;
+    bool stopped_ = false;
     Engine engine_;         // last: its policies go first, and call nobody any more
 };
 

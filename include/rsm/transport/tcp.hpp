@@ -71,6 +71,7 @@ public:
         node_->attach(std::move(executor), node_);
     }
 
+    std::size_t max_message_bytes() const { return node_->shared->options.max_frame_bytes; }
     raft::NodeId self() const { return node_->shared->options.self; }
     /// This node and every peer that the options name: the cluster at its first start.
     std::vector<raft::NodeId> members() const {
