@@ -63,7 +63,8 @@ struct Answer {
 /// for attempt_timeout, or a failed connection lead on, until a server gives a final answer.
 ///
 /// A put may so be sent more than once, but it takes effect at most once, since it does so only at
-/// the version that it expects. When the request has been sent again and the answer is that the
+/// the version that it expects, and versions only grow. Version 0, which asks for an absent key, is
+/// the exception where others delete: it can take effect again after such a deletion. When the request has been sent again and the answer is that the
 /// version differs, or the key is gone, this may be the doing of its own first copy: the result is
 /// then `maybe`. A resend counts even if a server had refused the first copy. `maybe` says that the
 /// put will not take effect later either, provided that the caller learned the version it expects
@@ -169,6 +170,11 @@ private:
             for (const char* code : {"CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKNOWN"}) {
                 if (reply.is_error(code)) return ask_next();
             }
+            // As Redis says it, of the connection and not of the request.
+            if (reply.type == Reply::Type::error &&
+                reply.text.starts_with("ERR max number of clients")) {
+                return ask_next();
+            }
             judge(outcome.reply);
         }
 
@@ -200,6 +206,9 @@ private:
                 answer.err = resent ? Err::maybe : Err::no_key;
             } else if (reply.is_error("VERSION")) {
                 answer.err = resent ? Err::maybe : Err::version;
+            } else if (reply.type == Reply::Type::error && operation.sendings > 1 &&
+                       operation.kind != Kind::get) {
+                answer.err = Err::maybe;  // this sending was refused, an earlier one may not be
             } else if (reply.type == Reply::Type::error) {
                 answer.value = std::move(reply.text);
                 return finish(make_error_code(boost::system::errc::invalid_argument),

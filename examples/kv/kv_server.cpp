@@ -244,7 +244,11 @@ int main(int count, char** words) {
     Arguments arguments;
     CLI::App app;
     declare(app, arguments);
-    CLI11_PARSE(app, count, words);
+    try {
+        app.parse(count, words);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     std::signal(SIGPIPE, SIG_IGN);
     try {
         return Program(arguments).run();

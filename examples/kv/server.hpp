@@ -98,7 +98,7 @@ private:
             clients.emplace(id, client);
             if (full) {
                 ++counters().refused;
-                return client->refuse("ERR max number of clients reached");
+                return client->refuse("BUSY max number of clients reached");
             }
             ++counters().accepted;
             ++counters().clients;

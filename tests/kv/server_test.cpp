@@ -228,7 +228,7 @@ TEST_CASE("kv server: a client beyond the maximum is told so, and has a place wh
         TestClient second(cluster, leader);
         const Replies replies = second.receive(2);
         REQUIRE(replies.size() == 1);
-        CHECK(replies[0].is_error("ERR"));
+        CHECK(replies[0].is_error("BUSY"));
         CHECK(first.ask({"PING"}) == simple("PONG"));
     }
     REQUIRE(run_until(cluster.io, [&] { return counters.clients == 0; }));

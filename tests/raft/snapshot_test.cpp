@@ -522,12 +522,18 @@ TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term,
 }
 
 TEST_CASE("a follower that is away does not keep the snapshot that it was offered for ever") {
-    Cluster cluster = compacted();  // node 3 needs a snapshot, and nothing reaches it
+    Cluster cluster = compacted();
+    cluster.lost = [](const Message& m) {
+        return std::holds_alternative<SnapshotChunk>(m.body);
+    };
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
+    cluster.lost = [](const Message& m) { return m.to == NodeId{3} || m.from == NodeId{3}; };
     for (int round = 0; round < 5; ++round) {
         cluster.run(milliseconds(1000));
         propose(cluster, 1, 5);
         cluster.run(milliseconds(100));
-        cluster.take_snapshot(1);
+        REQUIRE(cluster.take_snapshot(1));
         cluster.run(milliseconds(1000));
         CHECK(cluster.node(1).snapshots.size() <= 2);
     }

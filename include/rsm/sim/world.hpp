@@ -94,7 +94,7 @@ public:
     auto async_sleep(raft::Duration delay, CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, void()>(
             [this](auto handler, raft::Duration length) {
-                call_after(length, [handler = std::move(handler)]() mutable {
+                this->call_after(length, [handler = std::move(handler)]() mutable {
                     std::move(handler)();
                 });
             },
