@@ -6,21 +6,15 @@
 #define RSM_EXAMPLES_KV_STORE_HPP
 
 #include "integer.hpp"
-
-#ifndef XXH_INLINE_ALL
-#define XXH_INLINE_ALL
-#endif
-#include <xxhash.h>
+#include "table.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -130,7 +124,8 @@ struct Result {
 /// and never repeat, and 0 always means "absent".
 ///
 /// Deterministic: state and results follow from the sequence of operations alone.
-/// Thread safety: const functions may run side by side; apply() and restore() run alone.
+/// Thread safety: const functions may run side by side; apply(), restore() and freeze() run alone.
+/// An image may be used on any thread.
 class Store {
 public:
     using Operation = kv::Operation;
@@ -150,8 +145,7 @@ public:
 
     /// The key's value and version, or null if the key is absent. Valid until the next apply().
     const Entry* find(std::string_view key) const {
-        const auto found = entries_.find(key);
-        return found == entries_.end() ? nullptr : &found->second;
+        return entries_.find(key);
     }
 
     std::size_t key_count() const noexcept { return entries_.size(); }
@@ -170,10 +164,9 @@ public:
     /// in the size of the state.
     std::uint64_t digest() const {
         std::uint64_t sum = 0;  // The order of the entries must not matter.
-        for (const auto& [key, entry] : entries_) {
-            const std::uint64_t seed = hash(key, entry.version);
-            sum += hash(entry.value, seed);
-        }
+        entries_.for_each([&sum](const std::string& key, const Entry& entry) {
+            sum += hash(entry.value, hash(key, entry.version));
+        });
         return mix(mix(sum) + entries_.size()) ^ mix(deleted_floor_);
     }
 
@@ -182,18 +175,27 @@ public:
     /// Writes the whole state, keys in ascending order: equal states give equal bytes.
     template <class Writer>
     void snapshot(Writer& out) const {
-        std::vector<const Entries::value_type*> sorted;
-        sorted.reserve(entries_.size());
-        for (const auto& entry : entries_) {
-            sorted.push_back(&entry);
-        }
-        std::sort(sorted.begin(), sorted.end(),
-                  [](const auto* a, const auto* b) { return a->first < b->first; });
-        out << snapshot_format << deleted_floor_ << std::uint64_t{sorted.size()};
-        for (const auto* entry : sorted) {
-            out << entry->first << entry->second.value << entry->second.version;
-        }
+        write(out, deleted_floor_, entries_);
     }
+
+    /// The state as it was when freeze() was called.
+    class Image {
+    public:
+        /// Writes what Store::snapshot() would have written then.
+        template <class Writer>
+        void snapshot(Writer& out) const {
+            write(out, deleted_floor_, entries_);
+        }
+
+    private:
+        friend class Store;
+        explicit Image(const Store& store)
+            : entries_(store.entries_.freeze()), deleted_floor_(store.deleted_floor_) {}
+
+        Table<Entry>::Image entries_;
+        std::uint64_t deleted_floor_;
+    };
+    Image freeze() const { return Image(*this); }
 
     /// Replaces the whole state. Throws std::runtime_error, or what the reader throws, if the bytes
     /// are not those of a snapshot; then the state is what it was before.
@@ -207,7 +209,11 @@ public:
             throw std::runtime_error("kv snapshot: unknown format");
         }
         in >> fresh.deleted_floor_ >> count;
-        // The count reserves nothing: only entries that are there take memory.
+        // The count is not to be believed further than there are bytes.
+        if constexpr (requires { in.remaining(); }) {
+            fresh.entries_.reserve(static_cast<std::size_t>(
+                std::min<std::uint64_t>(count, in.remaining() / reserve_bytes_per_entry)));
+        }
         std::string previous;
         for (std::uint64_t i = 0; i < count; ++i) {
             std::string key;
@@ -216,18 +222,24 @@ public:
             if (entry.version == 0 || (i != 0 && key <= previous)) {
                 throw std::runtime_error("kv snapshot: entry out of order or without a version");
             }
-            previous = key;
             fresh.payload_bytes_ += key.size() + entry.value.size();
-            fresh.entries_.emplace(std::move(key), std::move(entry));
+            fresh.entries_.change(key).first = std::move(entry);
+            previous = std::move(key);
         }
         *this = std::move(fresh);
     }
 
 private:
     static constexpr std::uint8_t snapshot_format = 1;
+    // About what a place in the table takes, so that no more is reserved than there are bytes left.
+    static constexpr std::uint64_t reserve_bytes_per_entry = 16;
 
-    static std::uint64_t hash(std::string_view bytes, std::uint64_t seed) {
-        return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+    template <class Writer, class Entries>
+    static void write(Writer& out, std::uint64_t deleted_floor, const Entries& entries) {
+        out << snapshot_format << deleted_floor << std::uint64_t{entries.size()};
+        entries.for_each_sorted([&out](const std::string& key, const Entry& entry) {
+            out << key << entry.value << entry.version;
+        });
     }
 
     // A bijection that spreads every bit (the finalizer of SplitMix64).
@@ -237,19 +249,9 @@ private:
         return x ^ (x >> 31);
     }
 
-    struct KeyHash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view key) const {
-            return static_cast<std::size_t>(hash(key, 0));
-        }
-    };
-    // The order in which it iterates must show nowhere: neither in results nor in snapshots.
-    using Entries = std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
-
     // Writes the value, whether or not the key exists; returns the new version.
     std::uint64_t write(const std::string& key, std::string_view value) {
-        const auto [place, created] = entries_.try_emplace(key);
-        Entry& entry = place->second;
+        const auto [entry, created] = entries_.change(key);
         if (created) {
             payload_bytes_ += key.size();
             entry.version = deleted_floor_;
@@ -282,11 +284,10 @@ private:
     Result carry_out(const Delete& deletion) {
         Result result;
         for (const std::string& key : deletion.keys) {
-            const auto found = entries_.find(key);
-            if (found != entries_.end()) {
-                deleted_floor_ = std::max(deleted_floor_, found->second.version);
-                payload_bytes_ -= key.size() + found->second.value.size();
-                entries_.erase(found);
+            if (const Entry* entry = find(key)) {
+                deleted_floor_ = std::max(deleted_floor_, entry->version);
+                payload_bytes_ -= key.size() + entry->value.size();
+                entries_.erase(key);
                 ++result.integer;
             }
         }
@@ -321,7 +322,7 @@ private:
         return {};
     }
 
-    Entries entries_;
+    Table<Entry> entries_;
     std::uint64_t payload_bytes_ = 0;  // of all keys and values
     std::uint64_t deleted_floor_ = 0;
 };

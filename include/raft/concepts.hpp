@@ -88,6 +88,22 @@ concept Transport = std::movable<T> && requires(T transport, Message message,
     transport.stop();
 };
 
+/// A Transport to which messages come in groups, and which sends better what it gets in groups. It
+/// saves the trips through the executor that would gather them otherwise.
+///
+/// - `start(receive, received)` takes the place of start(receive): `received()` is called after
+///   each group, when nothing more of it will follow. The caller may stop the transport from there,
+///   not destroy it.
+/// - `flush()` lets leave what has been sent since the last one. Whoever starts it so calls it
+///   whenever it has sent something; nothing else need make that leave. It never calls back.
+template <class T>
+concept GroupingTransport =
+    Transport<T> && requires(T transport, std::function<void(Message)> receive,
+                             std::function<void()> received) {
+        transport.start(std::move(receive), std::move(received));
+        transport.flush();
+    };
+
 /// The only source of time, and the only timer.
 ///
 /// - `now()` never goes backward.

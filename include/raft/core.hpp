@@ -22,6 +22,7 @@
 
 #include <raft/log.hpp>
 #include <raft/membership.hpp>
+#include <raft/mutant.hpp>
 #include <raft/options.hpp>
 #include <raft/progress.hpp>
 #include <raft/ring.hpp>
@@ -81,6 +82,8 @@ public:
     friend bool operator==(const Core&, const Core&) = default;
 
 private:
+    friend struct Anatomy;  // digest.hpp
+
     // A role holds what only that role knows.
     struct Follower {
         NodeId leader;
@@ -161,6 +164,7 @@ private:
 
     // snapshot.hpp
     void on(Output& out, SnapshotTaken& taken);
+    void release_covered();
     void begin_snapshot(Output& out, Progress& follower);
     void load_chunk(Output& out, Progress& follower);
     void resend_chunk(Output& out, Progress& follower);
@@ -290,7 +294,8 @@ inline void Core::on(Output& out, Message& message) {
     // Vote requests decide for themselves: a pre-vote names a term that nobody has entered, and
     // one that would depose a live leader is ignored.
     const bool asks_for_vote = std::holds_alternative<VoteRequest>(message.body);
-    if (term > hard_.term && !asks_for_vote) become_follower(out, term, NodeId{});
+    const bool ignored = RSM_MUTANT(no_step_down) && role() == Role::leader;
+    if (term > hard_.term && !asks_for_vote && !ignored) become_follower(out, term, NodeId{});
     std::visit([&](auto& body) { on(out, message, body); }, message.body);
 }
 
@@ -357,7 +362,7 @@ inline void Core::persist(Output& out) {
 
 /// Sends what tells of nothing but the term and vote.
 inline void Core::send(Output& out, NodeId to, Message::Body body) {
-    if (hard_state_durable()) {
+    if (hard_state_durable() || RSM_MUTANT(vote_sent_early)) {
         out.send.push_back({self_, to, std::move(body)});
     } else {
         send_when_durable(out, to, std::move(body));

@@ -7,6 +7,7 @@
 
 #include <raft/concepts.hpp>
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 #include <raft/ring.hpp>
 #include <raft/step.hpp>
 
@@ -23,8 +24,9 @@
 
 namespace raft {
 
-/// What an Engine tells the one it works for. All calls happen inside Engine::turn() or
-/// Engine::start(), except `wake`, which happens whenever something has come in.
+/// What an Engine tells the one it works for. All calls happen inside Engine::turn(), inside
+/// Engine::start() or inside a callback of one of the policies, except `wake`, which happens
+/// whenever something has come in.
 ///
 /// - `wake()`: call turn() soon, on the executor, not from within this call.
 /// - `proposed(outcome)`, `read_ready(outcome)`: answers to propose() and read().
@@ -91,8 +93,8 @@ public:
             armed_.reset();
             turn();
         });
-        transport_.start([this](Message message) { take_in(std::move(message)); });
-        host_.wake();
+        start_transport();
+        wake();
         return {};
     }
 
@@ -115,6 +117,7 @@ public:
     /// Takes in all that has come and carries out what follows from it.
     void turn() {
         in_turn_ = true;
+        turn_due_ = false;
         // What a step leads to at once (Applied) is worth a second one, not a trip through the
         // executor; more than that would keep messages waiting.
         for (int steps = 0; steps < 2 && !halted_; ++steps) {
@@ -126,14 +129,18 @@ public:
         }
         in_turn_ = false;
         if (halted_) return;
+        flush();
         // An earlier timer is left alone: it finds nothing to do and arms the next.
         const Time deadline = std::min(output_.deadline, host_.tick(clock_.now()));
+        if (halted_) return;
         if (!armed_ || deadline < *armed_) {
             armed_ = deadline;
             clock_.arm(deadline);
         }
-        if (!inbox_.empty()) host_.wake();
+        if (!inbox_.empty()) wake();
     }
+    /// Whether Host::wake was called and no turn has come since. A turn too many does no harm.
+    bool turn_due() const { return turn_due_; }
 
     /// Stops taking part, finishes the writes that are under way, then calls `done`. Once.
     void stop(std::function<void()> done) {
@@ -172,7 +179,32 @@ private:
     void take_in(Input input) {
         if (halted_) return;
         inbox_.push_back(std::move(input));
-        if (inbox_.size() == 1 && !in_turn_) host_.wake();
+        if (!in_turn_ && !turn_due_) wake();
+    }
+    void wake() {
+        turn_due_ = true;
+        host_.wake();
+    }
+    /// Takes in what stands in the inbox, without a trip through the executor. Only for callbacks
+    /// of the policies, which come straight from there.
+    void turn_at_once() {
+        if (!halted_ && !in_turn_ && !inbox_.empty()) turn();
+    }
+
+    void start_transport() {
+        if constexpr (GroupingTransport<TransportType>) {
+            // No wake: the turn follows when the whole group is here.
+            transport_.start(
+                [this](Message message) {
+                    if (!halted_) inbox_.push_back(std::move(message));
+                },
+                [this] { turn_at_once(); });
+        } else {
+            transport_.start([this](Message message) { take_in(std::move(message)); });
+        }
+    }
+    void flush() {
+        if constexpr (GroupingTransport<TransportType>) transport_.flush();
     }
 
     /// The order is the point: a write begins before anything that counts on it is sent, what
@@ -200,6 +232,7 @@ private:
 
     void begin_write(Write write) {
         const WriteId id = write.id;
+        begun_ = id;
         storage_.append(std::move(write), [this, id](Result<void> written) {
             if (!written) return fail(written.error());
             persisted_ = id;
@@ -207,12 +240,16 @@ private:
                 transport_.send(std::move(deferred_.front().message));
                 deferred_.pop_front();
             }
-            take_in(Persisted{id});
+            flush();
+            // While others are under way, what they bring is worth waiting for.
+            if (id != begun_ || halted_) return take_in(Persisted{id});
+            inbox_.push_back(Persisted{id});
+            turn_at_once();
         });
     }
 
     void send_after(DeferredMessage deferred) {
-        if (deferred.after <= persisted_) {
+        if (deferred.after <= persisted_ || RSM_MUTANT(deferred_sent_at_once)) {
             transport_.send(std::move(deferred.message));
         } else if (deferred_.size() < max_deferred) {
             deferred_.push_back(std::move(deferred));
@@ -275,9 +312,11 @@ private:
     std::vector<Input> working_;  // its other half: the two swap, so neither allocates for long
     Output output_;
     Ring<DeferredMessage> deferred_;  // in the order of `after`
+    WriteId begun_;
     WriteId persisted_;
     std::optional<Time> armed_;
     bool in_turn_ = false;
+    bool turn_due_ = false;  // the host was asked for one
     bool halted_ = false;
 };
 

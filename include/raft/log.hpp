@@ -6,6 +6,7 @@
 #define RSM_RAFT_LOG_HPP
 
 #include <raft/entry.hpp>
+#include <raft/mutant.hpp>
 #include <raft/ring.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
@@ -91,13 +92,18 @@ public:
     /// reached; the first always fits. Returns their footprint. @pre cached(first)
     std::size_t copy(Index first, Index end, std::size_t max_bytes,
                      std::vector<Entry>& out) const {
+        const std::size_t at = first - cache_first();
+        const std::size_t most = end < first ? 0 : end - first + 1;
         std::size_t bytes = 0;
-        for (Index index = first; index <= end; ++index) {
-            const Entry& entry = (*this)[index];
-            if (bytes != 0 && bytes + footprint(entry) > max_bytes) break;
-            bytes += footprint(entry);
-            out.push_back(entry);
+        std::size_t count = 0;
+        for (; count < most; ++count) {
+            const std::size_t more = footprint(cache_[at + count]);
+            if (bytes != 0 && bytes + more > max_bytes) break;
+            bytes += more;
         }
+        // Counted first, so that what is often empty allocates once and not as it grows.
+        out.reserve(out.size() + count);
+        for (std::size_t i = 0; i < count; ++i) out.push_back(cache_[at + i]);
         return bytes;
     }
 
@@ -174,7 +180,10 @@ public:
     }
     /// The write `id` and all before it are durable.
     void persisted(WriteId id) {
-        while (!writes_.empty() && writes_.front().id <= id) {
+        const auto done = [&](WriteId begun) {
+            return begun <= id || RSM_MUTANT(any_write_persists_all);
+        };
+        while (!writes_.empty() && done(writes_.front().id)) {
             durable_ = std::max(durable_, writes_.front().last);
             writes_.pop_front();
         }
@@ -205,6 +214,8 @@ public:
     friend bool operator==(const Log&, const Log&) = default;
 
 private:
+    friend struct Anatomy;  // digest.hpp
+
     struct WriteUnderWay {
         WriteId id;
         Index last;  // what the write makes durable, lowered by later truncations
@@ -220,6 +231,7 @@ private:
     void lower_durability(Index limit) {
         submitted_ = std::min(submitted_, limit);
         durable_ = std::min(durable_, limit);
+        if (RSM_MUTANT(replaced_entries_durable)) return;
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             writes_[i].last = std::min(writes_[i].last, limit);
         }

@@ -4,6 +4,7 @@
 #ifndef RSM_RAFT_MEMBERSHIP_HPP
 #define RSM_RAFT_MEMBERSHIP_HPP
 
+#include <raft/mutant.hpp>
 #include <raft/types.hpp>
 
 #include <algorithm>
@@ -91,6 +92,7 @@ private:
         for (const NodeId node : nodes) {
             if (agrees(node)) ++count;
         }
+        if (RSM_MUTANT(half_is_a_quorum)) return 2 * count >= nodes.size();
         return count > nodes.size() / 2;
     }
 
@@ -105,7 +107,9 @@ private:
             for (const NodeId node : nodes) {
                 if (value_of(node) >= value) ++count;
             }
-            if (count > nodes.size() / 2) best = value;
+            const std::size_t others = nodes.size() / 2;
+            if (count > others || (RSM_MUTANT(commits_second_best) && count == others))
+                best = value;
         }
         return best;
     }

@@ -12,6 +12,7 @@
 #define RSM_RAFT_PROGRESS_HPP
 
 #include <raft/entry.hpp>
+#include <raft/mutant.hpp>
 #include <raft/ring.hpp>
 #include <raft/types.hpp>
 
@@ -96,7 +97,7 @@ struct Progress {
         if (reached_probe || (state == ProgressState::probe && news)) become_replicate();
         next = std::max(next, match + 1);
         while (!in_flight_.empty() && in_flight_.front().last <= match) {
-            in_flight_bytes_ -= in_flight_.front().bytes;
+            if (!RSM_MUTANT(window_leaks)) in_flight_bytes_ -= in_flight_.front().bytes;
             in_flight_.pop_front();
         }
         return news;
@@ -114,6 +115,8 @@ struct Progress {
     friend bool operator==(const Progress&, const Progress&) = default;
 
 private:
+    friend struct Anatomy;  // digest.hpp
+
     struct Sent {
         Index last;
         std::size_t bytes = 0;

@@ -8,6 +8,7 @@
 #include <raft/membership.hpp>
 #include <raft/types.hpp>
 #include <rsm/clock.hpp>
+#include <rsm/detail/completion.hpp>
 #include <rsm/detail/node.hpp>
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
@@ -16,7 +17,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
@@ -87,12 +88,12 @@ public:
     ///         refuses.
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
-        : strand_(boost::asio::make_strand(executor)) {
-        transport.attach(strand_);
-        storage.attach(strand_);
-        clock.attach(strand_);
+        : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
+        transport.attach(queue_->strand());
+        storage.attach(queue_->strand());
+        clock.attach(queue_->strand());
         raft::NodeConfig config = configure(transport, options);
-        node_ = std::make_shared<Node>(strand_, std::move(machine), std::move(config),
+        node_ = std::make_shared<Node>(queue_, std::move(machine), std::move(config),
                                        std::move(transport), std::move(storage),
                                        std::move(clock), std::move(options));
         const raft::Result<void> started = node_->start(node_);
@@ -102,7 +103,7 @@ public:
     }
 
     /// The strand on which the node lives: handlers without an executor of their own run on it.
-    executor_type get_executor() const noexcept { return strand_; }
+    executor_type get_executor() const noexcept { return queue_->strand(); }
 
     /// Replicates an operation. Completes when it is committed and applied on this node, with
     /// what `apply` returned, or with an error; outcome(code) tells whether it took place:
@@ -124,9 +125,11 @@ public:
                       CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, SubmitSignature>(
             [where = here()](auto handler, Operation submitted, std::chrono::nanoseconds limit) {
-                typename Node::Signature::Held held(std::move(handler), where.strand);
-                where.run([submitted = std::move(submitted), held = std::move(held),
-                           limit](Node* node) mutable {
+                using Held = typename Node::Signature::Held;
+                where.run([submitted = std::move(submitted),
+                           kept = where.template keep<Held>(std::move(handler)),
+                           limit](Node* node, const Queue& queue) mutable {
+                    Held held = kept.take(queue);
                     if (node == nullptr) return Node::Signature::fail(held, Errc::stopped);
                     node->submit(std::move(submitted), std::move(held), limit);
                 });
@@ -155,9 +158,11 @@ public:
         return boost::asio::async_initiate<CompletionToken,
                                            void(boost::system::error_code, Value)>(
             [where = here()](auto handler, Query asked, std::chrono::nanoseconds limit) {
-                auto read = std::make_unique<Read<Query, Value>>(
-                    std::move(asked), ReadHeld<Value>(std::move(handler), where.strand));
-                where.run([read = std::move(read), limit](Node* node) mutable {
+                where.run([asked = std::move(asked),
+                           kept = where.template keep<ReadHeld<Value>>(std::move(handler)),
+                           limit](Node* node, const Queue& queue) mutable {
+                    auto read = std::make_unique<Read<Query, Value>>(std::move(asked),
+                                                                     kept.take(queue));
                     if (node == nullptr) return read->fail(Errc::stopped);
                     node->read(std::move(read), limit);
                 });
@@ -181,8 +186,9 @@ public:
         return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
             [where = here()](auto handler) {
                 using Held = detail::Completion<boost::system::error_code>;
-                Held held(std::move(handler), where.strand);
-                where.run([held = std::move(held)](Node* node) mutable {
+                where.run([kept = where.template keep<Held>(std::move(handler))](
+                              Node* node, const Queue& queue) mutable {
+                    Held held = kept.take(queue);
                     if (node == nullptr) return held({});
                     node->stop(std::move(held));
                 });
@@ -194,6 +200,8 @@ public:
     Status status() const { return node_->status(); }
     /// This replica's machine as it is: possibly behind the cluster. On get_executor() only.
     const Machine& machine() const { return node_->machine(); }
+    /// The algorithm's own state, for tests and for tools that look closer. On get_executor() only.
+    const raft::Core& core() const { return node_->engine().core(); }
     /// On get_executor() only.
     const Transport& transport() const { return node_->engine().transport(); }
     Transport& transport() { return node_->engine().transport(); }
@@ -224,22 +232,49 @@ private:
         ReadHeld<Value> held_;
     };
 
+    using Queue = std::shared_ptr<detail::CompletionQueue>;
+
+    /// A handler on its way to the strand. One that has an executor keeps it at work from the
+    /// beginning; for the others the way itself is work enough.
+    template <class Held, class Handler>
+    struct Keep {
+        std::conditional_t<Held::template has_executor<Handler>, Held, Handler> kept;
+
+        Held take(const Queue& queue) {
+            if constexpr (Held::template has_executor<Handler>) {
+                return std::move(kept);
+            } else {
+                return Held(std::move(kept), queue);
+            }
+        }
+    };
+
     /// How an operation finds its node, without keeping it: a `Replicated` that is destroyed
     /// takes its node with it, whoever still waits.
     struct Where {
-        executor_type strand;
+        Queue queue;
         std::weak_ptr<Node> node;
 
-        /// Calls f(node), or f(nullptr) if it is gone, on the strand: here and now where that is
-        /// allowed.
+        /// Calls f(node, queue), or f(nullptr, queue) if it is gone, on the strand: here and now
+        /// where that is allowed.
         template <class Function>
         void run(Function f) const {
-            boost::asio::dispatch(strand, [weak = node, f = std::move(f)]() mutable {
-                f(weak.lock().get());
+            if (queue->strand().running_in_this_thread()) return f(node.lock().get(), queue);
+            boost::asio::post(queue->strand(), [self = *this, f = std::move(f)]() mutable {
+                f(self.node.lock().get(), self.queue);
             });
         }
+
+        template <class Held, class Handler>
+        Keep<Held, Handler> keep(Handler handler) const {
+            if constexpr (Held::template has_executor<Handler>) {
+                return {Held(std::move(handler), queue)};
+            } else {
+                return {std::move(handler)};
+            }
+        }
     };
-    Where here() const { return {strand_, node_}; }
+    Where here() const { return {queue_, node_}; }
 
     static raft::NodeConfig configure(const Transport& transport, const Options& options) {
         if constexpr (requires { transport.max_message_bytes(); }) {
@@ -262,7 +297,7 @@ private:
         return config;
     }
 
-    executor_type strand_;
+    Queue queue_;
     std::shared_ptr<Node> node_;
 };
 

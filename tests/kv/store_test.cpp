@@ -6,13 +6,17 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,7 +28,7 @@ using kv::Status;
 using kv::Store;
 
 static_assert(rsm::StateMachine<Store>);
-static_assert(rsm::SnapshotsByHand<Store>);
+static_assert(rsm::SnapshotsByHand<Store> && rsm::Freezes<Store>);
 
 Result put(Store& store, std::string key, std::string value, std::uint64_t version) {
     return store.apply({kv::Put{std::move(key), std::move(value), version}});
@@ -53,7 +57,8 @@ std::string value_of(const Store& store, std::string_view key) {
     return entry == nullptr ? "(absent)" : entry->value;
 }
 
-std::vector<std::byte> snapshot(const Store& store) {
+template <class State>
+std::vector<std::byte> snapshot(const State& store) {
     rsm::BufferWriter out;
     store.snapshot(out);
     return out.take();
@@ -346,4 +351,116 @@ TEST_CASE("a snapshot whose entries are out of order or have no version is refus
     CHECK(refuses("a", "a", 1));
     CHECK(refuses("a", "b", 0));
     CHECK(refuses("a", "b", 1, 2));
+}
+
+TEST_CASE("an image shows the state as it was, whatever happens to the store, and to it alone") {
+    Store store;
+    set(store, "changed", "1");
+    set(store, "deleted", "2");
+    set(store, "kept", "3");
+    const auto before = snapshot(store);
+    std::optional<Store::Image> image(store.freeze());
+    CHECK(snapshot(*image) == before);
+    set(store, "changed", "new");
+    set(store, "created", "new");
+    CHECK(del(store, {"deleted", "created", "absent"}).integer == 2);
+    CHECK(set(store, "created", "again").version == 2);
+    CHECK(snapshot(*image) == before);
+
+    const auto check = [&] {
+        CHECK(value_of(store, "changed") == "new");
+        CHECK(version_of(store, "changed") == 2);
+        CHECK(value_of(store, "deleted") == "(absent)");
+        CHECK(value_of(store, "created") == "again");
+        CHECK(value_of(store, "kept") == "3");
+        CHECK(store.key_count() == 3);
+    };
+    check();
+    SUBCASE("the image goes first") {
+        image.reset();
+        check();
+        CHECK(restored(snapshot(store)) == store);
+        set(store, "one more", "");  // carries over
+        CHECK(del(store, {"one more"}).integer == 1);
+        check();
+    }
+    SUBCASE("the store goes first") {
+        store = Store{};
+        CHECK(snapshot(*image) == before);
+    }
+    SUBCASE("another image is made meanwhile") {
+        const auto now = snapshot(store);
+        const Store::Image second = store.freeze();
+        set(store, "kept", "4");
+        CHECK(snapshot(*image) == before);
+        CHECK(snapshot(second) == now);
+        image.reset();
+        CHECK(snapshot(second) == now);
+        CHECK(value_of(store, "kept") == "4");
+    }
+    SUBCASE("a copy goes its own way") {
+        Store copy = store;
+        CHECK(copy == store);
+        set(copy, "kept", "4");
+        CHECK(!(copy == store));
+        check();
+    }
+}
+
+TEST_CASE("a store with images is the same as one without, under random operations") {
+    std::mt19937 random(7);
+    const auto draw = [&random](std::uint32_t below) {
+        return static_cast<std::uint32_t>(random() % below);
+    };
+    Store store;
+    Store plain;
+    std::vector<std::pair<Store::Image, std::vector<std::byte>>> images;
+    for (int i = 0; i < 20000; ++i) {
+        const std::string key = "k" + std::to_string(draw(200));
+        const std::uint32_t kind = draw(4);
+        Operation operation;
+        if (kind == 0) {
+            operation.action = kv::Delete{{key}};
+        } else if (kind == 1) {
+            operation.action = kv::Increment{key, 1};
+        } else {
+            operation.action = kv::Set{key, std::to_string(i)};
+        }
+        CHECK(store.apply(operation) == plain.apply(operation));
+        if (draw(50) == 0) {
+            if (draw(3) == 0) images.emplace_back(store.freeze(), snapshot(plain));
+            if (draw(2) == 0) images.clear();
+        }
+        if (draw(200) != 0) continue;
+        CHECK(store.digest() == plain.digest());
+        CHECK(store.key_count() == plain.key_count());
+        CHECK(store.bytes() == plain.bytes());
+        CHECK(store == plain);
+        CHECK(plain == store);
+        CHECK(snapshot(store) == snapshot(plain));
+        for (const auto& [image, expected] : images) CHECK(snapshot(image) == expected);
+    }
+}
+
+TEST_CASE("an image is written on another thread while the store goes on") {
+    Store store;
+    for (int i = 0; i < 2000; ++i) set(store, std::to_string(i), "before");
+    for (int round = 0; round < 5; ++round) {
+        const auto expected = snapshot(store);
+        auto image = std::make_unique<Store::Image>(store.freeze());
+        std::atomic<bool> written = false;
+        std::vector<std::byte> bytes;
+        std::thread writer([&] {
+            bytes = snapshot(*image);
+            image.reset();
+            written = true;
+        });
+        int changes = 0;
+        for (; !written || changes < 4000; ++changes) {
+            set(store, std::to_string(changes % 3000), std::to_string(round));
+            if (changes % 3 == 0) del(store, {std::to_string(changes % 2000)});
+        }
+        writer.join();
+        CHECK(bytes == expected);
+    }
 }

@@ -356,10 +356,37 @@ TEST_CASE("what follows an installed snapshot in a log that contains it is kept 
     Receiver receiver({1, 1, 2, 4, 4, 4, 4, 4, 4, 5});
     const Output output = receiver.install(Receiver::meta(8, 4));
     CHECK(output.restore == Receiver::meta(8, 4));
-    CHECK(!output.write);
+    REQUIRE(output.write);
+    CHECK(!output.write->reset);
+    CHECK(output.write->entries.empty());
     CHECK(receiver.core.log().last() == LogPosition{Index{10}, Term{5}});
     CHECK(receiver.core.log().commit() == Index{8});
     CHECK(receiver.core.log().applied() == Index{8});
+}
+
+TEST_CASE("an installed snapshot releases the log before it, as one of the node's own does") {
+    Receiver receiver({1, 1, 2, 4, 4, 4, 4, 4, 4, 5});
+    const Output output = receiver.install(Receiver::meta(8, 4));
+    REQUIRE(output.write);
+    CHECK(output.write->release == LogPosition{Index{8}, Term{4}});
+    CHECK(receiver.core.log().base() == LogPosition{Index{8}, Term{4}});
+}
+
+TEST_CASE("a snapshot of one's own releases the log, although an installed one is newer") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(2, 1);
+    receiver.chunk(meta, 0);
+    receiver.stored(meta, ChunkOutcome::stored);
+    receiver.chunk(meta, 10);
+    AppendRequest request{Term{5}, {}, Index{3}, 0, entries(1, {1, 1, 1})};
+    const Output appended = receiver.core.step(Time{}, message(2, 1, std::move(request)));
+    receiver.stored(meta, ChunkOutcome::installed);
+    REQUIRE(receiver.core.snapshot() == meta);
+    REQUIRE(appended.apply.size() == 3);
+    receiver.core.step(Time{}, Applied{Index{3}});
+    const Output output = receiver.core.step(Time{}, SnapshotTaken{Receiver::meta(2, 1)});
+    REQUIRE(output.write);
+    CHECK(output.write->release == LogPosition{Index{2}, Term{1}});
 }
 
 TEST_CASE("a snapshot of what is committed here already is answered, not taken (Figure 13)") {

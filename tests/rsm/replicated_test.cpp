@@ -334,6 +334,47 @@ TEST_CASE("operations beyond the bound of pending bytes are refused as overload"
     CHECK(add(cluster, 1) == 3);
 }
 
+TEST_CASE("a leader whose room is full of an earlier term's operations decides about them") {
+    rsm::Options options{.operation_timeout = {}, .max_pending_bytes = 1000};
+    options.raft.barrier_on_election = false;
+    Cluster cluster(3, options);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    cluster.crash(other(leader));
+    cluster.network().isolate({leader});
+    const auto pending = submit(cluster, leader, 10, std::string(700, 'x'), {});
+    const bool lost = cluster.run_until([&] { return cluster.leader() == 0; });
+    REQUIRE(lost);
+    cluster.network().heal_all();
+    // The other one's log is shorter, so it cannot be elected.
+    const bool leads_again = cluster.run_until([&] { return cluster.leader() == leader; });
+    REQUIRE(leads_again);
+    cluster.run_for(1s);
+    CHECK_FALSE(pending->has_value());
+    const auto refused = submit(cluster, leader, 100, std::string(700, 'x'), {});
+    CHECK(cluster.run_until([&] { return refused->has_value() && pending->has_value(); }));
+    CHECK((*refused)->error == rsm::Errc::overloaded);
+    CHECK_FALSE((*pending)->error);
+    CHECK(all_hold(cluster, 3, 11));
+}
+
+TEST_CASE("operations that timed out take no room, and their results are still applied") {
+    rsm::Options options{.max_pending_bytes = 1000};
+    options.raft.barrier_on_election = false;
+    Cluster cluster(3, options);
+    add(cluster, 1);
+    const std::uint64_t leader = cluster.leader();
+    cluster.network().isolate({leader});
+    const auto pending = submit(cluster, leader, 10, std::string(700, 'x'), 100ms);
+    CHECK(cluster.run_until([&] { return pending->has_value(); }));
+    CHECK((*pending)->error == rsm::Errc::timed_out);
+    cluster.network().heal_all();
+    const auto next = submit(cluster, leader, 100, std::string(700, 'x'));
+    CHECK(cluster.run_until([&] { return next->has_value(); }));
+    CHECK_FALSE((*next)->error);
+    CHECK(all_hold(cluster, 3, 111));
+}
+
 TEST_CASE("an operation larger than the limit of an entry is refused") {
     rsm::Options options;
     options.raft.max_entry_bytes = 1000;

@@ -104,6 +104,61 @@ TEST_CASE("tcp: what one turn sends to a peer leaves in one write") {
     CHECK(pair.a.transport.counters().writes == 1);
 }
 
+static_assert(raft::GroupingTransport<rsm::TcpTransport>);
+
+TEST_CASE("tcp: flushed messages leave at once, and who receives a group is told of its end") {
+    boost::asio::io_context io;
+    Node a(io, options(one));
+    Node b(io, options(two));
+    a.knows(b);
+    b.knows(a);
+    a.transport.start([](const raft::Message&) {}, [] {});
+    std::vector<std::size_t> groups;
+    b.transport.start([&b](raft::Message message) { b.received.push_back(std::move(message)); },
+                      [&] { groups.push_back(b.received.size()); });
+    REQUIRE(run_until(io, [&] { return a.transport.connected(two); }));
+    const rsm::TcpCounters& counters = a.transport.counters();
+    const std::uint64_t greeting = b.transport.counters().bytes_received;
+
+    for (std::uint64_t i = 0; i < 10; ++i) a.transport.send(heartbeat(one, two, i));
+    io.poll();
+    CHECK(counters.bytes_sent == 0);  // nobody has asked for it
+    a.transport.flush();
+    CHECK(counters.messages_sent == 10);
+    CHECK(counters.writes == 1);
+    CHECK(run_until(io, [&] { return b.received.size() == 10; }));
+    CHECK(groups == std::vector<std::size_t>{10});
+    CHECK(b.transport.counters().bytes_received - greeting == counters.bytes_sent);
+
+    // More than the system takes at once: the rest follows by itself, and what comes behind it too.
+    for (std::uint64_t i = 0; i < 40; ++i) a.transport.send(append(one, two, i, 1 << 20));
+    a.transport.flush();
+    CHECK(counters.messages_sent == 10);
+    a.transport.send(heartbeat(one, two, 99));
+    a.transport.flush();
+    CHECK(run_until(io, [&] { return b.received.size() == 51; }));
+    CHECK(round_of(b.received.back()) == 99);
+    CHECK(groups.back() == 51);
+    CHECK(counters.messages_sent == 51);
+    CHECK(counters.messages_dropped == 0);
+}
+
+TEST_CASE("tcp: a receiver may stop the transport at the end of a group") {
+    boost::asio::io_context io;
+    Node a(io, options(one));
+    Node b(io, options(two));
+    a.knows(b);
+    b.knows(a);
+    a.start();
+    b.transport.start([&b](raft::Message message) { b.received.push_back(std::move(message)); },
+                      [&b] { b.transport.stop(); });
+    REQUIRE(run_until(io, [&] { return a.transport.connected(two); }));
+    a.transport.send(heartbeat(one, two, 1));
+    CHECK(run_until(io, [&] { return !a.transport.connected(two); }));
+    CHECK(b.received.size() == 1);
+    b.transport.flush();
+}
+
 TEST_CASE("tcp: each side learns what the other advertises") {
     boost::asio::io_context io;
     rsm::TcpOptions first = options(one);

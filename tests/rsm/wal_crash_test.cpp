@@ -1,16 +1,14 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The write-ahead log when things go wrong or go on side by side: crashes at every file operation,
-// failing and hanging disks, threads.
+// The write-ahead log when things go wrong or go on side by side: failing and hanging disks,
+// threads.
 #include "storage_support.hpp"
 
-#include <raft/codec.hpp>
 #include <raft/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -27,170 +25,6 @@
 namespace wal_crash_test {
 
 using namespace storage_test;
-
-/// What a storage should hold, and what it has promised to.
-struct Model {
-    struct State {
-        raft::HardState hard_state;
-        raft::LogPosition base;
-        std::vector<raft::Entry> entries;
-        raft::LogPosition snapshot;
-        friend bool operator==(const State&, const State&) = default;
-    };
-    std::vector<State> states{State{}};  ///< after each step that was begun
-    std::size_t acknowledged = 0;        ///< the last of them that was acknowledged
-
-    void begin(const raft::Write& write) {
-        State next = states.back();
-        if (write.reset) {
-            next.entries.clear();
-            next.base = *write.reset;
-        }
-        for (const raft::Entry& one : write.entries) {
-            std::erase_if(next.entries, [&](const auto& old) { return old.index >= one.index; });
-            next.entries.push_back(one);
-        }
-        if (write.hard_state) next.hard_state = *write.hard_state;
-        if (write.release) {
-            next.base = *write.release;
-            std::erase_if(next.entries,
-                          [&](const auto& old) { return old.index <= next.base.index; });
-        }
-        states.push_back(next);
-    }
-    void begin_snapshot(raft::LogPosition last) {
-        states.push_back(states.back());
-        states.back().snapshot = last;
-    }
-    void acknowledge() { acknowledged = states.size() - 1; }
-};
-
-/// One life of a node that does everything once: false when its disk stopped.
-bool run_script(const FakeFiles& files, Model& model) {
-    Node<FakeWal> node(fake_wal(files));
-    if (!node.recover()) return false;
-    const auto write = [&](const raft::Write& one) {
-        model.begin(one);
-        if (!node.write(one)) return false;
-        model.acknowledge();
-        return true;
-    };
-    const auto save = [&](raft::LogPosition last) {
-        model.begin_snapshot(last);
-        if (!node.save(last, std::string(5000, 'z'))) return false;
-        model.acknowledge();
-        return true;
-    };
-    for (std::uint64_t i = 1; i <= 6; ++i) {
-        raft::Write one = entries({entry(i, 1, 700), entry(i + 1, 1, 300)});
-        one.hard_state = raft::HardState{{i}, {i % 3}, {}};
-        if (!write(one)) return false;
-    }
-    if (!write(entries({entry(5, 7, 100), entry(6, 7, 1800), entry(7, 8, 10)}))) return false;
-    if (!save(at(5, 7))) return false;
-    if (!write(release(at(4, 1)))) return false;
-    node.storage().drop_snapshots_before({5});
-    for (std::uint64_t i = 8; i <= 12; ++i) {
-        if (!write(entries({entry(i, 8, 900)}))) return false;
-    }
-    const std::string text(3000, 'q');
-    const raft::SnapshotMeta meta{at(30, 9), three(), text.size(),
-                                  rsm::detail::checksum(std::as_bytes(std::span(text)))};
-    if (!node.receive(meta, 0, text.substr(0, 1000))) return false;
-    model.begin_snapshot(meta.last);
-    if (!node.receive(meta, 1000, text.substr(1000))) return false;
-    model.acknowledge();
-    raft::Write one = reset(meta.last);
-    one.entries = {entry(31, 10, 50)};
-    one.hard_state = raft::HardState{{10}, {}, {30}};
-    if (!write(one)) return false;
-    node.storage().drop_snapshots_before({30});
-    if (!write(entries({entry(32, 10, 50)}))) return false;
-    node.close();
-    return true;
-}
-
-/// The state that a recovery has to show for a state of the model: a snapshot that the log does
-/// not contain voids it.
-Model::State expected_state(Model::State state) {
-    const bool contained =
-        state.snapshot == state.base ||
-        std::ranges::any_of(state.entries, [&](const raft::Entry& one) {
-            return one.position() == state.snapshot;
-        });
-    if (!contained && state.snapshot.index > state.base.index) {
-        state.base = state.snapshot;
-        state.entries.clear();
-    }
-    return state;
-}
-
-template <class NodeType>
-Model::State state_of(NodeType& node, const raft::Recovered& recovered) {
-    Model::State state{recovered.hard_state, recovered.base, {}, recovered.snapshot.last};
-    if (recovered.last > recovered.base.index) {
-        state.entries = *node.read(recovered.base.index.value + 1, 1 << 20);
-    }
-    CHECK(recovered.last == recovered.base.index + state.entries.size());
-    return state;
-}
-
-TEST_CASE("After a crash at any file operation everything acknowledged is there") {
-    std::uint64_t operations = 0;
-    {
-        FakeFiles files;
-        Model model;
-        REQUIRE(run_script(files, model));
-        operations = files.disk->operations;
-    }
-    REQUIRE(operations > 60);
-    for (std::uint64_t stop = 1; stop <= operations + 1; ++stop) {
-        for (std::uint64_t seed = 0; seed < 12; ++seed) {
-            CAPTURE(stop);
-            CAPTURE(seed);
-            FakeFiles files;
-            Model model;
-            files.disk->stop_at = stop;
-            const bool finished = run_script(files, model);
-            CHECK(finished == (stop > operations));
-            files.disk->crash(seed);
-
-            // The repair may be interrupted too; it changes nothing that counts.
-            if (seed >= 6) {
-                files.disk->operations = 0;
-                files.disk->stop_at = 1 + (stop + seed) % 9;
-                {
-                    Node<FakeWal> node(fake_wal(files));
-                    static_cast<void>(node.recover().has_value());
-                }
-                files.disk->crash(seed * 31 + stop);
-            }
-            Node<FakeWal> node(fake_wal(files));
-            const raft::Recovered recovered = node.start();
-            const Model::State state = state_of(node, recovered);
-            bool found = false;
-            for (std::size_t i = model.acknowledged; i < model.states.size(); ++i) {
-                found = found || state == expected_state(model.states[i]);
-            }
-            REQUIRE(found);
-            const std::uint64_t bytes = node.storage().persisted_bytes();
-            const raft::HardState none;
-            const std::uint64_t hard_state_bytes =
-                state.hard_state == none ? 0 : raft::codec::persisted_hard_state_size;
-            CHECK(bytes == bytes_of(state.entries) + hard_state_bytes);
-
-            // The log goes on, and a second restart agrees.
-            const auto next = entry(recovered.last.value + 1, 77, 600);
-            CHECK(node.write(entries({next})).has_value());
-            node.close();
-            Node<FakeWal> again(fake_wal(files));
-            const Model::State after = state_of(again, again.start());
-            CHECK(after.base == state.base);
-            REQUIRE(after.entries.size() == state.entries.size() + 1);
-            CHECK(after.entries.back() == next);
-        }
-    }
-}
 
 TEST_CASE("A full or broken disk fails the operation and everything after it") {
     FakeFiles files;
@@ -312,8 +146,7 @@ TEST_CASE("Entries that a write under way replaces are not read any more") {
         ++answers;
     });
     node.io.restart();
-    while (answers < 2 && node.io.run_one() != 0) {
-    }
+    while (answers < 2 && node.io.run_one() != 0) {}
     CHECK(answers == 2);
     CHECK_FALSE(written);
     files.gate->open();
@@ -397,10 +230,9 @@ TEST_CASE("Writes, reads and snapshots go on side by side over real segments") {
                             ++saved;
                             // Half a segment stays readable under the reads that are under way.
                             if (first > 60) {
-                                node.storage().append(release(at(first - 60, 1)),
-                                                      [](raft::Result<void> ok) {
-                                                          CHECK(ok.has_value());
-                                                      });
+                                node.storage().append(
+                                    release(at(first - 60, 1)),
+                                    [](raft::Result<void> ok) { CHECK(ok.has_value()); });
                             }
                         });
                 }

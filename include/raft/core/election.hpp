@@ -5,6 +5,7 @@
 #define RSM_RAFT_CORE_ELECTION_HPP
 
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +15,7 @@ namespace raft {
 /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
 inline void Core::reset_election_timer() {
     election_at_ = now_ + options_.election_timeout + random_.below(options_.election_timeout);
+    if (RSM_MUTANT(same_timeouts)) election_at_ = now_ + options_.election_timeout;
 }
 
 /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
@@ -27,7 +29,7 @@ inline void Core::become_follower(Output& out, Term term, NodeId leader) {
     if (term > hard_.term) {
         hard_.term = term;
         hard_.voted_for = NodeId{};
-        hard_changed_ = true;
+        hard_changed_ = !RSM_MUTANT(term_not_persisted);
     }
     role_ = Follower{leader};
     if (!was_follower) announce(out, EventKind::became_follower, leader);
@@ -55,7 +57,7 @@ inline void Core::stand_for_election(Output& out, bool pre_vote) {
     }
     // A vote is a promise to be kept over a crash, so a candidate's own counts when it is durable
     // (see Persisted); a pre-vote promises nothing.
-    if (pre_vote) count_vote(out, self_);
+    if (pre_vote || RSM_MUTANT(own_vote_at_once)) count_vote(out, self_);
 }
 
 inline void Core::count_vote(Output& out, NodeId voter) {
@@ -108,13 +110,17 @@ inline void Core::on(Output& out, const Message& message, VoteRequest& request) 
         become_follower(out, request.term, NodeId{});
     }
     bool granted = log_.up_to_date(request.last);  // the election restriction (section 5.4.1)
+    if (RSM_MUTANT(votes_without_log_check)) granted = true;
+    if (RSM_MUTANT(log_check_by_length)) granted = request.last.index >= log_.last_index();
     if (request.pre_vote) {
         granted = granted && !loyal && request.term > hard_.term;
     } else {
-        const bool free = !hard_.voted_for || hard_.voted_for == message.from;
+        const bool free =
+            !hard_.voted_for || hard_.voted_for == message.from || RSM_MUTANT(votes_twice);
         granted = granted && free && request.term == hard_.term;
         if (granted) {
-            hard_changed_ = hard_changed_ || hard_.voted_for != message.from;
+            const bool news = hard_.voted_for != message.from;
+            hard_changed_ = hard_changed_ || (news && !RSM_MUTANT(vote_not_persisted));
             hard_.voted_for = message.from;
             // Only one that had not voted can be here: it gives up asking for pre-votes.
             if (role() == Role::pre_candidate) become_follower(out, hard_.term, NodeId{});
@@ -128,14 +134,15 @@ inline void Core::on(Output& out, const Message& message, VoteReply& reply) {
     const auto* candidate = std::get_if<Candidate>(&role_);
     if (candidate == nullptr || !reply.granted || reply.pre_vote != candidate->pre_vote) return;
     const Term election{hard_.term.value + (candidate->pre_vote ? 1 : 0)};
-    if (reply.election == election) count_vote(out, message.from);
+    if (reply.election == election || RSM_MUTANT(old_vote_replies)) count_vote(out, message.from);
 }
 
 /// A leader that cannot serve gives way: one that does not hear from a quorum (thesis, section
 /// 6.2), and one whose own disk hangs.
 inline void Core::check_leadership(Output& out, Leader& leader) {
     const std::optional<Time> write = log_.oldest_write();
-    if (write && now_ - *write >= options_.disk_stall_timeout) {
+    if (write && now_ - *write >= options_.disk_stall_timeout &&
+        !RSM_MUTANT(stalled_leader_stays)) {
         announce(out, EventKind::disk_stalled, self_);
         become_follower(out, hard_.term, NodeId{});
         return;
@@ -147,7 +154,7 @@ inline void Core::check_leadership(Output& out, Leader& leader) {
         const Time contact = of_node(leader, node, &Progress::last_contact, now_);
         return now_ - contact < options_.election_timeout;
     });
-    if (heard) return;
+    if (heard || RSM_MUTANT(lonely_leader_stays)) return;
     announce(out, EventKind::quorum_lost, self_);
     become_follower(out, hard_.term, NodeId{});
 }

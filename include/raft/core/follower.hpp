@@ -5,6 +5,7 @@
 #define RSM_RAFT_CORE_FOLLOWER_HPP
 
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -15,7 +16,7 @@ namespace raft {
 /// RPC received from new leader: convert to follower" (Figure 2). Later terms have been entered
 /// before.
 inline bool Core::follow(Output& out, const Message& message) {
-    if (term_of(message) < hard_.term) return false;
+    if (term_of(message) < hard_.term && !RSM_MUTANT(stale_leader_followed)) return false;
     if (std::holds_alternative<Leader>(role_)) {  // election safety says: cannot be
         announce(out, EventKind::protocol_violation, message.from);
         return false;
@@ -51,14 +52,17 @@ inline void Core::on(Output& out, const Message& message, AppendRequest& request
                               request.entries.begin() + static_cast<std::ptrdiff_t>(known));
         request.previous = {commit, *log_.term_at(commit)};
     }
-    if (!log_.matches(request.previous)) {  // rule 2: reply false, with a hint where to go on
+    const bool agrees = log_.matches(request.previous) || (RSM_MUTANT(previous_term_unchecked) &&
+                                                           log_.term_at(request.previous.index));
+    if (!agrees) {  // rule 2: reply false, with a hint where to go on
         refusal.hint = log_.last_agreeing(request.previous);
         send(out, message.from, refusal);
         return;
     }
     if (!append_received(out, message, request)) return;
     const Index match = std::max(end, commit);
-    log_.commit_to(std::min(request.commit, match));  // rule 5
+    const Index known = RSM_MUTANT(commit_beyond_match) ? log_.last_index() : match;
+    log_.commit_to(std::min(request.commit, known));  // rule 5
     acknowledge(out, message, request, match);
 }
 
@@ -74,7 +78,8 @@ inline bool Core::append_received(Output& out, const Message& message, AppendReq
         least = entry.term;
     }
     for (Entry& entry : request.entries) {
-        if (log_.matches(entry.position())) continue;
+        if (log_.matches(entry.position()) && !RSM_MUTANT(late_request_truncates)) continue;
+        if (RSM_MUTANT(conflicts_kept) && entry.index <= log_.last_index()) continue;
         if (entry.index <= log_.last_index()) {
             log_.truncate_from(entry.index);
             announce(out, EventKind::log_truncated, message.from, entry.index);
@@ -90,11 +95,13 @@ inline bool Core::append_received(Output& out, const Message& message, AppendReq
 inline void Core::acknowledge(Output& out, const Message& message, const AppendRequest& request,
                               Index match) {
     AppendReply reply{hard_.term, true, match, {}, request.round};
+    if (RSM_MUTANT(acknowledges_all)) reply.index = log_.durable();
+    if (RSM_MUTANT(append_acknowledged_early)) return send(out, message.from, reply);
     if (match > log_.durable() && !request.entries.empty()) {
         send_when_durable(out, message.from, reply);
         return;
     }
-    reply.index = std::min(match, log_.durable());
+    if (!RSM_MUTANT(acknowledges_all)) reply.index = std::min(match, log_.durable());
     send(out, message.from, reply);
 }
 

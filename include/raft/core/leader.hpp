@@ -5,6 +5,7 @@
 #define RSM_RAFT_CORE_LEADER_HPP
 
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -42,7 +43,8 @@ inline void Core::on(Output& out, Propose& proposal) {
     } else if (size > options_.max_entry_bytes) {
         outcome.refusal = Refusal::too_large;
     } else if (leader->uncommitted_bytes + size + entry_overhead_bytes >
-               options_.max_uncommitted_bytes) {
+                   options_.max_uncommitted_bytes &&
+               !RSM_MUTANT(uncommitted_unbounded)) {
         outcome.refusal = Refusal::overloaded;
     } else {
         append_own(*leader, EntryKind::operation, std::move(proposal.payload));
@@ -82,9 +84,11 @@ inline void Core::lead(Output& out, Leader& leader) {
 /// index is what is durable here.
 inline void Core::advance_commit(Leader& leader) {
     const Index reached = membership_.reached_by_quorum<Index>([&](NodeId node) {
-        return of_node(leader, node, &Progress::match, log_.durable());
+        const Index own = RSM_MUTANT(leader_counts_unsynced) ? log_.last_index() : log_.durable();
+        return of_node(leader, node, &Progress::match, own);
     });
-    if (reached <= log_.commit() || log_.term_at(reached) != hard_.term) return;
+    if (reached <= log_.commit()) return;
+    if (log_.term_at(reached) != hard_.term && !RSM_MUTANT(commits_old_terms)) return;
     for (Index index = log_.commit() + 1; index <= reached; ++index) {
         // Entries of earlier leaders were not counted.
         if (log_.term_at(index) == hard_.term) leader.uncommitted_bytes -= footprint(log_[index]);
@@ -101,8 +105,10 @@ inline void Core::advance_commit(Leader& leader) {
 inline bool Core::replicate(Output& out, Leader& leader, Progress& follower) {
     bool spoken = false;
     while (follower.next <= log_.last_index()) {
+        const std::size_t window =
+            RSM_MUTANT(window_unbounded) ? static_cast<std::size_t>(-1) : options_.window_bytes;
         const std::size_t allowance =
-            std::min(follower.allowance(options_.window_bytes), options_.max_message_bytes);
+            std::min(follower.allowance(window), options_.max_message_bytes);
         if (allowance == 0 || follower.reading) break;
         if (!log_.cached(follower.next)) {
             follower.reading = true;
@@ -155,7 +161,8 @@ inline void Core::send_heartbeat(Output& out, Leader& leader, Progress& follower
 /// (end of section 5.3). Answers may come late, twice and in any order.
 inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
     auto* leader = std::get_if<Leader>(&role_);
-    if (leader == nullptr || reply.term < hard_.term) return;
+    if (leader == nullptr) return;
+    if (reply.term < hard_.term && !RSM_MUTANT(old_append_replies)) return;
     Progress* follower = find(*leader, message.from);
     if (follower == nullptr) return;
     if (reply.index > log_.last_index() || reply.round > leader->round) {
@@ -170,7 +177,7 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
         if (follower->state == ProgressState::snapshot && log_reaches) {
             follower->become_replicate();
         }
-    } else if (follower->refusal_is_news(reply.index)) {
+    } else if (follower->refusal_is_news(reply.index) && !RSM_MUTANT(refusals_ignored)) {
         const Index agreeing = log_.last_agreeing(reply.hint).index;
         follower->become_probe(std::min(reply.index, agreeing + 1));
     }

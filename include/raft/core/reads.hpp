@@ -9,6 +9,7 @@
 #define RSM_RAFT_CORE_READS_HPP
 
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -25,6 +26,10 @@ inline void Core::on(Output& out, ReadIndex& read) {
         out.reads.push_back({read.token, Refusal::overloaded, {}});
         return;
     }
+    if (RSM_MUTANT(read_without_quorum)) {
+        out.reads.push_back({read.token, Refusal::none, log_.commit()});
+        return;
+    }
     ++waiting_reads_;
     leader->new_reads.push_back(read.token);
     if (log_.last().term != hard_.term) append_own(*leader, EntryKind::barrier, {});
@@ -32,7 +37,9 @@ inline void Core::on(Output& out, ReadIndex& read) {
 
 /// All reads that have come in since the last round share the next one.
 inline void Core::open_read_round(Leader& leader) {
-    if (leader.new_reads.empty() || log_.term_at(log_.commit()) != hard_.term) return;
+    const bool current =
+        log_.term_at(log_.commit()) == hard_.term || RSM_MUTANT(read_before_barrier);
+    if (leader.new_reads.empty() || !current) return;
     leader.round += 1;
     leader.round_due = true;
     leader.rounds.push_back({leader.round, log_.commit(), std::move(leader.new_reads)});
@@ -56,7 +63,8 @@ inline void Core::confirm_reads(Output& out, Leader& leader) {
 /// "wait for the state machine to advance at least as far as the readIndex" (thesis 6.4). That a
 /// later leader may exist by now does no harm: the read's time was before.
 inline void Core::release_reads(Output& out) {
-    while (!confirmed_reads_.empty() && confirmed_reads_.front().index <= log_.applied()) {
+    const Index reached = RSM_MUTANT(read_before_applied) ? log_.commit() : log_.applied();
+    while (!confirmed_reads_.empty() && confirmed_reads_.front().index <= reached) {
         const ConfirmedReads& reads = confirmed_reads_.front();
         for (const Token token : reads.tokens) {
             out.reads.push_back({token, Refusal::none, reads.index});

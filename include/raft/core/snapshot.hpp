@@ -5,6 +5,7 @@
 #define RSM_RAFT_CORE_SNAPSHOT_HPP
 
 #include <raft/core.hpp>
+#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -16,9 +17,16 @@ namespace raft {
 /// A durable snapshot of what has been applied lets the log before it go, except what is kept for
 /// followers that are slightly behind.
 inline void Core::on(Output& out, SnapshotTaken& taken) {
-    if (taken.meta.last.index <= snapshot_.last.index) return;
-    snapshot_ = std::move(taken.meta);
-    Index release = snapshot_.last.index;
+    // One from a leader may be newer, although the log brought its content faster.
+    if (taken.meta.last.index > snapshot_.last.index) snapshot_ = std::move(taken.meta);
+    release_covered();
+    keep_snapshots_in_use(out);
+}
+
+inline void Core::release_covered() {
+    // What has come in this very step is still to be given to the storage.
+    Index release = std::min({snapshot_.last.index, log_.applied(), log_.submitted()});
+    if (RSM_MUTANT(released_too_far)) release = log_.applied();
     std::size_t retained = 0;
     while (release > log_.base().index && log_.cached(release)) {
         retained += footprint(log_[release]);
@@ -29,7 +37,6 @@ inline void Core::on(Output& out, SnapshotTaken& taken) {
         log_.release(release);
         pending_release_ = log_.base();
     }
-    keep_snapshots_in_use(out);
 }
 
 inline void Core::keep_snapshots_in_use(Output& out) {
@@ -58,6 +65,7 @@ inline void Core::load_chunk(Output& out, Progress& follower) {
 /// lost, and the transfer goes on where the follower last wanted it to.
 inline void Core::resend_chunk(Output& out, Progress& follower) {
     if (std::exchange(follower.moved_since_heartbeat, false) || follower.loading) return;
+    if (RSM_MUTANT(chunk_never_resent)) return;
     // Where nothing of it has arrived, or nobody answers, the newest serves better; and the old
     // one, which would be kept for as long as a follower is away, can go.
     const bool silent = now_ - follower.last_contact >= options_.election_timeout;
@@ -121,7 +129,8 @@ inline void Core::on(Output& out, const Message& message, SnapshotChunk& chunk) 
         reply_snapshot(out, message.from, chunk.meta, 0);
         return;
     }
-    if (chunk.meta.last.index <= log_.commit()) {  // nothing that is not here already
+    if (chunk.meta.last.index <= log_.commit() && !RSM_MUTANT(older_snapshot_installed)) {
+        // Nothing that is not here already.
         reply_snapshot(out, message.from, chunk.meta, chunk.meta.size);
         return;
     }
@@ -138,7 +147,7 @@ inline void Core::on(Output& out, const Message& message, SnapshotChunk& chunk) 
     }
     receiving_->from = message.from;
     receiving_->term = chunk.term;
-    if (chunk.offset != receiving_->next_offset) {
+    if (chunk.offset != receiving_->next_offset && !RSM_MUTANT(chunks_unordered)) {
         reply_snapshot(out, message.from, chunk.meta, receiving_->next_offset);
         return;
     }
@@ -178,8 +187,10 @@ inline void Core::install(Output& out, const SnapshotMeta& meta) {
         snapshot_ = meta;
         keep_snapshots_in_use(out);
     }
-    if (meta.last.index <= log_.commit()) return;  // the log brought it faster
-    if (log_.matches(meta.last)) {
+    // The log may have brought it faster.
+    if (meta.last.index <= log_.commit() && !RSM_MUTANT(older_snapshot_installed)) return;
+    const bool kept = RSM_MUTANT(suffix_kept) && log_.last_index() > meta.last.index;
+    if (log_.matches(meta.last) || kept) {
         log_.covered_by_snapshot(meta.last.index);
     } else {
         log_.reset(meta.last);
@@ -189,9 +200,10 @@ inline void Core::install(Output& out, const SnapshotMeta& meta) {
     log_.commit_to(meta.last.index);
     log_.handed_to(meta.last.index);
     log_.applied_to(meta.last.index);
+    release_covered();
     membership_ = meta.membership;
     out.apply.clear();
-    out.restore = meta;
+    if (!RSM_MUTANT(restore_forgotten)) out.restore = meta;
     announce(out, EventKind::snapshot_installed, leader(), meta.last.index);
     release_reads(out);
 }
@@ -203,6 +215,7 @@ inline void Core::reply_snapshot(Output& out, NodeId to, const SnapshotMeta& met
     if (meta.last.index <= log_.commit()) {
         reply.installed = true;
         reply.match = std::min(log_.commit(), log_.durable());
+        if (RSM_MUTANT(snapshot_vouches_for_all)) reply.match = log_.commit();
     }
     send(out, to, reply);
 }

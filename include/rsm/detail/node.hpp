@@ -6,6 +6,7 @@
 
 #include <raft/bytes.hpp>
 #include <raft/engine.hpp>
+#include <raft/mutant.hpp>
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/detail/completion.hpp>
@@ -17,9 +18,7 @@
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
@@ -34,8 +33,6 @@
 #include <vector>
 
 namespace rsm::detail {
-
-using Strand = boost::asio::strand<boost::asio::any_io_executor>;
 
 /// How an operation's completion is called, whether apply returns something or not.
 template <class Result>
@@ -60,9 +57,9 @@ public:
     using Signature = SubmitSignature<Result>;
     using Engine = raft::Engine<Transport, Storage, Clock, Node>;
 
-    Node(Strand strand, Machine machine, raft::NodeConfig config, Transport transport,
-         Storage storage, Clock clock, Options options)
-        : strand_(std::move(strand)),
+    Node(std::shared_ptr<CompletionQueue> queue, Machine machine, raft::NodeConfig config,
+         Transport transport, Storage storage, Clock clock, Options options)
+        : queue_(std::move(queue)),
           machine_(std::move(machine)),
           options_(std::move(options)),
           policy_(options_.snapshot_threshold),
@@ -78,6 +75,10 @@ public:
     /// @param self  by which posted work recognises that the node is gone
     raft::Result<void> start(std::weak_ptr<Node> self) {
         self_ = std::move(self);
+        // What handlers have asked for gets its turn as soon as the last of them is done.
+        queue_->on_called = [node = self_] {
+            if (const std::shared_ptr<Node> alive = node.lock()) alive->turn();
+        };
         return engine_.start();
     }
 
@@ -96,6 +97,7 @@ public:
         }
         pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
         if (operations_.bytes() + pending.bytes > options_.max_pending_bytes) {
+            decide_old_operations();
             return pending.complete(Errc::overloaded);
         }
         raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
@@ -123,7 +125,9 @@ public:
         end_pending();
     }
 
-    void turn() { engine_.turn(); }
+    void turn() {
+        if (engine_.turn_due()) engine_.turn();  // or it has had one in the meantime
+    }
 
     Status status() {
         const raft::Core& core = engine_.core();
@@ -150,14 +154,14 @@ public:
     }
 
     const Machine& machine() const { return machine_; }
-    const Strand& strand() const { return strand_; }
     const Options& options() const { return options_; }
     Engine& engine() { return engine_; }
 
     // ---- what the engine tells (raft::EngineHost) ----
 
     void wake() {
-        boost::asio::post(strand_, [self = self_] {
+        if (queue_->calling()) return;
+        boost::asio::post(queue_->strand(), [self = self_] {
             if (const std::shared_ptr<Node> node = self.lock()) node->turn();
         });
     }
@@ -182,8 +186,8 @@ public:
     void apply(std::span<const raft::Entry> entries) {
         try {
             for (const raft::Entry& entry : entries) apply_entry(entry);
+            if (RSM_MUTANT(snapshot_misnumbered)) take_snapshot_if_due();
             applied_ = entries.back().position();
-            take_snapshot_if_due();
         } catch (const std::exception& error) {
             machine_failed(error.what());
         } catch (...) {
@@ -202,7 +206,7 @@ public:
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
         snapshot_ = std::max(snapshot_, meta.last.index);
-        policy_.ended();
+        if (!RSM_MUTANT(compacts_once)) policy_.ended();
     }
 
     void observe(const raft::Event& event) {
@@ -210,6 +214,9 @@ public:
     }
 
     raft::Time tick(raft::Time now) {
+        // Here, and not only when something is applied: the log may have grown beyond the
+        // threshold while the snapshot before was being written.
+        take_snapshot_if_due();
         operations_.expire(now);
         reads_.expire(now);
         return std::min(operations_.earliest_deadline(), reads_.earliest_deadline());
@@ -221,6 +228,8 @@ public:
     }
 
 private:
+    static constexpr raft::Token nobodys_read = 0;  // PendingReads count from 1
+
     struct Complete {
         typename Signature::Held held;
         explicit operator bool() const { return static_cast<bool>(held); }
@@ -240,8 +249,9 @@ private:
         if (entry.kind != raft::EntryKind::operation) return;
         // The node that took the operation in has it at hand; others decode it.
         std::optional<Operation> decoded;
-        if (!own) decoded = decode<Operation>(entry.payload.view());
-        const Operation& operation = own ? *own->operation : *decoded;
+        const bool at_hand = own && own->operation;
+        if (!at_hand) decoded = decode<Operation>(entry.payload.view());
+        const Operation& operation = at_hand ? *own->operation : *decoded;
         const bool wanted = own && own->complete;
         try {
             if constexpr (std::is_void_v<Result>) {
@@ -257,11 +267,25 @@ private:
         }
     }
 
+    /// What fills the room may be of an earlier term, and then waits for an entry of this one,
+    /// which there is no room for: a read appends a barrier.
+    void decide_old_operations() {
+        const raft::Core& core = engine_.core();
+        const bool leads = core.role() == raft::Role::leader;
+        if (leads && core.log().last().term != core.term()) engine_.read(nobodys_read);
+    }
+
     void take_snapshot_if_due() {
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
         if (!policy_.due(bytes, applied_.index > snapshot_)) return;
         policy_.begun();
-        engine_.take_snapshot(applied_, capture_state(machine_));
+        try {
+            engine_.take_snapshot(applied_, capture_state(machine_));
+        } catch (const std::exception& error) {
+            machine_failed(error.what());
+        } catch (...) {
+            machine_failed("an exception of an unknown type");
+        }
     }
 
     void machine_failed(const std::string& why) {
@@ -278,7 +302,7 @@ private:
         for (StopHeld& held : std::exchange(stops_, {})) held({});
     }
 
-    Strand strand_;
+    const std::shared_ptr<CompletionQueue> queue_;
     std::weak_ptr<Node> self_;
     Machine machine_;
     Options options_;

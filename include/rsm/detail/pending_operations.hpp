@@ -5,6 +5,7 @@
 #define RSM_DETAIL_PENDING_OPERATIONS_HPP
 
 #include <raft/entry.hpp>
+#include <raft/mutant.hpp>
 #include <raft/ring.hpp>
 #include <raft/types.hpp>
 #include <rsm/error.hpp>
@@ -32,7 +33,7 @@ public:
         raft::Time deadline = raft::Time::max();
     };
 
-    /// Encoded bytes of all that is pending.
+    /// Encoded bytes of all that is pending and waited for.
     std::size_t bytes() const { return bytes_; }
     std::size_t size() const { return unplaced_.size() + placed_.size(); }
 
@@ -56,10 +57,17 @@ public:
     /// one of this node's. All that is pending from an earlier term is lost: terms never fall
     /// along a log, so no entry of an earlier term can be applied after this one.
     std::optional<Pending> apply(raft::LogPosition position) {
-        while (!placed_.empty() && placed_.front().position.term < position.term) {
+        const auto lost = [&](raft::LogPosition mine) {
+            if (RSM_MUTANT(result_by_index)) return mine.index < position.index;
+            return mine.term < position.term;
+        };
+        while (!placed_.empty() && lost(placed_.front().position)) {
             end_front(placed_, Errc::superseded);
         }
-        if (placed_.empty() || placed_.front().position != position) return std::nullopt;
+        if (placed_.empty()) return std::nullopt;
+        const raft::LogPosition mine = placed_.front().position;
+        if (mine.index != position.index) return std::nullopt;
+        if (mine.term != position.term && !RSM_MUTANT(result_by_index)) return std::nullopt;
         return take_front(placed_);
     }
 
@@ -68,7 +76,8 @@ public:
         while (!placed_.empty()) {
             const raft::LogPosition at = placed_.front().position;
             if (at.index <= last.index && at.term <= last.term) {
-                end_front(placed_, Errc::result_lost);
+                end_front(placed_, RSM_MUTANT(superseded_by_snapshot) ? Errc::superseded
+                                                                      : Errc::result_lost);
             } else if (at.term < last.term) {
                 end_front(placed_, Errc::superseded);
             } else {
@@ -77,7 +86,9 @@ public:
         }
     }
 
-    /// Completes what has waited too long. Its place is kept: it may still be applied.
+    /// Completes what has waited too long. Its place is kept, for it may still be applied, but not
+    /// the operation: a node that leads again could otherwise have no room for the very operation
+    /// that decides about the ones before it.
     void expire(raft::Time now) {
         if (now < earliest_) return;
         earliest_ = raft::Time::max();
@@ -86,7 +97,10 @@ public:
                 Pending& pending = (*ring)[i];
                 if (!pending.complete) continue;
                 if (pending.deadline <= now) {
-                    pending.complete(Errc::timed_out);
+                    pending.complete(RSM_MUTANT(timeout_is_refusal) ? Errc::superseded
+                                                                    : Errc::timed_out);
+                    bytes_ -= std::exchange(pending.bytes, 0);
+                    pending.operation.reset();
                 } else {
                     earliest_ = std::min(earliest_, pending.deadline);
                 }

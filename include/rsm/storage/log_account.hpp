@@ -3,6 +3,7 @@
 #define RSM_STORAGE_LOG_ACCOUNT_HPP
 
 #include <raft/codec.hpp>
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/errors.hpp>
@@ -144,7 +145,7 @@ inline raft::Result<bool> fit_to_snapshot(raft::Recovered& recovered) {
         for (const raft::TermRun& run : recovered.runs) {
             if (run.first <= last.index) term = run.term;
         }
-        if (term == last.term) return false;
+        if (term == last.term || RSM_MUTANT(void_log_kept)) return false;
     }
     recovered.base = last;
     recovered.last = last.index;

@@ -373,9 +373,10 @@ private:
 ///
 /// Guarantees. A write that was reported as done survives any crash. A write is found after a
 /// crash wholly or not at all, and never without the ones before it. Damage to data that was
-/// synced before a later write is reported by recover() or read(), with file and offset, and never
-/// taken for the end of the log. It relies on a disk that keeps what it has synced and on writes
-/// that do not harm the bytes beside them.
+/// synced is reported by recover() or read(), with file and offset, and never taken for the end of
+/// the log; the one exception are whole sectors of the last batch that turn into zeros. It relies
+/// on a disk that keeps what it has synced, on sectors of at least 512 bytes that are written
+/// wholly or not at all, and on writes that do not harm the bytes beside them.
 ///
 /// Group commit. What is submitted while a sync is under way is written and synced together next.
 /// The memory that waits is bounded by what the caller submits before it waits (the engine's

@@ -10,6 +10,7 @@
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/errors.hpp>
+#include <rsm/storage/wal_pieces.hpp>
 #include <rsm/storage/wal_state.hpp>
 
 #include <algorithm>
@@ -26,13 +27,17 @@
 
 namespace rsm::detail::wal {
 
-inline constexpr std::uint8_t record_version = 1;
-inline constexpr std::uint32_t segment_version = 1;
+inline constexpr std::uint8_t record_version = 2;
+inline constexpr std::uint32_t segment_version = 2;
 inline constexpr std::string_view segment_magic = "rsm-wal\n";
 inline constexpr std::size_t segment_header_bytes = 40;
 inline constexpr std::size_t record_header_bytes = raft::codec::record_header_bytes;
-inline constexpr std::size_t batch_body_bytes = 16;
+inline constexpr std::size_t batch_body_bytes = 24;
 inline constexpr std::size_t batch_record_bytes = record_header_bytes + batch_body_bytes;
+/// Ends a batch record, so that whichever sector holds its end holds some bits.
+inline constexpr std::uint32_t batch_mark = 0xb5b5b5b5;
+/// Ends a batch, for the same reason: a checksum.
+inline constexpr std::size_t batch_seal_bytes = 8;
 /// Batches begin at multiples of this, so that a search need not try every byte.
 inline constexpr std::size_t batch_alignment = 8;
 
@@ -40,7 +45,7 @@ static_assert(segment_header_bytes % batch_alignment == 0);
 static_assert(record_header_bytes == 16);
 
 enum class RecordType : std::uint8_t {
-    batch = 1,       ///< opens a batch: its number, the bytes and the count of its records
+    batch = 1,       ///< opens a batch: its number and its sizes
     checkpoint = 2,  ///< the first record of a segment's first batch: what carries over
     entry = 3,
     hard_state = 4,
@@ -151,11 +156,24 @@ inline std::optional<RecordView> read_record(std::span<const std::byte> bytes, S
     return RecordView{static_cast<RecordType>(type), bytes.subspan(record_header_bytes, length)};
 }
 
+inline constexpr std::uint64_t aligned(std::uint64_t size) {
+    return (size + batch_alignment - 1) / batch_alignment * batch_alignment;
+}
+
 /// The body of a batch record.
 struct BatchHead {
     std::uint64_t number = 0;
     std::uint32_t record_bytes = 0;  ///< of the records behind this one, without the padding
-    std::uint32_t records = 0;       ///< how many they are
+    std::uint32_t blank_pieces = 0;  ///< pieces of the batch that are zeros as written
+    std::uint32_t lone_bits = 0;     ///< words that tell them again
+
+    // Offsets from the beginning of the batch.
+    std::uint64_t records_end() const { return batch_record_bytes + std::uint64_t{record_bytes}; }
+    std::uint64_t lone_bits_begin() const { return aligned(records_end()); }
+    std::uint64_t seal() const {
+        return lone_bits_begin() + lone_bit_bytes * std::uint64_t{lone_bits};
+    }
+    std::uint64_t size() const { return seal() + batch_seal_bytes; }
 };
 
 /// The batch record at the front of `bytes`, or nothing.
@@ -169,13 +187,16 @@ inline std::optional<BatchHead> read_batch_head(std::span<const std::byte> bytes
     }
     const auto record = read_record(bytes.first(batch_record_bytes), segment, offset);
     if (!record) return std::nullopt;
-    return BatchHead{load_little<std::uint64_t>(record->body.data()),
-                     load_little<std::uint32_t>(record->body.data() + 8),
-                     load_little<std::uint32_t>(record->body.data() + 12)};
+    const std::byte* const body = record->body.data();
+    if (load_little<std::uint32_t>(body + 20) != batch_mark) return std::nullopt;
+    return BatchHead{load_little<std::uint64_t>(body), load_little<std::uint32_t>(body + 8),
+                     load_little<std::uint32_t>(body + 12), load_little<std::uint32_t>(body + 16)};
 }
 
-inline constexpr std::uint64_t aligned(std::uint64_t size) {
-    return (size + batch_alignment - 1) / batch_alignment * batch_alignment;
+/// The seal of a batch whose lone bits are told by `words`; the seal lies at `offset`.
+inline std::uint64_t batch_seal(std::span<const std::byte> words, SegmentId segment,
+                                std::uint64_t offset) {
+    return checksum(words, record_seed(segment, offset));
 }
 
 /// How much of `bytes` lies before the zeros at its end.
@@ -245,7 +266,6 @@ public:
         entry_offsets_.clear();
         segment_ = segment;
         offset_ = offset;
-        records_ = 0;
         out_.reserve(batch_record_bytes);
     }
     void add(const LogState& state) {
@@ -262,18 +282,30 @@ public:
         }
         if (write.release) record(RecordType::release, [&] { out_.put(*write.release); });
     }
-    /// Completes the batch: its head, and the padding up to where the next one begins.
+    /// Completes the batch: the padding, what recovery needs to know of its pieces, and its head.
     void finish(std::uint64_t number) {
         const std::size_t bytes = out_.size() - batch_record_bytes;
+        while (out_.size() % batch_alignment != 0) out_.put(std::uint8_t{0});
+        // The pieces of the head and of the seal have bits enough, whatever else is in them.
+        pieces_.begin(offset_ + batch_record_bytes);
+        out_.for_each_part([&](std::span<const std::byte> part) { pieces_.scan(part); },
+                           batch_record_bytes);
+        const std::size_t words = out_.copied().size();
+        for (const LoneBit& bit : pieces_.lone_bits()) out_.put(bit.word());
+        out_.put(
+            batch_seal(std::span(out_.copied()).subspan(words), segment_, offset_ + out_.size()));
+
         std::byte* const head = out_.copied().data();
-        raft::codec::store_little(head + record_header_bytes, number);
-        raft::codec::store_little(head + record_header_bytes + 8,
-                                  static_cast<std::uint32_t>(bytes));
-        raft::codec::store_little(head + record_header_bytes + 12, records_);
+        std::byte* const body = head + record_header_bytes;
+        raft::codec::store_little(body, number);
+        raft::codec::store_little(body + 8, static_cast<std::uint32_t>(bytes));
+        raft::codec::store_little(body + 12, pieces_.blank());
+        raft::codec::store_little(body + 16,
+                                  static_cast<std::uint32_t>(pieces_.lone_bits().size()));
+        raft::codec::store_little(body + 20, batch_mark);
         put_head(0, RecordType::batch, batch_body_bytes);
         const auto covered = std::span(out_.copied()).subspan(8, batch_record_bytes - 8);
         raft::codec::store_little(head, checksum(covered, record_seed(segment_, offset_)));
-        while (out_.size() % batch_alignment != 0) out_.put(std::uint8_t{0});
     }
 
     std::size_t size() const { return out_.size(); }
@@ -319,14 +351,13 @@ private:
             sum = stream.value();
         }
         raft::codec::store_little(out_.copied().data() + at, sum);
-        ++records_;
     }
 
     raft::codec::Gather out_;
     std::vector<std::uint32_t> entry_offsets_;
     SegmentId segment_;
     std::uint64_t offset_ = 0;
-    std::uint32_t records_ = 0;
+    PieceScanner pieces_;
 };
 
 }  // namespace rsm::detail::wal

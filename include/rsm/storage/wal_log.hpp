@@ -2,6 +2,7 @@
 #ifndef RSM_STORAGE_WAL_LOG_HPP
 #define RSM_STORAGE_WAL_LOG_HPP
 
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/file.hpp>
@@ -193,9 +194,10 @@ private:
     }
 
     bool at_start() const { return offset_ == segment_header_bytes; }
+    /// Without the words for lone bits, which are not known yet; these may extend the file.
     std::uint64_t batch_size() const {
         const std::uint64_t carried = at_start() ? checkpoint_record_bytes(state_) : 0;
-        return aligned(batch_record_bytes + carried + taken_bytes_);
+        return aligned(batch_record_bytes + carried + taken_bytes_) + batch_seal_bytes;
     }
 
     /// Goes on to the next segment where the batch does not fit into this one. False: the next one
@@ -220,6 +222,13 @@ private:
     raft::Result<void> write(Outcome& outcome) {
         encoder_.begin(active_->id, offset_);
         if (at_start()) encoder_.add(state_);
+        if (at_start() && RSM_MUTANT(checkpoint_without_vote)) {
+            LogState forgetful = state_;
+            forgetful.has_hard_state = false;
+            forgetful.hard_state = {};
+            encoder_.begin(active_->id, offset_);
+            encoder_.add(forgetful);
+        }
         for (const Pending& pending : taken_) {
             const raft::Write& one = pending.write;
             encoder_.add(one);
@@ -231,8 +240,8 @@ private:
         }
         encoder_.finish(next_batch_);
         auto result = files_.write_at(active_->file, offset_, encoder_.parts());
-        if (result) result = files_.sync(active_->file);
-        if (!result) return result;
+        if (result && !RSM_MUTANT(log_not_synced)) result = files_.sync(active_->file);
+        if (!result && !RSM_MUTANT(goes_on_after_failure)) return result;
         outcome.segment = active_;
         outcome.entry_offsets = encoder_.take_entry_offsets();
         offset_ += encoder_.size();

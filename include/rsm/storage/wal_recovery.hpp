@@ -7,12 +7,14 @@
 
 #include <raft/bytes.hpp>
 #include <raft/codec.hpp>
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/file.hpp>
 #include <rsm/storage/log_account.hpp>
 #include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/wal_pieces.hpp>
 #include <rsm/storage/wal_segment.hpp>
 #include <rsm/storage/wal_state.hpp>
 
@@ -84,6 +86,7 @@ struct ScannedLog {
     std::uint64_t frontier = segment_header_bytes;  ///< where the last used one is continued
     std::uint64_t last_batch = 0;  ///< where the last batch begins; 0 is nowhere
     std::optional<TornTail<Files>> torn;
+    std::vector<LoneBit> restored;  ///< bits of the last batch that are missing in the file
 };
 
 /// Reads all segments of a directory, oldest first, and changes nothing. Memory: one segment.
@@ -129,6 +132,10 @@ private:
         }
         // Something was written here, which a writer does only after all that precedes is
         // durable: what is wrong there is damage.
+        if (!log_.restored.empty()) {
+            return damage(log_.used.back().segment->path, log_.restored.front().offset,
+                          "zeros in the place of a bit, and later segments are in use");
+        }
         if (log_.torn) {
             return damage(log_.torn->segment->path, log_.torn->invalid_offset,
                           "an invalid record, and later segments are in use");
@@ -177,13 +184,13 @@ private:
         ScannedSegment<Files> scanned;
         scanned.segment = std::move(segment);
         std::uint64_t offset = segment_header_bytes;
-        BatchCheck check = check_batch(scanned.segment->id, offset);
+        BatchCheck check = check_or_restore(scanned.segment->id, offset);
         while (check.valid) {
             if (auto result = apply_batch(scanned, offset, follows); !result) return result;
             log_.last_batch = offset;
             ++log_.next_batch;
             offset += check.size;
-            check = check_batch(scanned.segment->id, offset);
+            check = check_or_restore(scanned.segment->id, offset);
         }
         return end_of_segment(std::move(scanned), offset, check.invalid_offset, follows);
     }
@@ -208,27 +215,68 @@ private:
     }
 
     BatchCheck check_batch(SegmentId id, std::uint64_t offset) const {
-        const auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const auto rest = from(offset);
         const auto head = read_batch_head(rest, id, offset);
-        if (!head || head->number != log_.next_batch ||
-            head->record_bytes > rest.size() - batch_record_bytes) {
+        if (!head || head->number != log_.next_batch || head->size() > rest.size()) {
             return {false, 0, offset};
         }
-        const std::size_t end = batch_record_bytes + head->record_bytes;
+        const auto end = static_cast<std::size_t>(head->records_end());
         std::size_t at = batch_record_bytes;
-        std::uint32_t records = 0;
         while (at < end) {
             const auto record = read_record(rest.subspan(at, end - at), id, offset + at);
             if (!record) return {false, 0, offset + at};
             at += record->size();
-            ++records;
         }
-        const std::size_t size = static_cast<std::size_t>(aligned(end));
-        if (records != head->records || size > rest.size()) return {false, 0, offset};
-        for (; at < size; ++at) {
+        for (; at < head->lone_bits_begin(); ++at) {
             if (rest[at] != std::byte{0}) return {false, 0, offset + at};
         }
-        return {true, size, 0};
+        if (!sealed(rest, *head, id, offset)) return {false, 0, offset + at};
+        return {true, head->size(), 0};
+    }
+    /// @pre the batch lies in `rest`, which begins with it
+    static bool sealed(std::span<const std::byte> rest, const BatchHead& head, SegmentId id,
+                       std::uint64_t offset) {
+        const auto seal = static_cast<std::size_t>(head.seal());
+        const auto begin = static_cast<std::size_t>(head.lone_bits_begin());
+        return raft::codec::load_little<std::uint64_t>(rest.data() + seal) ==
+               batch_seal(rest.subspan(begin, seal - begin), id, offset + seal);
+    }
+
+    /// A piece of one bit that is zeros has lost the bit, or was never written. Either way all of
+    /// the batch is known, because the bit is told twice.
+    BatchCheck check_or_restore(SegmentId id, std::uint64_t offset) {
+        const BatchCheck check = check_batch(id, offset);
+        if (check.valid) return check;
+        const auto rest = from(offset);
+        const auto head = read_batch_head(rest, id, offset);
+        if (!head || head->number != log_.next_batch || head->lone_bits == 0 ||
+            head->size() > rest.size() || !sealed(rest, *head, id, offset) ||
+            later_batch(rest, id, offset)) {
+            return check;
+        }
+        const std::span<std::byte> writable = buffer_.writable();
+        for (std::uint64_t at = head->lone_bits_begin(); at < head->seal(); at += lone_bit_bytes) {
+            const auto bit =
+                LoneBit::of_word(raft::codec::load_little<std::uint64_t>(rest.data() + at));
+            if (bit.offset >= offset + head->lone_bits_begin() ||
+                !all_zeros(piece_of(bit.offset))) {
+                continue;
+            }
+            writable[bit.offset] = std::byte{bit.value};
+            log_.restored.push_back(bit);
+        }
+        const BatchCheck again = check_batch(id, offset);
+        if (again.valid) return again;
+        for (const LoneBit& bit : log_.restored) writable[bit.offset] = std::byte{0};
+        log_.restored.clear();
+        return check;
+    }
+    std::span<const std::byte> from(std::uint64_t offset) const {
+        return bytes_.subspan(static_cast<std::size_t>(offset));
+    }
+    std::span<const std::byte> piece_of(std::uint64_t offset) const {
+        return bytes_.subspan(static_cast<std::size_t>(offset / piece_bytes * piece_bytes),
+                              piece_bytes);
     }
 
     /// @pre check_batch() found it valid
@@ -236,7 +284,7 @@ private:
                                    bool follows) {
         using raft::codec::load_little;
         const bool first = offset == segment_header_bytes;
-        auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const auto rest = from(offset);
         const std::size_t end =
             batch_record_bytes +
             load_little<std::uint32_t>(rest.data() + record_header_bytes + 8);
@@ -321,13 +369,11 @@ private:
             return damage(segment.path, invalid_offset,
                           "an invalid record in a batch that earlier segments were removed for");
         }
-        const auto rest = bytes_.subspan(static_cast<std::size_t>(offset));
+        const auto rest = from(offset);
         const std::size_t tail = used_size(rest);
         if (tail != 0) {
-            if (later_batch(rest, segment.id, offset)) {
-                return damage(segment.path, invalid_offset,
-                              "an invalid record, and later batches follow it");
-            }
+            auto result = check_tail(segment, offset, tail, invalid_offset);
+            if (!result && !RSM_MUTANT(damage_is_the_end)) return result;
             log_.torn = TornTail<Files>{scanned.segment, offset, offset + tail, invalid_offset};
         }
         if (empty) {
@@ -337,6 +383,48 @@ private:
             log_.used.push_back(std::move(scanned));
         }
         return {};
+    }
+
+    /// Whether a crash while the expected batch was written can have left what lies from `offset`
+    /// on, of which `tail` bytes are not zeros: some of its pieces are as they were written, the
+    /// others zeros. Fails where it is damage.
+    raft::Result<void> check_tail(const Segment<Files>& segment, std::uint64_t offset,
+                                  std::size_t tail, std::uint64_t invalid_offset) const {
+        const auto rest = from(offset);
+        if (later_batch(rest, segment.id, offset)) {
+            return damage(segment.path, invalid_offset,
+                          "an invalid record, and later batches follow it");
+        }
+        // The batch was to extend the file. Had it been durable, so would be the file's size.
+        if (rest.size() < batch_record_bytes) return {};
+        const auto head = read_batch_head(rest, segment.id, offset);
+        if (!head) {
+            // It lies in one sector or in two, each of which holds several of its bits.
+            const std::size_t first =
+                std::min<std::size_t>(rest.size(), piece_bytes - offset % piece_bytes);
+            const auto second =
+                rest.subspan(first, std::min<std::size_t>(rest.size() - first, piece_bytes));
+            if (all_zeros(rest.first(first)) ||
+                (first < batch_record_bytes && all_zeros(second))) {
+                return {};
+            }
+            return damage(segment.path, offset, "a batch record is damaged");
+        }
+        if (head->number != log_.next_batch) {
+            return damage(segment.path, offset, "a batch is out of sequence");
+        }
+        if (head->size() > rest.size()) return {};  // as above
+        const auto size = static_cast<std::size_t>(head->size());
+        if (tail > size) {
+            const auto behind = rest.subspan(size);
+            const auto found =
+                std::ranges::find_if(behind, [](std::byte byte) { return byte != std::byte{0}; });
+            return damage(segment.path,
+                          offset + size + static_cast<std::uint64_t>(found - behind.begin()),
+                          "bytes that are not of the batch before them");
+        }
+        if (count_blank_pieces(rest.first(size), offset) > head->blank_pieces) return {};
+        return damage(segment.path, invalid_offset, "the last batch is damaged");
     }
 
     /// Whether a batch begins in `rest` that was written after the one that is expected.
@@ -396,19 +484,34 @@ raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files
     return {};
 }
 
+/// Overwrites a torn tail with zeros, durably, or what is left of it could come back to life
+/// behind a later, shorter batch.
+template <class Files>
+raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
+    const auto& file = torn.segment->file;
+    raft::Buffer before(static_cast<std::size_t>(torn.end - torn.frontier));
+    const auto count = files.read_at(file, torn.frontier, before.writable());
+    if (!count) return count.error();
+    auto result = write_zeros(files, file, torn.frontier, torn.end);
+    if (result) result = files.sync(file);
+    if (!result) {
+        // The system may take the zeros for written now, and they would hide from the next
+        // recovery what the disk still holds. With the tail in their place it does this again.
+        const std::span<const std::byte> part = before.writable().first(*count);
+        static_cast<void>(files.write_at(file, torn.frontier, std::span(&part, 1)).has_value());
+    }
+    return result;
+}
+
 /// Makes the log fit to be continued, after which everything in it is durable. May be interrupted
 /// at any point and done again.
 template <class Files>
 raft::Result<void> repair(const Files& files, const std::string& directory,
                           const ScannedLog<Files>& log) {
-    if (log.torn) {
-        // Durably, or what is left of it could come back to life behind a later, shorter batch.
-        const auto& segment = *log.torn->segment;
-        auto result = write_zeros(files, segment.file, log.torn->frontier, log.torn->end);
-        if (result) result = files.sync(segment.file);
-        if (!result) return result;
+    if (log.torn && !RSM_MUTANT(tail_left_in_place)) {
+        if (auto result = cut(files, *log.torn); !result) return result;
     }
-    if (log.last_batch != 0) {
+    if (log.last_batch != 0 && !RSM_MUTANT(last_batch_trusted)) {
         // The last batch may be in the page cache only: the writer may have been killed before
         // its sync, or the sync may have failed, after which the system takes the pages for
         // clean. So it is written again. All batches before it have been synced.
@@ -416,6 +519,10 @@ raft::Result<void> repair(const Files& files, const std::string& directory,
         raft::Buffer buffer(static_cast<std::size_t>(log.frontier - log.last_batch));
         auto count = files.read_at(segment.file, log.last_batch, buffer.writable());
         if (!count) return count.error();
+        for (const LoneBit& bit : log.restored) {
+            buffer.writable()[static_cast<std::size_t>(bit.offset - log.last_batch)] =
+                std::byte{bit.value};
+        }
         const std::span<const std::byte> part = buffer.writable().first(*count);
         auto result = files.write_at(segment.file, log.last_batch, std::span(&part, 1));
         if (result) result = files.sync(segment.file);

@@ -2,6 +2,7 @@
 #ifndef RSM_STORAGE_WAL_SEGMENT_HPP
 #define RSM_STORAGE_WAL_SEGMENT_HPP
 
+#include <raft/mutant.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/file.hpp>
 #include <rsm/storage/wal_format.hpp>
@@ -90,7 +91,9 @@ private:
     }
     raft::Result<void> publish() {
         auto result = files_.rename(path_ + std::string(temporary_suffix), path_);
-        if (result) result = files_.sync_directory(directory_);
+        if (result && !RSM_MUTANT(segment_name_not_synced)) {
+            result = files_.sync_directory(directory_);
+        }
         if (!result) return result;
         // Opened anew, so that failures name the file by the name that it bears.
         auto file = files_.open(path_, OpenMode::read_write);

@@ -8,6 +8,7 @@
 #include <raft/bytes.hpp>
 #include <raft/codec.hpp>
 #include <raft/entry.hpp>
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/stream.hpp>
 #include <raft/types.hpp>
@@ -204,14 +205,16 @@ public:
         flush();
         if (failure_) return *failure_;
         meta_.checksum = sum_.value();
-        if (announced && *announced != meta_) return std::optional<KeptPointer<Files>>{};
+        if (announced && *announced != meta_ && !RSM_MUTANT(chunks_unordered)) {
+            return std::optional<KeptPointer<Files>>{};
+        }
         const auto header = encode_snapshot_header(meta_);
         const std::span<const std::byte> part = header;
         auto result = files_.write_at(*file_, 0, std::span(&part, 1));
-        if (result) result = files_.sync(*file_);
+        if (result && !RSM_MUTANT(snapshot_not_synced)) result = files_.sync(*file_);
         const std::string path = snapshot_path(directory_, meta_.last);
         if (result) result = files_.rename(path_, path);
-        if (result) result = files_.sync_directory(directory_);
+        if (result && !RSM_MUTANT(directory_not_synced)) result = files_.sync_directory(directory_);
         if (!result) return result.error();
         // Opened anew, so that failures name the file by the name that it bears.
         auto file = files_.open(path, OpenMode::read);
@@ -303,7 +306,8 @@ public:
         }
         // What does not continue the transfer, or goes beyond its end, cannot become the snapshot
         // that was announced.
-        if (!incoming_ || meta != incoming_meta_ || offset != next_offset_ ||
+        const bool continues = offset == next_offset_ || RSM_MUTANT(chunks_unordered);
+        if (!incoming_ || meta != incoming_meta_ || !continues ||
             data.size() > meta.size - offset) {
             return reject();
         }

@@ -3,6 +3,7 @@
 #define RSM_STORAGE_WAL_STATE_HPP
 
 #include <raft/entry.hpp>
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 
@@ -50,6 +51,10 @@ public:
         }
     }
     bool needs(std::uint64_t segment) const {
+        if (RSM_MUTANT(segment_removed_early) && !ranges_.empty() &&
+            segment == ranges_.front().segment) {
+            return false;
+        }
         return std::ranges::binary_search(ranges_, segment, {}, &LiveRange::segment);
     }
 

@@ -83,11 +83,23 @@ public:
     }
 
     /// Begins to accept, to dial every peer and to deliver. @pre attach() was called
-    void start(std::function<void(raft::Message)> receive) { node_->start(std::move(receive)); }
+    void start(std::function<void(raft::Message)> receive) {
+        node_->start(std::move(receive), nullptr);
+    }
+    /// The same as a raft::GroupingTransport: `received` is called after the messages of each read,
+    /// and the caller calls flush() after it has sent. @pre attach() was called
+    void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
+        node_->start(std::move(receive), std::move(received));
+    }
 
     /// Sends or drops `message`; never blocks and never calls back from inside.
     /// @pre message.from is this node
     void send(raft::Message message) { Node::send(node_, std::move(message)); }
+
+    /// Writes what has been sent as far as the system takes it; the rest follows by itself.
+    void flush() {
+        if (node_ != nullptr) node_->flush();
+    }
 
     /// Closes everything. What has not been written is dropped. Final.
     void stop() {
@@ -131,10 +143,10 @@ private:
         std::shared_ptr<detail::TcpShared> shared = std::make_shared<detail::TcpShared>();
         detail::TcpListener::Self listener;
         std::map<raft::NodeId, detail::TcpSender::Self> senders;
-        bool flush_posted = false;
+        bool flush_due = false;
 
         void attach(boost::asio::any_io_executor executor, const std::weak_ptr<Node>& self);
-        void start(std::function<void(raft::Message)> receive);
+        void start(std::function<void(raft::Message)> receive, std::function<void()> received);
         static void send(const std::shared_ptr<Node>& self, raft::Message message);
         void flush();
         void stop();
@@ -188,9 +200,13 @@ inline void TcpTransport::Node::attach(boost::asio::any_io_executor executor,
     shared->peers = std::move(peers);
 }
 
-inline void TcpTransport::Node::start(std::function<void(raft::Message)> receive) {
+inline void TcpTransport::Node::start(std::function<void(raft::Message)> receive,
+                                      std::function<void()> received) {
     using Receive = const std::function<void(raft::Message)>;
     shared->receive = std::make_shared<Receive>(std::move(receive));
+    if (received) {
+        shared->received = std::make_shared<const std::function<void()>>(std::move(received));
+    }
     detail::TcpListener::start(listener);
     for (const auto& [peer, known] : shared->peers) dial(peer);
 }
@@ -208,19 +224,20 @@ inline void TcpTransport::Node::send(const std::shared_ptr<Node>& self, raft::Me
         ++self->shared->counters.messages_dropped;
         return;
     }
+    if (std::exchange(self->flush_due, true) || self->shared->received != nullptr) return;
     // Posted, so that everything that this turn still sends joins the same write. On an executor
     // that has nothing else to do the turn ends right after.
-    if (std::exchange(self->flush_posted, true)) return;
     boost::asio::post(self->shared->executor, [self] { self->flush(); });
 }
 
 inline void TcpTransport::Node::flush() {
-    flush_posted = false;
+    if (!std::exchange(flush_due, false)) return;
     for (const auto& [peer, sender] : senders) detail::TcpSender::flush(sender);
 }
 
 inline void TcpTransport::Node::stop() {
     shared->receive = nullptr;
+    shared->received = nullptr;
     if (listener != nullptr) listener->stop();
     for (const auto& [peer, sender] : senders) sender->stop();
     senders.clear();

@@ -41,6 +41,8 @@ struct TcpShared {
     TcpCounters counters;
     /// Shared so that a receiver that stops the transport does not destroy itself while it runs.
     std::shared_ptr<const std::function<void(raft::Message)>> receive;
+    /// Called after the messages of one read, if set; then the user calls flush(), too.
+    std::shared_ptr<const std::function<void()>> received;
 
     TcpPeer* peer(raft::NodeId node) {
         const auto found = peers.find(node);
@@ -98,6 +100,19 @@ struct TcpStream {
 #ifdef TCP_NOTSENT_LOWAT
         socket.set_option(UnsentLimit{}, ignored);
 #endif
+    }
+
+    /// Writes what the system takes without waiting. True: that was everything. A socket that is in
+    /// the blocking mode takes nothing here.
+    bool write_now(boost::system::error_code& error) {
+        if (!socket.non_blocking()) return false;
+        const auto rest = std::span<const boost::asio::const_buffer>(parts).subspan(first_part);
+        const std::size_t count = socket.write_some(rest, error);
+        if (error == boost::asio::error::would_block || error == boost::asio::error::try_again) {
+            error = {};
+        }
+        consume(count);
+        return !error && first_part == parts.size();
     }
 
     /// Takes `count` written bytes off the front of the parts.

@@ -239,7 +239,9 @@ private:
                 if (error) return self->close(connection);
                 self->shared_->counters.bytes_received += count;
                 connection->inbox.received(count);
+                const std::uint64_t before = self->shared_->counters.messages_received;
                 self->deliver(connection);
+                if (self->shared_->counters.messages_received != before) self->delivered();
                 if (!connection->closed) read_frames(self, connection);
             });
     }
@@ -260,6 +262,11 @@ private:
             ++shared_->counters.messages_received;
             (*receive)(std::move(message));
         }
+    }
+
+    void delivered() {
+        const auto received = shared_->received;
+        if (received != nullptr) (*received)();
     }
 
     /// By value: the argument may stand in one of the containers.

@@ -77,19 +77,17 @@ public:
     static void flush(const Self& self) {
         if (!self->connected() || self->link_->writing || self->outbox_.empty()) return;
         const LinkPtr link = self->link_;
-        self->outbox_.take(link->batch);
-        link->parts.clear();
-        link->first_part = 0;
-        link->batch.frames.for_each_part([&link](std::span<const std::byte> part) {
-            link->parts.emplace_back(part.data(), part.size());
-        });
-        link->writing = true;
-        write_parts(link, [self, link](boost::system::error_code error) {
-            if (self->link_ != link) return;
-            if (error) return lost(self, "the connection broke: " + error.message());
+        self->take(*link);
+        // At once, which mostly is all there is to it. What is left (or a snapshot's next chunk)
+        // goes by way of the executor, so that other messages can gather meanwhile.
+        boost::system::error_code broken;
+        if (link->write_now(broken)) {
             self->written(*link);
-            flush(self);
-        });
+            if (self->outbox_.empty()) return;
+            self->take(*link);
+        }
+        if (broken) return lost(self, "the connection broke: " + broken.message());
+        write(self, link);
     }
 
     /// Closes the connection and dials again, at the address that is known now.
@@ -198,6 +196,8 @@ private:
 
     static void ready(const Self& self, const LinkPtr& link) {
         self->phase_ = Phase::connected;
+        boost::system::error_code ignored;
+        link->socket.non_blocking(true, ignored);
         link->since = std::chrono::steady_clock::now();
         ++self->shared_->counters.connects;
         self->shared_->peers[self->peer_].last_failure.clear();
@@ -248,6 +248,26 @@ private:
         link_->close();
         link_->resolver.cancel();
         link_ = nullptr;
+    }
+
+    /// The next batch becomes the link's.
+    void take(Link& link) {
+        outbox_.take(link.batch);
+        link.parts.clear();
+        link.first_part = 0;
+        link.batch.frames.for_each_part([&link](std::span<const std::byte> part) {
+            link.parts.emplace_back(part.data(), part.size());
+        });
+    }
+
+    static void write(const Self& self, const LinkPtr& link) {
+        link->writing = true;
+        write_parts(link, [self, link](boost::system::error_code error) {
+            if (self->link_ != link) return;
+            if (error) return lost(self, "the connection broke: " + error.message());
+            self->written(*link);
+            flush(self);
+        });
     }
 
     void written(Link& link) {

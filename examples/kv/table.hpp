@@ -1,0 +1,238 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// A hash table of which an immutable image can be had at once, however large it is.
+#ifndef RSM_EXAMPLES_KV_TABLE_HPP
+#define RSM_EXAMPLES_KV_TABLE_HPP
+
+#ifndef XXH_INLINE_ALL
+#define XXH_INLINE_ALL
+#endif
+#include <xxhash.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace kv {
+
+/// XXH3 of some bytes.
+inline std::uint64_t hash(std::string_view bytes, std::uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+/// From keys to values.
+///
+/// While an image lives the table leaves alone what the image shows: changes go to a second, small
+/// map that lies over the first. When the image is gone, each later change carries some of them
+/// over. So nothing ever waits for a copy of the whole, and an image costs the memory of what
+/// changes while it lives.
+///
+/// Thread safety: const functions may run side by side, except freeze(), which runs alone like all
+/// others. An image may be read and destroyed by another thread whatever becomes of the table.
+template <class Value>
+class Table {
+    struct KeyHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view key) const {
+            return static_cast<std::size_t>(hash(key, 0));
+        }
+    };
+    // The order in which it iterates must show nowhere.
+    using Map = std::unordered_map<std::string, Value, KeyHash, std::equal_to<>>;
+    using Images = std::atomic<std::size_t>;
+
+    // Counts an image while it lives. Who finds the count at 0 knows that all reading is over.
+    class Counted {
+    public:
+        explicit Counted(std::shared_ptr<Images> images) : images_(std::move(images)) {
+            images_->fetch_add(1, std::memory_order_relaxed);
+        }
+        Counted(const Counted&) = delete;
+        Counted& operator=(const Counted&) = delete;
+        ~Counted() { images_->fetch_sub(1, std::memory_order_release); }
+
+    private:
+        std::shared_ptr<Images> images_;
+    };
+
+public:
+    class Image {
+    public:
+        std::size_t size() const noexcept { return map_->size(); }
+
+        /// Calls f(key, value), the keys in ascending order.
+        template <class F>
+        void for_each_sorted(F f) const {
+            Table::for_each_sorted(*map_, f);
+        }
+
+    private:
+        friend class Table;
+        explicit Image(const Table& table) : counted_(table.count_image()), map_(table.map_) {}
+
+        std::shared_ptr<const Counted> counted_;  // goes after the map
+        std::shared_ptr<const Map> map_;
+    };
+
+    Table() = default;
+    Table(const Table& other) : map_(other.merged()), size_(other.size_) {}
+    Table& operator=(const Table& other) {
+        if (this != &other) *this = Table(other);
+        return *this;
+    }
+    Table(Table&&) = default;
+    Table& operator=(Table&&) = default;
+    ~Table() = default;
+
+    std::size_t size() const noexcept { return size_; }
+
+    /// Null if the key is absent. Valid until the next change.
+    const Value* find(std::string_view key) const {
+        if (!changes_.empty()) {
+            const auto changed = changes_.find(key);
+            if (changed != changes_.end()) return changed->second ? &*changed->second : nullptr;
+        }
+        const auto found = std::as_const(*map_).find(key);
+        return found == map_->cend() ? nullptr : &found->second;
+    }
+
+    /// The key's value, to be changed, and whether it is a new one. Valid until the next change.
+    std::pair<Value&, bool> change(const std::string& key) {
+        const bool imaged = imaged_or_carry_over(carried_at_once);
+        auto place = changes_.find(key);
+        if (place == changes_.end() && imaged) {
+            place = changes_.try_emplace(key).first;
+            const auto found = std::as_const(*map_).find(key);
+            if (found != map_->cend()) place->second = found->second;
+        }
+        if (place != changes_.end()) {
+            std::optional<Value>& value = place->second;
+            const bool created = !value;
+            if (created) value.emplace();
+            size_ += created ? 1 : 0;
+            return {*value, created};
+        }
+        const auto [held, created] = map_->try_emplace(key);
+        size_ += created ? 1 : 0;
+        return {held->second, created};
+    }
+
+    /// @pre the key is there
+    void erase(const std::string& key) {
+        const bool imaged = imaged_or_carry_over(carried_at_once);
+        --size_;
+        if (!imaged) {
+            changes_.erase(key);
+            map_->erase(key);
+        } else if (std::as_const(*map_).contains(key)) {
+            changes_[key].reset();
+        } else {
+            changes_.erase(key);
+        }
+    }
+
+    /// Makes room for `count` keys in all.
+    void reserve(std::size_t count) {
+        if (!imaged()) map_->reserve(count);
+    }
+
+    /// The content as it is now. Takes next to no time if no image lives and the changes during the
+    /// life of the last have been carried over; otherwise that has to be made up for.
+    Image freeze() const {
+        if (imaged_or_carry_over(changes_.size())) {
+            map_ = merged();
+            changes_.clear();
+            images_ = std::make_shared<Images>(0);
+        }
+        return Image(*this);
+    }
+
+    /// Calls f(key, value) in no particular order.
+    template <class F>
+    void for_each(F f) const {
+        for (const auto& [key, value] : std::as_const(*map_)) {
+            if (changes_.empty() || !changes_.contains(key)) f(key, value);
+        }
+        for (const auto& [key, value] : changes_) {
+            if (value) f(key, *value);
+        }
+    }
+    /// The same, the keys in ascending order.
+    template <class F>
+    void for_each_sorted(F f) const {
+        if (changes_.empty()) return for_each_sorted(*map_, f);
+        for_each_sorted(*merged(), f);
+    }
+
+    friend bool operator==(const Table& left, const Table& right) {
+        if (left.size_ != right.size_) return false;
+        bool equal = true;
+        left.for_each([&](const std::string& key, const Value& value) {
+            const Value* other = right.find(key);
+            equal = equal && other != nullptr && *other == value;
+        });
+        return equal;
+    }
+
+private:
+    // More than one, so that the changes come to an end although new keys keep coming.
+    static constexpr std::size_t carried_at_once = 8;
+
+    // Acquire: what comes after it may write what images have read before.
+    bool imaged() const { return images_->load(std::memory_order_acquire) != 0; }
+    std::shared_ptr<const Counted> count_image() const {
+        return std::make_shared<const Counted>(images_);
+    }
+
+    // True: an image lives, which is asked only once because it may end at any time. False: up to
+    // `count` changes have been carried over.
+    bool imaged_or_carry_over(std::size_t count) const {
+        if (imaged()) return true;
+        for (; count != 0 && !changes_.empty(); --count) {
+            auto change = changes_.extract(changes_.begin());
+            if (change.mapped()) {
+                map_->insert_or_assign(std::move(change.key()), *std::move(change.mapped()));
+            } else {
+                map_->erase(change.key());
+            }
+        }
+        return false;
+    }
+
+    std::shared_ptr<Map> merged() const {
+        auto all = std::make_shared<Map>();
+        all->reserve(size_);
+        for_each([&](const std::string& key, const Value& value) { all->emplace(key, value); });
+        return all;
+    }
+
+    template <class F>
+    static void for_each_sorted(const Map& map, F& f) {
+        std::vector<const typename Map::value_type*> sorted;
+        sorted.reserve(map.size());
+        for (const auto& item : map) sorted.push_back(&item);
+        std::sort(sorted.begin(), sorted.end(),
+                  [](const auto* a, const auto* b) { return a->first < b->first; });
+        for (const auto* item : sorted) f(item->first, item->second);
+    }
+
+    // Mutable where freeze() changes who holds what, not what the content is.
+    mutable std::shared_ptr<Map> map_ = std::make_shared<Map>();
+    mutable std::unordered_map<std::string, std::optional<Value>, KeyHash, std::equal_to<>>
+        changes_;  // lie over map_; no value: the key is absent
+    mutable std::shared_ptr<Images> images_ = std::make_shared<Images>(0);
+    std::size_t size_ = 0;
+};
+
+}  // namespace kv
+
+#endif

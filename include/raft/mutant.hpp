@@ -1,0 +1,109 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Mutants: deliberate faults, one of which a test can switch on to see whether the simulator finds
+// it. RSM_MUTANT(name) is the constant false unless RSM_MUTANTS is defined, which only the
+// project's own mutant tests do, and which a build without assertions refuses.
+//
+// Each is a mistake that is easily made, and most have been made in published implementations.
+#ifndef RSM_RAFT_MUTANT_HPP
+#define RSM_RAFT_MUTANT_HPP
+
+#if !defined(RSM_MUTANTS)
+
+#define RSM_MUTANT(name) false
+
+#elif defined(NDEBUG)
+
+#error "RSM_MUTANTS breaks the library on purpose and is for its own tests only"
+
+#else
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace raft::mutants {
+
+#define RSM_MUTANT_LIST(M)                                                                         \
+    M(vote_not_persisted, "elections", "a granted vote is not written")                            \
+    M(term_not_persisted, "elections", "a later term that was seen is not written")                \
+    M(votes_twice, "elections", "a second candidate of the term gets a vote too")                  \
+    M(votes_without_log_check, "elections", "any candidate gets the vote, however short its log")  \
+    M(log_check_by_length, "elections", "the longer log wins, whatever its last term")             \
+    M(old_vote_replies, "elections", "a vote for an earlier candidacy is counted")                 \
+    M(own_vote_at_once, "elections", "a candidate's own vote counts before it is durable")         \
+    M(half_is_a_quorum, "elections", "half of an even number of voters suffices")                  \
+    M(stale_leader_followed, "elections", "append requests of earlier terms are accepted")         \
+    M(no_step_down, "elections", "a later term in an answer does not end leadership")              \
+    M(same_timeouts, "elections", "election timeouts are not drawn but all the same")              \
+    M(late_request_truncates, "replication", "a late request cuts off what newer ones brought")    \
+    M(previous_term_unchecked, "replication", "the entry before is compared by index only")        \
+    M(conflicts_kept, "replication", "entries that conflict stay, only missing ones are appended") \
+    M(acknowledges_all, "replication", "an answer vouches for the whole log, not what was sent")   \
+    M(old_append_replies, "replication", "an acknowledgement from an earlier term is counted")     \
+    M(refusals_ignored, "replication", "a refusal does not make the leader go back")               \
+    M(commit_beyond_match, "replication", "a follower commits entries that the leader never saw")  \
+    M(window_leaks, "replication", "answered bytes stay in the window")                            \
+    M(commits_old_terms, "commit", "entries of earlier terms are committed by counting")           \
+    M(leader_counts_unsynced, "commit",                                                            \
+      "the leader counts its own entries before they are durable")                                 \
+    M(commits_second_best, "commit", "what a single other node holds is committed")                \
+    M(vote_sent_early, "durability", "votes and terms leave before they are durable")              \
+    M(append_acknowledged_early, "durability", "appended entries are acknowledged before durable") \
+    M(any_write_persists_all, "durability", "one finished write marks all begun ones durable")     \
+    M(replaced_entries_durable, "durability", "a write vouches for entries replaced since")        \
+    M(deferred_sent_at_once, "durability", "the engine does not hold back what waits for a write") \
+    M(log_not_synced, "durability", "the log is written without a sync")                           \
+    M(snapshot_not_synced, "durability", "a snapshot gets its name before it is synced")           \
+    M(directory_not_synced, "durability", "the name of a snapshot is not made durable")            \
+    M(segment_name_not_synced, "durability", "the name of a new segment is not made durable")      \
+    M(goes_on_after_failure, "durability", "writing goes on after a failed sync")                  \
+    M(last_batch_trusted, "durability", "recovery takes what it reads for durable")                \
+    M(tail_left_in_place, "durability", "recovery leaves a torn tail in place")                    \
+    M(damage_is_the_end, "durability", "damage in the log is taken for its end")                   \
+    M(checkpoint_without_vote, "durability", "a new segment does not take over the hard state")    \
+    M(segment_removed_early, "durability", "a segment with live entries is removed")               \
+    M(void_log_kept, "snapshots", "a log that contradicts the snapshot is not voided")             \
+    M(older_snapshot_installed, "snapshots", "a snapshot older than the state replaces it")        \
+    M(suffix_kept, "snapshots", "an installed snapshot keeps a log that conflicts with it")        \
+    M(chunks_unordered, "snapshots", "pieces of a snapshot are kept in any order, unverified")     \
+    M(chunk_never_resent, "snapshots", "a piece that was lost is not sent again")                  \
+    M(released_too_far, "snapshots", "the log is released beyond the snapshot")                    \
+    M(snapshot_misnumbered, "snapshots", "a snapshot is labelled with the batch before")           \
+    M(snapshot_vouches_for_all, "snapshots", "an installed snapshot vouches for unsynced entries") \
+    M(compacts_once, "snapshots", "only the first snapshot is ever taken")                         \
+    M(restore_forgotten, "snapshots", "a received snapshot does not reach the state machine")      \
+    M(read_without_quorum, "reads", "a leader answers reads without asking anybody")               \
+    M(read_before_barrier, "reads", "a leader reads before an entry of its term is committed")     \
+    M(read_before_applied, "reads", "a read does not wait for the state machine")                  \
+    M(uncommitted_unbounded, "limits", "operations are taken in without a bound")                  \
+    M(window_unbounded, "limits", "a follower's window is ignored")                                \
+    M(stalled_leader_stays, "liveness", "a leader whose disk hangs keeps leading")                 \
+    M(lonely_leader_stays, "liveness", "a leader without a quorum keeps leading")                  \
+    M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \
+    M(result_by_index, "outcomes", "an operation takes the result of another at its index")        \
+    M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")
+
+#define RSM_MUTANT_ENUMERATOR(name, area, what) name,
+enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };
+#undef RSM_MUTANT_ENUMERATOR
+
+struct Description {
+    Mutant mutant;
+    std::string_view name;
+    std::string_view area;
+    std::string_view what;
+};
+#define RSM_MUTANT_DESCRIPTION(name, area, what) Description{Mutant::name, #name, area, what},
+inline constexpr Description descriptions[] = {RSM_MUTANT_LIST(RSM_MUTANT_DESCRIPTION)};
+#undef RSM_MUTANT_DESCRIPTION
+
+/// The one that is switched on. Set before any thread runs the library.
+inline Mutant active = Mutant::none;
+
+}  // namespace raft::mutants
+
+#define RSM_MUTANT(name) (::raft::mutants::active == ::raft::mutants::Mutant::name)
+
+#endif
+#endif
