@@ -1,0 +1,368 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Clients of a simulated cluster, the record of what they saw, and its check.
+//
+// The order in which the replicas applied the operations is known here (Witness), so whether a
+// history is linearizable need not be searched for: that order must fit what the clients saw. It
+// does if every operation that returned is in it with the result that was returned, none that was
+// reported as not committed is, none is twice, and no two of them, and no read, stand against the
+// order in which one had returned before the other was called.
+#ifndef RSM_SIM_CLIENTS_HPP
+#define RSM_SIM_CLIENTS_HPP
+
+#include <raft/types.hpp>
+#include <rsm/error.hpp>
+#include <rsm/sim/cluster.hpp>
+#include <rsm/sim/observed.hpp>
+#include <rsm/sim/oracle.hpp>
+#include <rsm/sim/world.hpp>
+
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace rsm::sim {
+
+/// What a state machine is simulated with.
+///
+///   using Machine             the state machine
+///   operation(random)         draws an operation: Machine::Operation
+///
+/// and, each optional:
+///
+///   machine()                 a machine in its initial state, unless Machine{} is one
+///   query(random), and        draws what a read asks for,
+///   read(machine, query)      and what it then sees: any two default constructible types
+///   saw(record)               is told of each operation and read that has ended
+///   check(machine)            what is wrong with a state that a read sees; empty: nothing
+///   check_history(records)    what else is wrong with all that the clients saw; empty: nothing
+template <class W>
+concept Workload = StateMachine<typename W::Machine> && requires(W workload, raft::Random& random) {
+    {
+        workload.operation(random)
+    } -> std::convertible_to<typename W::Machine::Operation>;
+};
+
+namespace detail {
+
+template <class Load>
+concept Reads = requires(Load load, const typename Load::Machine& machine, raft::Random& random) {
+    load.read(machine, load.query(random));
+};
+template <class Load>
+struct ReadTypes {
+    using Query = std::monostate;
+    using View = std::monostate;
+};
+template <Reads Load>
+struct ReadTypes<Load> {
+    using Query = decltype(std::declval<Load&>().query(std::declval<raft::Random&>()));
+    using View = decltype(std::declval<Load&>().read(
+        std::declval<const typename Load::Machine&>(), std::declval<const Query&>()));
+};
+
+}  // namespace detail
+
+/// One operation or read of a client. Query and View are what the workload's reads ask and see.
+template <StateMachine Machine, class Query = std::monostate, class View = std::monostate>
+struct ClientRecord {
+    using Inner = typename Observed<Machine>::Inner;
+    enum class Kind : std::uint8_t { submit, read };
+    enum class End : std::uint8_t { open, committed, not_committed, unknown };
+
+    std::uint64_t client = 0;
+    std::uint64_t id = 0;
+    Kind kind = Kind::submit;
+    End end = End::open;
+    raft::Time call{};
+    raft::Time ret{};
+    /// Counts calls and returns of all clients: their order, also where time stands still.
+    std::uint64_t called = 0;
+    std::uint64_t returned = std::numeric_limits<std::uint64_t>::max();
+    typename Machine::Operation operation{};
+    Inner result{};
+    Query query{};
+    View view{};
+    /// Committed: the operation's place in the order of application; a read's: how many were
+    /// applied in the state that it saw.
+    std::uint64_t number = 0;
+};
+
+/// The records that a workload gives rise to.
+template <Workload Load>
+using RecordOf = ClientRecord<typename Load::Machine, typename detail::ReadTypes<Load>::Query,
+                              typename detail::ReadTypes<Load>::View>;
+
+struct ClientPlan {
+    std::size_t clients = 3;
+    raft::Duration pause_max = std::chrono::milliseconds(50);  ///< between two operations
+    std::uint64_t reads = 300;       ///< of a thousand
+    std::uint64_t at_leader = 800;   ///< of a thousand; the others go to any node
+    std::uint64_t pipeline = 1;      ///< operations of one client under way at a time
+    std::size_t operations_max = 5000;  ///< over all clients
+};
+
+template <Workload Load>
+class Clients {
+public:
+    using Machine = typename Load::Machine;
+    using Record = RecordOf<Load>;
+    using Watched = Observed<Machine>;
+
+    Clients(Cluster<Machine>& cluster, Load& load, ClientPlan plan, std::uint64_t seed)
+        : cluster_(cluster), load_(load), plan_(plan), random_(seed) {}
+    Clients(const Clients&) = delete;
+    Clients& operator=(const Clients&) = delete;
+
+    void start() {
+        running_ = true;
+        for (std::uint64_t i = 0; i < plan_.clients * plan_.pipeline; ++i) {
+            pause(1 + i % plan_.clients);
+        }
+    }
+    /// No new operations; those under way go on.
+    void stop() { running_ = false; }
+    std::size_t under_way() const { return under_way_; }
+    const std::vector<Record>& history() const { return history_; }
+
+    /// One operation at that node, beside the clients'; returns its place in history().
+    std::size_t submit(raft::NodeId node) { return submit(0, node); }
+
+    /// What is wrong with the history, if anything is.
+    std::optional<std::string> check() const;
+
+private:
+    using Kind = typename Record::Kind;
+    using End = typename Record::End;
+
+    void pause(std::uint64_t client) {
+        const raft::Duration length = random_.below(plan_.pause_max) + raft::Duration(1);
+        cluster_.world().call_after(length, [this, client] { act(client); });
+    }
+    void act(std::uint64_t client) {
+        if (!running_ || history_.size() >= plan_.operations_max) return;
+        const raft::NodeId node = choose_node();
+        if (!node) return pause(client);
+        const bool reads = random_.below(1000) < plan_.reads;
+        if (reads) {
+            read(client, node);
+        } else {
+            submit(client, node);
+        }
+    }
+    raft::NodeId choose_node() {
+        const bool wants_leader = random_.below(1000) < plan_.at_leader;
+        raft::NodeId node{1 + random_.below(cluster_.size())};
+        if (wants_leader && cluster_.leader()) node = cluster_.leader();
+        return cluster_.running(node) ? node : raft::NodeId{};
+    }
+
+    std::size_t begin(std::uint64_t client, Kind kind, raft::NodeId node) {
+        Record record;
+        record.client = client;
+        record.id = history_.size() + 1;
+        record.kind = kind;
+        record.call = cluster_.world().now();
+        record.called = ++events_;
+        history_.push_back(std::move(record));
+        trace_call(history_.back(), node);
+        ++under_way_;
+        return history_.size() - 1;
+    }
+    void finish(std::size_t place, const boost::system::error_code& error) {
+        Record& record = history_[place];
+        record.ret = cluster_.world().now();
+        record.returned = ++events_;
+        --under_way_;
+        switch (rsm::outcome(error)) {
+            case Outcome::committed: record.end = End::committed; break;
+            case Outcome::not_committed: record.end = End::not_committed; break;
+            case Outcome::unknown: record.end = End::unknown; break;
+        }
+        count(record);
+        if constexpr (requires { load_.saw(record); }) load_.saw(record);
+        trace(record, error);
+        if (record.client != 0) pause(record.client);
+    }
+    void count(const Record& record) {
+        Coverage& coverage = cluster_.coverage();
+        switch (record.end) {
+            case End::committed:
+                coverage.count(record.kind == Kind::read ? Counter::reads : Counter::committed);
+                break;
+            case End::unknown: coverage.count(Counter::unknown); break;
+            default: coverage.count(Counter::refused); break;
+        }
+    }
+    void trace_call(const Record& record, raft::NodeId node) {
+        Trace& trace = cluster_.trace();
+        if (!trace.enabled()) return;
+        TraceRecord span;
+        span.at = record.call;
+        span.kind = TraceKind::client;
+        span.client = record.client;
+        span.node = node;
+        span.text = name(record);
+        spans_.resize(record.id + 1);
+        spans_[record.id] = trace.add(std::move(span));
+    }
+    void trace(const Record& record, const boost::system::error_code& error) {
+        if (!cluster_.trace().enabled()) return;
+        const TraceOutcome outcome = record.end == End::committed ? TraceOutcome::ok
+                                     : record.end == End::unknown ? TraceOutcome::unknown
+                                                                  : TraceOutcome::failed;
+        cluster_.trace().end(spans_[record.id], record.ret, outcome,
+                             error ? error.message() : "number " + std::to_string(record.number));
+    }
+
+    std::size_t submit(std::uint64_t client, raft::NodeId node) {
+        const std::size_t place = begin(client, Kind::submit, node);
+        typename Watched::Operation operation;
+        operation.id = history_[place].id;
+        operation.inner = load_.operation(random_);
+        history_[place].operation = operation.inner;
+        cluster_.replica(node).async_submit(
+            std::move(operation),
+            [this, place](const boost::system::error_code& error, typename Watched::Result result) {
+                history_[place].number = result.number;
+                history_[place].result = std::move(result.inner);
+                finish(place, error);
+            });
+        return place;
+    }
+
+    /// What a read brings back: how many operations its state had seen, and the rest.
+    struct Sight {
+        std::uint64_t applied = 0;
+        typename detail::ReadTypes<Load>::View view{};
+        std::string wrong;
+    };
+    void read(std::uint64_t client, raft::NodeId node) {
+        const std::size_t place = begin(client, Kind::read, node);
+        if constexpr (detail::Reads<Load>) history_[place].query = load_.query(random_);
+        cluster_.replica(node).async_read(
+            [this, place](const Watched& machine) { return look(machine, history_[place].query); },
+            [this, place, node](const boost::system::error_code& error, Sight sight) {
+                history_[place].number = sight.applied;
+                history_[place].view = std::move(sight.view);
+                if (!sight.wrong.empty()) {
+                    cluster_.violate({"the state machine's own check", std::move(sight.wrong), {node}});
+                }
+                finish(place, error);
+            });
+    }
+    Sight look(const Watched& machine, const typename detail::ReadTypes<Load>::Query& query) {
+        Sight sight;
+        sight.applied = machine.applied();
+        if constexpr (detail::Reads<Load>) sight.view = load_.read(machine.machine(), query);
+        if constexpr (requires { load_.check(machine.machine()); }) {
+            sight.wrong = load_.check(machine.machine());
+        }
+        return sight;
+    }
+
+    static std::string name(const Record& record) {
+        return (record.kind == Kind::read ? "read " : "operation ") + std::to_string(record.id);
+    }
+    std::optional<std::string> check_places(
+        const std::map<std::uint64_t, std::uint64_t>& places) const;
+    std::optional<std::string> check_order(
+        const std::map<std::uint64_t, std::uint64_t>& places) const;
+
+    Cluster<Machine>& cluster_;
+    Load& load_;
+    ClientPlan plan_;
+    raft::Random random_;
+    bool running_ = false;
+    std::size_t under_way_ = 0;
+    std::uint64_t events_ = 0;
+    std::vector<Record> history_;
+    std::vector<Trace::Number> spans_;  ///< by id, while there is a trace
+};
+
+template <Workload Load>
+std::optional<std::string> Clients<Load>::check() const {
+    std::map<std::uint64_t, std::uint64_t> places;
+    const auto& applied = cluster_.witness().applied();
+    for (std::size_t i = 0; i < applied.size(); ++i) {
+        const std::uint64_t id = applied[i].id;
+        if (id == 0 || id > history_.size()) return "an operation was applied that nobody submitted";
+        if (!places.try_emplace(id, i + 1).second) {
+            return "operation " + std::to_string(id) + " was applied twice";
+        }
+    }
+    if (auto wrong = check_places(places)) return wrong;
+    if (auto wrong = check_order(places)) return wrong;
+    if constexpr (requires { load_.check_history(history_); }) {
+        if (std::string wrong = load_.check_history(history_); !wrong.empty()) return wrong;
+    }
+    return std::nullopt;
+}
+
+template <Workload Load>
+std::optional<std::string> Clients<Load>::check_places(
+    const std::map<std::uint64_t, std::uint64_t>& places) const {
+    for (const Record& record : history_) {
+        if (record.kind == Kind::read) continue;
+        const auto place = places.find(record.id);
+        const bool applied = place != places.end();
+        if (record.end == End::not_committed && applied) {
+            return name(record) + " was reported as not committed, and was applied";
+        }
+        if (record.end != End::committed) continue;
+        if (!applied) return name(record) + " was acknowledged and never applied";
+        if (place->second != record.number) {
+            return name(record) + " was acknowledged with the result of another operation";
+        }
+    }
+    return std::nullopt;
+}
+
+template <Workload Load>
+std::optional<std::string> Clients<Load>::check_order(
+    const std::map<std::uint64_t, std::uint64_t>& places) const {
+    std::vector<const Record*> by_return;
+    for (const Record& record : history_) {
+        if (record.end == End::committed) by_return.push_back(&record);
+    }
+    std::ranges::sort(by_return, {}, &Record::returned);
+    // The latest place that had returned before the call at hand: history is ordered by call.
+    std::uint64_t floor = 0;
+    const Record* last = nullptr;
+    auto returned = by_return.begin();
+    for (const Record& record : history_) {
+        for (; returned != by_return.end() && (*returned)->returned < record.called; ++returned) {
+            if ((*returned)->number < floor) continue;
+            floor = (*returned)->number;
+            last = *returned;
+        }
+        std::uint64_t place = record.number;
+        if (record.kind == Kind::submit) {
+            const auto found = places.find(record.id);
+            if (found == places.end()) continue;
+            place = found->second;
+            if (place > floor) continue;
+        } else if (record.end != End::committed || place >= floor) {
+            continue;
+        }
+        return name(record) + " took effect before " + name(*last) +
+               ", which had returned before it was called";
+    }
+    return std::nullopt;
+}
+
+}  // namespace rsm::sim
+
+#endif

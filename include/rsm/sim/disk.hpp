@@ -1,0 +1,386 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// A node's disk in a simulation: it survives the node, forgets in a crash what a real one may
+// forget, and fails in the ways in which real ones fail, when it is told to. sim::Files puts the
+// production storage on it. One thread; one seed gives one history.
+//
+// What a crash may leave:
+//   - of each 512-byte sector that was written since the file's last sync any version, whichever
+//     versions the other sectors have; of the file's size any that it had since then;
+//   - of the names made, changed or removed since the directory's last sync any subset of the
+//     operations, in their order. A rename is atomic. Emptying a file that exists is such an
+//     operation too, and the file's next sync makes it durable.
+#ifndef RSM_SIM_DISK_HPP
+#define RSM_SIM_DISK_HPP
+
+#include <raft/types.hpp>
+#include <rsm/sim/sectors.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+enum class DiskFault : std::uint8_t {
+    stop,               ///< the machine stops in the midst of the operation
+    write_error,        ///< the write fails; any of its sectors may be there
+    sync_error,         ///< the sync fails, see Disk
+    lost_write,         ///< the write is reported and synced and never gets to the disk
+    misdirected_write,  ///< so too, and it harms another place of the disk
+    bit_rot,            ///< a durable bit is not what it was
+};
+
+/// A fault that took place, and where.
+struct DiskHit {
+    DiskFault fault = DiskFault::stop;
+    std::string path;  ///< where it should have been, or what was hit
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;     ///< bytes from `offset` on
+    std::string landed_path{};  ///< a misdirected write: where it went, in whole sectors
+    std::uint64_t landed_offset = 0;
+    std::uint64_t landed_size = 0;
+    friend bool operator==(const DiskHit&, const DiskHit&) = default;
+};
+
+class Files;
+
+/// A failed sync of a file: what it should have made durable may or may not be, sector by sector,
+/// and may or may not still be read back; it counts as written, so a later sync succeeds without
+/// writing it. A failed sync of a directory makes some of the changes durable; the others wait for
+/// the next one, because file systems do not drop metadata and go on.
+///
+/// Files are reached through sim::Files; what is here is the simulator's side.
+class Disk {
+public:
+    explicit Disk(std::uint64_t seed) : random_(seed), ids_(random_.next()) {}
+
+    // ---- crashes ----
+
+    /// The machine stops, if it has not stopped before, and starts again: `random` decides what is
+    /// left of what was not synced. Handles of before, locks and planned faults are gone.
+    void crash(raft::Random& random) {
+        // Independent choices alone would hardly ever keep or lose all of a long write.
+        const auto choose = [&](std::size_t count) -> std::size_t {
+            if (count == 0 || random.below(8) >= mood_) return 0;
+            return 1 + static_cast<std::size_t>(random.below(count));
+        };
+        const auto begin = [&] {
+            constexpr std::uint64_t moods[] = {0, 1, 4, 7, 8};
+            mood_ = moods[random.below(5)];
+        };
+        end_life(choose, begin);
+    }
+    /// The worst crash: exactly what was synced is left.
+    void crash_all_lost() {
+        end_life([](std::size_t) { return std::size_t{0}; }, [] {});
+    }
+    /// The best one: as if all had been synced in the last moment.
+    void crash_all_kept() {
+        end_life([](std::size_t count) { return count; }, [] {});
+    }
+    /// An empty disk, after a crash.
+    void wipe() {
+        crash_all_lost();
+        names_.clear();
+        durable_names_.clear();
+        directories_.clear();
+    }
+
+    /// A disk that holds exactly what is durable now, as after crash_all_lost(). It shares the
+    /// pages, has no limit of capacity and no faults.
+    Disk durable_image() const {
+        Disk image(ids_.state());
+        image.directories_ = directories_;
+        for (const auto& [name, inode] : durable_names_) {
+            image.names_.emplace_hint(image.names_.end(), name, inode->image(image.usage_));
+        }
+        image.durable_names_ = image.names_;
+        return image;
+    }
+    /// Changes whenever that does (and may change when it does not).
+    std::uint64_t durable_version() const { return durable_version_; }
+
+    // ---- faults ----
+
+    /// Plans a fault for the `count`-th operation from now on that it can befall, counted from 1:
+    /// stop any that changes something, write_error and the two kinds of wrong writes a write of
+    /// at least `min_bytes`, sync_error a sync of a file or a directory. A stop is for good, until
+    /// crash(); the others happen once. hits() tells what has happened.
+    void fail_after(std::uint64_t count, DiskFault fault, std::uint64_t min_bytes = 0) {
+        plans_.push_back({fault, count, min_bytes});
+    }
+    void clear_plans() { plans_.clear(); }
+    /// The planned stop has come: every operation fails until crash().
+    bool stopped() const { return stopped_; }
+    /// How many crashes there were. Whatever began in an earlier life is over.
+    std::uint64_t life() const { return life_; }
+    /// Faults that took place, in order, since the disk was made.
+    const std::vector<DiskHit>& hits() const { return hits_; }
+
+    /// How many bytes the files may take, each with a sector for itself. What there is stays.
+    void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+    std::uint64_t used() const { return *usage_; }
+
+    /// Flips a bit of a durable file, mostly where something was written. Nothing: no file has any
+    /// bytes. A sector that is dirty is not healed of it before its next sync.
+    std::optional<DiskHit> rot(raft::Random& random) {
+        std::vector<Names::value_type*> files;
+        for (auto& file : durable_names_) {
+            if (file.second->durable_size() != 0) files.push_back(&file);
+        }
+        if (files.empty()) return std::nullopt;
+        const auto& [name, inode] = *files[random.below(files.size())];
+        std::uint64_t begin = 0;
+        std::uint64_t end = inode->durable_size();
+        const auto pages = inode->durable()->used_pages();
+        if (!pages.empty() && random.below(8) != 0) {
+            begin = pages[random.below(pages.size())] * detail::Content::page_bytes;
+            end = std::min<std::uint64_t>(end, begin + detail::Content::page_bytes);
+        }
+        if (begin >= end) begin = 0;
+        const std::uint64_t offset = begin + random.below(end - begin);
+        return flip(name, offset, static_cast<unsigned>(random.below(8)));
+    }
+    /// Flips one bit. Nothing: there is no such durable byte.
+    std::optional<DiskHit> flip(std::string_view path, std::uint64_t offset, unsigned bit) {
+        const auto found = durable_names_.find(path);
+        if (found == durable_names_.end() || offset >= found->second->durable_size()) {
+            return std::nullopt;
+        }
+        found->second->own().flip(offset, bit);
+        ++durable_version_;
+        return hits_.emplace_back(DiskHit{
+            .fault = DiskFault::bit_rot, .path = found->first, .offset = offset, .size = 1});
+    }
+
+    /// No job of a lane of this disk ends before that.
+    void stall_until(raft::Time time) { stalled_until_ = std::max(stalled_until_, time); }
+    raft::Time stalled_until() const { return stalled_until_; }
+
+    // ---- what there is ----
+
+    /// Operations that changed something, or would have, had the disk not stopped or failed.
+    std::uint64_t operations() const { return operations_; }
+    std::uint64_t syncs() const { return syncs_; }
+    /// The files as a running node sees them, in the order of their names.
+    std::vector<std::string> paths() const {
+        std::vector<std::string> result;
+        for (const auto& file : names_) result.push_back(file.first);
+        return result;
+    }
+    /// Nothing: there is no such file.
+    std::optional<std::vector<std::byte>> content(std::string_view path) const {
+        const auto found = names_.find(path);
+        if (found == names_.end()) return std::nullopt;
+        std::vector<std::byte> bytes(static_cast<std::size_t>(found->second->size()));
+        found->second->read(0, bytes);
+        return bytes;
+    }
+
+private:
+    friend Files;
+    using Inode = detail::Inode;
+    using InodePointer = std::shared_ptr<Inode>;
+    using Names = std::map<std::string, InodePointer, std::less<>>;
+    enum class Operation : std::uint8_t { write, sync, other };
+
+    /// An operation on names that is not durable yet.
+    struct Change {
+        enum class Kind : std::uint8_t { create, empty, rename, remove };
+        Kind kind;
+        std::string name;
+        std::string to{};      ///< rename
+        InodePointer inode{};  ///< create, empty, rename
+        InodePointer old{};    ///< empty: in whose place it is
+    };
+    struct Plan {
+        DiskFault fault;
+        std::uint64_t count;
+        std::uint64_t min_bytes;
+        bool concerns(Operation operation, std::uint64_t bytes) const {
+            if (fault == DiskFault::stop) return true;
+            if (fault == DiskFault::sync_error) return operation == Operation::sync;
+            return operation == Operation::write && bytes >= min_bytes;
+        }
+    };
+
+    static std::string_view directory_of(std::string_view path) {
+        const std::size_t slash = path.rfind('/');
+        return slash == std::string_view::npos ? std::string_view(".") : path.substr(0, slash);
+    }
+
+    /// An operation begins; what befalls it, if anything.
+    std::optional<DiskFault> begin(Operation operation, std::uint64_t bytes = 0) {
+        ++operations_;
+        std::optional<DiskFault> result;
+        std::erase_if(plans_, [&](Plan& plan) {
+            if (!plan.concerns(operation, bytes) || --plan.count != 0) return false;
+            if (!result || plan.fault == DiskFault::stop) result = plan.fault;
+            return true;
+        });
+        if (result == DiskFault::stop) {
+            stopped_ = true;
+            hits_.push_back({});
+        }
+        return result;
+    }
+    bool coin() { return random_.below(2) == 0; }
+
+    // ---- names ----
+
+    void record(Change change) {
+        apply(names_, change);
+        changes_.push_back(std::move(change));
+    }
+    static void apply(Names& names, const Change& change) {
+        switch (change.kind) {
+            case Change::Kind::create: names[change.name] = change.inode; break;
+            case Change::Kind::empty: replace(names, change.old, change.inode); break;
+            case Change::Kind::rename: {
+                const auto found = names.find(change.name);
+                if (found != names.end() && found->second == change.inode) names.erase(found);
+                names[change.to] = change.inode;
+                break;
+            }
+            case Change::Kind::remove: names.erase(change.name); break;
+        }
+    }
+    static void replace(Names& names, const InodePointer& old, const InodePointer& inode) {
+        for (auto& file : names) {
+            if (file.second == old) file.second = inode;
+        }
+    }
+    /// The file itself is durable as it is now, so it was emptied durably.
+    void settle_emptied(const InodePointer& inode) {
+        for (;;) {
+            const auto found = std::ranges::find_if(changes_, [&](const Change& change) {
+                return change.kind == Change::Kind::empty && change.inode == inode;
+            });
+            if (found == changes_.end()) return;
+            const InodePointer old = found->old;
+            changes_.erase(found);
+            replace(durable_names_, old, inode);
+            ++durable_version_;
+            for (Change& change : changes_) {
+                if (change.inode == old) change.inode = inode;
+            }
+        }
+    }
+    /// Makes those of a directory's changes durable that `chosen()` says; the others stay to be.
+    template <class Chosen>
+    void settle_names(std::string_view directory, Chosen chosen) {
+        std::erase_if(changes_, [&](const Change& change) {
+            if (directory_of(change.name) != directory || !chosen()) return false;
+            ++durable_version_;
+            apply(durable_names_, change);
+            return true;
+        });
+    }
+
+    // ---- contents ----
+
+    void sync(const InodePointer& inode) {
+        ++syncs_;
+        settle_emptied(inode);
+        if (inode->sync()) ++durable_version_;
+    }
+    void fail_sync(const InodePointer& inode, const std::string& path) {
+        settle_emptied(inode);
+        inode->fail_sync(random_);
+        ++durable_version_;
+        hits_.push_back({.fault = DiskFault::sync_error, .path = path});
+    }
+    /// The write is in the cache; it will not get to its place, and may go to another one.
+    void lose(Inode& inode, DiskHit hit) {
+        inode.lose(hit.offset, hit.size);
+        if (hit.fault == DiskFault::misdirected_write && hit.size != 0) misdirect(inode, hit);
+        hits_.push_back(std::move(hit));
+    }
+    void misdirect(const Inode& from, DiskHit& hit) {
+        const std::uint64_t first = hit.offset / sector_bytes;
+        const std::uint64_t count = (hit.offset + hit.size - 1) / sector_bytes + 1 - first;
+        std::vector<Names::value_type*> files;
+        for (auto& file : durable_names_) {
+            if (file.second->durable_size() >= count * sector_bytes) files.push_back(&file);
+        }
+        if (files.empty()) return;
+        const auto& [name, target] = *files[random_.below(files.size())];
+        const std::uint64_t places = target->durable_size() / sector_bytes - count + 1;
+        std::uint64_t place = random_.below(places);
+        if (target.get() == &from && place == first) {
+            if (places == 1) return;
+            place = (place + 1) % places;
+        }
+        Content& content = target->own();
+        for (std::uint64_t i = 0; i < count; ++i) {
+            content.put(static_cast<std::uint32_t>(place + i),
+                        from.current(static_cast<std::uint32_t>(first + i)));
+        }
+        ++durable_version_;
+        hit.landed_path = name;
+        hit.landed_offset = place * sector_bytes;
+        hit.landed_size = count * sector_bytes;
+    }
+
+    // ---- the end of a life ----
+
+    /// `choose(n)` picks one of n later versions, or 0 for what is durable; `begin()` comes before
+    /// each group of choices.
+    template <class Choose, class Begin>
+    void end_life(Choose choose, Begin begin) {
+        begin();
+        for (const Change& change : changes_) {
+            if (choose(1) != 0) apply(durable_names_, change);
+        }
+        changes_.clear();
+        names_ = durable_names_;
+        for (const auto& file : names_) {
+            begin();
+            file.second->settle(choose);
+        }
+        ++durable_version_;
+        ++life_;
+        stopped_ = false;
+        plans_.clear();
+        locks_.clear();
+        stalled_until_ = {};
+    }
+
+    using Content = detail::Content;
+
+    raft::Random random_;
+    raft::Random ids_;
+    detail::Usage usage_ = std::make_shared<std::uint64_t>(0);
+    std::uint64_t capacity_ = std::numeric_limits<std::uint64_t>::max();
+    std::set<std::string, std::less<>> directories_;  ///< durable as soon as they are there
+    Names names_;
+    Names durable_names_;
+    std::vector<Change> changes_;
+    std::map<std::string, std::weak_ptr<void>, std::less<>> locks_;  ///< by directory
+
+    std::vector<Plan> plans_;
+    std::vector<DiskHit> hits_;
+    std::uint64_t mood_ = 0;  ///< of 8 choices so many are not for what is durable
+    bool stopped_ = false;
+    std::uint64_t life_ = 0;
+    std::uint64_t operations_ = 0;
+    std::uint64_t syncs_ = 0;
+    std::uint64_t durable_version_ = 0;
+    raft::Time stalled_until_{};
+};
+
+}  // namespace rsm::sim
+
+#endif

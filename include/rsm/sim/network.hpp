@@ -1,0 +1,224 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The simulated network: every message travels through the production codec, over a link of its own
+// that may lose, delay, double and reorder it, be cut or be clogged.
+#ifndef RSM_SIM_NETWORK_HPP
+#define RSM_SIM_NETWORK_HPP
+
+#include <raft/codec.hpp>
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/process.hpp>
+#include <rsm/sim/world.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+/// How a network treats messages. Probabilities are in thousandths.
+struct NetworkConditions {
+    raft::Duration delay_min = std::chrono::microseconds(100);
+    raft::Duration delay_max = std::chrono::milliseconds(2);
+    std::uint64_t loss = 0;
+    std::uint64_t duplication = 0;
+    /// A message takes up to `reordering_max` longer than its neighbours.
+    std::uint64_t reordering = 0;
+    raft::Duration reordering_max{};
+    /// What may be under way over one link; more is dropped, as a full queue does.
+    std::size_t link_bytes = std::size_t{4} << 20;
+};
+
+/// Why a message will not arrive; `none`: it will, unless something happens to its receiver.
+enum class Loss : std::uint8_t { none, by_chance, cut, full };
+
+class Network {
+public:
+    using Receive = std::function<void(raft::Message)>;
+    /// Called for each message that leaves a node, with what becomes of it and when it arrives.
+    using Watch = std::function<void(const raft::Message&, Loss, raft::Time arrival)>;
+
+    /// Nodes are 1 to `nodes`.
+    Network(World& world, std::size_t nodes, std::uint64_t seed)
+        : world_(world), random_(seed), nodes_(nodes + 1), links_((nodes + 1) * (nodes + 1)) {}
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    NetworkConditions conditions;
+    Watch watch;
+
+    std::size_t size() const { return nodes_.size() - 1; }
+    std::uint64_t delivered() const { return delivered_; }
+
+    // ---- nodes ----
+
+    /// A new incarnation of a node; messages to an earlier one do not reach it.
+    std::uint64_t join(raft::NodeId node, Process& process, Receive receive) {
+        nodes_[node.value] = {++incarnations_, &process,
+                              std::make_shared<Receive>(std::move(receive))};
+        return incarnations_;
+    }
+    void leave(raft::NodeId node, std::uint64_t incarnation) {
+        Node& known = nodes_[node.value];
+        if (known.incarnation == incarnation) known = {};
+    }
+    bool joined(raft::NodeId node, std::uint64_t incarnation) const {
+        return incarnation != 0 && nodes_[node.value].incarnation == incarnation;
+    }
+
+    // ---- links ----
+
+    void cut(raft::NodeId from, raft::NodeId to, bool is_cut) { link(from, to).cut = is_cut; }
+    bool is_cut(raft::NodeId from, raft::NodeId to) { return link(from, to).cut; }
+    /// Nothing arrives over a clogged link before that time; then all of it does.
+    void clog(raft::NodeId from, raft::NodeId to, raft::Time until) {
+        link(from, to).clogged_until = until;
+    }
+    void heal() {
+        for (Link& one : links_) {
+            one.cut = false;
+            one.clogged_until = {};
+        }
+    }
+
+    // ---- traffic ----
+
+    void send(const raft::Message& message) {
+        Link& way = link(message.from, message.to);
+        const raft::Bytes frame = encode(message);
+        Loss loss = Loss::none;
+        if (way.cut) {
+            loss = Loss::cut;
+        } else if (random_.below(1000) < conditions.loss) {
+            loss = Loss::by_chance;
+        } else if (way.bytes + frame.size() > conditions.link_bytes && way.bytes != 0) {
+            loss = Loss::full;
+        }
+        const raft::Time arrival = loss == Loss::none ? arrival_time(way) : raft::Time{};
+        if (watch) watch(message, loss, arrival);
+        if (loss != Loss::none) return;
+        transmit(message, frame, arrival);
+        if (random_.below(1000) < conditions.duplication) {
+            transmit(message, frame, arrival_time(way));
+        }
+    }
+
+private:
+    struct Node {
+        std::uint64_t incarnation = 0;  // 0: not there
+        Process* process = nullptr;
+        std::shared_ptr<Receive> receive;
+    };
+    struct Link {
+        bool cut = false;
+        raft::Time clogged_until{};
+        std::size_t bytes = 0;  // under way
+    };
+
+    Link& link(raft::NodeId from, raft::NodeId to) {
+        return links_[from.value * nodes_.size() + to.value];
+    }
+
+    static raft::Bytes encode(const raft::Message& message) {
+        raft::codec::Gather out;
+        raft::codec::put(out, message);
+        raft::Buffer frame(out.size());
+        std::size_t at = 0;
+        out.for_each_part([&](std::span<const std::byte> part) {
+            std::copy(part.begin(), part.end(), frame.data() + at);
+            at += part.size();
+        });
+        return frame.share(0, at);
+    }
+
+    raft::Time arrival_time(const Link& way) {
+        raft::Duration delay =
+            conditions.delay_min + random_.below(conditions.delay_max - conditions.delay_min);
+        if (random_.below(1000) < conditions.reordering) {
+            delay += random_.below(conditions.reordering_max);
+        }
+        return std::max(world_.now() + delay, way.clogged_until);
+    }
+
+    void transmit(const raft::Message& message, const raft::Bytes& frame, raft::Time arrival) {
+        const std::uint64_t incarnation = nodes_[message.to.value].incarnation;
+        link(message.from, message.to).bytes += frame.size();
+        world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
+            link(from, to).bytes -= frame.size();
+            if (!joined(to, incarnation)) return;
+            nodes_[to.value].process->post([this, to, incarnation, frame] {
+                deliver(to, incarnation, frame);
+            });
+        });
+    }
+    void deliver(raft::NodeId to, std::uint64_t incarnation, const raft::Bytes& frame) {
+        if (!joined(to, incarnation)) return;
+        std::optional<raft::Message> message = raft::codec::decode_message(frame);
+        if (!message) std::abort();  // what was encoded here can be decoded
+        ++delivered_;
+        const std::shared_ptr<Receive> receive = nodes_[to.value].receive;
+        (*receive)(std::move(*message));
+    }
+
+    World& world_;
+    raft::Random random_;
+    std::vector<Node> nodes_;
+    std::vector<Link> links_;  // from * size + to
+    std::uint64_t incarnations_ = 0;
+    std::uint64_t delivered_ = 0;
+};
+
+/// One node's end of a Network. Models raft::Transport and rsm::NodeTransport.
+class NetworkTransport {
+public:
+    NetworkTransport(Network& network, raft::NodeId self, Process& process)
+        : state_(std::make_unique<State>(network, self, process)) {}
+
+    void attach(const boost::asio::any_io_executor&) {}
+    raft::NodeId self() const { return state_->self; }
+    std::vector<raft::NodeId> members() const {
+        std::vector<raft::NodeId> nodes;
+        for (std::uint64_t id = 1; id <= state_->network.size(); ++id) nodes.push_back({id});
+        return nodes;
+    }
+    void start(Network::Receive receive) {
+        state_->incarnation =
+            state_->network.join(state_->self, state_->process, std::move(receive));
+    }
+    void send(const raft::Message& message) {
+        if (state_->network.joined(state_->self, state_->incarnation)) {
+            state_->network.send(message);
+        }
+    }
+    void stop() { state_->leave(); }
+
+private:
+    struct State {
+        State(Network& there, raft::NodeId id, Process& owner)
+            : network(there), self(id), process(owner) {}
+        State(const State&) = delete;
+        State& operator=(const State&) = delete;
+        ~State() { leave(); }
+        void leave() { network.leave(self, std::exchange(incarnation, 0)); }
+
+        Network& network;
+        raft::NodeId self;
+        Process& process;
+        std::uint64_t incarnation = 0;
+    };
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace rsm::sim
+
+#endif

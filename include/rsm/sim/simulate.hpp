@@ -1,0 +1,248 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// simulate(): one run of a user's state machine, from one seed: production code under faults and
+// clients, then, when the faults have ended, a cluster that must come back to life.
+#ifndef RSM_SIM_SIMULATE_HPP
+#define RSM_SIM_SIMULATE_HPP
+
+#include <raft/invariants.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/clients.hpp>
+#include <rsm/sim/cluster.hpp>
+#include <rsm/sim/faults.hpp>
+#include <rsm/sim/swarm.hpp>
+#include <rsm/sim/trace.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+/// What came of a run.
+struct RunReport {
+    std::uint64_t seed = 0;
+    std::string plan;                    ///< what was drawn, in words
+    std::optional<Violation> violation;  ///< nothing: all rules were kept
+    Coverage coverage;
+    raft::Duration simulated{};
+    std::uint64_t events = 0;
+    /// Of the whole run: equal for equal seeds on every compiler.
+    std::uint64_t digest = 0;
+    Trace trace;  ///< empty unless asked for
+    std::size_t nodes = 0;
+};
+
+enum class Tracing : bool { off, on };
+
+namespace detail {
+
+template <Workload Load>
+class Run {
+public:
+    Run(std::uint64_t seed, const RunPlan& plan, Tracing tracing)
+        : seed_(seed),
+          plan_(plan),
+          random_(seed),
+          cluster_(plan.cluster, [this] { return make_machine(); }, tracing == Tracing::on),
+          clients_(cluster_, load_, plan.clients, random_.next()),
+          nemesis_(cluster_, plan.faults, random_.next()) {}
+
+    RunReport go() {
+        clients_.start();
+        nemesis_.start();
+        run_until([] { return false; }, plan_.safety_phase);
+        if (!failed()) recover();
+        if (!failed()) check_end();
+        return report();
+    }
+
+private:
+    /// A hundred times what a run needs.
+    static constexpr std::uint64_t events_max = 10'000'000;
+
+    static typename Load::Machine make_machine() {
+        if constexpr (requires { Load::machine(); }) {
+            return Load::machine();
+        } else {
+            return typename Load::Machine{};
+        }
+    }
+    bool failed() const { return cluster_.violation().has_value(); }
+
+    /// Whether the condition came to hold in time and nothing was violated on the way.
+    template <class Condition>
+    bool run_until(Condition holds, raft::Duration limit) {
+        World& world = cluster_.world();
+        const auto ends = [&] {
+            if (world.events() > events_max) {
+                cluster_.violate({"liveness", "the nodes do more work than time allows", {}});
+            }
+            return failed() || holds();
+        };
+        return world.run_until(ends, world.now() + limit) && !failed();
+    }
+
+    /// Liveness: the faults have ended.
+    void recover() {
+        nemesis_.heal();
+        if (cluster_.usable() <= cluster_.size() / 2) return;  // rightly unable
+        const raft::Time end = cluster_.world().now() + plan_.recovery_limit;
+        const auto left = [&] { return end - cluster_.world().now(); };
+        std::optional<std::size_t> wanted;
+        const bool committed = run_until([&] { return has_committed(wanted); }, left());
+        clients_.stop();
+        if (failed()) return;
+        if (!committed) return not_alive("nothing was committed");
+        if (!run_until([&] { return clients_.under_way() == 0; }, left())) {
+            return not_alive("an operation has no answer");
+        }
+        if (!run_until([&] { return all_equal(); }, left())) {
+            return not_alive("a node did not catch up");
+        }
+        if (!run_until([&] { return all_compacted(); }, left())) {
+            not_alive("a node did not compact its log");
+        }
+    }
+    void not_alive(const char* what) {
+        if (failed()) return;
+        const auto seconds =
+            std::chrono::duration_cast<std::chrono::seconds>(plan_.recovery_limit).count();
+        cluster_.violate({"liveness", std::string(what) + " within " + std::to_string(seconds) +
+                                          " s after the faults had ended", {}});
+    }
+    bool has_committed(std::optional<std::size_t>& wanted) {
+        using End = typename RecordOf<Load>::End;
+        if (wanted) {
+            const End end = clients_.history()[*wanted].end;
+            if (end == End::committed) return true;
+            if (end == End::open) return false;
+        }
+        wanted.reset();
+        if (cluster_.leader() && cluster_.world().now() >= try_again_) {
+            wanted = clients_.submit(cluster_.leader());
+            try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
+        }
+        return false;
+    }
+    bool all_equal() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return false;
+        const raft::Log& log = cluster_.core(leader).log();
+        if (log.commit() != log.last_index()) return false;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            const NodeState state = cluster_.state({id});
+            if (state == NodeState::refused || state == NodeState::gone) continue;
+            if (state != NodeState::up) {
+                revive({id});
+                return false;
+            }
+            if (cluster_.core({id}).log().applied() != log.commit()) return false;
+        }
+        return true;
+    }
+    /// A node that failed after the healing, for what had been done to its disk before.
+    void revive(raft::NodeId node) {
+        if (cluster_.state(node) == NodeState::stopping) return;
+        if (cluster_.state(node) == NodeState::failed) cluster_.kill(node);
+        if (cluster_.state(node) == NodeState::down) cluster_.start(node);
+    }
+
+    void check_end() {
+        if (auto wrong = clients_.check()) {
+            return cluster_.violate({"linearizability", std::move(*wrong), {}});
+        }
+        std::vector<const raft::Core*> cores;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) continue;
+            cores.push_back(&cluster_.core({id}));
+            cluster_.oracle().verify_whole(*cores.back());
+            cluster_.replica({id}).machine().tell_state();
+        }
+        if (auto verdict = raft::invariants::check(cores)) {
+            cluster_.violate({verdict->property, verdict->where, {}});
+        }
+    }
+    /// Compaction brings the log below its threshold: what is applied last may lift it once more,
+    /// and starts the next snapshot.
+    bool all_compacted() {
+        const rsm::Options& options = plan_.cluster.options;
+        if (options.snapshot_threshold < 0) return true;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) continue;
+            const std::uint64_t bytes = cluster_.persisted_bytes({id});
+            if (bytes > static_cast<std::uint64_t>(options.snapshot_threshold)) return false;
+        }
+        return true;
+    }
+
+    RunReport report() {
+        RunReport report;
+        report.seed = seed_;
+        report.plan = describe(plan_);
+        report.violation = cluster_.violation();
+        report.coverage = cluster_.coverage();
+        report.simulated = cluster_.world().now().time_since_epoch();
+        report.events = cluster_.world().events();
+        report.digest = digest();
+        report.trace = cluster_.trace();
+        report.nodes = cluster_.size();
+        return report;
+    }
+    std::uint64_t digest() {
+        raft::Digest digest;
+        digest.add(cluster_.world().events());
+        digest.add(cluster_.world().now());
+        digest.add(cluster_.network().delivered());
+        for (const raft::Term term : cluster_.oracle().committed()) digest.add(term);
+        for (const auto& applied : cluster_.witness().applied()) {
+            digest.add(applied.operation);
+            digest.add(applied.result);
+        }
+        for (const auto& record : clients_.history()) {
+            digest.add(record.returned);
+            digest.add(record.number);
+            digest.add(record.ret);
+        }
+        return digest.value();
+    }
+
+    std::uint64_t seed_;
+    RunPlan plan_;
+    raft::Random random_;
+    Load load_{};
+    raft::Time try_again_{};
+    Cluster<typename Load::Machine> cluster_;
+    Clients<Load> clients_;
+    Nemesis nemesis_;
+};
+
+}  // namespace detail
+
+/// One run. Deterministic: the same seed and plan give the same report, on every compiler.
+/// Thread safety: runs share nothing, so several threads may simulate at the same time.
+template <Workload Load>
+RunReport simulate(std::uint64_t seed, const RunPlan& plan, Tracing tracing = Tracing::off) {
+    return detail::Run<Load>(seed, plan, tracing).go();
+}
+/// With everything drawn from the seed.
+template <Workload Load>
+RunReport simulate(std::uint64_t seed, Tracing tracing = Tracing::off) {
+    return simulate<Load>(seed, draw_plan(seed), tracing);
+}
+
+/// The same, with a workload that the seed draws too.
+template <Workload... Loads>
+RunReport simulate_any(std::uint64_t seed, Tracing tracing = Tracing::off) {
+    using Simulate = RunReport (*)(std::uint64_t, Tracing);
+    static constexpr Simulate each[] = {&simulate<Loads>...};
+    return each[raft::Random(seed).below(sizeof...(Loads))](seed, tracing);
+}
+
+}  // namespace rsm::sim
+
+#endif
