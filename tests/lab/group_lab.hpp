@@ -24,8 +24,7 @@ namespace lab {
 template <class Machine>
 class GroupLab : public Lab {
 public:
-    using Replica =
-        rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
+    using Replica = rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
 
     /// @param max_raft_state  the labs' maxraftstate: negative is never
     GroupLab(std::size_t servers, std::uint64_t seed, bool reliable, std::int64_t max_raft_state)
@@ -105,6 +104,11 @@ public:
     void restart_all() {
         for (ServerId i = 0; i < size(); ++i) start(i);
         connect_all();
+    }
+
+    /// Every disk takes up to so many milliseconds (see Lab::slow_disk).
+    void slow_disks(std::uint64_t longest_milliseconds) {
+        for (const auto& disk : disks_) slow_disk(disk, longest_milliseconds);
     }
 
     // ---- what can be seen ----

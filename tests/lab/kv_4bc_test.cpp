@@ -9,7 +9,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <exception>
 #include <fstream>
+#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,28 +23,39 @@ namespace {
 
 constexpr std::int64_t max_raft_state = 1000;
 
-// Each seed's operations replace those of the one before.
-void write_history(KvLab& lab) {
-    if (settings().history.empty()) return;
-    std::ofstream file(settings().history);
+void write_history(KvLab& lab, std::uint64_t seed) {
+    const std::string name = next_history_file(seed);
+    if (name.empty()) return;
+    std::ofstream file(name);
     rsm::check::write_kv_history(file, lab.history().operations());
-    require(file.good(), "cannot write " + settings().history);
+    file.close();
+    require(file.good(), "cannot write " + name);
+    std::cout << "history: " << name << '\n';
 }
 
 template <class Scenario>
 void run(const Generic& test, Scenario scenario) {
     for_each_seed([&](std::uint64_t seed) {
         KvLab lab(test.servers, seed, test.reliable, test.max_raft_state);
-        lab.run(scenario(lab));
-        lab.check_history();
-        write_history(lab);
+        lab.limit_events(2'000'000 * test.clients);
+        if (test.slow_disks) lab.slow_disks(10);
+        std::exception_ptr failure;
+        try {
+            lab.run(scenario(lab));
+            lab.check_history();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        write_history(lab, seed);  // of a scenario that failed above all
+        if (failure) std::rethrow_exception(failure);
     });
 }
 
 void run_generic(const Generic& test) {
     run(test, [&](KvLab& lab) { return generic(lab, test); });
 }
-void run_sharper(Generic test) {
+void run_sharper(Generic test, bool slow_disks = false) {
+    test.slow_disks = slow_disks;
     test.crash = true;
     test.partitions = true;
     run(test, [&](KvLab& lab) { return sharper(lab, test); });
@@ -55,8 +69,10 @@ Task<> speed(KvLab& lab) {
     co_await clerk.get("x");
     const raft::Time begin = lab.now();
     for (std::uint64_t i = 0; i < operations; ++i) {
+        const raft::Time sent = lab.now();
         const KvOutput put = co_await clerk.put("k", std::to_string(i), i);
         require(put.error == KvError::ok, "a sequential put failed");
+        require(lab.now() - sent < 500ms, "a put took half a second");
     }
     const KvOutput got = co_await clerk.get("k");
     require(got.version == operations, "a put was lost or repeated");
@@ -157,6 +173,40 @@ Task<> snapshot_size(KvLab& lab) {
     require(lab.largest_snapshot() > 0, "no snapshot was taken");
 }
 
+Task<> read_again_and_again(KvLab& lab, Clerk& clerk, const bool& stop) {
+    while (!stop) {
+        co_await clerk.get("k");
+        co_await lab.sleep(1ms);
+    }
+}
+
+// A client that only reads stays with a leader that has been cut off, while others write: there is
+// a time in which the old leader does not know yet that there is a new one. The history tells
+// whether it answered.
+Task<> readers_at_an_old_leader(KvLab& lab) {
+    Clerk writer(lab);
+    std::uint64_t version = 0;
+    for (int round = 0; round < 10; ++round) {
+        version = 1 + co_await writer.put_at_least_once("k", "together", version);
+        const ServerId leader = co_await lab.wait_for_leader();
+        const auto [majority, minority] = lab.make_partition(leader);
+        lab.partition(majority, minority);
+        Clerk inside(lab, majority);
+        Clerk reader(lab, minority);
+        bool stop = false;
+        Group readers(lab);
+        readers.spawn(read_again_and_again(lab, reader, stop));
+        for (int i = 0; i < 50; ++i) {
+            version = 1 + co_await inside.put_at_least_once("k", std::to_string(i), version);
+            co_await lab.sleep(10ms);
+        }
+        stop = true;
+        lab.connect_all();
+        reader.reach_all();
+        co_await readers.wait();
+    }
+}
+
 const Generic basic{1};
 const Generic concurrent{5};
 const Generic unreliable{5, 5, false};
@@ -176,6 +226,7 @@ const Generic snapshot_partition{5, 5, false, true, true, max_raft_state};
 const Generic snapshot_linearizable{15, 7, false, true, true, max_raft_state, true};
 const Generic three_reliable{1, 3, true};
 const Generic five_unreliable{1, 5, false};
+const Generic five_reliable{1, 5, true};
 const Generic three_snapshots{1, 3, true, false, false, max_raft_state};
 
 }  // namespace
@@ -201,9 +252,7 @@ TEST_CASE("TestSnapshotRecover4C") { run_generic(snapshot_recover); }
 TEST_CASE("TestSnapshotRecoverManyClients4C") { run_generic(snapshot_recover_many); }
 TEST_CASE("TestSnapshotUnreliable4C") { run_generic(snapshot_unreliable); }
 TEST_CASE("TestSnapshotUnreliableRecover4C") { run_generic(snapshot_unreliable_recover); }
-TEST_CASE("TestSnapshotUnreliableRecoverConcurrentPartition4C") {
-    run_generic(snapshot_partition);
-}
+TEST_CASE("TestSnapshotUnreliableRecoverConcurrentPartition4C") { run_generic(snapshot_partition); }
 TEST_CASE("TestSnapshotUnreliableRecoverConcurrentPartitionLinearizable4C") {
     run_generic(snapshot_linearizable);
 }
@@ -216,3 +265,7 @@ TEST_CASE("sharper: one client with snapshots") { run_sharper(snapshot_recover);
 TEST_CASE("sharper: twenty clients with snapshots") { run_sharper(snapshot_recover_many); }
 TEST_CASE("sharper: an unreliable network with snapshots") { run_sharper(snapshot_partition); }
 TEST_CASE("sharper: random keys with snapshots") { run_sharper(snapshot_linearizable); }
+
+TEST_CASE("sharper: readers at an old leader") { run(five_reliable, readers_at_an_old_leader); }
+TEST_CASE("sharper: slow disks") { run_sharper(persist_partition, true); }
+TEST_CASE("sharper: slow disks with snapshots") { run_sharper(snapshot_partition, true); }

@@ -23,6 +23,7 @@ struct Generic {
     bool partitions = false;
     std::int64_t max_raft_state = -1;
     bool random_keys = false;
+    bool slow_disks = false;  // not in the labs
 };
 
 /// What the clients' puts came to.
@@ -131,6 +132,7 @@ inline Task<> generic(KvLab& lab, const Generic& test) {
         if (test.partitions) co_await lab.sleep(election_timeout);
         co_await check_counts(lab, test, puts);
         lab.check_history();
+        check_sizes(lab);
         if (test.crash) co_await restart_everything(lab);
         check_sizes(lab);
     }

@@ -38,8 +38,8 @@ public:
 
     /// Linearizable, values and versions alike; an undecided check is a failure.
     void check_history() {
-        const auto report = rsm::check::check_linearizability(
-            rsm::check::KvModel{}, std::span(history_.operations()));
+        const auto report = rsm::check::check_linearizability(rsm::check::KvModel{},
+                                                              std::span(history_.operations()));
         require(report.verdict != rsm::check::Verdict::undecided,
                 "the linearizability of the history could not be decided");
         require(report.verdict == rsm::check::Verdict::linearizable,
@@ -180,16 +180,22 @@ private:
         put.version = input.version;
         kv::Operation operation;
         operation.action = std::move(put);
-        lab_.replica(server).async_submit(
-            std::move(operation), [attempt, reply](auto error, const kv::Result& result) {
-                attempt->answered = !error;
-                switch (result.status) {
-                    case kv::Status::ok: attempt->output.error = KvError::ok; break;
-                    case kv::Status::no_key: attempt->output.error = KvError::no_key; break;
-                    default: attempt->output.error = KvError::version; break;
-                }
-                reply();
-            });
+        lab_.replica(server).async_submit(std::move(operation),
+                                          [attempt, reply](auto error, const kv::Result& result) {
+                                              attempt->answered = !error;
+                                              switch (result.status) {
+                                                  case kv::Status::ok:
+                                                      attempt->output.error = KvError::ok;
+                                                      break;
+                                                  case kv::Status::no_key:
+                                                      attempt->output.error = KvError::no_key;
+                                                      break;
+                                                  default:
+                                                      attempt->output.error = KvError::version;
+                                                      break;
+                                              }
+                                              reply();
+                                          });
     }
 
     KvLab& lab_;

@@ -7,15 +7,18 @@
 #include "network.hpp"
 
 #include <rsm/sim/world.hpp>
+#include <rsm/storage/memory.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -30,6 +33,10 @@ using Task = boost::asio::awaitable<T>;
 /// A scenario did not hold.
 struct Failure : std::runtime_error {
     using std::runtime_error::runtime_error;
+};
+/// The servers keep each other busy without end. It takes long to find out.
+struct Endless : Failure {
+    using Failure::Failure;
 };
 inline void require(bool holds, const std::string& what) {
     if (!holds) throw Failure(what);
@@ -60,6 +67,18 @@ public:
         return world_.async_sleep(duration, boost::asio::use_awaitable);
     }
 
+    /// From now on whatever the disk does takes effect up to `longest` later, in order. What has
+    /// not taken effect is lost in a crash. The disks of the labs take no time.
+    void slow_disk(std::shared_ptr<rsm::MemoryDisk> disk, std::uint64_t longest_milliseconds) {
+        disk->hold();
+        boost::asio::co_spawn(world_.get_executor(), work(std::move(disk), longest_milliseconds),
+                              boost::asio::detached);
+    }
+
+    /// A scenario may have so many events: a great many more than it needs, so that only servers
+    /// which keep each other busy without end, in no time at all, reach it.
+    void limit_events(std::uint64_t most) { events_max_ = most; }
+
     /// Runs a scenario to its end. Each has 120 s of (virtual) time.
     void run(Task<> scenario) {
         bool ended = false;
@@ -69,13 +88,26 @@ public:
                                   ended = true;
                                   error = thrown;
                               });
-        const bool in_time = world_.run_until([&] { return ended; }, world_.now() + 120s);
+        const auto over = [&] { return ended || world_.events() >= events_max_; };
+        world_.run_until(over, world_.now() + 120s);
         if (error) std::rethrow_exception(error);
-        require(in_time, "the scenario took more than 120 s");
+        if (world_.events() >= events_max_) {
+            throw Endless("the servers are busy without end: " + std::to_string(events_max_) +
+                          " events at " + std::to_string(now().time_since_epoch() / 1ms) + " ms");
+        }
+        require(ended, "the scenario took more than 120 s");
     }
 
 private:
+    Task<> work(std::shared_ptr<rsm::MemoryDisk> disk, std::uint64_t longest_milliseconds) {
+        for (;;) {
+            co_await sleep(random_milliseconds(longest_milliseconds + 1));
+            for (std::size_t left = disk->held(); left > 0; --left) disk->release_one();
+        }
+    }
+
     std::size_t servers_;
+    std::uint64_t events_max_ = 4'000'000;
     raft::Random random_;
     rsm::sim::World world_;
     Network network_;

@@ -9,7 +9,8 @@
 // protocol (VoteReply, AppendReply, SnapshotReply) is the reply of a call: a node sends at most
 // one for each request that it got. So the labs' bounds on calls and bytes apply as they stand.
 // Where the labs let a caller learn that a call failed, nothing happens here: the library does
-// not ask.
+// not ask. A late reply reaches the caller's server even if that has restarted since, which is
+// more than the labs do.
 #ifndef RSM_TESTS_LAB_NETWORK_HPP
 #define RSM_TESTS_LAB_NETWORK_HPP
 
@@ -49,6 +50,9 @@ public:
 
     bool reliable = true;
     bool long_reordering = false;
+    /// What the labs do not have: each call and each reply takes a time of less than so many
+    /// milliseconds.
+    std::uint64_t delay_below = 0;
 
     // ---- servers ----
 
@@ -119,9 +123,12 @@ private:
         return std::chrono::milliseconds(static_cast<std::int64_t>(random_.below(bound)));
     }
     bool dropped() { return !reliable && random_.below(1000) < 100; }
-    raft::Duration request_delay() { return reliable ? raft::Duration{} : milliseconds_below(27); }
+    raft::Duration travel() {
+        return delay_below == 0 ? raft::Duration{} : milliseconds_below(delay_below);
+    }
+    raft::Duration request_delay() { return reliable ? travel() : milliseconds_below(27); }
     raft::Duration reply_delay() {
-        if (!long_reordering || random_.below(900) >= 600) return {};
+        if (!long_reordering || random_.below(900) >= 600) return travel();
         const std::uint64_t spread = 1 + random_.below(2000);
         return std::chrono::milliseconds(200) + milliseconds_below(spread);
     }
@@ -182,8 +189,7 @@ private:
 };
 
 inline void Network::call(ServerId server, std::function<bool()> enabled,
-                          std::function<void(Reply)> handler,
-                          std::function<void(bool)> answered) {
+                          std::function<void(Reply)> handler, std::function<void(bool)> answered) {
     ++calls_made_;
     const std::uint64_t incarnation = servers_[server].incarnation;
     if (!enabled() || incarnation == 0) {
@@ -209,16 +215,16 @@ inline void Network::call(ServerId server, std::function<bool()> enabled,
     };
     const raft::Duration delay = request_delay();
     const bool request_lost = dropped();
-    world_.call_after(delay, [this, server, incarnation, request_lost, handler, finish, gone,
-                              poll] {
-        if (request_lost || !alive(server, incarnation)) return finish(false);
-        ++servers_[server].calls;
-        world_.call_after(std::chrono::milliseconds(100), [poll] { (*poll)(); });
-        handler([this, finish, gone] {
-            if (gone() || dropped()) return finish(false);
-            world_.call_after(reply_delay(), [finish] { finish(true); });
-        });
-    });
+    world_.call_after(delay,
+                      [this, server, incarnation, request_lost, handler, finish, gone, poll] {
+                          if (request_lost || !alive(server, incarnation)) return finish(false);
+                          ++servers_[server].calls;
+                          world_.call_after(std::chrono::milliseconds(100), [poll] { (*poll)(); });
+                          handler([this, finish, gone] {
+                              if (gone() || dropped()) return finish(false);
+                              world_.call_after(reply_delay(), [finish] { finish(true); });
+                          });
+                      });
 }
 
 /// One server's end of the Network. Models raft::Transport and rsm::NodeTransport.

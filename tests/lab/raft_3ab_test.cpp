@@ -101,8 +101,7 @@ Task<> rpc_bytes(RaftLab& lab) {
         require(at == index, "a command got another index than expected");
     }
     const std::uint64_t bytes = lab.network().bytes() - before;
-    require(bytes <= 3 * sent + 50000,
-            "too many bytes in calls: " + std::to_string(bytes));
+    require(bytes <= 3 * sent + 50000, "too many bytes in calls: " + std::to_string(bytes));
 }
 
 Task<> follower_failure(RaftLab& lab) {
@@ -188,8 +187,7 @@ Task<std::optional<bool>> try_concurrent_starts(RaftLab& lab) {
         delivered.push_back(*command);
     }
     for (int i = 0; i < 5; ++i) {
-        const bool found =
-            std::ranges::find(delivered, std::to_string(100 + i)) != delivered.end();
+        const bool found = std::ranges::find(delivered, std::to_string(100 + i)) != delivered.end();
         require(found, "a concurrent command is missing");
     }
     co_return true;

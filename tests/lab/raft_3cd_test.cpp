@@ -238,8 +238,8 @@ Task<> snapshots(RaftLab& lab, Victim kind) {
         if (kind != Victim::none) co_await lab.one(random_command(lab), 2, true);
 
         // Perhaps send enough to get a snapshot.
-        const std::uint64_t count = RaftServer::snapshot_interval / 2 +
-                                    lab.random_below(RaftServer::snapshot_interval);
+        const std::uint64_t count =
+            RaftServer::snapshot_interval / 2 + lab.random_below(RaftServer::snapshot_interval);
         for (std::uint64_t i = 0; i < count && lab.up(sender); ++i) {
             lab.server(sender).start(random_command(lab));
         }
@@ -257,8 +257,8 @@ Task<> snapshots(RaftLab& lab, Victim kind) {
 Task<> snapshot_all_crash(RaftLab& lab) {
     co_await lab.one(random_command(lab), 3, true);
     for (int round = 0; round < 5; ++round) {
-        const std::uint64_t count = RaftServer::snapshot_interval / 2 +
-                                    lab.random_below(RaftServer::snapshot_interval);
+        const std::uint64_t count =
+            RaftServer::snapshot_interval / 2 + lab.random_below(RaftServer::snapshot_interval);
         for (std::uint64_t i = 0; i < count; ++i) co_await lab.one(random_command(lab), 3, true);
         const std::uint64_t before = co_await lab.one(random_command(lab), 3, true);
         for (ServerId i = 0; i < 3; ++i) lab.crash(i);
@@ -296,9 +296,7 @@ TEST_CASE("TestFigure8Unreliable3C") { run(5, Net::unreliable, false, figure8_un
 TEST_CASE("TestReliableChurn3C") { run(5, Net::reliable, false, churn); }
 TEST_CASE("TestUnreliableChurn3C") { run(5, Net::unreliable, false, churn); }
 
-TEST_CASE("TestSnapshotBasic3D") {
-    run(3, Net::reliable, true, snapshots_with<Victim::none>);
-}
+TEST_CASE("TestSnapshotBasic3D") { run(3, Net::reliable, true, snapshots_with<Victim::none>); }
 TEST_CASE("TestSnapshotInstall3D") {
     run(3, Net::reliable, true, snapshots_with<Victim::disconnected>);
 }

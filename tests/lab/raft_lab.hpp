@@ -29,25 +29,54 @@ struct Started {
     std::uint64_t term = 0;
 };
 
+/// What all incarnations of all servers have done together. Unlike the labs' own record (see
+/// RaftLab::committed), this one knows everything since the beginning, whoever has crashed since.
+class Witness {
+public:
+    void delivered(std::uint64_t index, const std::string& command) {
+        const auto [known, news] = delivered_.emplace(index, command);
+        if (!news && known->second != command) {
+            complain("different commands delivered at index " + std::to_string(index));
+        }
+    }
+    void elected(std::uint64_t term, ServerId server) {
+        if (leaders_.emplace(term, server).first->second != server) {
+            complain("two leaders in term " + std::to_string(term));
+        }
+    }
+    void complain(const std::string& what) {
+        if (complaint_.empty()) complaint_ = what;
+    }
+    /// The first thing that went wrong, if anything did.
+    const std::string& complaint() const { return complaint_; }
+
+private:
+    std::map<std::uint64_t, std::string> delivered_;
+    std::map<std::uint64_t, ServerId> leaders_;
+    std::string complaint_;
+};
+
 /// One server of the lab: the production Engine, hosted by the labs' service, which keeps every
 /// command by its index and in 3D takes a snapshot at each tenth.
 class RaftServer {
 public:
-    using Engine =
-        raft::Engine<Transport, rsm::MemoryStorage, rsm::sim::Clock, RaftServer>;
+    using Engine = raft::Engine<Transport, rsm::MemoryStorage, rsm::sim::Clock, RaftServer>;
     using Commands = std::map<std::uint64_t, std::string>;
 
     static constexpr std::uint64_t snapshot_interval = 10;
 
-    RaftServer(Lab& lab, ServerId self, raft::NodeConfig config,
+    RaftServer(Lab& lab, Witness& witness, ServerId self, raft::NodeConfig config,
                std::shared_ptr<rsm::MemoryDisk> disk, bool snapshots)
-        : lab_(lab), alive_(std::make_shared<bool>(true)), snapshots_(snapshots) {
+        : lab_(lab),
+          witness_(witness),
+          self_(self),
+          alive_(std::make_shared<bool>(true)),
+          snapshots_(snapshots) {
         rsm::MemoryStorage storage(std::move(disk));
         storage.attach(lab.world().get_executor());
-        engine_ = std::make_unique<Engine>(std::move(config),
-                                           Transport(lab.network(), self, lab.size()),
-                                           std::move(storage), rsm::sim::Clock(lab.world()),
-                                           *this);
+        engine_ =
+            std::make_unique<Engine>(std::move(config), Transport(lab.network(), self, lab.size()),
+                                     std::move(storage), rsm::sim::Clock(lab.world()), *this);
         const raft::Result<void> started = engine_->start();
         require(started.has_value(), "a server did not start");
     }
@@ -66,11 +95,10 @@ public:
     }
     std::uint64_t term() const { return engine_->core().term().value; }
     bool leads() const { return engine_->core().role() == raft::Role::leader; }
+    std::uint64_t last_index() const { return engine_->core().log().last_index().value; }
     std::uint64_t persisted_bytes() const { return engine_->storage().persisted_bytes(); }
 
     const Commands& commands() const { return commands_; }
-    /// The first thing that was delivered wrongly, if anything was.
-    const std::string& complaint() const { return complaint_; }
 
     // ---- raft::EngineHost ----
 
@@ -95,19 +123,23 @@ public:
         in.finish();
         if (index != meta.last.index.value) complain("a snapshot of another index");
         commands_ = std::move(commands);
+        for (const auto& [at, command] : commands_) witness_.delivered(at, command);
         last_ = index;
         return {};
     }
     void snapshot_saved(const raft::SnapshotMeta&) { saving_ = false; }
     void observe(const raft::Event& event) {
         if (event.kind == raft::EventKind::protocol_violation) complain("protocol violation");
+        if (event.kind == raft::EventKind::became_leader) {
+            witness_.elected(event.term.value, self_);
+        }
     }
     raft::Time tick(raft::Time) { return raft::Time::max(); }
     void failed(const raft::Failure& failure) { complain(failure.message()); }
 
 private:
     void complain(const std::string& what) {
-        if (complaint_.empty()) complaint_ = what;
+        witness_.complain("server " + std::to_string(self_) + ": " + what);
     }
 
     void deliver(const raft::Entry& entry) {
@@ -116,41 +148,51 @@ private:
         if (index != last_ + 1) complain("out of order at index " + std::to_string(index));
         last_ = index;
         commands_[index] = std::string(entry.payload.text());
+        witness_.delivered(index, commands_[index]);
         if (snapshots_ && (index + 1) % snapshot_interval == 0) take_snapshot(entry.position());
     }
 
     // Holds the index and every command up to it, so that it grows for the whole test.
     void take_snapshot(raft::LogPosition position) {
         if (std::exchange(saving_, true)) return;
-        engine_->take_snapshot(position, [index = position.index.value,
-                                          commands = commands_](raft::ByteSink& sink) {
-            rsm::SnapshotWriter out(sink);
-            out << index << commands;
-            out.flush();
-        });
+        engine_->take_snapshot(
+            position, [index = position.index.value, commands = commands_](raft::ByteSink& sink) {
+                rsm::SnapshotWriter out(sink);
+                out << index << commands;
+                out.flush();
+            });
     }
 
     Lab& lab_;
+    Witness& witness_;
+    ServerId self_;
     std::shared_ptr<bool> alive_;
     bool snapshots_;
     bool saving_ = false;
     Commands commands_;
     std::uint64_t last_ = 0;
-    std::string complaint_;
     std::optional<Started> started_;
     std::unique_ptr<Engine> engine_;
 };
 
+/// How elections begin: as the library is configured by default; the same in a tenth of the time;
+/// as Figure 2 of the paper has it (without pre-votes, and no leader steps down for want of a
+/// quorum).
+enum class Elections { standard, quick, figure2 };
+
 /// The labs' tester of Raft.
 class RaftLab : public Lab {
 public:
-    RaftLab(std::size_t servers, std::uint64_t seed, bool reliable, bool snapshots = false)
+    RaftLab(std::size_t servers, std::uint64_t seed, bool reliable, bool snapshots = false,
+            Elections elections = Elections::standard)
         : Lab(servers, seed),
           snapshots_(snapshots),
+          elections_(elections),
           servers_(servers),
           records_(servers),
           disks_(servers),
-          connected_(servers, false) {
+          connected_(servers, false),
+          patient_(servers, false) {
         network().reliable = reliable;
         for (ServerId i = 0; i < servers; ++i) disks_[i] = std::make_shared<rsm::MemoryDisk>();
         for (ServerId i = 0; i < servers; ++i) start_server(i);
@@ -185,7 +227,6 @@ public:
     void crash(ServerId i) {
         disconnect(i);
         if (servers_[i] == nullptr) return;
-        check_server(i);
         records_[i] = servers_[i]->commands();
         servers_[i].reset();
     }
@@ -194,6 +235,15 @@ public:
         crash(i);
         start_server(i);
         connect(i);
+    }
+
+    /// From its next start on, the server is slow to stand for election (or not any more), so that
+    /// a scenario decides who does.
+    void make_patient(ServerId i, bool patient) { patient_[i] = patient; }
+
+    /// Every disk takes up to so many milliseconds (see Lab::slow_disk).
+    void slow_disks(std::uint64_t longest_milliseconds) {
+        for (const auto& disk : disks_) slow_disk(disk, longest_milliseconds);
     }
 
     // ---- the labs' checks (section 1.4) ----
@@ -303,7 +353,7 @@ public:
 
     /// Nothing was delivered wrongly anywhere.
     void check() {
-        for (ServerId i = 0; i < size(); ++i) check_server(i);
+        require(witness_.complaint().empty(), witness_.complaint());
         std::uint64_t last = 0;
         for (ServerId i = 0; i < size(); ++i) {
             if (!record(i).empty()) last = std::max(last, record(i).rbegin()->first);
@@ -312,30 +362,31 @@ public:
     }
 
 private:
-    static raft::NodeConfig config(ServerId self, std::size_t servers, std::uint64_t seed) {
+    raft::NodeConfig config(ServerId self, std::uint64_t seed) const {
         raft::NodeConfig config;
         config.self = node_id(self);
         std::vector<raft::NodeId> voters;
-        for (ServerId i = 0; i < servers; ++i) voters.push_back(node_id(i));
+        for (ServerId i = 0; i < size(); ++i) voters.push_back(node_id(i));
         config.membership = raft::Membership::of_voters(voters);
         config.seed = seed;
         config.options.heartbeat_interval = 100ms;
         config.options.election_timeout = 400ms;
         config.options.barrier_on_election = false;  // the labs count indexes from 1, without gaps
         config.options.retained_bytes = 0;
+        if (patient_[self]) config.options.election_timeout = 10s;
+        config.options.pre_vote = elections_ != Elections::figure2;
+        config.options.check_quorum = elections_ != Elections::figure2;
+        if (elections_ == Elections::quick) {
+            config.options.heartbeat_interval = 15ms;
+            config.options.election_timeout = 45ms;
+        }
         return config;
     }
 
     void start_server(ServerId i) {
-        servers_[i] = std::make_unique<RaftServer>(*this, i, config(i, size(), random()),
+        servers_[i] = std::make_unique<RaftServer>(*this, witness_, i, config(i, random()),
                                                    disks_[i], snapshots_);
         records_[i].clear();
-    }
-
-    void check_server(ServerId i) {
-        if (servers_[i] == nullptr) return;
-        require(servers_[i]->complaint().empty(),
-                "server " + std::to_string(i) + ": " + servers_[i]->complaint());
     }
 
     std::uint64_t dead_log(ServerId i) {
@@ -357,10 +408,13 @@ private:
     }
 
     bool snapshots_;
+    Elections elections_;
+    Witness witness_;
     std::vector<std::unique_ptr<RaftServer>> servers_;
     std::vector<RaftServer::Commands> records_;
     std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
     std::vector<bool> connected_;
+    std::vector<bool> patient_;
 };
 
 }  // namespace lab

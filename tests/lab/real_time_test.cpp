@@ -195,7 +195,7 @@ void speed(const char* what, std::int64_t snapshot_threshold) {
     }
     const std::chrono::duration<double> took = SteadyTime::now() - begin;
     CHECK(took < 33.3s);
-    MESSAGE(what << ": " << static_cast<int>(1000 / took.count()) << " operations/s");
+    MESSAGE(std::string(what) << ": " << static_cast<int>(1000 / took.count()) << " operations/s");
     CHECK(group.everywhere(1000));
     const rsm::Status status = group.leader()->status();
     CHECK((status.snapshot.value > 0) == (snapshot_threshold >= 0));
@@ -203,16 +203,12 @@ void speed(const char* what, std::int64_t snapshot_threshold) {
 
 }  // namespace
 
-TEST_CASE("real time: TestSpeed4B with memory") {
-    speed<rsm::MemoryStorage>("memory", -1);
-}
+TEST_CASE("real time: TestSpeed4B with memory") { speed<rsm::MemoryStorage>("memory", -1); }
 TEST_CASE("real time: TestSpeed4B on a disk") { speed<rsm::WalStorage>("disk", -1); }
 TEST_CASE("real time: TestSpeed4C with memory") {
     speed<rsm::MemoryStorage>("memory, snapshots", 1000);
 }
-TEST_CASE("real time: TestSpeed4C on a disk") {
-    speed<rsm::WalStorage>("disk, snapshots", 1000);
-}
+TEST_CASE("real time: TestSpeed4C on a disk") { speed<rsm::WalStorage>("disk, snapshots", 1000); }
 
 TEST_CASE("real time: TestRPCBytes3B") {
     Group<rsm::MemoryStorage> group;

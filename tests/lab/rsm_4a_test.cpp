@@ -26,7 +26,7 @@ struct Counter {
         Kind kind = Kind::null;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive & kind;
+            archive& kind;
         }
     };
     std::int64_t apply(const Operation& operation) {
@@ -36,7 +36,7 @@ struct Counter {
     }
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & value;
+        archive& value;
     }
     std::int64_t value = 0;
 };
