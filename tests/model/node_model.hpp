@@ -1,0 +1,355 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What one node can do, and what follows for it and for the others. The order in which outputs are
+// carried out is that of raft/engine.hpp. What a node does depends on nothing but its own state
+// and the input, so each pair is carried out once and remembered by its numbers (tables.hpp).
+#ifndef RSM_TESTS_MODEL_NODE_MODEL_HPP
+#define RSM_TESTS_MODEL_NODE_MODEL_HPP
+
+#include "node_state.hpp"
+
+#include <raft/invariants.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace model {
+
+/// What may happen at a node.
+enum class Act : std::uint8_t {
+    deliver,       ///< a message arrives
+    deliver_copy,  ///< a message arrives, and will again
+    time_out,      ///< not the leader: the election deadline passes
+    forget,        ///< an election timeout passes since the leader spoke; the deadline does not
+    heartbeat,     ///< the leader: its heartbeat is due
+    silence,       ///< the leader: an election timeout passes and nobody has spoken
+    complete,      ///< the oldest write becomes durable
+    notice,        ///< the core hears of it
+    answer,        ///< storage answers
+    crash,         ///< memory and unfinished writes are lost; the node starts again
+    snapshot,      ///< what has been applied is made a durable snapshot
+    propose,
+    read,
+};
+inline constexpr std::array<const char*, 13> act_names = {
+    "gets",     "gets a copy of", "times out",  "forgets its leader", "sends heartbeats",
+    "has heard from nobody", "completes a write", "is told of a completed write",
+    "gets an answer of its storage", "crashes and restarts", "takes a snapshot",
+    "is asked to replicate operation", "is asked to read"};
+
+/// A read that was answered, and how much the state machine held then.
+struct Answered {
+    std::uint8_t read = 0;
+    bool refused = false;
+    std::uint64_t applied = 0;
+};
+
+/// What a step of a node does to the rest of the world.
+struct Effect {
+    std::vector<Message> sent;
+    std::vector<Answered> answered;
+    std::uint8_t lost_reads = 0;  // one bit for each
+    Term leads;                   // of which it has become the leader, if it has
+    std::string violation;        // a property of this one node that does not hold
+
+    void violate(std::string what) {
+        if (violation.empty()) violation = std::move(what);
+    }
+};
+
+class NodeModel {
+public:
+    explicit NodeModel(const Setup& setup)
+        : setup_(setup), options_(options_of(setup)), membership_(test::voters(setup.nodes)) {}
+
+    const Setup& setup() const { return setup_; }
+
+    NodeState fresh(NodeId id) const {
+        NodeState node{start(id, Recovered{}), {}, {}, {}, {}, {}, {}, {}, 0, {}};
+        make_canonical(node, options_);
+        return node;
+    }
+
+    /// The same node after `act`. @param number  of the operation, read or answer
+    /// @pre possible(node, act)
+    NodeState after(const NodeState& before, Act act, std::uint32_t number,
+                    const Message* message, Effect& effect) const {
+        NodeState node = before;
+        perform(node, act, number, message, effect);
+        if (act != Act::crash) {
+            if (auto verdict = invariants::leader_append_only(before.core, node.core)) {
+                effect.violate(verdict->property + ": " + verdict->where);
+            }
+            if (auto verdict = invariants::only_forward(before.core, node.core)) {
+                effect.violate(verdict->property + ": " + verdict->where);
+            }
+        }
+        if (auto verdict = invariants::marks_in_order(node.core)) {
+            effect.violate(verdict->property + ": " + verdict->where);
+        }
+        make_canonical(node, options_);
+        return node;
+    }
+
+    /// Whether `act` makes sense for a node in this state. The bounds are the world's to keep.
+    bool possible(const NodeState& node, Act act) const {
+        const bool leads = node.core.role() == Role::leader;
+        switch (act) {
+            case Act::deliver:
+            case Act::deliver_copy: return true;
+            case Act::time_out:
+                return !leads && node.core.term().value < setup_.terms;
+            case Act::forget: return !leads && heard(node);
+            case Act::heartbeat: return leads && setup_.nodes > 1;
+            case Act::silence: return leads && setup_.nodes > 1;
+            case Act::complete: return !node.flights.empty();
+            case Act::notice: return node.done > WriteId{};
+            case Act::answer: return !node.answers.empty();
+            case Act::crash: return true;
+            case Act::snapshot: return node.machine.size() > node.newest().last.index.value;
+            case Act::propose:
+            case Act::read: return leads;
+        }
+        return false;
+    }
+
+    /// What the node knows to be committed. Entries beyond the machine are in its log.
+    History committed(const NodeState& node) const {
+        History history = node.machine;
+        const Log& log = node.core.log();
+        const Disk disk = node.submitted();
+        while (Index{history.size()} < log.commit()) {
+            const Index index{history.size() + 1};
+            const Entry* entry = nullptr;
+            if (log.cached(index)) {
+                entry = &log[index];
+            } else if (disk.holds(index)) {
+                entry = &disk.at(index);
+            }
+            if (entry == nullptr) break;
+            history.push_back(History::code(*entry));
+        }
+        return history;
+    }
+
+private:
+    Core start(NodeId id, const Recovered& recovered) const {
+        return Core(options_, id, membership_, recovered, 0, Time{});
+    }
+    static bool heard(const NodeState& node) {
+        Core core = node.core;
+        return Anatomy::leader_heard(core).has_value();
+    }
+
+    void perform(NodeState& node, Act act, std::uint32_t number, const Message* message,
+                 Effect& effect) const {
+        const Time zero{};
+        switch (act) {
+            case Act::deliver:
+            case Act::deliver_copy: return step(node, zero, *message, effect);
+            case Act::time_out: return step(node, node.core.deadline(), Tick{}, effect);
+            case Act::forget:
+            case Act::silence: return step(node, zero + election_time, Tick{}, effect);
+            case Act::heartbeat: return step(node, zero + heartbeat_time, Tick{}, effect);
+            case Act::complete:
+                complete(node, effect);
+                if (setup_.disk == DiskMode::joined) notice(node, effect);
+                return;
+            case Act::notice: return notice(node, effect);
+            case Act::answer: {
+                const Input input = node.answers[number].input();
+                node.answers.erase(node.answers.begin() + static_cast<std::ptrdiff_t>(number));
+                return step(node, zero, input, effect);
+            }
+            case Act::crash: return crash(node, effect);
+            case Act::snapshot: return take_snapshot(node);
+            case Act::propose: {
+                const char letter = static_cast<char>('a' + number);
+                return step(node, zero, Propose{number, Bytes::copy_of({&letter, 1})}, effect);
+            }
+            case Act::read:
+                node.reads = static_cast<std::uint8_t>(node.reads | (1U << number));
+                return step(node, zero, ReadIndex{number}, effect);
+        }
+    }
+
+    /// One step of the core, and those that follow from it at once.
+    void step(NodeState& node, Time now, Input input, Effect& effect) const {
+        Output output;
+        node.core.step(now, std::span(&input, 1), output);
+        const bool applied = !output.apply.empty();
+        carry_out(node, output, effect);
+        if (setup_.disk == DiskMode::instant && !node.flights.empty()) {
+            while (!node.flights.empty()) complete(node, effect);
+            step(node, now, Persisted{node.done}, effect);
+        }
+        // The engine makes a second step at once for what the state machine has taken in.
+        if (applied) step(node, now, Applied{Index{node.machine.size()}}, effect);
+    }
+
+    void complete(NodeState& node, Effect& effect) const {
+        if (setup_.sabotage == Sabotage::forget_write) node.before_last_write = node.durable;
+        Flight flight = std::move(node.flights.front());
+        node.flights.erase(node.flights.begin());
+        node.durable.carry_out(flight.write);
+        node.done = flight.write.id;
+        for (Message& message : flight.bound) leave(node, std::move(message), effect);
+    }
+    void notice(NodeState& node, Effect& effect) const {
+        step(node, Time{}, Persisted{node.done}, effect);
+    }
+
+    void crash(NodeState& node, Effect& effect) const {
+        effect.lost_reads = node.reads;
+        Disk disk = std::move(node.durable);
+        if (node.before_last_write) disk = std::move(*node.before_last_write);
+        if (setup_.sabotage == Sabotage::forget_vote) disk.hard.voted_for = NodeId{};
+        const SnapshotMeta newest = node.newest();
+        const Recovered recovered = disk.recover(newest);
+        NodeState again{start(node.id(), recovered), std::move(disk), {}, {}, {}, {}, {}, {}, 0,
+                        {}};
+        again.machine = History(newest.checksum);
+        again.snapshots = std::move(node.snapshots);
+        node = std::move(again);
+        step(node, Time{}, Tick{}, effect);
+    }
+
+    void take_snapshot(NodeState& node) const {
+        const Index applied{node.machine.size()};
+        const Term term{static_cast<std::uint64_t>(node.machine[applied.value - 1] >> 4U)};
+        const SnapshotMeta meta{{applied, term}, membership_, sizeof(std::uint64_t),
+                                node.machine.packed()};
+        node.snapshots.push_back(meta);
+        node.answers.push_back({Answer::Kind::snapshot_taken, {}, meta, 0, {}, {}, {}});
+    }
+
+    // ---- outputs, in the engine's order ----
+
+    void carry_out(NodeState& node, Output& output, Effect& effect) const {
+        if (output.write) node.flights.push_back({std::move(*output.write), {}});
+        for (Message& message : output.send) leave(node, std::move(message), effect);
+        for (DeferredMessage& deferred : output.send_after) {
+            const auto flight = std::ranges::find_if(
+                node.flights, [&](const Flight& each) { return each.write.id == deferred.after; });
+            if (flight == node.flights.end()) {
+                leave(node, std::move(deferred.message), effect);
+            } else {
+                flight->bound.push_back(std::move(deferred.message));
+            }
+        }
+        if (output.restore) restore(node, *output.restore, effect);
+        for (const Entry& entry : output.apply) apply(node, entry, effect);
+        for (const ReadOutcome& outcome : output.reads) {
+            const auto read = static_cast<std::uint8_t>(outcome.token);
+            node.reads = static_cast<std::uint8_t>(node.reads & ~(1U << read));
+            effect.answered.push_back(
+                {read, outcome.refusal != Refusal::none, node.machine.size()});
+        }
+        move_data(node, output, effect);
+        for (const Event& event : output.events) observe(event, effect);
+    }
+
+    static void observe(const Event& event, Effect& effect) {
+        if (event.kind == EventKind::became_leader) effect.leads = event.term;
+        const bool wrong = event.kind == EventKind::protocol_violation ||
+                           event.kind == EventKind::snapshot_rejected ||
+                           event.kind == EventKind::snapshot_unreadable;
+        if (wrong) effect.violate("a node reports what no correct cluster does");
+    }
+
+    /// Durable before visible.
+    static void leave(const NodeState& node, Message message, Effect& effect) {
+        test::Node sender;
+        sender.id = node.id();
+        sender.durable = node.durable;
+        for (const SnapshotMeta& meta : node.snapshots) sender.snapshots.push_back({meta, {}, {}});
+        const std::string early = sender.post(message);
+        if (!early.empty()) effect.violate("durable before visible: " + early + " left too early");
+        effect.sent.push_back(std::move(message));
+    }
+
+    static void apply(NodeState& node, const Entry& entry, Effect& effect) {
+        if (node.machine.size() == History::most || entry.term.value > 15) {
+            return effect.violate("the log outgrows the bounds of the model");
+        }
+        if (entry.index.value != node.machine.size() + 1) {
+            return effect.violate("entries are applied out of order");
+        }
+        node.machine.push_back(History::code(entry));
+    }
+    static void restore(NodeState& node, const SnapshotMeta& meta, Effect& effect) {
+        if (std::ranges::find(node.snapshots, meta) == node.snapshots.end()) {
+            effect.violate("a snapshot is restored that is not there");
+        }
+        node.machine = History(meta.checksum);
+    }
+
+    static void move_data(NodeState& node, Output& output, Effect& effect) {
+        for (const LoadEntries& load : output.load_entries) read_back(node, load, effect);
+        for (const LoadChunk& load : output.load_chunks) {
+            Answer answer{Answer::Kind::chunk_loaded, load.reader, load.meta, load.offset, {}, {},
+                          {}};
+            if (std::ranges::find(node.snapshots, load.meta) != node.snapshots.end()) {
+                const Bytes content = content_of(load.meta);
+                const auto offset = static_cast<std::size_t>(load.offset);
+                answer.data =
+                    content.slice(offset, std::min(load.max_bytes, content.size() - offset));
+            }
+            node.answers.push_back(std::move(answer));
+        }
+        if (output.store_chunk) {
+            const SnapshotMeta meta = output.store_chunk->meta;
+            const ChunkOutcome outcome = store(node, *output.store_chunk, effect);
+            node.answers.push_back({Answer::Kind::chunk_stored, {}, meta, 0, {}, outcome, {}});
+        }
+        if (output.drop_snapshots_before) {
+            std::erase_if(node.snapshots, [&](const SnapshotMeta& meta) {
+                return meta.last.index < *output.drop_snapshots_before;
+            });
+        }
+    }
+    static void read_back(NodeState& node, const LoadEntries& load, Effect& effect) {
+        const Disk disk = node.submitted();
+        Answer answer{Answer::Kind::entries, load.reader, {}, 0, {}, {}, {}};
+        if (!disk.holds(load.first)) {
+            effect.violate("an entry is read back that the log does not hold");
+        }
+        std::size_t bytes = 0;
+        for (Index index = load.first; disk.holds(index); ++index) {
+            const Entry& held = disk.at(index);
+            if (bytes != 0 && bytes + footprint(held) > load.max_bytes) break;
+            bytes += footprint(held);
+            answer.entries.push_back(held);
+        }
+        node.answers.push_back(std::move(answer));
+    }
+    static ChunkOutcome store(NodeState& node, const StoreChunk& chunk, Effect& effect) {
+        if (chunk.offset == 0) node.arriving = Arriving{chunk.meta, {}};
+        const bool next = node.arriving && node.arriving->meta == chunk.meta &&
+                          node.arriving->content.size() == chunk.offset;
+        if (!next) {
+            effect.violate("a chunk is stored that does not continue the last");
+            return ChunkOutcome::rejected;
+        }
+        std::string content(node.arriving->content.text());
+        content += chunk.data.text();
+        node.arriving->content = Bytes::copy_of(content);
+        if (content.size() < chunk.meta.size) return ChunkOutcome::stored;
+        const bool whole = node.arriving->content == content_of(chunk.meta);
+        node.arriving.reset();
+        if (!whole) return ChunkOutcome::rejected;
+        node.snapshots.push_back(chunk.meta);
+        return ChunkOutcome::installed;
+    }
+
+    Setup setup_;
+    Options options_;
+    Membership membership_;
+};
+
+}  // namespace model
+
+#endif
