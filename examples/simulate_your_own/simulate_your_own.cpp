@@ -20,7 +20,7 @@ public:
         std::string name;
         template <class Archive>
         void serialize(Archive& ar, unsigned) {
-            ar & seat & name;
+            ar& seat& name;
         }
     };
 

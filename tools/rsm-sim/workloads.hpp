@@ -59,9 +59,7 @@ public:
     std::string check_history(std::span<const Record> history) const;
 
 private:
-    static std::string key(raft::Random& random) {
-        return "k" + std::to_string(random.below(5));
-    }
+    static std::string key(raft::Random& random) { return "k" + std::to_string(random.below(5)); }
     static const kv::Put& put_of(const Record& record) {
         return std::get<kv::Put>(record.operation.action);
     }
@@ -102,13 +100,13 @@ public:
         std::int64_t add = 0;
         template <class Archive>
         void serialize(Archive& ar, unsigned) {
-            ar & add;
+            ar& add;
         }
     };
     std::int64_t apply(const Operation& operation) { return value_ += operation.add; }
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & value_;
+        ar& value_;
     }
 
 private:
@@ -135,7 +133,7 @@ public:
         std::int64_t amount = 0;
         template <class Archive>
         void serialize(Archive& ar, unsigned) {
-            ar & from & to & amount;
+            ar& from& to& amount;
         }
     };
     /// Whether the account held that much.
@@ -205,8 +203,8 @@ inline std::string KvPuts::check_history(std::span<const Record> history) const 
         if (returned) one.output = std::move(output);
         seen.push_back(std::move(one));
     }
-    const auto report = rsm::check::check_linearizability(rsm::check::KvModel{},
-                                                          std::span<const rsm::check::KvOperation>(seen));
+    const auto report = rsm::check::check_linearizability(
+        rsm::check::KvModel{}, std::span<const rsm::check::KvOperation>(seen));
     if (report.verdict == rsm::check::Verdict::linearizable) return {};
     if (report.verdict == rsm::check::Verdict::undecided) return "the checker could not decide";
     return "no order of the operations explains what the clients saw";
@@ -216,8 +214,8 @@ inline std::string KvPuts::check_history(std::span<const Record> history) const 
 
 // Each is compiled once, in a file of its own.
 #define RSM_SIM_WORKLOAD(load)                                                                     \
-    template rsm::sim::RunReport rsm::sim::simulate<load>(                                         \
-        std::uint64_t, const rsm::sim::RunPlan&, rsm::sim::Tracing)
+    template rsm::sim::RunReport rsm::sim::simulate<load>(std::uint64_t, const rsm::sim::RunPlan&, \
+                                                          rsm::sim::Tracing)
 extern RSM_SIM_WORKLOAD(sim_workloads::KvPuts);
 extern RSM_SIM_WORKLOAD(sim_workloads::KvMixed);
 extern RSM_SIM_WORKLOAD(sim_workloads::Counting);

@@ -63,9 +63,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    double elapsed() const {
-        return std::chrono::duration<double>(Clock::now() - began_).count();
-    }
+    double elapsed() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
     bool ended() {
         const std::lock_guard lock(mutex_);
         return report_.failed.size() >= options_.failures_max ||
@@ -100,16 +98,17 @@ private:
         const std::lock_guard lock(mutex_);
         constexpr int width = 20;
         const Coverage& seen = report_.coverage;
-        const std::uint64_t wanted = report_.seeds + (last_ + 1 - std::min(next_.load(), last_ + 1));
-        const int filled = static_cast<int>(width * report_.seeds / std::max<std::uint64_t>(1, wanted));
+        const std::uint64_t wanted =
+            report_.seeds + (last_ + 1 - std::min(next_.load(), last_ + 1));
+        const int filled =
+            static_cast<int>(width * report_.seeds / std::max<std::uint64_t>(1, wanted));
         out << "\r[";
         for (int i = 0; i < width; ++i) out << (i < filled ? '#' : '.');
         out << "] " << report_.seeds << " seeds, " << std::fixed << std::setprecision(1)
-            << static_cast<double>(report_.seeds) / elapsed() << "/s, "
-            << std::setprecision(0) << report_.simulated_seconds << " s simulated; elections "
-            << seen[Counter::elections] << ", snapshots installed "
-            << seen[Counter::snapshots_installed] << ", truncations " << seen[Counter::truncations]
-            << ", crashes "
+            << static_cast<double>(report_.seeds) / elapsed() << "/s, " << std::setprecision(0)
+            << report_.simulated_seconds << " s simulated; elections " << seen[Counter::elections]
+            << ", snapshots installed " << seen[Counter::snapshots_installed] << ", truncations "
+            << seen[Counter::truncations] << ", crashes "
             << seen[Counter::power_failures] + seen[Counter::process_kills] +
                    seen[Counter::crashes_between_calls]
             << ", failed " << report_.failed.size() << "  " << std::defaultfloat << std::flush;

@@ -50,9 +50,7 @@ namespace rsm::sim {
 ///   check_history(records)    what else is wrong with all that the clients saw; empty: nothing
 template <class W>
 concept Workload = StateMachine<typename W::Machine> && requires(W workload, raft::Random& random) {
-    {
-        workload.operation(random)
-    } -> std::convertible_to<typename W::Machine::Operation>;
+    { workload.operation(random) } -> std::convertible_to<typename W::Machine::Operation>;
 };
 
 namespace detail {
@@ -69,8 +67,8 @@ struct ReadTypes {
 template <Reads Load>
 struct ReadTypes<Load> {
     using Query = decltype(std::declval<Load&>().query(std::declval<raft::Random&>()));
-    using View = decltype(std::declval<Load&>().read(
-        std::declval<const typename Load::Machine&>(), std::declval<const Query&>()));
+    using View = decltype(std::declval<Load&>().read(std::declval<const typename Load::Machine&>(),
+                                                     std::declval<const Query&>()));
 };
 
 }  // namespace detail
@@ -108,9 +106,9 @@ using RecordOf = ClientRecord<typename Load::Machine, typename detail::ReadTypes
 struct ClientPlan {
     std::size_t clients = 3;
     raft::Duration pause_max = std::chrono::milliseconds(50);  ///< between two operations
-    std::uint64_t reads = 300;       ///< of a thousand
-    std::uint64_t at_leader = 800;   ///< of a thousand; the others go to any node
-    std::uint64_t pipeline = 1;      ///< operations of one client under way at a time
+    std::uint64_t reads = 300;                                 ///< of a thousand
+    std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
+    std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
     std::size_t operations_max = 5000;  ///< over all clients
 };
 
@@ -258,7 +256,8 @@ private:
                 history_[place].number = sight.applied;
                 history_[place].view = std::move(sight.view);
                 if (!sight.wrong.empty()) {
-                    cluster_.violate({"the state machine's own check", std::move(sight.wrong), {node}});
+                    cluster_.violate(
+                        {"the state machine's own check", std::move(sight.wrong), {node}});
                 }
                 finish(place, error);
             });
@@ -298,7 +297,8 @@ std::optional<std::string> Clients<Load>::check() const {
     const auto& applied = cluster_.witness().applied();
     for (std::size_t i = 0; i < applied.size(); ++i) {
         const std::uint64_t id = applied[i].id;
-        if (id == 0 || id > history_.size()) return "an operation was applied that nobody submitted";
+        if (id == 0 || id > history_.size())
+            return "an operation was applied that nobody submitted";
         if (!places.try_emplace(id, i + 1).second) {
             return "operation " + std::to_string(id) + " was applied twice";
         }

@@ -191,7 +191,8 @@ protected:
               [this](raft::NodeId node) { return durable_view(node); }),
           witness_(std::make_shared<Witness>(
               [this](raft::NodeId node, std::string what) {
-                  violate({"equal state machines", "node " + std::to_string(node.value) + ": " + what,
+                  violate({"equal state machines",
+                           "node " + std::to_string(node.value) + ": " + what,
                            {node}});
               },
               plan_.digest_every)),
@@ -300,7 +301,8 @@ protected:
         const DiskHistory& history = node.disk_history;
         if (history.failing || history.damaged || history.full || disk(id).stopped()) return;
         violate({"no failure without a cause",
-                 "node " + std::to_string(id.value) + " failed: " + failure.message(), {id}});
+                 "node " + std::to_string(id.value) + " failed: " + failure.message(),
+                 {id}});
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
@@ -314,7 +316,8 @@ protected:
         node.state = history.damaged ? NodeState::refused : NodeState::down;
         if (history.damaged || history.full || history.failing) return;
         violate({"no refusal without damage",
-                 "node " + std::to_string(id.value) + " does not start: " + why, {id}});
+                 "node " + std::to_string(id.value) + " does not start: " + why,
+                 {id}});
     }
 
     void after_work(raft::NodeId id) {
@@ -371,7 +374,8 @@ protected:
         } else {
             violate({"durable before visible",
                      "what node " + std::to_string(id.value) +
-                         " has on its disk cannot be read: " + recovered.error().message(), {id}});
+                         " has on its disk cannot be read: " + recovered.error().message(),
+                     {id}});
         }
     }
 

@@ -124,8 +124,9 @@ int command_line(int argc, char** argv) {
     CampaignOptions options;
     app.add_option("--seeds", seeds, "the seeds to try: FIRST..LAST")->capture_default_str();
     app.add_option("--seed", seed, "replay this one and tell all about it");
-    app.add_option("--jobs", options.jobs, "threads")->capture_default_str()->check(
-        CLI::Range(1, 256));
+    app.add_option("--jobs", options.jobs, "threads")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 256));
     app.add_option("--minutes", options.minutes, "stop after so many; 0: when the seeds end")
         ->capture_default_str();
     app.add_option("--failures", options.failures_max, "stop after so many failing seeds")

@@ -1,6 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What a run came across, as counters: a simulator that never reaches a corner proves nothing of it.
+// What a run came across, as counters: a simulator that never reaches a corner proves nothing of
+// it.
 #ifndef RSM_SIM_COVERAGE_HPP
 #define RSM_SIM_COVERAGE_HPP
 
@@ -48,18 +49,37 @@ enum class Counter : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::count_)>
-    counter_names{
-        "elections",          "operations committed", "operations unknown",
-        "operations refused", "reads",                "snapshots saved",
-        "snapshots installed", "log truncations",     "leaders without a quorum",
-        "leaders with a stalled disk", "power failures", "killed processes",
-        "crashes between two disk calls", "clean restarts", "pauses",
-        "clock jumps",        "partitions",           "clogged links",
-        "failed writes",      "failed syncs",         "full disks",
-        "stalled disks",      "bits rotten",          "lost or misdirected writes",
-        "nodes failed",       "starts refused",       "durable states read",
-        "membership changes", "sessions expired",     "damaged logs healed",
-        "wiped disks"};
+    counter_names{"elections",
+                  "operations committed",
+                  "operations unknown",
+                  "operations refused",
+                  "reads",
+                  "snapshots saved",
+                  "snapshots installed",
+                  "log truncations",
+                  "leaders without a quorum",
+                  "leaders with a stalled disk",
+                  "power failures",
+                  "killed processes",
+                  "crashes between two disk calls",
+                  "clean restarts",
+                  "pauses",
+                  "clock jumps",
+                  "partitions",
+                  "clogged links",
+                  "failed writes",
+                  "failed syncs",
+                  "full disks",
+                  "stalled disks",
+                  "bits rotten",
+                  "lost or misdirected writes",
+                  "nodes failed",
+                  "starts refused",
+                  "durable states read",
+                  "membership changes",
+                  "sessions expired",
+                  "damaged logs healed",
+                  "wiped disks"};
 
 /// Counters of one run or of many.
 class Coverage {

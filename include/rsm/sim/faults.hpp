@@ -26,12 +26,12 @@
 namespace rsm::sim {
 
 enum class Fault : std::uint8_t {
-    partition,        ///< two sides that do not hear each other
+    partition,  ///< two sides that do not hear each other
     isolate_leader,
-    one_way,          ///< a node that is heard and does not hear, or the other way round
-    partial,          ///< links cut at random, each direction by itself
-    clog,             ///< a link that delivers nothing for a while, then everything
-    storm,            ///< messages lost, doubled and late far beyond the usual
+    one_way,  ///< a node that is heard and does not hear, or the other way round
+    partial,  ///< links cut at random, each direction by itself
+    clog,     ///< a link that delivers nothing for a while, then everything
+    storm,    ///< messages lost, doubled and late far beyond the usual
     pause,
     slow_node,
     clock_jump,
@@ -46,30 +46,38 @@ enum class Fault : std::uint8_t {
     failed_sync,
     full_disk,
     bit_rot,
-    lost_write,        ///< reported as synced, and never there
-    misdirected_write, ///< and it has overwritten something else
+    lost_write,         ///< reported as synced, and never there
+    misdirected_write,  ///< and it has overwritten something else
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
 inline constexpr std::array<std::string_view, fault_kinds> fault_names{
-    "partition",     "isolate-leader", "one-way",       "partial",
-    "clog",          "storm",          "pause",         "slow-node",
-    "clock-jump",    "drift",          "power-failure", "power-failure-of-all",
-    "process-kill",  "crash-between-disk-calls",        "clean-restart",
-    "disk-stall",    "failed-write",   "failed-sync",   "full-disk",
-    "bit-rot",       "lost-write",     "misdirected-write"};
+    "partition",     "isolate-leader",
+    "one-way",       "partial",
+    "clog",          "storm",
+    "pause",         "slow-node",
+    "clock-jump",    "drift",
+    "power-failure", "power-failure-of-all",
+    "process-kill",  "crash-between-disk-calls",
+    "clean-restart", "disk-stall",
+    "failed-write",  "failed-sync",
+    "full-disk",     "bit-rot",
+    "lost-write",    "misdirected-write"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
-    raft::Duration every_max = std::chrono::seconds(2);    ///< between two faults
-    raft::Duration lasts_max = std::chrono::seconds(3);    ///< until it is undone
+    raft::Duration every_max = std::chrono::seconds(2);  ///< between two faults
+    raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
 };
 
 /// Makes faults until told to stop, then undoes them all.
 class Nemesis {
 public:
     Nemesis(ClusterBase& cluster, FaultPlan plan, std::uint64_t seed)
-        : cluster_(cluster), plan_(plan), random_(seed), conditions_(cluster.plan().network),
+        : cluster_(cluster),
+          plan_(plan),
+          random_(seed),
+          conditions_(cluster.plan().network),
           pauses_(cluster.size() + 1) {
         for (std::size_t i = 0; i < fault_kinds; ++i) {
             if (plan_.enabled[i]) kinds_.push_back(static_cast<Fault>(i));
@@ -88,8 +96,8 @@ public:
     void heal() {
         running_ = false;
         heal_network();
-        conditions_.delay_max = std::min(
-            conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);
+        conditions_.delay_max =
+            std::min(conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);
         cluster_.network().conditions = conditions_;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) make_well({id});
     }
@@ -122,7 +130,8 @@ private:
     }
 
     void strike(Fault kind, raft::NodeId node) {
-        cluster_.note(TraceKind::note, node, std::string(fault_names[static_cast<std::size_t>(kind)]));
+        cluster_.note(TraceKind::note, node,
+                      std::string(fault_names[static_cast<std::size_t>(kind)]));
         switch (kind) {
             case Fault::partition: return partition(0);
             case Fault::isolate_leader: return partition(1U << node.value);
@@ -195,7 +204,8 @@ private:
         for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
             deaf ? cut(other, node.value) : cut(node.value, other);
         }
-        note_cut("node " + std::to_string(node.value) + (deaf ? " hears nobody" : " is heard by nobody"));
+        note_cut("node " + std::to_string(node.value) +
+                 (deaf ? " hears nobody" : " is heard by nobody"));
         undo_later([this] { heal_network(); });
     }
     void partial() {
@@ -358,10 +368,10 @@ private:
         cluster_.coverage().count(Counter::lost_writes);
         cluster_.disk_history(node).damaged = true;
         constexpr std::uint64_t least_bytes = 40;
-        cluster_.disk(node).fail_after(1 + random_.below(3),
-                                       kind == Fault::lost_write ? DiskFault::lost_write
-                                                                 : DiskFault::misdirected_write,
-                                       least_bytes);
+        cluster_.disk(node).fail_after(
+            1 + random_.below(3),
+            kind == Fault::lost_write ? DiskFault::lost_write : DiskFault::misdirected_write,
+            least_bytes);
     }
 
     /// Ends what is wrong with one node.
@@ -379,7 +389,7 @@ private:
     raft::Random random_;
     NetworkConditions conditions_;
     std::vector<Fault> kinds_;
-    Trace::Number partition_ = 0;  ///< the record of what is cut now
+    Trace::Number partition_ = 0;        ///< the record of what is cut now
     std::vector<Trace::Number> pauses_;  ///< by node
     bool running_ = false;
 };

@@ -156,9 +156,8 @@ private:
         world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
             link(from, to).bytes -= frame.size();
             if (!joined(to, incarnation)) return;
-            nodes_[to.value].process->post([this, to, incarnation, frame] {
-                deliver(to, incarnation, frame);
-            });
+            nodes_[to.value].process->post(
+                [this, to, incarnation, frame] { deliver(to, incarnation, frame); });
         });
     }
     void deliver(raft::NodeId to, std::uint64_t incarnation, const raft::Bytes& frame) {

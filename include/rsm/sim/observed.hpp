@@ -40,7 +40,9 @@ public:
 };
 
 template <class T>
-concept Archivable = requires(BufferWriter& out, const T& value) { out << value; };
+concept Archivable = requires(BufferWriter& out, const T& value) {
+    out << value;
+};
 
 /// Of anything that an archive can carry; 0 for anything else.
 template <class T>
@@ -146,7 +148,7 @@ struct NamedOperation {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & id & inner;
+        ar& id& inner;
     }
 };
 
@@ -201,9 +203,7 @@ public:
         if (witness_->digest_due(applied_)) tell_state();
     }
     /// Only where the machine has it, so that each is captured in its own way.
-    auto freeze() const
-        requires Freezes<Machine>
-    {
+    auto freeze() const requires Freezes<Machine> {
         return detail::Frozen<decltype(machine_.freeze())>{applied_, machine_.freeze()};
     }
 

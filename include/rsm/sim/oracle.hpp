@@ -73,8 +73,9 @@ public:
 
     void event(raft::NodeId id, const raft::Event& event) {
         if (event.kind == raft::EventKind::protocol_violation) {
-            complain("severe event", "node " + text(id) + " says that node " + text(event.node) +
-                                         " sent what no correct node sends",
+            complain("severe event",
+                     "node " + text(id) + " says that node " + text(event.node) +
+                         " sent what no correct node sends",
                      {id, event.node});
         }
         if (event.kind == raft::EventKind::log_truncated) {
@@ -145,7 +146,7 @@ private:
         friend bool operator==(const Look&, const Look&) = default;
     };
     struct Promises {
-        raft::Term term;       ///< the highest that was seen outside
+        raft::Term term;  ///< the highest that was seen outside
         raft::Term acknowledged_in;
         raft::Index acknowledged;  ///< the highest index, in that term
     };
@@ -186,9 +187,10 @@ private:
         const raft::NodeId id = core.self();
         const Promises& kept = node.promises;
         if (core.term() < kept.term) {
-            complain("only forward", "node " + text(id) + " came back in term " +
-                                         text(core.term()) + " after it had spoken in term " +
-                                         text(kept.term), {id});
+            complain("only forward",
+                     "node " + text(id) + " came back in term " + text(core.term()) +
+                         " after it had spoken in term " + text(kept.term),
+                     {id});
         }
         const auto vote = node.votes.find(core.term());
         if (vote != node.votes.end() && core.voted_for() != vote->second) {
@@ -196,9 +198,10 @@ private:
                      {id});
         }
         if (core.term() == kept.acknowledged_in && core.log().last_index() < kept.acknowledged) {
-            complain("durable before visible", "node " + text(id) + " came back without index " +
-                                                   text(kept.acknowledged) +
-                                                   ", which it had acknowledged", {id});
+            complain("durable before visible",
+                     "node " + text(id) + " came back without index " + text(kept.acknowledged) +
+                         ", which it had acknowledged",
+                     {id});
         }
     }
 
@@ -207,11 +210,11 @@ private:
     void check_leadership(Node& node, const raft::Core& core, const Look& before) {
         if (core.role() != raft::Role::leader) return;
         const raft::NodeId id = core.self();
-        const bool same_reign =
-            before.role == raft::Role::leader && before.term == core.term();
+        const bool same_reign = before.role == raft::Role::leader && before.term == core.term();
         if (same_reign) {
             if (core.log().last_index() < before.last.index ||
-                (before.last.index >= core.log().base().index && !core.log().matches(before.last))) {
+                (before.last.index >= core.log().base().index &&
+                 !core.log().matches(before.last))) {
                 complain("leader append-only", "node " + text(id), {id});
             }
             return;
@@ -219,8 +222,9 @@ private:
         const auto [known, first] =
             leaders_.try_emplace(core.term(), LeaderRecord{id, node.incarnation});
         if (!first && (known->second.node != id || known->second.incarnation != node.incarnation)) {
-            complain("election safety", "nodes " + text(known->second.node) + " and " + text(id) +
-                                            " lead term " + text(core.term()),
+            complain("election safety",
+                     "nodes " + text(known->second.node) + " and " + text(id) + " lead term " +
+                         text(core.term()),
                      {known->second.node, id});
         }
         check_complete(core);
@@ -234,9 +238,10 @@ private:
         const raft::Log& log = leader.log();
         if (last.value == 0 || last < log.base().index) return;
         if (log.term_at(last) == committed_[last.value - 1]) return;
-        complain("leader completeness", "node " + text(leader.self()) + " leads term " +
-                                            text(leader.term()) + " without index " + text(last) +
-                                            ", which is committed", {leader.self()});
+        complain("leader completeness",
+                 "node " + text(leader.self()) + " leads term " + text(leader.term()) +
+                     " without index " + text(last) + ", which is committed",
+                 {leader.self()});
     }
 
     /// Compares each entry that is new here, and some before it, with what anybody has held at
@@ -270,8 +275,9 @@ private:
         EntryRecord& record = known->second;
         if (record.digest == 0) record.digest = digest;
         if (record.previous == previous && (digest == 0 || digest == record.digest)) return;
-        complain("log matching", "node " + text(node) + " holds another entry at index " +
-                                     text(position.index) + " of term " + text(position.term),
+        complain("log matching",
+                 "node " + text(node) + " holds another entry at index " + text(position.index) +
+                     " of term " + text(position.term),
                  {node});
     }
 
@@ -289,12 +295,16 @@ private:
                 return complain("state machine safety",
                                 "node " + text(id) + " commits index " + text(index) + " of term " +
                                     text(term) + "; committed was that of term " +
-                                    text(committed_[index.value - 1]), {id});
+                                    text(committed_[index.value - 1]),
+                                {id});
             }
-            const bool leads = core.role() == raft::Role::leader || before.role == raft::Role::leader;
+            const bool leads =
+                core.role() == raft::Role::leader || before.role == raft::Role::leader;
             if (!leads || index.value != committed_.size() + 1) {
-                return complain("commit rule", "node " + text(id) + " commits index " + text(index) +
-                                                   ", which no leader has committed", {id});
+                return complain("commit rule",
+                                "node " + text(id) + " commits index " + text(index) +
+                                    ", which no leader has committed",
+                                {id});
             }
             extend_committed(core, index);
         }
@@ -306,8 +316,9 @@ private:
         const raft::Term reign = log.term_at(end).value_or(raft::Term{});
         const auto leader = leaders_.find(reign);
         if (leader == leaders_.end() || leader->second.node != core.self()) {
-            complain("commit rule", "node " + text(core.self()) + " commits up to index " +
-                                        text(end) + ", which is not of its own term",
+            complain("commit rule",
+                     "node " + text(core.self()) + " commits up to index " + text(end) +
+                         ", which is not of its own term",
                      {core.self()});
         }
         committed_.push_back(*log.term_at(index));
@@ -318,9 +329,10 @@ private:
             const Look& seen = other.seen;
             if (!other.up || seen.role != raft::Role::leader || seen.term <= reign) continue;
             if (seen.last.index >= end) continue;
-            complain("leader completeness", "the leader of term " + text(seen.term) +
-                                                " does not hold index " + text(end) +
-                                                ", which is committed", {core.self()});
+            complain("leader completeness",
+                     "the leader of term " + text(seen.term) + " does not hold index " + text(end) +
+                         ", which is committed",
+                     {core.self()});
         }
     }
 
@@ -334,10 +346,13 @@ private:
             ++asked;
             if (holds(*disk, position)) ++holders;
         }
-        if (asked + 1 < nodes_.size() || core.membership().all().size() + 1 != nodes_.size()) return;
+        if (asked + 1 < nodes_.size() || core.membership().all().size() + 1 != nodes_.size())
+            return;
         if (holders > (nodes_.size() - 1) / 2) return;
-        complain("durable before visible", "index " + text(position.index) + " is committed and on " +
-                                               std::to_string(holders) + " disks", {core.self()});
+        complain("durable before visible",
+                 "index " + text(position.index) + " is committed and on " +
+                     std::to_string(holders) + " disks",
+                 {core.self()});
     }
     static bool holds(const raft::Recovered& disk, raft::LogPosition position) {
         if (position.index <= disk.base.index || position.index <= disk.snapshot.last.index) {
@@ -353,11 +368,11 @@ private:
                    (position.index.value > committed_.size() ||
                     committed_[position.index.value - 1] != position.term);
         };
-        const bool changed = snapshot.last.index != before.snapshot ||
-                             core.log().base() != before.base;
+        const bool changed =
+            snapshot.last.index != before.snapshot || core.log().base() != before.base;
         if (!changed || (!wrong(snapshot.last) && !wrong(core.log().base()))) return;
-        complain("state machine safety", "node " + text(core.self()) +
-                                             " has a snapshot of what was not committed",
+        complain("state machine safety",
+                 "node " + text(core.self()) + " has a snapshot of what was not committed",
                  {core.self()});
     }
 
@@ -367,8 +382,9 @@ private:
         const std::size_t slack = options_.max_message_bytes + raft::entry_overhead_bytes;
         for (const raft::Progress& follower : core.followers()) {
             if (follower.in_flight_bytes() <= options_.window_bytes + slack) continue;
-            complain("bounds", "node " + text(core.self()) + " has more under way to node " +
-                                   text(follower.node) + " than its window",
+            complain("bounds",
+                     "node " + text(core.self()) + " has more under way to node " +
+                         text(follower.node) + " than its window",
                      {core.self(), follower.node});
         }
         if (core.role() != raft::Role::leader) return;
@@ -388,8 +404,8 @@ private:
     void check_fitness(const raft::Core& core, raft::Time now) {
         const std::optional<raft::Time> write = core.log().oldest_write();
         if (write && now - *write >= options_.disk_stall_timeout) {
-            complain("prompt step-down", "node " + text(core.self()) +
-                                             " leads while its disk hangs", {core.self()});
+            complain("prompt step-down",
+                     "node " + text(core.self()) + " leads while its disk hangs", {core.self()});
         }
         if (!options_.check_quorum) return;
         std::size_t heard = 1;
@@ -397,8 +413,9 @@ private:
             if (now - follower.last_contact < 2 * options_.election_timeout) ++heard;
         }
         if (2 * heard > core.followers().size() + 1) return;
-        complain("prompt step-down", "node " + text(core.self()) +
-                                         " leads without hearing from a quorum", {core.self()});
+        complain("prompt step-down",
+                 "node " + text(core.self()) + " leads without hearing from a quorum",
+                 {core.self()});
     }
 
     // ---- messages ----
@@ -410,8 +427,9 @@ private:
         Promises& promises = nodes_[message.from.value].promises;
         promises.term = std::max(promises.term, term);
         if (disk != nullptr && disk->hard_state.term < term) {
-            complain("durable before visible", "node " + text(message.from) + " speaks in term " +
-                                                   text(term) + ", which is not on its disk",
+            complain("durable before visible",
+                     "node " + text(message.from) + " speaks in term " + text(term) +
+                         ", which is not on its disk",
                      {message.from});
         }
     }
@@ -419,22 +437,26 @@ private:
         const raft::NodeId voter = message.from;
         const auto [known, first] = nodes_[voter.value].votes.try_emplace(term, candidate);
         if (!first && known->second != candidate) {
-            complain("votes", "node " + text(voter) + " votes for node " +
-                                  text(known->second) + " and for node " + text(candidate) +
-                                  " in term " + text(term), {voter});
+            complain("votes",
+                     "node " + text(voter) + " votes for node " + text(known->second) +
+                         " and for node " + text(candidate) + " in term " + text(term),
+                     {voter});
         }
         const bool forgotten = disk != nullptr && disk->hard_state.term == term &&
                                disk->hard_state.voted_for != candidate;
         if (!forgotten) return;
-        complain("durable before visible", "the vote of node " + text(voter) + " in term " +
-                                               text(term) + " is not on its disk", {voter});
+        complain(
+            "durable before visible",
+            "the vote of node " + text(voter) + " in term " + text(term) + " is not on its disk",
+            {voter});
     }
     void lead(const raft::Message& message, raft::Term term) {
         const auto leader = leaders_.find(term);
         // The first messages leave inside the very step that makes the leader.
         if (leader == leaders_.end() || leader->second.node == message.from) return;
-        complain("election safety", "nodes " + text(leader->second.node) + " and " +
-                                        text(message.from) + " lead term " + text(term),
+        complain("election safety",
+                 "nodes " + text(leader->second.node) + " and " + text(message.from) +
+                     " lead term " + text(term),
                  {leader->second.node, message.from});
     }
 
@@ -491,8 +513,9 @@ private:
         if (disk == nullptr || core.term() != term || disk->hard_state.term != term) return;
         const std::optional<raft::Term> held = core.log().term_at(index);
         if (!held || holds(*disk, {index, *held})) return;
-        complain("durable before visible", "node " + text(message.from) + " acknowledges index " +
-                                               text(index) + ", which is not on its disk",
+        complain("durable before visible",
+                 "node " + text(message.from) + " acknowledges index " + text(index) +
+                     ", which is not on its disk",
                  {message.from});
     }
 

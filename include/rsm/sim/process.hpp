@@ -30,9 +30,7 @@ public:
     class executor_type {
     public:
         explicit executor_type(Process& process) : process_(&process) {}
-        World& query(boost::asio::execution::context_t) const noexcept {
-            return process_->world_;
-        }
+        World& query(boost::asio::execution::context_t) const noexcept { return process_->world_; }
         static constexpr boost::asio::execution::blocking_t::never_t query(
             boost::asio::execution::blocking_t) noexcept {
             return {};

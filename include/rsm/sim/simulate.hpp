@@ -48,7 +48,8 @@ public:
         : seed_(seed),
           plan_(plan),
           random_(seed),
-          cluster_(plan.cluster, [this] { return make_machine(); }, tracing == Tracing::on),
+          cluster_(
+              plan.cluster, [this] { return make_machine(); }, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
           nemesis_(cluster_, plan.faults, random_.next()) {}
 
@@ -112,8 +113,10 @@ private:
         if (failed()) return;
         const auto seconds =
             std::chrono::duration_cast<std::chrono::seconds>(plan_.recovery_limit).count();
-        cluster_.violate({"liveness", std::string(what) + " within " + std::to_string(seconds) +
-                                          " s after the faults had ended", {}});
+        cluster_.violate({"liveness",
+                          std::string(what) + " within " + std::to_string(seconds) +
+                              " s after the faults had ended",
+                          {}});
     }
     bool has_committed(std::optional<std::size_t>& wanted) {
         using End = typename RecordOf<Load>::End;

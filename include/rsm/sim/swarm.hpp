@@ -41,8 +41,8 @@ public:
         RunPlan plan;
         cluster(plan.cluster);
         options(plan.cluster.options);
-        plan.recovery_limit = std::chrono::seconds(10) +
-                              20 * plan.cluster.options.raft.election_timeout;
+        plan.recovery_limit =
+            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout;
         // Narrow, but wide enough for a message beside one that is late.
         const std::size_t message = plan.cluster.options.raft.max_message_bytes;
         if (chance(10)) plan.cluster.network.link_bytes = 3 * message + 8192;
@@ -79,8 +79,7 @@ private:
         plan.network.reordering_max = milliseconds(1 + below(chance(20) ? 20'000 : 500));
         plan.disk.min = microseconds(20);
         plan.disk.max = microseconds(100 + below(chance(20) ? 30'000 : 3'000));
-        plan.disk.stall_one_in =
-            chance(70) ? 0 : static_cast<std::uint32_t>(100 + below(1000));
+        plan.disk.stall_one_in = chance(70) ? 0 : static_cast<std::uint32_t>(100 + below(1000));
         plan.disk.stall_max = milliseconds(100 + below(3000));
     }
 

@@ -99,8 +99,8 @@ inline void trace_message(Trace& trace, raft::Time now, const raft::Message& mes
     record.at = now;
     if (loss == Loss::none) record.until = arrival;
     record.kind = loss == Loss::none ? TraceKind::message : TraceKind::message_lost;
-    record.message = std::visit([](const auto& body) { return detail::kind_of(body); },
-                                message.body);
+    record.message =
+        std::visit([](const auto& body) { return detail::kind_of(body); }, message.body);
     record.node = message.from;
     record.peer = message.to;
     record.term = raft::term_of(message);
@@ -137,8 +137,8 @@ inline void trace_hit(Trace& trace, raft::Time now, raft::NodeId node, const Dis
                        std::to_string(hit.size) + " bytes";
     }
     if (!hit.landed_path.empty()) {
-        record.text += ", onto " + hit.landed_path + " at offset " +
-                       std::to_string(hit.landed_offset);
+        record.text +=
+            ", onto " + hit.landed_path + " at offset " + std::to_string(hit.landed_offset);
     }
     trace.add(std::move(record));
 }

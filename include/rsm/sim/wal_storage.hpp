@@ -24,17 +24,16 @@ static_assert(raft::Storage<WalStorage>);
 /// A node's storage for one life, to be destroyed before the World. `seed` decides how long its
 /// operations take.
 template <class Place>
-    requires std::same_as<Place, World> || std::same_as<Place, Process>
-WalStorage wal_storage(Place& place, const std::shared_ptr<Disk>& disk, WalOptions options,
-                              const std::shared_ptr<const ServiceTime>& service_time,
-                              std::uint64_t seed) {
-    raft::Random random(seed);
-    Lane log(place, disk, service_time, random.next());
-    Lane background(place, disk, service_time, random.next());
-    Lane snapshots(place, disk, service_time, random.next());
-    return WalStorage(std::move(options), Files(disk),
-                      {std::move(log), std::move(background), std::move(snapshots)});
-}
+    requires std::same_as<Place, World> || std::same_as<Place, Process> WalStorage
+    wal_storage(Place& place, const std::shared_ptr<Disk>& disk, WalOptions options,
+                const std::shared_ptr<const ServiceTime>& service_time, std::uint64_t seed) {
+        raft::Random random(seed);
+        Lane log(place, disk, service_time, random.next());
+        Lane background(place, disk, service_time, random.next());
+        Lane snapshots(place, disk, service_time, random.next());
+        return WalStorage(std::move(options), Files(disk),
+                          {std::move(log), std::move(background), std::move(snapshots)});
+    }
 
 }  // namespace rsm::sim
 
