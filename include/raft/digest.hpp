@@ -39,9 +39,7 @@ public:
 
     template <class T>
         requires std::integral<T> || std::is_enum_v<T>
-    void add(T value) {
-        digest_.add(static_cast<std::uint64_t>(value));
-    }
+    void add(T value) { digest_.add(static_cast<std::uint64_t>(value)); }
     void add(Term term) { digest_.add(term); }
     void add(Index index) { digest_.add(index); }
     void add(NodeId node) { digest_.add(names_(node)); }
@@ -52,9 +50,7 @@ public:
     void add(const Random& random) { digest_.add(random.state()); }
     void add(const TermRun& run) { add_all(run.first, run.term); }
     void add(const HardState& hard) { add_all(hard.term, hard.voted_for, hard.commit); }
-    void add(const Entry& entry) {
-        add_all(entry.index, entry.term, entry.kind, entry.payload);
-    }
+    void add(const Entry& entry) { add_all(entry.index, entry.term, entry.kind, entry.payload); }
     void add(const Membership& membership) {
         add_set(membership.voters);
         add_set(membership.outgoing);
@@ -94,9 +90,7 @@ public:
         add_all(values.size(), sum);
     }
 
-    void add(const VoteRequest& request) {
-        add_all(request.term, request.pre_vote, request.last);
-    }
+    void add(const VoteRequest& request) { add_all(request.term, request.pre_vote, request.last); }
     void add(const VoteReply& reply) {
         add_all(reply.term, reply.election, reply.pre_vote, reply.granted);
     }
@@ -227,8 +221,7 @@ void StateDigest<Names>::add(const Options& options) {
 template <class Names>
 void StateDigest<Names>::add(const Progress& progress) {
     add_all(progress.node, progress.state, progress.match, progress.next, progress.sent_commit,
-            progress.acknowledged_round, progress.last_contact, progress.paused,
-            progress.reading);
+            progress.acknowledged_round, progress.last_contact, progress.paused, progress.reading);
     add_all(progress.snapshot, progress.loading, progress.offset, progress.resume_offset,
             progress.moved_since_heartbeat);
     Anatomy::add(*this, progress);

@@ -28,8 +28,8 @@ struct Report {
     std::uint32_t depth = 0;     // all states up to here were found, and their steps checked
     std::uint64_t bytes = 0;
     double seconds = 0;
-    std::string property;        // that does not hold
-    std::vector<Action> trace;   // the shortest way there
+    std::string property;       // that does not hold
+    std::vector<Action> trace;  // the shortest way there
 };
 
 class Checker {

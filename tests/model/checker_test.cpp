@@ -278,8 +278,7 @@ TEST_CASE("a disk that forgets a vote is found out by the shortest history") {
         leaders += checker.world().tables().row(last.nodes[i]).leads ? 1U : 0U;
     }
     CHECK(leaders == 2);
-    CHECK(text.str().find("crashes and restarts -> follower, term 1, vote 0") !=
-          std::string::npos);
+    CHECK(text.str().find("crashes and restarts -> follower, term 1, vote 0") != std::string::npos);
     CHECK(std::ranges::count(text.str(), '\n') == 11);
 }
 
@@ -325,6 +324,36 @@ TEST_CASE("the presets are within the bounds of the model and have names of thei
         CHECK(names.insert(preset.name).second);
     }
     CHECK(names.size() > 5);
+}
+
+TEST_CASE("the presets come by the corners that they are meant for") {
+    const auto corners_of = [](const std::string& name) {
+        const std::vector<Preset> known = presets();
+        const auto preset = std::ranges::find(known, name, &Preset::name);
+        REQUIRE(preset != known.end());
+        Setup setup = preset->setup;
+        setup.states = 200000;
+        Checker checker(setup);
+        CHECK(checker.run().property == "");
+        return checker.world().corners();
+    };
+    const auto contains = [](std::uint32_t corners, auto... wanted) {
+        const std::uint32_t bits = (bit(wanted) | ...);
+        return (corners & bits) == bits;
+    };
+    CHECK(contains(corners_of("elections"), EventKind::became_leader, EventKind::became_follower,
+                   EventKind::leader_known, Corner::restarted_with_lost_write));
+    CHECK(contains(corners_of("replication"), EventKind::log_truncated, Corner::entry_applied));
+    CHECK(contains(corners_of("split-disk"), Corner::restarted_with_lost_write,
+                   Corner::entry_applied));
+    CHECK(contains(corners_of("snapshots"), EventKind::snapshot_installed, Corner::state_restored,
+                   Corner::restarted_from_snapshot));
+    CHECK(contains(corners_of("reads"), Corner::read_released, Corner::read_refused));
+    CHECK(contains(corners_of("pre-vote"), EventKind::became_pre_candidate, EventKind::quorum_lost,
+                   EventKind::became_leader));
+    CHECK(contains(corners_of("figure-8"), EventKind::log_truncated));
+    CHECK(contains(corners_of("single"), Corner::restarted_from_snapshot, Corner::read_released,
+                   Corner::restarted_with_lost_write));
 }
 
 TEST_CASE("histories of entries agree where one begins with the other") {

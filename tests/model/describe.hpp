@@ -113,7 +113,8 @@ inline std::string text_of(const NodeState& node) {
     out << "[";
     for (Index index = log.base().index + 1; index <= log.last_index(); ++index) {
         if (index > log.base().index + 1) out << ", ";
-        out << (log.cached(index) ? text_of(log[index]) : text_of(LogPosition{index, *log.term_at(index)}));
+        out << (log.cached(index) ? text_of(log[index])
+                                  : text_of(LogPosition{index, *log.term_at(index)}));
     }
     out << "], commit " << log.commit().value;
     if (!node.flights.empty()) out << ", writes under way " << node.flights.size();

@@ -34,11 +34,19 @@ enum class Act : std::uint8_t {
     propose,
     read,
 };
-inline constexpr std::array<const char*, 13> act_names = {
-    "gets",     "gets a copy of", "times out",  "forgets its leader", "sends heartbeats",
-    "has heard from nobody", "completes a write", "is told of a completed write",
-    "gets an answer of its storage", "crashes and restarts", "takes a snapshot",
-    "is asked to replicate operation", "is asked to read"};
+inline constexpr std::array<const char*, 13> act_names = {"gets",
+                                                          "gets a copy of",
+                                                          "times out",
+                                                          "forgets its leader",
+                                                          "sends heartbeats",
+                                                          "has heard from nobody",
+                                                          "completes a write",
+                                                          "is told of a completed write",
+                                                          "gets an answer of its storage",
+                                                          "crashes and restarts",
+                                                          "takes a snapshot",
+                                                          "is asked to replicate operation",
+                                                          "is asked to read"};
 
 /// A read that was answered, and how much the state machine held then.
 struct Answered {
@@ -47,12 +55,26 @@ struct Answered {
     std::uint64_t applied = 0;
 };
 
+/// What an exploration should have come by: the kinds of events, which have the bits before these,
+/// and these. An exploration in which nothing happens finds nothing.
+enum class Corner : std::uint8_t {
+    read_released = 24,
+    read_refused,
+    entry_applied,
+    state_restored,
+    restarted_from_snapshot,
+    restarted_with_lost_write,
+};
+constexpr std::uint32_t bit(Corner corner) { return 1U << static_cast<unsigned>(corner); }
+constexpr std::uint32_t bit(EventKind kind) { return 1U << static_cast<unsigned>(kind); }
+
 /// What a step of a node does to the rest of the world.
 struct Effect {
     std::vector<Message> sent;
     std::vector<Answered> answered;
     std::uint8_t lost_reads = 0;  // one bit for each
     Term leads;                   // of which it has become the leader, if it has
+    std::uint32_t corners = 0;    // what has happened, one bit for each Corner
     std::string violation;        // a property of this one node that does not hold
 
     void violate(std::string what) {
@@ -75,8 +97,8 @@ public:
 
     /// The same node after `act`. @param number  of the operation, read or answer
     /// @pre possible(node, act)
-    NodeState after(const NodeState& before, Act act, std::uint32_t number,
-                    const Message* message, Effect& effect) const {
+    NodeState after(const NodeState& before, Act act, std::uint32_t number, const Message* message,
+                    Effect& effect) const {
         NodeState node = before;
         perform(node, act, number, message, effect);
         if (act != Act::crash) {
@@ -100,8 +122,7 @@ public:
         switch (act) {
             case Act::deliver:
             case Act::deliver_copy: return true;
-            case Act::time_out:
-                return !leads && node.core.term().value < setup_.terms;
+            case Act::time_out: return !leads && node.core.term().value < setup_.terms;
             case Act::forget: return !leads && heard(node);
             case Act::heartbeat: return leads && setup_.nodes > 1;
             case Act::silence: return leads && setup_.nodes > 1;
@@ -204,13 +225,15 @@ private:
 
     void crash(NodeState& node, Effect& effect) const {
         effect.lost_reads = node.reads;
+        if (!node.flights.empty()) effect.corners |= bit(Corner::restarted_with_lost_write);
         Disk disk = std::move(node.durable);
         if (node.before_last_write) disk = std::move(*node.before_last_write);
         if (setup_.sabotage == Sabotage::forget_vote) disk.hard.voted_for = NodeId{};
         const SnapshotMeta newest = node.newest();
         const Recovered recovered = disk.recover(newest);
-        NodeState again{start(node.id(), recovered), std::move(disk), {}, {}, {}, {}, {}, {}, 0,
-                        {}};
+        NodeState again{
+            start(node.id(), recovered), std::move(disk), {}, {}, {}, {}, {}, {}, 0, {}};
+        if (!newest.empty()) effect.corners |= bit(Corner::restarted_from_snapshot);
         again.machine = History(newest.checksum);
         again.snapshots = std::move(node.snapshots);
         node = std::move(again);
@@ -220,8 +243,8 @@ private:
     void take_snapshot(NodeState& node) const {
         const Index applied{node.machine.size()};
         const Term term{static_cast<std::uint64_t>(node.machine[applied.value - 1] >> 4U)};
-        const SnapshotMeta meta{{applied, term}, membership_, sizeof(std::uint64_t),
-                                node.machine.packed()};
+        const SnapshotMeta meta{
+            {applied, term}, membership_, sizeof(std::uint64_t), node.machine.packed()};
         node.snapshots.push_back(meta);
         node.answers.push_back({Answer::Kind::snapshot_taken, {}, meta, 0, {}, {}, {}});
     }
@@ -240,10 +263,14 @@ private:
                 flight->bound.push_back(std::move(deferred.message));
             }
         }
+        if (output.restore) effect.corners |= bit(Corner::state_restored);
+        if (!output.apply.empty()) effect.corners |= bit(Corner::entry_applied);
         if (output.restore) restore(node, *output.restore, effect);
         for (const Entry& entry : output.apply) apply(node, entry, effect);
         for (const ReadOutcome& outcome : output.reads) {
             const auto read = static_cast<std::uint8_t>(outcome.token);
+            effect.corners |= bit(outcome.refusal == Refusal::none ? Corner::read_released
+                                                                   : Corner::read_refused);
             node.reads = static_cast<std::uint8_t>(node.reads & ~(1U << read));
             effect.answered.push_back(
                 {read, outcome.refusal != Refusal::none, node.machine.size()});
@@ -253,6 +280,7 @@ private:
     }
 
     static void observe(const Event& event, Effect& effect) {
+        effect.corners |= bit(event.kind);
         if (event.kind == EventKind::became_leader) effect.leads = event.term;
         const bool wrong = event.kind == EventKind::protocol_violation ||
                            event.kind == EventKind::snapshot_rejected ||
@@ -290,8 +318,8 @@ private:
     static void move_data(NodeState& node, Output& output, Effect& effect) {
         for (const LoadEntries& load : output.load_entries) read_back(node, load, effect);
         for (const LoadChunk& load : output.load_chunks) {
-            Answer answer{Answer::Kind::chunk_loaded, load.reader, load.meta, load.offset, {}, {},
-                          {}};
+            Answer answer{
+                Answer::Kind::chunk_loaded, load.reader, load.meta, load.offset, {}, {}, {}};
             if (std::ranges::find(node.snapshots, load.meta) != node.snapshots.end()) {
                 const Bytes content = content_of(load.meta);
                 const auto offset = static_cast<std::size_t>(load.offset);

@@ -51,7 +51,8 @@ public:
     /// Whether one of the two begins with the other.
     friend bool agree(History left, History right) {
         const std::uint64_t both = std::min(left.size(), right.size());
-        const std::uint64_t mask = both == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * both)) - 1;
+        const std::uint64_t mask =
+            both == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * both)) - 1;
         return ((left.packed_ ^ right.packed_) & mask) == 0;
     }
     std::uint64_t packed() const { return packed_; }
@@ -111,14 +112,14 @@ inline Bytes content_of(const SnapshotMeta& meta) {
 
 struct NodeState {
     Core core;
-    Disk durable;            // with all writes that are done
-    std::vector<Flight> flights;   // writes under way
-    WriteId done;                  // the last write that is done; the core may not know yet
-    History machine;               // what has been applied
+    Disk durable;                         // with all writes that are done
+    std::vector<Flight> flights;          // writes under way
+    WriteId done;                         // the last write that is done; the core may not know yet
+    History machine;                      // what has been applied
     std::vector<SnapshotMeta> snapshots;  // kept
     std::optional<Arriving> arriving;
-    std::vector<Answer> answers;   // in no order
-    std::uint8_t reads = 0;        // asked here and not answered yet, one bit for each
+    std::vector<Answer> answers;            // in no order
+    std::uint8_t reads = 0;                 // asked here and not answered yet, one bit for each
     std::optional<Disk> before_last_write;  // for Sabotage::forget_write only
 
     NodeId id() const { return core.self(); }
@@ -223,9 +224,8 @@ std::uint64_t digest_of(const NodeState& node, Names names) {
     digest.add_all(node.done, node.machine.packed(), sum(node.snapshots, add_plain));
     digest.add(node.arriving.has_value());
     if (node.arriving) digest.add_all(node.arriving->meta, node.arriving->content);
-    digest.add_all(node.answers.size(), sum(node.answers, [](auto& element, const Answer& one) {
-                       add(element, one);
-                   }));
+    digest.add_all(node.answers.size(),
+                   sum(node.answers, [](auto& element, const Answer& one) { add(element, one); }));
     digest.add_all(node.reads, node.before_last_write.has_value());
     if (node.before_last_write) add(digest, *node.before_last_write);
     return digest.value();

@@ -86,8 +86,8 @@ inline void print(Checker& checker, const Report& report, std::ostream& out) {
         << std::defaultfloat << '\n'
         << "  " << text_of(report.end) << '\n';
     if (report.end != End::violation) return;
-    out << "violated: " << report.property << "\nthe shortest way there has "
-        << report.trace.size() << " actions:\n";
+    out << "violated: " << report.property << "\nthe shortest way there has " << report.trace.size()
+        << " actions:\n";
     describe(checker.world(), report.trace, out);
 }
 

@@ -36,11 +36,11 @@ struct Setup {
     std::uint32_t crashes = 0;
     std::uint32_t reads = 0;
     std::uint32_t snapshots = 0;
-    std::uint32_t duplicates = 0;     ///< deliveries that leave the message on its way
-    bool keep_messages = false;       ///< any message may arrive any number of times
-    bool lose_stale = false;      ///< requests of earlier terms never arrive
+    std::uint32_t duplicates = 0;          ///< deliveries that leave the message on its way
+    bool keep_messages = false;            ///< any message may arrive any number of times
+    bool lose_stale = false;               ///< requests of earlier terms never arrive
     std::uint32_t heartbeats = unbounded;  ///< beyond those at the start of a term
-    std::uint32_t in_flight = 0;      ///< states with more messages under way are cut; 0: none
+    std::uint32_t in_flight = 0;           ///< states with more messages under way are cut; 0: none
     DiskMode disk = DiskMode::joined;
     bool pre_vote = false;
     bool check_quorum = false;

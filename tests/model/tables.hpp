@@ -63,19 +63,21 @@ struct NodeRow {
 };
 
 struct MessageRow {
-    std::uint32_t to = 0;        // from 0
-    std::uint32_t dead_from = 0; // the receiver's durable term from which it says nothing; 0: never
+    std::uint32_t to = 0;  // from 0
+    std::uint32_t dead_from =
+        0;  // the receiver's durable term from which it says nothing; 0: never
 };
 
 struct Outcome {
     std::uint32_t next = 0;
     std::uint32_t first_sent = 0;  // in Tables::sent
     std::uint16_t count_sent = 0;
-    std::uint8_t leads = 0;        // of this term
+    std::uint8_t leads = 0;  // of this term
     std::uint8_t lost_reads = 0;
     std::uint32_t first_answered = 0;  // in Tables::answered
     std::uint16_t count_answered = 0;
-    std::uint16_t violation = 0;       // in Tables::violations; 0: none
+    std::uint16_t violation = 0;  // in Tables::violations; 0: none
+    std::uint32_t corners = 0;    // one bit for each Corner
 };
 
 /// A message that tells its receiver nothing any more, whatever happens, may be forgotten: an
@@ -83,8 +85,8 @@ struct Outcome {
 /// are lost, they are as dead: nothing but a refusal could come of them.
 inline std::uint32_t dead_from(const Message& message, bool lose_stale) {
     if (const auto* vote = std::get_if<VoteReply>(&message.body)) {
-        const std::uint64_t election = vote->granted && !vote->pre_vote ? vote->election.value + 1
-                                                                         : vote->election.value;
+        const std::uint64_t election =
+            vote->granted && !vote->pre_vote ? vote->election.value + 1 : vote->election.value;
         const std::uint64_t told = vote->term.value;
         return static_cast<std::uint32_t>(vote->granted ? std::max(election, told) : told);
     }
@@ -122,9 +124,8 @@ public:
         const auto number = static_cast<std::uint32_t>(messages_.size());
         message_numbers_.emplace(key, number);
         messages_.push_back(message);
-        message_rows_.push_back(
-            {static_cast<std::uint32_t>(message.to.value - 1),
-             dead_from(message, model_.setup().lose_stale)});
+        message_rows_.push_back({static_cast<std::uint32_t>(message.to.value - 1),
+                                 dead_from(message, model_.setup().lose_stale)});
         for (const Renaming& names : renamings_) {
             message_digests_.push_back(digest(message, names));
         }
@@ -234,6 +235,7 @@ private:
         answered_.insert(answered_.end(), effect.answered.begin(), effect.answered.end());
         outcome.leads = static_cast<std::uint8_t>(effect.leads.value);
         outcome.lost_reads = effect.lost_reads;
+        outcome.corners = effect.corners;
         if (!effect.violation.empty()) {
             outcome.violation = static_cast<std::uint16_t>(violations_.size());
             violations_.push_back(effect.violation);

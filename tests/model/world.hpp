@@ -70,6 +70,9 @@ public:
     const Tables& tables() const { return tables_; }
     const Setup& setup() const { return setup_; }
 
+    /// What has happened in any step that was followed: one bit for each Corner.
+    std::uint32_t corners() const { return corners_; }
+
     State initial() {
         State state;
         for (std::uint32_t i = 0; i < setup_.nodes; ++i) {
@@ -146,6 +149,7 @@ public:
             return false;
         }
         remember(action, outcome, node, after, violation);
+        corners_ |= outcome.corners;
         return true;
     }
 
@@ -271,6 +275,7 @@ private:
     Setup setup_;
     Tables tables_;
     std::vector<std::uint64_t> leader_digests_;
+    std::uint32_t corners_ = 0;
 };
 
 }  // namespace model

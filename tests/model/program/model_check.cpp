@@ -35,17 +35,21 @@ struct CommandLine {
     CLI::Option* option(CLI::App& app, const std::string& name, T Setup::*member,
                         const std::string& help) {
         return app.add_option_function<Value>(
-            name, [this, member](const Value& value) {
-                changes.push_back([member, value](Setup& setup) {
-                    setup.*member = static_cast<T>(value);
-                });
-            }, help);
+            name,
+            [this, member](const Value& value) {
+                changes.push_back(
+                    [member, value](Setup& setup) { setup.*member = static_cast<T>(value); });
+            },
+            help);
     }
     void flag(CLI::App& app, const std::string& name, bool Setup::*member,
               const std::string& help) {
-        app.add_flag_function(name, [this, member](std::int64_t count) {
-            changes.push_back([member, count](Setup& setup) { setup.*member = count > 0; });
-        }, help);
+        app.add_flag_function(
+            name,
+            [this, member](std::int64_t count) {
+                changes.push_back([member, count](Setup& setup) { setup.*member = count > 0; });
+            },
+            help);
     }
 };
 
@@ -62,13 +66,17 @@ void declare(CLI::App& app, CommandLine& line) {
     line.option(app, "--snapshots", &Setup::snapshots, "Snapshots taken in all");
     line.option(app, "--heartbeats", &Setup::heartbeats,
                 "Heartbeats beyond those at the start of a term; 15: any number");
-    app.add_option_function<std::string>("--duplicates", [&line](const std::string& count) {
-        line.changes.push_back([count](Setup& setup) {
-            setup.keep_messages = count == "any";
-            setup.duplicates = 0;
-            if (count != "any") setup.duplicates = static_cast<std::uint32_t>(std::stoul(count));
-        });
-    }, "Deliveries after which the message may arrive once more, or 'any'")
+    app.add_option_function<std::string>(
+           "--duplicates",
+           [&line](const std::string& count) {
+               line.changes.push_back([count](Setup& setup) {
+                   setup.keep_messages = count == "any";
+                   setup.duplicates = 0;
+                   if (count != "any")
+                       setup.duplicates = static_cast<std::uint32_t>(std::stoul(count));
+               });
+           },
+           "Deliveries after which the message may arrive once more, or 'any'")
         ->check(CLI::IsMember({"any"}) | CLI::Range(0, 15));
     line.option(app, "--messages", &Setup::in_flight,
                 "Cut off states with more messages under way; 0: none");
@@ -87,8 +95,8 @@ void declare(CLI::App& app, CommandLine& line) {
               "Append requests carry one entry at most");
     line.flag(app, "--symmetry,!--no-symmetry", &Setup::symmetry,
               "Take states that differ only in who is who for one");
-    const std::map<std::string, model::Sabotage> faults{
-        {"vote", model::Sabotage::forget_vote}, {"write", model::Sabotage::forget_write}};
+    const std::map<std::string, model::Sabotage> faults{{"vote", model::Sabotage::forget_vote},
+                                                        {"write", model::Sabotage::forget_write}};
     line.option(app, "--forget", &Setup::sabotage,
                 "A fault to be found: the disk forgets the 'vote' or the last 'write'")
         ->transform(CLI::CheckedTransformer(faults));
