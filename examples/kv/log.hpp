@@ -59,7 +59,7 @@ inline std::string describe(const raft::Event& event) {
         case raft::EventKind::snapshot_rejected:
             return "snapshot: received one up to " + index + " with a wrong checksum" + term;
         case raft::EventKind::snapshot_unreadable:
-            return "snapshot: the own one up to " + index + " cannot be read" + term;
+            return "snapshot: the own one up to " + index + " is damaged or cannot be read" + term;
         case raft::EventKind::protocol_violation:
             return "PROTOCOL VIOLATION by " + node + term;
     }

@@ -317,7 +317,7 @@ inline void put(Gather& out, const SnapshotReply& body) {
     out.put(body.last);
     out.put(body.checksum);
     out.put(body.next_offset);
-    out.put(body.installed);
+    out.put(static_cast<std::uint8_t>(body.installed ? 1 : body.rejected ? 2 : 0));
     out.put(body.match);
 }
 
@@ -388,7 +388,10 @@ inline SnapshotReply get(Reader& in, std::type_identity<SnapshotReply>) {
     body.last = in.get_position();
     body.checksum = in.get<std::uint64_t>();
     body.next_offset = in.get<std::uint64_t>();
-    body.installed = in.get_flag();
+    const auto outcome = in.get<std::uint8_t>();
+    if (outcome > 2) in.fail();
+    body.installed = outcome == 1;
+    body.rejected = outcome == 2;
     body.match = in.get_index();
     return body;
 }

@@ -174,7 +174,7 @@ private:
     void on(Output& out, ChunkStored& stored);
     void install(Output& out, const SnapshotMeta& meta);
     void reply_snapshot(Output& out, NodeId to, const SnapshotMeta& meta,
-                        std::uint64_t next_offset);
+                        std::uint64_t next_offset, bool rejected = false);
     void keep_snapshots_in_use(Output& out);
 
     // reads.hpp

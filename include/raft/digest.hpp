@@ -105,7 +105,7 @@ public:
     }
     void add(const SnapshotReply& reply) {
         add_all(reply.term, reply.last, reply.checksum, reply.next_offset, reply.installed,
-                reply.match);
+                reply.rejected, reply.match);
     }
     void add(const Message& message) {
         add_all(message.from, message.to, message.body.index());

@@ -68,6 +68,7 @@ struct SnapshotReply {
     std::uint64_t checksum = 0;  ///< names the snapshot
     std::uint64_t next_offset = 0;  ///< where to go on; a transfer resumes here
     bool installed = false;         ///< the receiver holds all of it, or more, durably
+    bool rejected = false;  ///< what was received does not have the checksum, and was dropped
     Index match;  ///< installed: the log agrees with the leader's up to here, durably
     friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };

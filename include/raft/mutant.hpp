@@ -75,6 +75,7 @@ namespace raft::mutants {
     M(restore_forgotten, "snapshots", "a received snapshot does not reach the state machine")      \
     M(read_without_quorum, "reads", "a leader answers reads without asking anybody")               \
     M(read_before_barrier, "reads", "a leader reads before an entry of its term is committed")     \
+    M(read_joins_round, "reads", "a read joins a round that was sent before it came")               \
     M(read_before_applied, "reads", "a read does not wait for the state machine")                  \
     M(uncommitted_unbounded, "limits", "operations are taken in without a bound")                  \
     M(window_unbounded, "limits", "a follower's window is ignored")                                \

@@ -146,7 +146,7 @@ enum class EventKind : std::uint8_t {
     log_truncated,       ///< entries from `index` on conflicted with the leader's
     snapshot_installed,  ///< a leader's snapshot up to `index` replaces the state
     snapshot_rejected,   ///< a received snapshot did not have its checksum
-    snapshot_unreadable, ///< this leader's own newest snapshot could not be read
+    snapshot_unreadable, ///< this leader's newest snapshot could not be read, or `node` rejects it
     protocol_violation,  ///< severe: `node` sent what no correct node sends
 };
 

@@ -32,14 +32,21 @@ public:
     /// Whether to take a snapshot now, given the persisted bytes and whether anything has been
     /// applied since the last snapshot.
     bool due(std::uint64_t persisted_bytes, bool applied_since) const {
-        return threshold_ >= 0 && applied_since && !under_way_ &&
-               persisted_bytes >= static_cast<std::uint64_t>(threshold_);
+        return applied_since && !under_way_ &&
+               (damaged_ ||
+                (threshold_ >= 0 && persisted_bytes >= static_cast<std::uint64_t>(threshold_)));
     }
-    void begun() { under_way_ = true; }
+    /// The newest snapshot is not good: a new one is due, whatever the log's size.
+    void damaged() { damaged_ = true; }
+    void begun() {
+        under_way_ = true;
+        damaged_ = false;
+    }
     void ended() { under_way_ = false; }
 
 private:
     std::int64_t threshold_;
+    bool damaged_ = false;
     bool under_way_ = false;
 };
 
@@ -112,10 +119,10 @@ raft::Result<void> restore_state(raft::ByteSource& source, const raft::SnapshotM
         read_state(source, meta.size, machine);
         return {};
     } catch (const std::exception& error) {
-        return raft::Failure{
-            std::make_error_code(std::errc::illegal_byte_sequence),
-            "snapshot at index " + std::to_string(meta.last.index.value) +
-                " cannot be restored into the state machine (" + error.what() + ")"};
+        return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
+                             "snapshot at index " + std::to_string(meta.last.index.value) +
+                                 " cannot be restored into the state machine (" + error.what() +
+                                 ")"};
     } catch (...) {
         return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                              "a snapshot cannot be restored into the state machine"};

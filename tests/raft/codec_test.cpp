@@ -97,7 +97,8 @@ std::vector<raft::Message> samples() {
         message(SnapshotChunk{Term{5}, meta(most), most, {}}),
         message(SnapshotChunk{Term{5}, meta(10000), 0, pattern(10000)}),
         message(SnapshotReply{}),
-        message(SnapshotReply{Term{most}, end, most, most, true, Index{most}}),
+        message(SnapshotReply{Term{most}, end, most, most, true, false, Index{most}}),
+        message(SnapshotReply{Term{most}, end, most, 0, false, true, {}}),
     };
 }
 
@@ -195,7 +196,7 @@ TEST_CASE("a snapshot chunk has these bytes") {
 
 TEST_CASE("a snapshot reply has these bytes") {
     const raft::Message sample = message(raft::SnapshotReply{
-        raft::Term{5}, {raft::Index{9}, raft::Term{4}}, 0xff, 16, true, raft::Index{9}});
+        raft::Term{5}, {raft::Index{9}, raft::Term{4}}, 0xff, 16, true, false, raft::Index{9}});
     CHECK(encoded(sample) == hex("06 0100000000000000 0200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 ff00000000000000"
                                  "1000000000000000 01 0900000000000000"));

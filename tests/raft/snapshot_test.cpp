@@ -46,9 +46,8 @@ bool caught_up(Cluster& cluster, std::uint64_t id) {
 }
 template <class Body>
 std::size_t waiting(const Cluster& cluster) {
-    return static_cast<std::size_t>(std::ranges::count_if(cluster.bag, [](const Message& m) {
-        return std::holds_alternative<Body>(m.body);
-    }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        cluster.bag, [](const Message& m) { return std::holds_alternative<Body>(m.body); }));
 }
 std::size_t seen(const Cluster& cluster, EventKind kind) {
     return static_cast<std::size_t>(std::ranges::count(cluster.events, kind, &Event::kind));
@@ -65,8 +64,9 @@ struct Receiver {
     }
     Output chunk(const SnapshotMeta& snapshot, std::uint64_t offset, std::uint64_t from = 2,
                  std::uint64_t term = 5) {
-        return core.step(Time{}, message(from, 1, SnapshotChunk{Term{term}, snapshot, offset,
-                                                                text("0123456789")}));
+        return core.step(
+            Time{},
+            message(from, 1, SnapshotChunk{Term{term}, snapshot, offset, text("0123456789")}));
     }
     Output stored(const SnapshotMeta& snapshot, ChunkOutcome outcome) {
         return core.step(Time{}, ChunkStored{snapshot, outcome});
@@ -276,9 +276,7 @@ TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
     REQUIRE(cluster.take_snapshot(1, 40));
     cluster.settle();
     REQUIRE(cluster.core(1).log().base().index == Index{10});
-    SUBCASE("the old one is kept until then") {
-        CHECK(cluster.node(1).snapshots.size() == 2);
-    }
+    SUBCASE("the old one is kept until then") { CHECK(cluster.node(1).snapshots.size() == 2); }
     SUBCASE("where the old one is gone, the new one takes its place") {
         std::erase_if(cluster.node(1).snapshots,
                       [](const Snapshot& kept) { return kept.meta.last.index == Index{5}; });
@@ -449,6 +447,7 @@ TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") 
     const Output output = receiver.stored(meta, ChunkOutcome::rejected);
     CHECK(count(output, EventKind::snapshot_rejected) == 1);
     CHECK(reply_of(output).next_offset == 0);
+    CHECK(reply_of(output).rejected);
     CHECK(receiver.core.log().last_index() == Index{0});
     CHECK(receiver.chunk(meta, 0).store_chunk);
 }
@@ -531,6 +530,26 @@ TEST_CASE("an answer that comes too late does not disturb the transfer that took
     CHECK(leader.cluster.failure == "");
 }
 
+TEST_CASE("a leader whose snapshot is rejected says that it needs a new one, and sends that") {
+    Cluster cluster = compacted();
+    const SnapshotMeta bad = cluster.core(1).snapshot();
+    cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotReply>(m.body); };
+    cluster.run(milliseconds(100));
+    REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
+    const Message rejects = message(
+        3, 1, SnapshotReply{cluster.core(1).term(), bad.last, bad.checksum, 0, false, true, {}});
+    CHECK(count(cluster.step(1, rejects), EventKind::snapshot_unreadable) == 1);
+    cluster.failure.clear();  // to which such an event is one, in a cluster without faults
+    cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };
+    propose(cluster, 1, 5);
+    cluster.run(milliseconds(100));
+    REQUIRE(cluster.take_snapshot(1));
+    cluster.run(milliseconds(300));
+    CHECK(cluster.core(1).followers()[1].snapshot == cluster.core(1).snapshot());
+    // Of a snapshot that it has replaced by itself there is nothing to say.
+    CHECK(count(cluster.step(1, rejects), EventKind::snapshot_unreadable) == 0);
+}
+
 TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term, durably") {
     raft::Recovered found;
     found.hard_state.term = raft::Term{2};
@@ -550,9 +569,7 @@ TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term,
 
 TEST_CASE("a follower that is away does not keep the snapshot that it was offered for ever") {
     Cluster cluster = compacted();
-    cluster.lost = [](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body);
-    };
+    cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };
     cluster.run(milliseconds(300));
     REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
     cluster.lost = [](const Message& m) { return m.to == NodeId{3} || m.from == NodeId{3}; };

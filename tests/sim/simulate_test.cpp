@@ -22,7 +22,70 @@ RunReport run(std::uint64_t seed, Tracing tracing = Tracing::off) {
     return simulate_any<KvPuts, KvMixed, Counting, Transfers>(seed, tracing);
 }
 
+/// Three counters that lead, commit and compact without any fault but those that a test makes.
+struct QuietCluster {
+    QuietCluster()
+        : cluster(
+              [] {
+                  ClusterPlan plan;
+                  plan.options.snapshot_threshold = 1500;
+                  return plan;
+              }(),
+              [] { return sim_workloads::Counter{}; }, false) {
+        wait([this] { return static_cast<bool>(cluster.leader()); });
+    }
+    template <class Condition>
+    bool wait(Condition holds) {
+        return cluster.world().run_until(holds, cluster.world().now() + std::chrono::seconds(5));
+    }
+    void add(std::size_t operations) {
+        for (std::size_t i = 0; i < operations; ++i) {
+            bool done = false;
+            cluster.replica(cluster.leader())
+                .async_submit({++operations_, {1}}, [&](const auto& error, const auto&) {
+                    CHECK_FALSE(error);
+                    done = true;
+                });
+            REQUIRE(wait([&] { return done; }));
+        }
+    }
+    void cut(raft::NodeId node, bool is_cut) {
+        for (std::uint64_t other = 1; other <= 3; ++other) {
+            cluster.network().cut(node, {other}, is_cut);
+            cluster.network().cut({other}, node, is_cut);
+        }
+    }
+    Cluster<sim_workloads::Counter> cluster;
+
+private:
+    std::uint64_t operations_ = 0;
+};
+
 }  // namespace
+
+TEST_CASE("a leader whose snapshot has rotted takes a new one for the follower that needs it") {
+    QuietCluster quiet;
+    auto& cluster = quiet.cluster;
+    quiet.add(1);
+    const raft::NodeId leader = cluster.leader();
+    const raft::NodeId behind{leader.value % 3 + 1};
+    quiet.cut(behind, true);
+    quiet.add(100);
+    const auto snapshot = [&] { return cluster.core(leader).snapshot().last.index; };
+    REQUIRE(snapshot() > cluster.core(behind).log().last_index());
+    for (const std::string& path : cluster.disk(leader).paths()) {
+        if (!path.ends_with(".snapshot")) continue;
+        REQUIRE(cluster.disk(leader).flip(path, cluster.disk(leader).content(path)->size() - 1, 0));
+    }
+    cluster.disk_history(leader).damaged = true;
+    const raft::Index rotten = snapshot();
+    quiet.cut(behind, false);
+    CHECK(quiet.wait([&] {
+        return cluster.core(behind).log().applied() == cluster.core(leader).log().applied();
+    }));
+    CHECK(snapshot() > rotten);
+    CHECK_FALSE(cluster.violation());
+}
 
 TEST_CASE("a seed gives the same run twice, traced or not, and another seed another") {
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {

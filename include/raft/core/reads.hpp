@@ -40,6 +40,12 @@ inline void Core::open_read_round(Leader& leader) {
     const bool current =
         log_.term_at(log_.commit()) == hard_.term || RSM_MUTANT(read_before_barrier);
     if (leader.new_reads.empty() || !current) return;
+    if (RSM_MUTANT(read_joins_round) && !leader.rounds.empty()) {
+        std::vector<Token>& tokens = leader.rounds.back().tokens;
+        tokens.insert(tokens.end(), leader.new_reads.begin(), leader.new_reads.end());
+        leader.new_reads.clear();
+        return;
+    }
     leader.round += 1;
     leader.round_due = true;
     leader.rounds.push_back({leader.round, log_.commit(), std::move(leader.new_reads)});

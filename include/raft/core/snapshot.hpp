@@ -102,8 +102,8 @@ inline void Core::on(Output& out, const Message& message, SnapshotReply& reply) 
     if (follower == nullptr || reply.term < hard_.term) return;
     follower->last_contact = now_;
     const SnapshotMeta& meta = follower->snapshot;
-    const bool expected = follower->state == ProgressState::snapshot &&
-                          reply.last == meta.last && reply.checksum == meta.checksum;
+    const bool expected = follower->state == ProgressState::snapshot && reply.last == meta.last &&
+                          reply.checksum == meta.checksum;
     if (!expected) return;
     if (reply.installed) {
         if (reply.match > log_.last_index()) return;
@@ -111,6 +111,10 @@ inline void Core::on(Output& out, const Message& message, SnapshotReply& reply) 
         follower->become_replicate();
         keep_snapshots_in_use(out);
         return;
+    }
+    if (reply.rejected && meta == snapshot_) {
+        // Damaged on the way or over there, or here: only a new one is surely good.
+        announce(out, EventKind::snapshot_unreadable, message.from, meta.last.index);
     }
     follower->resume_offset = std::min(reply.next_offset, meta.size);
     // A lower offset may be an old answer; if it is not, the next heartbeat acts on it.
@@ -168,7 +172,7 @@ inline void Core::on(Output& out, ChunkStored& stored) {
         case ChunkOutcome::rejected:
             receiving_.reset();
             announce(out, EventKind::snapshot_rejected, from, stored.meta.last.index);
-            reply_snapshot(out, from, stored.meta, 0);
+            reply_snapshot(out, from, stored.meta, 0, true);
             break;
         case ChunkOutcome::installed:
             receiving_.reset();
@@ -210,10 +214,11 @@ inline void Core::install(Output& out, const SnapshotMeta& meta) {
 
 /// Says where the transfer should go on, or that nothing more is needed.
 inline void Core::reply_snapshot(Output& out, NodeId to, const SnapshotMeta& meta,
-                                 std::uint64_t next_offset) {
-    SnapshotReply reply{hard_.term, meta.last, meta.checksum, next_offset, false, {}};
+                                 std::uint64_t next_offset, bool rejected) {
+    SnapshotReply reply{hard_.term, meta.last, meta.checksum, next_offset, false, rejected, {}};
     if (meta.last.index <= log_.commit()) {
         reply.installed = true;
+        reply.rejected = false;
         reply.match = std::min(log_.commit(), log_.durable());
         if (RSM_MUTANT(snapshot_vouches_for_all)) reply.match = log_.commit();
     }

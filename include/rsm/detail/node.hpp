@@ -210,6 +210,7 @@ public:
     }
 
     void observe(const raft::Event& event) {
+        if (event.kind == raft::EventKind::snapshot_unreadable) policy_.damaged();
         if (options_.on_event) options_.on_event(event);
     }
 

@@ -270,7 +270,6 @@ protected:
             case raft::EventKind::log_truncated: coverage_.count(Counter::truncations); break;
             case raft::EventKind::quorum_lost: coverage_.count(Counter::quorums_lost); break;
             case raft::EventKind::disk_stalled: coverage_.count(Counter::stalled_leaders); break;
-            case raft::EventKind::snapshot_rejected: replace_damaged(event.node); break;
             case raft::EventKind::snapshot_installed:
                 coverage_.count(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
@@ -278,17 +277,6 @@ protected:
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
-    }
-
-    /// A leader does not notice by itself that the snapshot that it sends has rotted on its disk;
-    /// its followers do and say so, and whoever runs the cluster restarts it. Then it refuses.
-    void replace_damaged(raft::NodeId leader) {
-        if (!nodes_[leader.value].disk_history.damaged) return;
-        world_.post([this, leader] {
-            if (!running(leader)) return;
-            power_off(leader);
-            if (state(leader) == NodeState::down) start(leader);
-        });
     }
 
     void failed(raft::NodeId id, const raft::Failure& failure) {

@@ -28,10 +28,11 @@ namespace rsm::sim {
 enum class Fault : std::uint8_t {
     partition,  ///< two sides that do not hear each other
     isolate_leader,
-    one_way,  ///< a node that is heard and does not hear, or the other way round
-    partial,  ///< links cut at random, each direction by itself
-    clog,     ///< a link that delivers nothing for a while, then everything
-    storm,    ///< messages lost, doubled and late far beyond the usual
+    one_way,      ///< a node that is heard and does not hear, or the other way round
+    partial,      ///< links cut at random, each direction by itself
+    clog,         ///< a link that delivers nothing for a while, then everything
+    left_behind,  ///< a leader that is heard no more and hears what is said later, in one go
+    storm,        ///< messages lost, doubled and late far beyond the usual
     pause,
     slow_node,
     clock_jump,
@@ -51,18 +52,29 @@ enum class Fault : std::uint8_t {
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
-inline constexpr std::array<std::string_view, fault_kinds> fault_names{
-    "partition",     "isolate-leader",
-    "one-way",       "partial",
-    "clog",          "storm",
-    "pause",         "slow-node",
-    "clock-jump",    "drift",
-    "power-failure", "power-failure-of-all",
-    "process-kill",  "crash-between-disk-calls",
-    "clean-restart", "disk-stall",
-    "failed-write",  "failed-sync",
-    "full-disk",     "bit-rot",
-    "lost-write",    "misdirected-write"};
+inline constexpr std::array<std::string_view, fault_kinds> fault_names{"partition",
+                                                                       "isolate-leader",
+                                                                       "one-way",
+                                                                       "partial",
+                                                                       "clog",
+                                                                       "left-behind",
+                                                                       "storm",
+                                                                       "pause",
+                                                                       "slow-node",
+                                                                       "clock-jump",
+                                                                       "drift",
+                                                                       "power-failure",
+                                                                       "power-failure-of-all",
+                                                                       "process-kill",
+                                                                       "crash-between-disk-calls",
+                                                                       "clean-restart",
+                                                                       "disk-stall",
+                                                                       "failed-write",
+                                                                       "failed-sync",
+                                                                       "full-disk",
+                                                                       "bit-rot",
+                                                                       "lost-write",
+                                                                       "misdirected-write"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
@@ -138,6 +150,7 @@ private:
             case Fault::one_way: return one_way(node);
             case Fault::partial: return partial();
             case Fault::clog: return clog(node);
+            case Fault::left_behind: return leave_behind(cluster_.leader());
             case Fault::storm: return storm();
             case Fault::pause: return pause(node);
             case Fault::slow_node: return slow(node);
@@ -225,6 +238,18 @@ private:
         const raft::Time until = world().now() + draw(plan_.lasts_max);
         cluster_.network().clog(node, other, until);
         if (random_.below(2) == 0) cluster_.network().clog(other, node, until);
+    }
+    /// What its followers had answered reaches it when they have long had another leader.
+    void leave_behind(raft::NodeId leader) {
+        if (!leader) return;
+        cluster_.coverage().count(Counter::clogged_links);
+        const raft::Time until = world().now() + draw(plan_.lasts_max);
+        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+            cut(leader.value, other);
+            cluster_.network().clog({other}, leader, until);
+        }
+        note_cut("node " + std::to_string(leader.value) + " is left behind");
+        undo_later([this] { heal_network(); });
     }
     void storm() {
         NetworkConditions& now = cluster_.network().conditions;

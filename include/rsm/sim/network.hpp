@@ -6,6 +6,7 @@
 #define RSM_SIM_NETWORK_HPP
 
 #include <raft/codec.hpp>
+#include <raft/concepts.hpp>
 #include <raft/message.hpp>
 #include <raft/types.hpp>
 #include <rsm/sim/process.hpp>
@@ -35,6 +36,9 @@ struct NetworkConditions {
     /// A message takes up to `reordering_max` longer than its neighbours.
     std::uint64_t reordering = 0;
     raft::Duration reordering_max{};
+    /// How long a node may take to look at what has come; messages that come meanwhile are one
+    /// group.
+    raft::Duration reading_max{};
     /// What may be under way over one link; more is dropped, as a full queue does.
     std::size_t link_bytes = std::size_t{4} << 20;
 };
@@ -44,7 +48,11 @@ enum class Loss : std::uint8_t { none, by_chance, cut, full };
 
 class Network {
 public:
-    using Receive = std::function<void(raft::Message)>;
+    /// As of raft::GroupingTransport::start().
+    struct Receiver {
+        std::function<void(raft::Message)> receive;
+        std::function<void()> received;
+    };
     /// Called for each message that leaves a node, with what becomes of it and when it arrives.
     using Watch = std::function<void(const raft::Message&, Loss, raft::Time arrival)>;
 
@@ -63,9 +71,9 @@ public:
     // ---- nodes ----
 
     /// A new incarnation of a node; messages to an earlier one do not reach it.
-    std::uint64_t join(raft::NodeId node, Process& process, Receive receive) {
-        nodes_[node.value] = {++incarnations_, &process,
-                              std::make_shared<Receive>(std::move(receive))};
+    std::uint64_t join(raft::NodeId node, Process& process, Receiver receiver) {
+        nodes_[node.value] = {
+            ++incarnations_, &process, std::make_shared<Receiver>(std::move(receiver)), {}};
         return incarnations_;
     }
     void leave(raft::NodeId node, std::uint64_t incarnation) {
@@ -117,7 +125,8 @@ private:
     struct Node {
         std::uint64_t incarnation = 0;  // 0: not there
         Process* process = nullptr;
-        std::shared_ptr<Receive> receive;
+        std::shared_ptr<Receiver> receiver;
+        std::vector<raft::Bytes> arrived;  // and not looked at
     };
     struct Link {
         bool cut = false;
@@ -156,17 +165,28 @@ private:
         world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
             link(from, to).bytes -= frame.size();
             if (!joined(to, incarnation)) return;
-            nodes_[to.value].process->post(
-                [this, to, incarnation, frame] { deliver(to, incarnation, frame); });
+            nodes_[to.value].arrived.push_back(frame);
+            if (nodes_[to.value].arrived.size() == 1) read_later(to, incarnation);
         });
     }
-    void deliver(raft::NodeId to, std::uint64_t incarnation, const raft::Bytes& frame) {
+    void read_later(raft::NodeId to, std::uint64_t incarnation) {
+        const raft::Time at = world_.now() + random_.below(conditions.reading_max);
+        world_.call_at(at, [this, to, incarnation] {
+            if (!joined(to, incarnation)) return;
+            nodes_[to.value].process->post([this, to, incarnation] { deliver(to, incarnation); });
+        });
+    }
+    void deliver(raft::NodeId to, std::uint64_t incarnation) {
         if (!joined(to, incarnation)) return;
-        std::optional<raft::Message> message = raft::codec::decode_message(frame);
-        if (!message) std::abort();  // what was encoded here can be decoded
-        ++delivered_;
-        const std::shared_ptr<Receive> receive = nodes_[to.value].receive;
-        (*receive)(std::move(*message));
+        const std::shared_ptr<Receiver> receiver = nodes_[to.value].receiver;
+        for (const raft::Bytes& frame : std::exchange(nodes_[to.value].arrived, {})) {
+            std::optional<raft::Message> message = raft::codec::decode_message(frame);
+            if (!message) std::abort();  // what was encoded here can be decoded
+            ++delivered_;
+            receiver->receive(std::move(*message));
+            if (!joined(to, incarnation)) return;
+        }
+        receiver->received();
     }
 
     World& world_;
@@ -177,7 +197,8 @@ private:
     std::uint64_t delivered_ = 0;
 };
 
-/// One node's end of a Network. Models raft::Transport and rsm::NodeTransport.
+/// One node's end of a Network. Models raft::GroupingTransport and rsm::NodeTransport: what is sent
+/// stays here until flush(), as with a real one.
 class NetworkTransport {
 public:
     NetworkTransport(Network& network, raft::NodeId self, Process& process)
@@ -190,12 +211,22 @@ public:
         for (std::uint64_t id = 1; id <= state_->network.size(); ++id) nodes.push_back({id});
         return nodes;
     }
-    void start(Network::Receive receive) {
-        state_->incarnation =
-            state_->network.join(state_->self, state_->process, std::move(receive));
+    /// For whoever does not group: each message leaves at once.
+    void start(std::function<void(raft::Message)> receive) {
+        state_->at_once = true;
+        start(std::move(receive), [] {});
     }
-    void send(const raft::Message& message) {
-        if (state_->network.joined(state_->self, state_->incarnation)) {
+    void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
+        state_->incarnation = state_->network.join(state_->self, state_->process,
+                                                   {std::move(receive), std::move(received)});
+    }
+    void send(raft::Message message) {
+        state_->unsent.push_back(std::move(message));
+        if (state_->at_once) flush();
+    }
+    void flush() {
+        for (const raft::Message& message : std::exchange(state_->unsent, {})) {
+            if (!state_->network.joined(state_->self, state_->incarnation)) return;
             state_->network.send(message);
         }
     }
@@ -214,9 +245,13 @@ private:
         raft::NodeId self;
         Process& process;
         std::uint64_t incarnation = 0;
+        std::vector<raft::Message> unsent;
+        bool at_once = false;
     };
     std::unique_ptr<State> state_;
 };
+
+static_assert(raft::GroupingTransport<NetworkTransport>);
 
 }  // namespace rsm::sim
 

@@ -175,9 +175,10 @@ public:
         }
         if (size != 0) grow(end);
     }
+    /// A size that was lost in a failed sync is on its way again once something is written there.
     void grow(std::uint64_t size) {
-        if (size <= size_) return;
-        size_ = size;
+        if (size <= (sizes_.empty() ? durable_size_ : sizes_.back())) return;
+        size_ = std::max(size_, size);
         sizes_.push_back(size);
         allocate(size);
     }

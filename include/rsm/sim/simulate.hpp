@@ -125,18 +125,24 @@ private:
             if (end == End::committed) return true;
             if (end == End::open) return false;
         }
-        wanted.reset();
-        if (cluster_.leader() && cluster_.world().now() >= try_again_) {
-            wanted = clients_.submit(cluster_.leader());
-            try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
-        }
+        wanted = submit_now_and_then();
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
         return false;
+    }
+    std::optional<std::size_t> submit_now_and_then() {
+        if (!cluster_.leader() || cluster_.world().now() < try_again_) return std::nullopt;
+        try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
+        return clients_.submit(cluster_.leader());
     }
     bool all_equal() {
         const raft::NodeId leader = cluster_.leader();
         if (!leader) return false;
         const raft::Log& log = cluster_.core(leader).log();
-        if (log.commit() != log.last_index()) return false;
+        if (log.commit() != log.last_index()) {
+            // Without a barrier, what is left of earlier terms waits for an operation of this one.
+            if (log.last().term != cluster_.core(leader).term()) submit_now_and_then();
+            return false;
+        }
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             const NodeState state = cluster_.state({id});
             if (state == NodeState::refused || state == NodeState::gone) continue;

@@ -77,6 +77,7 @@ private:
         plan.network.duplication = chance(50) ? 0 : below(60);
         plan.network.reordering = chance(50) ? 0 : below(100);
         plan.network.reordering_max = milliseconds(1 + below(chance(20) ? 20'000 : 500));
+        if (chance(50)) plan.network.reading_max = microseconds(1 + below(3'000));
         plan.disk.min = microseconds(20);
         plan.disk.max = microseconds(100 + below(chance(20) ? 30'000 : 3'000));
         plan.disk.stall_one_in = chance(70) ? 0 : static_cast<std::uint32_t>(100 + below(1000));

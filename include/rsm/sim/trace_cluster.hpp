@@ -51,6 +51,7 @@ inline std::string label(const raft::SnapshotChunk& chunk) {
 }
 inline std::string label(const raft::SnapshotReply& reply) {
     if (reply.installed) return "SnapshotReply installed, match " + text(reply.match);
+    if (reply.rejected) return "SnapshotReply rejected";
     return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
 }
 
@@ -84,7 +85,8 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::disk_stalled: return "steps down for its disk hangs";
         case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
         case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
-        case raft::EventKind::snapshot_unreadable: return "cannot read its newest snapshot";
+        case raft::EventKind::snapshot_unreadable:
+            return "its newest snapshot is damaged or cannot be read";
         case raft::EventKind::protocol_violation:
             return "node " + std::to_string(event.node.value) + " violates the protocol";
         default: return {};
