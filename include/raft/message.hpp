@@ -45,7 +45,8 @@ struct AppendReply {
     Term term;
     bool accepted = false;
     /// Accepted: the log agrees with the leader's up to here and is durable up to here.
-    /// Refused: the index of the `previous` that did not match.
+    /// Refused: the index of the `previous` that did not match; 0 if the request was of an earlier
+    /// term than the answer.
     Index index;
     /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
     LogPosition hint;

@@ -163,6 +163,17 @@ TEST_CASE("a request that begins before the commit index is compared behind it")
     CHECK(reply_of(core.step(Time{}, append(0, 0, {1}))).index == Index{3});
 }
 
+TEST_CASE("the refusal of a request of an earlier term says nothing but the term (rule 1)") {
+    // Its sender may lead the present term, with a log that is shorter than when it asked.
+    Core core = follower({1, 3});
+    const Output output = core.step(
+        Time{}, message(3, 1, AppendRequest{Term{2}, {Index{23}, Term{2}}, Index{0}, 7, {}}));
+    CHECK_FALSE(reply_of(output).accepted);
+    CHECK(reply_of(output).term == core.term());
+    CHECK(reply_of(output).index == Index{0});
+    CHECK(reply_of(output).round == 0);
+}
+
 TEST_CASE("terms that fall along a request are a violation and are not taken in") {
     Core core = follower({1, 3});
     const Output falling = core.step(Time{}, append(2, 3, {4, 2}));

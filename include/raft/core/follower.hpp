@@ -33,13 +33,13 @@ inline bool Core::follow(Output& out, const Message& message) {
 /// AppendEntries, receiver implementation (Figure 2).
 inline void Core::on(Output& out, const Message& message, AppendRequest& request) {
     AppendReply refusal;
-    refusal.index = request.previous.index;
+    refusal.term = hard_.term;
     if (!follow(out, message)) {  // rule 1: reply false if term < currentTerm
-        refusal.term = hard_.term;
+        // It names no index: the sender may lead this term by now, with a log of another length.
         send(out, message.from, refusal);
         return;
     }
-    refusal.term = hard_.term;
+    refusal.index = request.previous.index;
     refusal.round = request.round;
     const Index end = request.previous.index + request.entries.size();
     const Index commit = log_.commit();
