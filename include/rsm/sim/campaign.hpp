@@ -73,11 +73,11 @@ private:
         while (!ended()) {
             const std::uint64_t seed = next_++;
             if (seed > last_) return;
-            take(simulate_(seed));
+            take(simulate_(seed), progress);
             if (progress != nullptr) show_now_and_then(*progress);
         }
     }
-    void take(const RunReport& run) {
+    void take(const RunReport& run, std::ostream* progress) {
         const std::lock_guard lock(mutex_);
         ++report_.seeds;
         report_.simulated_seconds += std::chrono::duration<double>(run.simulated).count();
@@ -86,7 +86,10 @@ private:
         digest.add(run.seed);
         digest.add(run.digest);
         report_.digest += digest.value();
-        if (run.violation) report_.failed.push_back(run.seed);
+        if (!run.violation) return;
+        report_.failed.push_back(run.seed);
+        if (progress == nullptr) return;
+        *progress << "\nseed " << run.seed << " VIOLATES " << run.violation->property << std::endl;
     }
 
     void show_now_and_then(std::ostream& out) {

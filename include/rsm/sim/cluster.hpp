@@ -99,18 +99,21 @@ public:
         trace_.add(std::move(record));
     }
 
-    /// Whether a write of the log never came to the disk and nothing that was written behind it
-    /// shows that it is missing. What else is written has a checksum of its own.
+    /// Whether a write of the log never came to the disk and nothing shows for certain that it is
+    /// missing: no batch was made durable behind it, or another fault has struck there since. What
+    /// else is written has a checksum of its own.
     static bool hides_a_loss(const Disk& disk) {
-        const auto lost = [](const DiskHit& hit) {
-            return (hit.fault == DiskFault::lost_write ||
-                    hit.fault == DiskFault::misdirected_write) &&
-                   hit.path.ends_with(".wal");
+        const auto harmed_behind = [&](const Disk::Loss& loss) {
+            return std::ranges::any_of(disk.hits(), [&](const DiskHit& hit) {
+                const bool rotten = hit.fault == DiskFault::bit_rot && hit.path >= loss.path;
+                return rotten || (hit.landed_size != 0 && hit.landed_path >= loss.path);
+            });
         };
-        if (std::ranges::none_of(disk.hits(), lost)) return false;
-        const Disk image = disk.durable_image();
-        return std::ranges::any_of(disk.hits(), [&](const DiskHit& hit) {
-            return lost(hit) && !shows(image, disk.hits(), hit);
+        const std::vector<std::string> paths = disk.paths();
+        return std::ranges::any_of(disk.losses(), [&](const Disk::Loss& loss) {
+            const bool needed =
+                loss.path.ends_with(".wal") && std::ranges::find(paths, loss.path) != paths.end();
+            return needed && (!loss.shows || harmed_behind(loss));
         });
     }
 
@@ -225,33 +228,6 @@ protected:
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
-
-    /// Whether anything lies behind the place where a write is missing, in its segment or in a
-    /// later one; or the segment is gone, and was not needed.
-    static bool shows(const Disk& image, const std::vector<DiskHit>& hits, const DiskHit& hit) {
-        constexpr std::uint64_t header_bytes = 40;
-        // What other faults have left there proves nothing.
-        const auto harmed = [&](const std::string& path, std::uint64_t at) {
-            return std::ranges::any_of(hits, [&](const DiskHit& other) {
-                const bool landed = other.landed_path == path && at >= other.landed_offset &&
-                                    at < other.landed_offset + other.landed_size;
-                return landed || (other.fault == DiskFault::bit_rot && other.path == path &&
-                                  other.offset == at);
-            });
-        };
-        const auto used = [&](const std::string& path, std::uint64_t from) {
-            const std::vector<std::byte> content = *image.content(path);
-            for (std::uint64_t at = from; at < content.size(); ++at) {
-                const bool zero = content[static_cast<std::size_t>(at)] == std::byte{};
-                if (!zero && !harmed(path, at)) return true;
-            }
-            return false;
-        };
-        if (!image.content(hit.path) || used(hit.path, hit.offset + hit.size)) return true;
-        return std::ranges::any_of(image.paths(), [&](const std::string& path) {
-            return path.ends_with(".wal") && path > hit.path && used(path, header_bytes);
-        });
-    }
 
     WalOptions wal_options() const {
         return {.directory = "d",

@@ -62,7 +62,7 @@ struct Output {
 inline void explain(std::ostream& out, const RunReport& report, const std::string& program,
                     const Output& output) {
     out << "seed " << report.seed << " VIOLATES " << report.violation->property << ": "
-        << report.violation->where << "\n  " << report.plan << "\n";
+        << report.violation->where << "\n  " << in_words(report.plan) << "\n";
     out << "  replay: " << program << " --seed " << report.seed << "\n";
     report.trace.write_text(out, output.events, report.violation->nodes);
     const std::string path = output.folder + "/trace-" + std::to_string(report.seed) + ".html";
@@ -73,7 +73,7 @@ inline void explain(std::ostream& out, const RunReport& report, const std::strin
     header.property = report.violation->property + ": " + report.violation->where;
     header.replay = program + " --seed " + std::to_string(report.seed);
     for (std::uint64_t id = 1; id <= report.nodes; ++id) header.nodes.push_back({id});
-    header.parameters.emplace_back("drawn", report.plan);
+    header.parameters = report.plan;
     write_trace_html(file, report.trace, header);
     file.close();
     out << (file ? "  diagram: " : "  the diagram could not be written: ") << path << '\n';
@@ -82,7 +82,7 @@ inline void explain(std::ostream& out, const RunReport& report, const std::strin
 template <Workload... Loads>
 int replay(std::uint64_t seed, const std::string& program, const Output& output) {
     const RunReport report = simulate_any<Loads...>(seed, Tracing::on);
-    std::cout << "seed " << seed << ": " << report.plan << "\n";
+    std::cout << "seed " << seed << ": " << in_words(report.plan) << "\n";
     print_coverage(std::cout, report.coverage);
     std::cout << "  digest " << std::hex << report.digest << std::dec << ", " << report.events
               << " events, " << report.simulated.count() / 1'000'000 << " ms simulated\n";

@@ -129,6 +129,18 @@ public:
     /// Faults that took place, in order, since the disk was made.
     const std::vector<DiskHit>& hits() const { return hits_; }
 
+    /// A write that was reported as synced and is not there.
+    struct Loss {
+        std::string path;
+        const void* file = nullptr;
+        std::uint64_t end = 0;
+        /// Something was written behind it, in its file or in one whose name comes later, and
+        /// synced: whoever reads on finds that it is missing.
+        bool shows = false;
+        std::vector<const void*> behind{};  ///< files in which that was written and is not synced
+    };
+    const std::vector<Loss>& losses() const { return losses_; }
+
     /// How many bytes the files may take, each with a sector for itself. What there is stays.
     void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
     std::uint64_t used() const { return *usage_; }
@@ -295,16 +307,27 @@ private:
         ++syncs_;
         settle_emptied(inode);
         if (inode->sync()) ++durable_version_;
+        for (Loss& loss : losses_) {
+            if (std::erase(loss.behind, inode.get()) != 0) loss.shows = true;
+        }
     }
     void fail_sync(const InodePointer& inode, const std::string& path) {
         settle_emptied(inode);
         inode->fail_sync(random_);
+        for (Loss& loss : losses_) std::erase(loss.behind, inode.get());
         ++durable_version_;
         hits_.push_back({.fault = DiskFault::sync_error, .path = path});
+    }
+    void wrote(const Inode& inode, const std::string& path, std::uint64_t offset) {
+        for (Loss& loss : losses_) {
+            const bool behind = loss.file == &inode ? offset >= loss.end : path > loss.path;
+            if (behind) loss.behind.push_back(&inode);
+        }
     }
     /// The write is in the cache; it will not get to its place, and may go to another one.
     void lose(Inode& inode, DiskHit hit) {
         inode.lose(hit.offset, hit.size);
+        losses_.push_back({hit.path, &inode, hit.offset + hit.size});
         if (hit.fault == DiskFault::misdirected_write && hit.size != 0) misdirect(inode, hit);
         hits_.push_back(std::move(hit));
     }
@@ -355,6 +378,7 @@ private:
         stopped_ = false;
         plans_.clear();
         locks_.clear();
+        for (Loss& loss : losses_) loss.behind.clear();
         stalled_until_ = {};
     }
 
@@ -372,6 +396,7 @@ private:
 
     std::vector<Plan> plans_;
     std::vector<DiskHit> hits_;
+    std::vector<Loss> losses_;
     std::uint64_t mood_ = 0;  ///< of 8 choices so many are not for what is durable
     bool stopped_ = false;
     std::uint64_t life_ = 0;

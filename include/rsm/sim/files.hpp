@@ -108,6 +108,7 @@ public:
         }
         const std::uint64_t room = fitting(file, offset, size);
         file.inode->write(offset, parts, room, [] { return true; });
+        disk_->wrote(*file.inode, file.name, offset);
         if (fault) {
             disk_->lose(*file.inode,
                         {.fault = *fault, .path = file.name, .offset = offset, .size = room});

@@ -26,7 +26,7 @@ namespace rsm::sim {
 /// What came of a run.
 struct RunReport {
     std::uint64_t seed = 0;
-    std::string plan;                    ///< what was drawn, in words
+    PlanFacts plan;                      ///< what was drawn
     std::optional<Violation> violation;  ///< nothing: all rules were kept
     Coverage coverage;
     raft::Duration simulated{};
@@ -192,7 +192,7 @@ private:
     RunReport report() {
         RunReport report;
         report.seed = seed_;
-        report.plan = describe(plan_);
+        report.plan = facts_of(plan_);
         report.violation = cluster_.violation();
         report.coverage = cluster_.coverage();
         report.simulated = cluster_.world().now().time_since_epoch();

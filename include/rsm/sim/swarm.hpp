@@ -15,8 +15,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace rsm::sim {
 
@@ -132,26 +133,35 @@ private:
 
 inline RunPlan draw_plan(std::uint64_t seed) { return detail::Draw(seed).plan(); }
 
-/// The parts of a plan that a reader of a report asks for first.
-inline std::string describe(const RunPlan& plan) {
-    const auto ms = [](raft::Duration duration) { return duration.count() / 1'000'000; };
+/// The parts of a plan that a reader of a report asks for first: names and values.
+using PlanFacts = std::vector<std::pair<std::string, std::string>>;
+
+inline PlanFacts facts_of(const RunPlan& plan) {
+    const auto ms = [](raft::Duration time) { return std::to_string(time.count() / 1'000'000); };
+    const auto on_off = [](bool on) { return std::string(on ? "on" : "off"); };
     const raft::Options& raft = plan.cluster.options.raft;
-    std::ostringstream out;
-    out << plan.cluster.nodes << " nodes, " << plan.clients.clients << " clients; election timeout "
-        << ms(raft.election_timeout) << " ms, heartbeat " << ms(raft.heartbeat_interval)
-        << " ms, pre-vote " << (raft.pre_vote ? "on" : "off") << ", check-quorum "
-        << (raft.check_quorum ? "on" : "off") << ", barrier "
-        << (raft.barrier_on_election ? "on" : "off") << "; snapshot threshold "
-        << plan.cluster.options.snapshot_threshold << " B; faults for "
-        << ms(plan.safety_phase) / 1000 << " s:";
-    bool any = false;
+    std::string faults;
     for (std::size_t i = 0; i < fault_kinds; ++i) {
         if (!plan.faults.enabled[i]) continue;
-        out << (any ? ", " : " ") << fault_names[i];
-        any = true;
+        faults += (faults.empty() ? "" : ", ") + std::string(fault_names[i]);
     }
-    if (!any) out << " none";
-    return out.str();
+    return {{"nodes", std::to_string(plan.cluster.nodes)},
+            {"clients", std::to_string(plan.clients.clients)},
+            {"election timeout", ms(raft.election_timeout) + " ms"},
+            {"heartbeat", ms(raft.heartbeat_interval) + " ms"},
+            {"pre-vote", on_off(raft.pre_vote)},
+            {"check-quorum", on_off(raft.check_quorum)},
+            {"barrier", on_off(raft.barrier_on_election)},
+            {"snapshot threshold", std::to_string(plan.cluster.options.snapshot_threshold) + " B"},
+            {"faults for", ms(plan.safety_phase) + " ms"},
+            {"faults", faults.empty() ? "none" : faults}};
+}
+inline std::string in_words(const PlanFacts& facts) {
+    std::string text;
+    for (const auto& [name, value] : facts) {
+        text += (text.empty() ? "" : "; ") + name + " " + value;
+    }
+    return text;
 }
 
 }  // namespace rsm::sim

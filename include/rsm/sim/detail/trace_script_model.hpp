@@ -250,7 +250,8 @@ function fieldsOf(record) {
     if (record.kind === "client") fields.push(["outcome", record.outcome]);
     if (record.nodes.length) fields.push(["nodes", record.nodes.map(n => nodes[n]).join(", ")]);
     if (record.links.length) fields.push(["links", linkNames(record.links)]);
-    if (record.text) fields.push(["text", record.text]);
+    const inTitle = record.kind === "violation" && record.text === data.property;
+    if (record.text && !inTitle) fields.push(["text", record.text]);
     return fields;
 }
 
