@@ -134,8 +134,8 @@ public:
         std::string path;
         const void* file = nullptr;
         std::uint64_t end = 0;
-        /// Something was written behind it, in its file or in one whose name comes later, and
-        /// synced: whoever reads on finds that it is missing.
+        /// Something was written behind it, in its file or in a later one of the log, and synced:
+        /// whoever reads on finds that it is missing.
         bool shows = false;
         std::vector<const void*> behind{};  ///< files in which that was written and is not synced
     };
@@ -320,7 +320,8 @@ private:
     }
     void wrote(const Inode& inode, const std::string& path, std::uint64_t offset) {
         for (Loss& loss : losses_) {
-            const bool behind = loss.file == &inode ? offset >= loss.end : path > loss.path;
+            const bool behind = loss.file == &inode ? offset >= loss.end
+                                                    : path > loss.path && path.ends_with(".wal");
             if (behind) loss.behind.push_back(&inode);
         }
     }
