@@ -56,6 +56,8 @@ public:
 
     NetworkConditions conditions;
     Watch watch;
+    /// Called for each message that a node takes in, before it does.
+    std::function<void(const raft::Message&)> arrived;
 
     std::size_t size() const { return nodes_.size() - 1; }
     std::uint64_t delivered() const { return delivered_; }
@@ -165,6 +167,7 @@ private:
         std::optional<raft::Message> message = raft::codec::decode_message(frame);
         if (!message) std::abort();  // what was encoded here can be decoded
         ++delivered_;
+        if (arrived) arrived(*message);
         const std::shared_ptr<Receive> receive = nodes_[to.value].receive;
         (*receive)(std::move(*message));
     }
