@@ -223,8 +223,26 @@ private:
         cluster_.coverage().count(Counter::clogged_links);
         const raft::NodeId other = any_node();
         const raft::Time until = world().now() + draw(plan_.lasts_max);
+        if (node == cluster_.leader() && random_.below(2) == 0) return clog_leader(node, until);
         cluster_.network().clog(node, other, until);
         if (random_.below(2) == 0) cluster_.network().clog(other, node, until);
+    }
+    /// What the others say waits on its way to a leader, which soon is not heard any more: another
+    /// one is elected, and then the old one hears the answers to what it had sent before.
+    void clog_leader(raft::NodeId node, raft::Time until) {
+        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+            cluster_.network().clog({other}, node, until);
+        }
+        world().call_after(draw(std::chrono::milliseconds(100)), [this, node] {
+            if (!running_) return;
+            for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+                cut(node.value, other);
+            }
+            note_cut("node " + std::to_string(node.value) + " is heard by nobody");
+        });
+        world().call_at(until, [this] {
+            if (running_) heal_network();
+        });
     }
     void storm() {
         NetworkConditions& now = cluster_.network().conditions;
