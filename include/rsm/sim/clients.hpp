@@ -110,6 +110,11 @@ struct ClientPlan {
     std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
     std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
     std::size_t operations_max = 5000;  ///< over all clients
+    std::uint64_t burst = 1;            ///< up to so many at the same moment
+    /// Of a thousand that go to the leader, so many go to one of an earlier term, if there is any.
+    std::uint64_t at_old_leader = 0;
+    /// Whether all clocks and processes run as they should, so that deadlines are kept.
+    bool punctual = false;
 };
 
 template <Workload Load>
@@ -137,6 +142,8 @@ public:
 
     /// One operation at that node, beside the clients'; returns its place in history().
     std::size_t submit(raft::NodeId node) { return submit(0, node); }
+    /// The same for a read.
+    std::size_t read(raft::NodeId node) { return read(0, node); }
 
     /// What is wrong with the history, if anything is.
     std::optional<std::string> check() const;
@@ -153,6 +160,11 @@ private:
         if (!running_ || history_.size() >= plan_.operations_max) return;
         const raft::NodeId node = choose_node();
         if (!node) return pause(client);
+        ask(client, node);
+        if (plan_.burst < 2) return;
+        for (std::uint64_t more = random_.below(plan_.burst); more > 0; --more) ask(0, node);
+    }
+    void ask(std::uint64_t client, raft::NodeId node) {
         const bool reads = random_.below(1000) < plan_.reads;
         if (reads) {
             read(client, node);
@@ -164,6 +176,10 @@ private:
         const bool wants_leader = random_.below(1000) < plan_.at_leader;
         raft::NodeId node{1 + random_.below(cluster_.size())};
         if (wants_leader && cluster_.leader()) node = cluster_.leader();
+        if (wants_leader && plan_.at_old_leader != 0 && random_.below(1000) < plan_.at_old_leader &&
+            cluster_.old_leader()) {
+            node = cluster_.old_leader();
+        }
         return cluster_.running(node) ? node : raft::NodeId{};
     }
 
@@ -192,7 +208,14 @@ private:
         count(record);
         if constexpr (requires { load_.saw(record); }) load_.saw(record);
         trace(record, error);
+        check_deadline(record);
         if (record.client != 0) pause(record.client);
+    }
+    void check_deadline(const Record& record) {
+        constexpr auto slack = std::chrono::milliseconds(100);
+        const raft::Duration limit = cluster_.plan().options.operation_timeout;
+        if (!plan_.punctual || record.ret - record.call <= limit + slack) return;
+        cluster_.violate({"deadlines", name(record) + " was answered after its timeout", {}});
     }
     void count(const Record& record) {
         Coverage& coverage = cluster_.coverage();
@@ -247,7 +270,7 @@ private:
         typename detail::ReadTypes<Load>::View view{};
         std::string wrong;
     };
-    void read(std::uint64_t client, raft::NodeId node) {
+    std::size_t read(std::uint64_t client, raft::NodeId node) {
         const std::size_t place = begin(client, Kind::read, node);
         if constexpr (detail::Reads<Load>) history_[place].query = load_.query(random_);
         cluster_.replica(node).async_read(
@@ -261,6 +284,7 @@ private:
                 }
                 finish(place, error);
             });
+        return place;
     }
     Sight look(const Watched& machine, const typename detail::ReadTypes<Load>::Query& query) {
         Sight sight;

@@ -24,6 +24,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -162,6 +163,15 @@ public:
         }
         return best;
     }
+    /// A leader of an earlier term that does not know yet; 0: none.
+    raft::NodeId old_leader() const {
+        const raft::NodeId newest = leader();
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            if (raft::NodeId{id} == newest || !running({id})) continue;
+            if (core({id}).role() == raft::Role::leader) return {id};
+        }
+        return {};
+    }
     /// Nodes that are not lost for good.
     std::size_t usable() const {
         std::size_t count = 0;
@@ -206,6 +216,14 @@ protected:
                 oracle_.sent(message, core(message.from), process(message.from).now());
             }
             if (trace_.enabled()) trace_message(trace_, world_.now(), message, loss, arrival);
+        };
+        network_.arrived = [this](const raft::Message& message) {
+            if (!watched(message.to)) return;
+            // A slow node comes to it nobody knows when, for it may be paused before.
+            const Process& receiver = process(message.to);
+            const bool slow = receiver.lag() > raft::Duration{};
+            oracle_.received(message, core(message.to),
+                             receiver.now() + std::chrono::seconds(slow ? 10 : 0));
         };
         for (std::uint64_t id = 0; id <= plan_.nodes; ++id) {
             Node& node = nodes_.emplace_back();

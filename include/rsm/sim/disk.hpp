@@ -153,6 +153,11 @@ public:
             if (file.second->durable_size() != 0) files.push_back(&file);
         }
         if (files.empty()) return std::nullopt;
+        if (random.below(3) == 0) {
+            if (const auto place = end_of_log(random)) {
+                return flip(place->first, place->second, static_cast<unsigned>(random.below(8)));
+            }
+        }
         const auto& [name, inode] = *files[random.below(files.size())];
         std::uint64_t begin = 0;
         std::uint64_t end = inode->durable_size();
@@ -227,6 +232,29 @@ private:
             return operation == Operation::write && bytes >= min_bytes;
         }
     };
+
+    /// A byte of the newest log file that was written late.
+    std::optional<std::pair<std::string, std::uint64_t>> end_of_log(raft::Random& random) const {
+        constexpr std::uint64_t lately = 400;
+        constexpr std::uint64_t header = 40;
+        for (auto file = durable_names_.rbegin(); file != durable_names_.rend(); ++file) {
+            if (!file->first.ends_with(".wal")) continue;
+            const auto pages = file->second->durable()->used_pages();
+            if (pages.empty()) continue;
+            const std::uint64_t first = pages.back() * Content::page_bytes;
+            std::uint64_t end = first + Content::page_bytes;
+            const auto is_zero = [&](std::uint64_t at) {
+                const auto number = static_cast<std::uint32_t>(at / sector_bytes);
+                return file->second->durable()->sector(number)[at % sector_bytes] == std::byte{};
+            };
+            while (end > first && is_zero(end - 1)) --end;
+            end = std::min(end, file->second->durable_size());
+            if (end <= header) continue;
+            const std::uint64_t offset = end - 1 - random.below(std::min(end, lately));
+            return std::pair(file->first, offset);
+        }
+        return std::nullopt;
+    }
 
     static std::string_view directory_of(std::string_view path) {
         const std::size_t slash = path.rfind('/');

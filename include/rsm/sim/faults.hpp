@@ -239,17 +239,25 @@ private:
         cluster_.network().clog(node, other, until);
         if (random_.below(2) == 0) cluster_.network().clog(other, node, until);
     }
-    /// What its followers had answered reaches it when they have long had another leader.
+    /// What the others say waits on its way to the leader, which soon is not heard any more:
+    /// another one is elected, and then the old one hears the answers to what it had sent before.
     void leave_behind(raft::NodeId leader) {
         if (!leader) return;
         cluster_.coverage().count(Counter::clogged_links);
         const raft::Time until = world().now() + draw(plan_.lasts_max);
         for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
-            cut(leader.value, other);
             cluster_.network().clog({other}, leader, until);
         }
-        note_cut("node " + std::to_string(leader.value) + " is left behind");
-        undo_later([this] { heal_network(); });
+        world().call_after(draw(std::chrono::milliseconds(100)), [this, leader] {
+            if (!running_) return;
+            for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+                cut(leader.value, other);
+            }
+            note_cut("node " + std::to_string(leader.value) + " is left behind");
+        });
+        world().call_at(until, [this] {
+            if (running_) heal_network();
+        });
     }
     void storm() {
         NetworkConditions& now = cluster_.network().conditions;

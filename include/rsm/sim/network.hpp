@@ -64,6 +64,8 @@ public:
 
     NetworkConditions conditions;
     Watch watch;
+    /// Called for each message that a node takes in, before it does.
+    std::function<void(const raft::Message&)> arrived;
 
     std::size_t size() const { return nodes_.size() - 1; }
     std::uint64_t delivered() const { return delivered_; }
@@ -183,6 +185,7 @@ private:
             std::optional<raft::Message> message = raft::codec::decode_message(frame);
             if (!message) std::abort();  // what was encoded here can be decoded
             ++delivered_;
+            if (arrived) arrived(*message);
             receiver->receive(std::move(*message));
             if (!joined(to, incarnation)) return;
         }

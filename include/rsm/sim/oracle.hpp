@@ -15,6 +15,7 @@
 #ifndef RSM_SIM_ORACLE_HPP
 #define RSM_SIM_ORACLE_HPP
 
+#include <raft/codec.hpp>
 #include <raft/core.hpp>
 #include <raft/invariants.hpp>
 #include <raft/message.hpp>
@@ -78,8 +79,13 @@ public:
                          " sent what no correct node sends",
                      {id, event.node});
         }
+        Node& node = nodes_[id.value];
+        if (event.kind == raft::EventKind::became_leader) node.told_to_lead = event.term;
+        if (event.kind == raft::EventKind::became_pre_candidate ||
+            event.kind == raft::EventKind::became_candidate) {
+            ++node.candidacies;
+        }
         if (event.kind == raft::EventKind::log_truncated) {
-            Node& node = nodes_[id.value];
             if (node.seen.role == raft::Role::leader && node.seen.term == event.term) {
                 complain("leader append-only", "node " + text(id) + " truncated its log", {id});
             }
@@ -119,7 +125,30 @@ public:
         std::visit([&](const auto& body) { sent(message, body, core, disk); }, message.body);
     }
 
+    /// For each message that a node takes in. `core` and `now` are the receiver's.
+    void received(const raft::Message& message, const raft::Core& core, raft::Time now) {
+        const bool answers = std::holds_alternative<raft::AppendReply>(message.body) ||
+                             std::holds_alternative<raft::SnapshotReply>(message.body);
+        Node& node = nodes_[message.to.value];
+        if (!answers || node.reign != core.term() || raft::term_of(message) != node.reign) return;
+        node.contacts[message.from.value] = now;
+    }
+
     // ---- what is known ----
+
+    /// How often a node has stood for election or asked whether it should.
+    std::uint64_t candidacies(raft::NodeId id) const { return nodes_[id.value].candidacies; }
+    /// What the log of a node takes on its disk, as far as all its entries have been seen.
+    std::optional<std::uint64_t> persisted_bytes(const raft::Core& core) const {
+        std::uint64_t bytes = raft::codec::persisted_hard_state_size;
+        const raft::Log& log = core.log();
+        for (raft::Index index = log.base().index + 1; index <= log.last_index(); ++index) {
+            const auto known = entries_.find({index, *log.term_at(index)});
+            if (known == entries_.end() || known->second.bytes == 0) return std::nullopt;
+            bytes += known->second.bytes;
+        }
+        return bytes;
+    }
 
     /// The terms of all entries that were ever committed, from index 1 on.
     const std::vector<raft::Term>& committed() const { return committed_; }
@@ -157,10 +186,18 @@ private:
         raft::LogPosition verified;  ///< the log was compared with history up to here
         Promises promises;
         std::map<raft::Term, raft::NodeId> votes;  ///< that were seen outside
+        raft::Term told_to_lead;
+        std::uint64_t candidacies = 0;  ///< pre-votes included
+        // Of a leader that speaks, by its own clock; told by nothing that it says of itself.
+        raft::Term reign;
+        std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
+        raft::Index durable;                    ///< when it last spoke
+        std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
     };
     struct EntryRecord {
         raft::Term previous;
         std::uint64_t digest = 0;
+        std::uint64_t bytes = 0;  ///< on the disk; 0: not known
     };
     struct LeaderRecord {
         raft::NodeId node;
@@ -227,6 +264,12 @@ private:
                          text(core.term()),
                      {known->second.node, id});
         }
+        if (node.told_to_lead != core.term()) {
+            complain("events", "node " + text(id) + " does not say that it leads", {id});
+        }
+        if (options_.barrier_on_election && core.log().last().term != core.term()) {
+            complain("leader barrier", "node " + text(id) + " leads without a barrier", {id});
+        }
         check_complete(core);
     }
 
@@ -260,8 +303,9 @@ private:
         const raft::Log& log = core.log();
         const raft::LogPosition position{index, *log.term_at(index)};
         const raft::Term previous = *log.term_at(index - 1);
-        const std::uint64_t digest = log.cached(index) ? digest_of(log[index]) : 0;
-        compare(core.self(), position, previous, digest);
+        const bool cached = log.cached(index);
+        compare(core.self(), position, previous, cached ? digest_of(log[index]) : 0);
+        if (cached) entries_[position].bytes = raft::codec::persisted_size(log[index]);
     }
     static std::uint64_t digest_of(const raft::Entry& entry) {
         raft::Digest digest;
@@ -381,6 +425,12 @@ private:
     void check_bounds(const raft::Core& core) {
         const std::size_t slack = options_.max_message_bytes + raft::entry_overhead_bytes;
         for (const raft::Progress& follower : core.followers()) {
+            if (follower.match >= follower.next) {
+                complain("marks in order",
+                         "node " + text(core.self()) + " would send node " + text(follower.node) +
+                             " again what it has acknowledged",
+                         {core.self(), follower.node});
+            }
             if (follower.in_flight_bytes() <= options_.window_bytes + slack) continue;
             complain("bounds",
                      "node " + text(core.self()) + " has more under way to node " +
@@ -402,15 +452,28 @@ private:
     /// A leader that speaks has just made sure that its disk does not hang, and not long ago that
     /// it hears from a quorum.
     void check_fitness(const raft::Core& core, raft::Time now) {
-        const std::optional<raft::Time> write = core.log().oldest_write();
-        if (write && now - *write >= options_.disk_stall_timeout) {
+        Node& node = nodes_[core.self().value];
+        if (node.reign != core.term()) {
+            node.reign = core.term();
+            node.contacts.assign(nodes_.size(), now);
+            node.not_durable.reset();
+        }
+        const raft::Log& log = core.log();
+        if (log.durable() >= log.submitted()) {
+            node.not_durable.reset();
+        } else if (!node.not_durable || log.durable() != node.durable) {
+            node.not_durable = now;
+        }
+        node.durable = log.durable();
+        if (node.not_durable && now - *node.not_durable >= options_.disk_stall_timeout) {
             complain("prompt step-down",
                      "node " + text(core.self()) + " leads while its disk hangs", {core.self()});
         }
         if (!options_.check_quorum) return;
         std::size_t heard = 1;
         for (const raft::Progress& follower : core.followers()) {
-            if (now - follower.last_contact < 2 * options_.election_timeout) ++heard;
+            const raft::Time contact = node.contacts[follower.node.value];
+            if (now - contact < 3 * options_.election_timeout) ++heard;
         }
         if (2 * heard > core.followers().size() + 1) return;
         complain("prompt step-down",
@@ -476,9 +539,17 @@ private:
         speak(message, request.term, disk);
         lead(message, request.term);
         raft::Term previous = request.previous.term;
+        std::size_t bytes = 0;
+        bool too_large = false;
         for (const raft::Entry& entry : request.entries) {
             compare(message.from, entry.position(), previous, digest_of(entry));
             previous = entry.term;
+            bytes += raft::footprint(entry);
+            too_large = too_large || entry.payload.size() > options_.max_entry_bytes;
+        }
+        if (too_large || (request.entries.size() > 1 && bytes > options_.max_message_bytes)) {
+            complain("bounds", "node " + text(message.from) + " sends more than is allowed",
+                     {message.from});
         }
     }
     void sent(const raft::Message& message, const raft::AppendReply& reply, const raft::Core& core,

@@ -85,6 +85,11 @@ public:
     /// How long each piece of work takes; 0: no time.
     void slow_down(raft::Duration each) { slowness_ = each; }
 
+    /// How long work that is posted now waits at most, if nothing is paused.
+    raft::Duration lag() const {
+        return std::max(raft::Duration{}, free_at_ - world_.now()) + slowness_;
+    }
+
     // ---- the clock ----
 
     /// The node's own time.

@@ -99,6 +99,10 @@ private:
         clients_.stop();
         if (failed()) return;
         if (!committed) return not_alive("nothing was committed");
+        wanted.reset();
+        if (!run_until([&] { return has_read(wanted); }, left())) {
+            return not_alive("nothing could be read");
+        }
         if (!run_until([&] { return clients_.under_way() == 0; }, left())) {
             return not_alive("an operation has no answer");
         }
@@ -106,9 +110,52 @@ private:
             return not_alive("a node did not catch up");
         }
         if (!run_until([&] { return all_compacted(); }, left())) {
-            not_alive("a node did not compact its log");
+            return not_alive("a node did not compact its log");
+        }
+        stay_calm();
+    }
+    /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
+    /// comes back from isolation does not disturb the others (Raft thesis, 4.2.3 and 9.6).
+    void stay_calm() {
+        const raft::NodeId leader = cluster_.leader();
+        const raft::Options& raft = plan_.cluster.options.raft;
+        const raft::Duration quiet_time = 4 * raft.election_timeout;
+        if (!leader || plan_.cluster.disk.stall_one_in != 0) return;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) return;
+            if (cluster_.disk({id}).stalled_until() >= cluster_.world().now()) return;
+        }
+        NetworkConditions& now = cluster_.network().conditions;
+        now.loss = now.duplication = now.reordering = 0;
+        run_until([] { return false; }, raft.election_timeout);  // what is late comes in
+        if (failed() || cluster_.leader() != leader) return;
+        const std::vector<std::uint64_t> before = candidacies();
+        run_until([] { return false; }, quiet_time);
+        if (failed()) return;
+        if (candidacies() != before) return unstable("a node stood for election without a cause");
+        if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
+        const raft::NodeId away{leader.value % cluster_.size() + 1};
+        const raft::Term term = cluster_.core(leader).term();
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            cluster_.network().cut(away, {id}, true);
+            cluster_.network().cut({id}, away, true);
+        }
+        run_until([] { return false; }, quiet_time);
+        cluster_.network().heal();
+        run_until([] { return false; }, quiet_time);
+        if (failed()) return;
+        if (cluster_.leader() != leader || cluster_.core(leader).term() != term) {
+            unstable("a node that came back has deposed the leader");
         }
     }
+    std::vector<std::uint64_t> candidacies() {
+        std::vector<std::uint64_t> result;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            result.push_back(cluster_.oracle().candidacies({id}));
+        }
+        return result;
+    }
+    void unstable(const char* what) { cluster_.violate({"stable leadership", what, {}}); }
     void not_alive(const char* what) {
         if (failed()) return;
         const auto seconds =
@@ -119,20 +166,32 @@ private:
                           {}});
     }
     bool has_committed(std::optional<std::size_t>& wanted) {
+        return has_ended(wanted, [this](raft::NodeId node) { return clients_.submit(node); });
+    }
+    bool has_read(std::optional<std::size_t>& wanted) {
+        return has_ended(wanted, [this](raft::NodeId node) { return clients_.read(node); });
+    }
+    /// Asks the leader again and again until what was asked succeeds.
+    template <class Ask>
+    bool has_ended(std::optional<std::size_t>& wanted, Ask ask) {
         using End = typename RecordOf<Load>::End;
         if (wanted) {
             const End end = clients_.history()[*wanted].end;
             if (end == End::committed) return true;
             if (end == End::open) return false;
         }
-        wanted = submit_now_and_then();
+        wanted = ask_now_and_then(ask);
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
         return false;
     }
-    std::optional<std::size_t> submit_now_and_then() {
+    template <class Ask>
+    std::optional<std::size_t> ask_now_and_then(Ask ask) {
         if (!cluster_.leader() || cluster_.world().now() < try_again_) return std::nullopt;
         try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
-        return clients_.submit(cluster_.leader());
+        return ask(cluster_.leader());
+    }
+    std::optional<std::size_t> submit_now_and_then() {
+        return ask_now_and_then([this](raft::NodeId node) { return clients_.submit(node); });
     }
     bool all_equal() {
         const raft::NodeId leader = cluster_.leader();
@@ -170,11 +229,23 @@ private:
             if (!cluster_.running({id})) continue;
             cores.push_back(&cluster_.core({id}));
             cluster_.oracle().verify_whole(*cores.back());
+            check_account({id});
             cluster_.replica({id}).machine().tell_state();
         }
         if (auto verdict = raft::invariants::check(cores)) {
             cluster_.violate({verdict->property, verdict->where, {}});
         }
+    }
+    /// What a storage says of its size is what its entries take.
+    void check_account(raft::NodeId node) {
+        if (cluster_.core(node).term().value == 0) return;  // nothing was ever written
+        const auto bytes = cluster_.oracle().persisted_bytes(cluster_.core(node));
+        if (!bytes || *bytes == cluster_.persisted_bytes(node)) return;
+        cluster_.violate({"persisted bytes",
+                          "node " + std::to_string(node.value) + " counts " +
+                              std::to_string(cluster_.persisted_bytes(node)) + " in place of " +
+                              std::to_string(*bytes),
+                          {node}});
     }
     /// Compaction brings the log below its threshold: what is applied last may lift it once more,
     /// and starts the next snapshot.

@@ -50,6 +50,14 @@ public:
         clients(plan.clients);
         faults(plan.faults);
         plan.safety_phase = std::chrono::seconds(static_cast<std::int64_t>(10 + below(30)));
+        const std::uint64_t burst = chance(60) ? 1 : 2 + below(6);
+        if (plan.clients.pipeline == 1) plan.clients.burst = burst;
+        plan.clients.at_old_leader = chance(50) ? 0 : below(800);
+        const auto without = [&](Fault fault) {
+            return !plan.faults.enabled[static_cast<std::size_t>(fault)];
+        };
+        plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
+                                without(Fault::clock_jump) && without(Fault::drift);
         return plan;
     }
 
