@@ -75,6 +75,8 @@ public:
     const Log& log() const { return log_; }
     const Membership& membership() const { return membership_; }
     const SnapshotMeta& snapshot() const { return snapshot_; }
+    /// Reads that were asked for here and are not answered.
+    std::size_t waiting_reads() const { return waiting_reads_; }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const;
     Time deadline() const;

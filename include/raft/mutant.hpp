@@ -35,6 +35,9 @@ namespace raft::mutants {
     M(half_is_a_quorum, "elections", "half of an even number of voters suffices")                  \
     M(stale_leader_followed, "elections", "append requests of earlier terms are accepted")         \
     M(no_step_down, "elections", "a later term in an answer does not end leadership")              \
+    M(prevote_reply_is_vote, "elections", "the answer to a pre-vote counts as a vote")             \
+    M(leader_not_sticky, "elections", "a leader gives way to any vote request")                    \
+    M(no_barrier, "elections", "a new leader appends no barrier")                                  \
     M(same_timeouts, "elections", "election timeouts are not drawn but all the same")              \
     M(late_request_truncates, "replication", "a late request cuts off what newer ones brought")    \
     M(previous_term_unchecked, "replication", "the entry before is compared by index only")        \
@@ -43,6 +46,8 @@ namespace raft::mutants {
     M(old_append_replies, "replication", "an acknowledgement from an earlier term is counted")     \
     M(refusals_ignored, "replication", "a refusal does not make the leader go back")               \
     M(commit_beyond_match, "replication", "a follower commits entries that the leader never saw")  \
+    M(probe_below_match, "replication", "a late refusal takes back what was acknowledged")         \
+    M(loaded_entries_unchecked, "replication", "what is read back may have been replaced")         \
     M(window_leaks, "replication", "answered bytes stay in the window")                            \
     M(commits_old_terms, "commit", "entries of earlier terms are committed by counting")           \
     M(leader_counts_unsynced, "commit",                                                            \
@@ -61,6 +66,8 @@ namespace raft::mutants {
     M(last_batch_trusted, "durability", "recovery takes what it reads for durable")                \
     M(tail_left_in_place, "durability", "recovery leaves a torn tail in place")                    \
     M(damage_is_the_end, "durability", "damage in the log is taken for its end")                   \
+    M(blank_piece_off, "durability", "a damaged last batch is taken for a torn one")               \
+    M(truncated_bytes_counted, "durability", "replaced entries still count as persisted")          \
     M(checkpoint_without_vote, "durability", "a new segment does not take over the hard state")    \
     M(segment_removed_early, "durability", "a segment with live entries is removed")               \
     M(void_log_kept, "snapshots", "a log that contradicts the snapshot is not voided")             \
@@ -74,12 +81,17 @@ namespace raft::mutants {
     M(compacts_once, "snapshots", "only the first snapshot is ever taken")                         \
     M(restore_forgotten, "snapshots", "a received snapshot does not reach the state machine")      \
     M(read_without_quorum, "reads", "a leader answers reads without asking anybody")               \
+    M(unconfirmed_round, "reads", "the round after the confirmed one counts, too")                 \
+    M(waiting_reads_leak, "reads", "answered reads still count as waiting")                        \
+    M(reads_not_expired, "reads", "the deadlines of reads are forgotten")                          \
     M(read_before_barrier, "reads", "a leader reads before an entry of its term is committed")     \
-    M(read_joins_round, "reads", "a read joins a round that was sent before it came")               \
+    M(read_joins_round, "reads", "a read joins a round that was sent before it came")              \
     M(read_before_applied, "reads", "a read does not wait for the state machine")                  \
     M(uncommitted_unbounded, "limits", "operations are taken in without a bound")                  \
+    M(waiting_reads_unbounded, "limits", "reads are taken in without a bound")                     \
     M(window_unbounded, "limits", "a follower's window is ignored")                                \
     M(stalled_leader_stays, "liveness", "a leader whose disk hangs keeps leading")                 \
+    M(contact_on_send, "liveness", "a leader takes what it sends for a sign of life")              \
     M(lonely_leader_stays, "liveness", "a leader without a quorum keeps leading")                  \
     M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \
     M(result_by_index, "outcomes", "an operation takes the result of another at its index")        \

@@ -52,7 +52,7 @@ struct Progress {
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
-        next = std::max(from, match + 1);
+        next = RSM_MUTANT(probe_below_match) ? from : std::max(from, match + 1);
     }
     void become_replicate() {
         enter(ProgressState::replicate);

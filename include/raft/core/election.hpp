@@ -89,7 +89,7 @@ inline void Core::become_leader(Output& out) {
     leader.quorum_check_at = now_ + options_.election_timeout;
     role_ = std::move(leader);
     announce(out, EventKind::became_leader, self_);
-    if (options_.barrier_on_election) {
+    if (options_.barrier_on_election && !RSM_MUTANT(no_barrier)) {
         append_own(std::get<Leader>(role_), EntryKind::barrier, {});
     }
 }
@@ -98,7 +98,9 @@ inline void Core::become_leader(Output& out) {
 inline bool Core::hears_from_leader() const {
     if (!options_.check_quorum && !options_.pre_vote) return false;
     // A leader that checks its quorum steps down by itself when it has lost it.
-    if (std::holds_alternative<Leader>(role_)) return options_.check_quorum;
+    if (std::holds_alternative<Leader>(role_)) {
+        return options_.check_quorum && !RSM_MUTANT(leader_not_sticky);
+    }
     return leader_heard_ && now_ - *leader_heard_ < options_.election_timeout;
 }
 
@@ -132,7 +134,8 @@ inline void Core::on(Output& out, const Message& message, VoteRequest& request) 
 
 inline void Core::on(Output& out, const Message& message, VoteReply& reply) {
     const auto* candidate = std::get_if<Candidate>(&role_);
-    if (candidate == nullptr || !reply.granted || reply.pre_vote != candidate->pre_vote) return;
+    if (candidate == nullptr || !reply.granted) return;
+    if (reply.pre_vote != candidate->pre_vote && !RSM_MUTANT(prevote_reply_is_vote)) return;
     const Term election{hard_.term.value + (candidate->pre_vote ? 1 : 0)};
     if (reply.election == election || RSM_MUTANT(old_vote_replies)) count_vote(out, message.from);
 }

@@ -116,8 +116,7 @@ inline bool Core::replicate(Output& out, Leader& leader, Progress& follower) {
             break;
         }
         std::vector<Entry> entries;
-        const std::size_t bytes =
-            log_.copy(follower.next, log_.last_index(), allowance, entries);
+        const std::size_t bytes = log_.copy(follower.next, log_.last_index(), allowance, entries);
         send_entries(out, leader, follower, std::move(entries), bytes);
         spoken = true;
     }
@@ -134,6 +133,7 @@ inline void Core::send_entries(Output& out, Leader& leader, Progress& follower,
     request.commit = log_.commit();
     request.round = leader.round;
     follower.sent_commit = log_.commit();
+    if (RSM_MUTANT(contact_on_send)) follower.last_contact = now_;
     if (!entries.empty()) follower.sent(entries.back().index, bytes);
     request.entries = std::move(entries);
     send(out, follower.node, std::move(request));
@@ -187,7 +187,8 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
 inline void Core::on(Output& out, EntriesLoaded& loaded) {
     // What was read may have been replaced since it was asked for.
     for (std::size_t i = 0; i < loaded.entries.size(); ++i) {
-        if (!log_.matches(loaded.entries[i].position())) loaded.entries.resize(i);
+        const bool same = log_.matches(loaded.entries[i].position());
+        if (!same && !RSM_MUTANT(loaded_entries_unchecked)) loaded.entries.resize(i);
     }
     if (!loaded.reader) {
         applying_load_ = false;

@@ -22,7 +22,7 @@ inline void Core::on(Output& out, ReadIndex& read) {
         out.reads.push_back({read.token, Refusal::not_leader, {}});
         return;
     }
-    if (waiting_reads_ >= options_.max_waiting_reads) {
+    if (waiting_reads_ >= options_.max_waiting_reads && !RSM_MUTANT(waiting_reads_unbounded)) {
         out.reads.push_back({read.token, Refusal::overloaded, {}});
         return;
     }
@@ -58,7 +58,8 @@ inline void Core::confirm_reads(Output& out, Leader& leader) {
     const auto confirmed = membership_.reached_by_quorum<std::uint64_t>([&](NodeId node) {
         return of_node(leader, node, &Progress::acknowledged_round, leader.round);
     });
-    while (!leader.rounds.empty() && leader.rounds.front().round <= confirmed) {
+    while (!leader.rounds.empty() &&
+           leader.rounds.front().round <= confirmed + (RSM_MUTANT(unconfirmed_round) ? 1 : 0)) {
         ReadRound& round = leader.rounds.front();
         confirmed_reads_.push_back({round.index, std::move(round.tokens)});
         leader.rounds.pop_front();
@@ -75,7 +76,7 @@ inline void Core::release_reads(Output& out) {
         for (const Token token : reads.tokens) {
             out.reads.push_back({token, Refusal::none, reads.index});
         }
-        waiting_reads_ -= reads.tokens.size();
+        if (!RSM_MUTANT(waiting_reads_leak)) waiting_reads_ -= reads.tokens.size();
         confirmed_reads_.pop_front();
     }
 }

@@ -219,7 +219,7 @@ public:
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
         operations_.expire(now);
-        reads_.expire(now);
+        if (!RSM_MUTANT(reads_not_expired)) reads_.expire(now);
         return std::min(operations_.earliest_deadline(), reads_.earliest_deadline());
     }
 

@@ -48,6 +48,9 @@ struct ClusterPlan {
     /// Of so many changes of what a disk durably holds one is read back and compared with what
     /// the node promises; 0: none.
     std::uint64_t durable_view_every = 8;
+    /// Of a thousand installed snapshots so many are followed by a power failure, before the log can
+    /// have been made to agree with them.
+    std::uint64_t crashes_after_install = 0;
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
 };
 
@@ -145,6 +148,8 @@ public:
     /// @pre watched(node)
     virtual const raft::Core& core(raft::NodeId node) const = 0;
     virtual std::uint64_t persisted_bytes(raft::NodeId node) const = 0;
+    /// Nothing goes wrong by itself from now on.
+    void calm_down() { plan_.crashes_after_install = 0; }
     bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
     /// One that has been asked to stop still takes part until it comes to that.
     bool watched(raft::NodeId node) const {
@@ -267,10 +272,23 @@ protected:
             case raft::EventKind::snapshot_installed:
                 coverage_.count(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
+                crash_after_install(node);
                 break;
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
+    }
+
+    void crash_after_install(raft::NodeId node) {
+        if (random_.below(1000) >= plan_.crashes_after_install) return;
+        world_.post([this, node] {
+            if (!watched(node)) return;
+            coverage_.count(Counter::power_failures);
+            power_off(node);
+            world_.call_after(std::chrono::milliseconds(50), [this, node] {
+                if (state(node) == NodeState::down) start(node);
+            });
+        });
     }
 
     void failed(raft::NodeId id, const raft::Failure& failure) {

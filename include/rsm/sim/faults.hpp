@@ -107,6 +107,7 @@ public:
     /// faster than elections, which is what liveness needs (Raft paper, section 5.6).
     void heal() {
         running_ = false;
+        cluster_.calm_down();
         heal_network();
         conditions_.delay_max =
             std::min(conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);

@@ -122,6 +122,10 @@ public:
         const raft::Recovered* disk = durable_(message.from);
         const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
         if (requests && core.role() == raft::Role::leader) check_fitness(core, now);
+        if (core.waiting_reads() > options_.max_waiting_reads) {
+            complain("bounds", "node " + text(core.self()) + " keeps too many reads",
+                     {core.self()});
+        }
         std::visit([&](const auto& body) { sent(message, body, core, disk); }, message.body);
     }
 

@@ -79,6 +79,7 @@ private:
         plan.segment_bytes = std::uint64_t{4096} << below(4);
         plan.batch_bytes = chance(30) ? 512 : 4096;
         plan.durable_view_every = chance(15) ? 1 : 16;
+        plan.crashes_after_install = chance(70) ? 0 : 300;
         plan.digest_every = 1 + below(30);
         plan.network.delay_max = microseconds(200 + below(chance(20) ? 60'000 : 5'000));
         if (chance(10)) plan.network.delay_max = milliseconds(100 + below(1'500));

@@ -104,7 +104,7 @@ private:
     }
     void truncate_from(raft::Index index) {
         while (last_index() >= index) {
-            entry_bytes_ -= sizes_.back();
+            if (!RSM_MUTANT(truncated_bytes_counted)) entry_bytes_ -= sizes_.back();
             sizes_.pop_back();
         }
     }
