@@ -48,8 +48,7 @@ public:
         : seed_(seed),
           plan_(plan),
           random_(seed),
-          cluster_(
-              plan.cluster, [this] { return make_machine(); }, tracing == Tracing::on),
+          cluster_(plan.cluster, &make_machine, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
           nemesis_(cluster_, plan.faults, random_.next()) {}
 
