@@ -89,7 +89,8 @@ public:
 
 private:
     static std::string value(raft::Random& random) {
-        return std::string(random.below(100), static_cast<char>('a' + random.below(26)));
+        const auto letter = static_cast<char>('a' + random.below(26));
+        return std::string(random.below(100), letter);
     }
 };
 
