@@ -14,6 +14,7 @@
 #include <raft/message.hpp>
 #include <raft/types.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <concepts>
 #include <cstddef>
@@ -329,6 +330,18 @@ inline void put(Gather& out, const Message& message) {
     out.put(message.to);
     out.put(term_of(message));
     std::visit([&out](const auto& body) { put(out, body); }, message.body);
+}
+/// The same in one piece, for what carries messages as a whole.
+inline Bytes encode(const Message& message) {
+    Gather out;
+    put(out, message);
+    Buffer whole(out.size());
+    std::size_t at = 0;
+    out.for_each_part([&](std::span<const std::byte> part) {
+        std::copy(part.begin(), part.end(), whole.data() + at);
+        at += part.size();
+    });
+    return whole.share(0, at);
 }
 
 namespace detail {

@@ -139,15 +139,7 @@ private:
     }
     // Through the wire format and back, as over any real network.
     static raft::Message travelled(const raft::Message& message) {
-        raft::codec::Gather out;
-        raft::codec::put(out, message);
-        raft::Buffer frame(out.size());
-        std::size_t at = 0;
-        out.for_each_part([&](std::span<const std::byte> part) {
-            std::copy(part.begin(), part.end(), frame.data() + at);
-            at += part.size();
-        });
-        return *raft::codec::decode_message(frame.share(0, at));
+        return *raft::codec::decode_message(raft::codec::encode(message));
     }
 
     void send_call(raft::Message message) {

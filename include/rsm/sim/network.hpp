@@ -21,7 +21,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -105,7 +104,7 @@ public:
 
     void send(const raft::Message& message) {
         Link& way = link(message.from, message.to);
-        const raft::Bytes frame = encode(message);
+        const raft::Bytes frame = raft::codec::encode(message);
         Loss loss = Loss::none;
         if (way.cut) {
             loss = Loss::cut;
@@ -138,18 +137,6 @@ private:
 
     Link& link(raft::NodeId from, raft::NodeId to) {
         return links_[from.value * nodes_.size() + to.value];
-    }
-
-    static raft::Bytes encode(const raft::Message& message) {
-        raft::codec::Gather out;
-        raft::codec::put(out, message);
-        raft::Buffer frame(out.size());
-        std::size_t at = 0;
-        out.for_each_part([&](std::span<const std::byte> part) {
-            std::copy(part.begin(), part.end(), frame.data() + at);
-            at += part.size();
-        });
-        return frame.share(0, at);
     }
 
     raft::Time arrival_time(const Link& way) {

@@ -164,8 +164,11 @@ private:
                               " s after the faults had ended",
                           {}});
     }
+    auto submit() {
+        return [this](raft::NodeId node) { return clients_.submit(node); };
+    }
     bool has_committed(std::optional<std::size_t>& wanted) {
-        return has_ended(wanted, [this](raft::NodeId node) { return clients_.submit(node); });
+        return has_ended(wanted, submit());
     }
     bool has_read(std::optional<std::size_t>& wanted) {
         return has_ended(wanted, [this](raft::NodeId node) { return clients_.read(node); });
@@ -189,16 +192,13 @@ private:
         try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
         return ask(cluster_.leader());
     }
-    std::optional<std::size_t> submit_now_and_then() {
-        return ask_now_and_then([this](raft::NodeId node) { return clients_.submit(node); });
-    }
     bool all_equal() {
         const raft::NodeId leader = cluster_.leader();
         if (!leader) return false;
         const raft::Log& log = cluster_.core(leader).log();
         if (log.commit() != log.last_index()) {
             // Without a barrier, what is left of earlier terms waits for an operation of this one.
-            if (log.last().term != cluster_.core(leader).term()) submit_now_and_then();
+            if (log.last().term != cluster_.core(leader).term()) ask_now_and_then(submit());
             return false;
         }
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
