@@ -10,6 +10,7 @@
 // --client by a process of its own, over one connection. --read: linearizable reads instead.
 #include "arguments.hpp"
 #include "closed_loop.hpp"
+#include "load_settings.hpp"
 #include "machine.hpp"
 #include "measure.hpp"
 #include "process.hpp"
@@ -46,16 +47,9 @@ namespace {
 using namespace bench;
 using boost::system::error_code;
 
-struct Settings {
-    std::size_t window = 1;
-    std::size_t payload = 256;
-    bool durable = false;
+struct Settings : LoadSettings {
     bool client = false;
     bool read = false;
-    bool pinned = false;
-    double seconds = 2;
-    double warm_up = 0.5;
-    std::string data;
 };
 
 using Operation = CountingMachine::Operation;
@@ -278,9 +272,7 @@ void run(const Settings& settings) {
         leader.run();
     }
     Line line("cluster");
-    line.flag("durable", settings.durable).flag("inside", !settings.client);
-    line.flag("pinned", settings.pinned).text("operation", settings.read ? "read" : "write");
-    line.count("window", settings.window).count("payload", settings.payload);
+    settings.tell(line, !settings.client, settings.read ? "read" : "write");
     line.load(recorder.latencies(), recorder.seconds(), recorder.used());
     line.print();
 }
@@ -290,15 +282,9 @@ void run(const Settings& settings) {
 int main(int count, char** words) try {
     Arguments arguments(count, words);
     Settings settings;
-    settings.window = arguments.count("window", settings.window);
-    settings.payload = arguments.count("payload", settings.payload);
-    settings.durable = arguments.flag("durable");
+    settings.read_from(arguments);
     settings.client = arguments.flag("client");
     settings.read = arguments.flag("read");
-    settings.pinned = arguments.flag("pin");
-    settings.seconds = arguments.number("seconds", settings.seconds);
-    settings.warm_up = arguments.number("warm-up", settings.warm_up);
-    settings.data = arguments.text("data", ".");
     arguments.finish();
     if (settings.window == 0) throw std::invalid_argument("--window must be 1 or more");
     if (settings.client && settings.read) throw std::invalid_argument("--client only writes");

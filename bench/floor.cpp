@@ -12,6 +12,7 @@
 // --inside: the client is in the leader's process.
 #include "arguments.hpp"
 #include "closed_loop.hpp"
+#include "load_settings.hpp"
 #include "measure.hpp"
 #include "process.hpp"
 #include "socket.hpp"
@@ -36,15 +37,8 @@ namespace {
 
 using namespace bench;
 
-struct Settings {
-    std::size_t window = 1;
-    std::size_t payload = 256;
-    bool durable = false;
+struct Settings : LoadSettings {
     bool inside = false;
-    bool pinned = false;
-    double seconds = 2;
-    double warm_up = 0.5;
-    std::string data;
 };
 
 constexpr std::size_t buffer_bytes = std::size_t{8} << 20;
@@ -245,9 +239,7 @@ int run(Settings settings) {
         run_client(loop, clients.port());
     }
     Line line("floor");
-    line.flag("durable", settings.durable).flag("inside", settings.inside);
-    line.flag("pinned", settings.pinned).text("operation", "write");
-    line.count("window", settings.window).count("payload", settings.payload);
+    settings.tell(line, settings.inside, "write");
     line.load(recorder.latencies(), recorder.seconds(), recorder.used());
     line.print();
     return EXIT_SUCCESS;
@@ -258,14 +250,8 @@ int run(Settings settings) {
 int main(int count, char** words) try {
     Arguments arguments(count, words);
     Settings settings;
-    settings.window = arguments.count("window", settings.window);
-    settings.payload = arguments.count("payload", settings.payload);
-    settings.durable = arguments.flag("durable");
+    settings.read_from(arguments);
     settings.inside = arguments.flag("inside");
-    settings.pinned = arguments.flag("pin");
-    settings.seconds = arguments.number("seconds", settings.seconds);
-    settings.warm_up = arguments.number("warm-up", settings.warm_up);
-    settings.data = arguments.text("data", ".");
     arguments.finish();
     if (settings.window == 0 || settings.payload == 0 ||
         settings.window * settings.payload > buffer_bytes) {

@@ -167,9 +167,7 @@ private:
     auto submit() {
         return [this](raft::NodeId node) { return clients_.submit(node); };
     }
-    bool has_committed(std::optional<std::size_t>& wanted) {
-        return has_ended(wanted, submit());
-    }
+    bool has_committed(std::optional<std::size_t>& wanted) { return has_ended(wanted, submit()); }
     bool has_read(std::optional<std::size_t>& wanted) {
         return has_ended(wanted, [this](raft::NodeId node) { return clients_.read(node); });
     }
