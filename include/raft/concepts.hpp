@@ -33,6 +33,7 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
 ///   names file and offset. If the newest snapshot is not a prefix of the log, the log is void.
+///   Older snapshots need not be kept.
 /// - `append(write, done)` makes a write durable. Writes complete in submission order; several
 ///   may be under way, and the storage is expected to gather what waits into one sync. A failed
 ///   write or sync is final: all later ones fail too, nothing is retried.

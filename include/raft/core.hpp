@@ -165,7 +165,7 @@ private:
                      Index match);
 
     // snapshot.hpp
-    void on(Output& out, SnapshotTaken& taken);
+    void on(Output&, SnapshotTaken& taken);
     void release_covered();
     void begin_snapshot(Output& out, Progress& follower);
     void load_chunk(Output& out, Progress& follower);
@@ -177,7 +177,7 @@ private:
     void install(Output& out, const SnapshotMeta& meta);
     void reply_snapshot(Output& out, NodeId to, const SnapshotMeta& meta,
                         std::uint64_t next_offset, bool rejected = false);
-    void keep_snapshots_in_use(Output& out);
+    void drop_unused_snapshots(Output& out);
 
     // reads.hpp
     void on(Output& out, ReadIndex& read);
@@ -228,6 +228,7 @@ private:
     WriteId persisted_;
     std::optional<LogPosition> pending_reset_;
     std::optional<LogPosition> pending_release_;
+    Index dropped_before_;  // no older snapshot is kept; 0: not known
 };
 
 inline Core::Core(const Options& options, NodeId self, Membership membership,
@@ -325,6 +326,7 @@ inline void Core::finish(Output& out) {
     if (auto* leader = std::get_if<Leader>(&role_)) lead(out, *leader);
     hand_over(out);
     persist(out);
+    drop_unused_snapshots(out);
     log_.trim_cache(options_.log_cache_bytes);
     out.deadline = deadline();
 }

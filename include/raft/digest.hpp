@@ -159,7 +159,7 @@ struct Anatomy {
         }
         digest.add_all(core.waiting_reads_, core.applying_load_, core.hard_changed_,
                        core.last_write_, core.hard_write_, core.persisted_, core.pending_reset_,
-                       core.pending_release_);
+                       core.pending_release_, core.dropped_before_);
     }
     template <class Names>
     static void add(StateDigest<Names>& digest, const Core::Follower& role) {

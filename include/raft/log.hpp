@@ -84,6 +84,8 @@ public:
     // ---- entries in memory ----
 
     Index cache_first() const { return last_ - cache_.size() + 1; }
+    /// Footprint of the entries in memory.
+    std::size_t cache_bytes() const { return cache_bytes_; }
     bool cached(Index index) const { return index >= cache_first() && index <= last_; }
     /// @pre cached(index)
     const Entry& operator[](Index index) const { return cache_[index - cache_first()]; }

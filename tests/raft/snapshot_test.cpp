@@ -567,6 +567,21 @@ TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term,
     CHECK(output.write->hard_state->term == raft::Term{5});
 }
 
+TEST_CASE("a leader that steps down does not keep the older snapshot that it was sending") {
+    Cluster cluster = compacted();
+    cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
+    propose(cluster, 1, 5);
+    cluster.run(milliseconds(100));
+    REQUIRE(cluster.take_snapshot(1));
+    cluster.answer(1);
+    REQUIRE(cluster.node(1).snapshots.size() == 2);
+    cluster.step(1, Message{{2}, {1}, VoteReply{Term{9}, Term{9}, false, false}});
+    REQUIRE(cluster.core(1).role() == Role::follower);
+    CHECK(cluster.node(1).snapshots.size() == 1);
+}
+
 TEST_CASE("a follower that is away does not keep the snapshot that it was offered for ever") {
     Cluster cluster = compacted();
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };

@@ -297,19 +297,19 @@ TEST_CASE_TEMPLATE("Snapshots are kept, read in pieces and dropped", Bed, RSM_ST
         CHECK(second.size == text.size());
         CHECK(second.membership == three());
         CHECK(second.checksum == rsm::detail::checksum(std::as_bytes(std::span(text))));
+        CHECK(content(node.storage(), first) == "one");
+        CHECK(node.chunk(first, 1, 1)->text() == "n");
+        CHECK(node.chunk(first, 3, 5)->text().empty());
+        CHECK(node.chunk(first, 4, 1).error().code == rsm::StorageErrc::no_such_snapshot);
+        node.storage().drop_snapshots_before({2});
+        CHECK(node.chunk(first, 0, 1).error().code == rsm::StorageErrc::no_such_snapshot);
+        CHECK_FALSE(node.storage().open_snapshot(first).has_value());
         node.close();
     }
     NodeOf<Bed> node(bed.make());
     CHECK(node.start().snapshot == second);
-    CHECK(content(node.storage(), first) == "one");
     CHECK(content(node.storage(), second) == text);
     CHECK(node.chunk(second, 299990, 100)->text() == std::string(10, 's'));
-    CHECK(node.chunk(first, 1, 1)->text() == "n");
-    CHECK(node.chunk(first, 3, 5)->text().empty());
-    CHECK(node.chunk(first, 4, 1).error().code == rsm::StorageErrc::no_such_snapshot);
-    node.storage().drop_snapshots_before({2});
-    CHECK(node.chunk(first, 0, 1).error().code == rsm::StorageErrc::no_such_snapshot);
-    CHECK_FALSE(node.storage().open_snapshot(first).has_value());
     node.close();
     NodeOf<Bed> again(bed.make());
     CHECK(again.start().snapshot == second);

@@ -430,6 +430,28 @@ TEST_CASE("Any changed byte of the newest snapshot is refused, with its name") {
     }
 }
 
+TEST_CASE("Of several snapshots a restart keeps the newest, whether the others are whole or not") {
+    FakeFiles files;
+    {
+        Node<FakeWal> node(fake_wal(files));
+        node.start();
+        CHECK(node.write(entries({entry(1, 1, "a"), entry(2, 1, "b")})).has_value());
+        REQUIRE(node.save(at(1, 1), "old").has_value());
+        REQUIRE(node.save(at(2, 1), "content").has_value());
+        node.close();
+    }
+    const std::string old = "00000000000000000001-00000000000000000001.snapshot";
+    const std::string whole = files.disk->names.at("d/" + old)->now;
+    for (const std::string& found : {whole, whole.substr(1), std::string()}) {
+        FakeFiles again = changed(*files.disk, old, found);
+        Node<FakeWal> node(fake_wal(again));
+        CHECK(node.start().snapshot.last == at(2, 1));
+        CHECK_FALSE(again.disk->names.contains("d/" + old));
+        CHECK(again.disk->names.size() == files.disk->names.size() - 1);
+        node.close();
+    }
+}
+
 TEST_CASE("A snapshot that is damaged after its check ends early when it is read") {
     FakeFiles files;
     Node<FakeWal> node(fake_wal(files));

@@ -89,6 +89,12 @@ public:
 
 private:
     static std::string value(raft::Random& random) {
+        // Sectors of the log with nothing in them, or with one bit.
+        if (random.below(16) == 0) {
+            std::string sparse(600 + random.below(1500), '\0');
+            if (random.below(2) == 0) sparse[random.below(sparse.size())] = '\x10';
+            return sparse;
+        }
         const auto letter = static_cast<char>('a' + random.below(26));
         return std::string(random.below(100), letter);
     }

@@ -16,11 +16,11 @@ namespace raft {
 
 /// A durable snapshot of what has been applied lets the log before it go, except what is kept for
 /// followers that are slightly behind.
-inline void Core::on(Output& out, SnapshotTaken& taken) {
+inline void Core::on(Output&, SnapshotTaken& taken) {
     // One from a leader may be newer, although the log brought its content faster.
     if (taken.meta.last.index > snapshot_.last.index) snapshot_ = std::move(taken.meta);
     release_covered();
-    keep_snapshots_in_use(out);
+    dropped_before_ = {};
 }
 
 inline void Core::release_covered() {
@@ -39,13 +39,15 @@ inline void Core::release_covered() {
     }
 }
 
-inline void Core::keep_snapshots_in_use(Output& out) {
+/// Only the newest snapshot is kept, and what is on its way to a follower.
+inline void Core::drop_unused_snapshots(Output& out) {
+    if (dropped_before_ == snapshot_.last.index) return;
     Index oldest = snapshot_.last.index;
     for (const Progress& follower : followers()) {
         if (follower.state != ProgressState::snapshot) continue;
         oldest = std::min(oldest, follower.snapshot.last.index);
     }
-    out.drop_snapshots_before = oldest;
+    if (std::exchange(dropped_before_, oldest) != oldest) out.drop_snapshots_before = oldest;
 }
 
 // ---- the leader's side -----------------------------------------------------------------------
@@ -71,7 +73,6 @@ inline void Core::resend_chunk(Output& out, Progress& follower) {
     const bool silent = now_ - follower.last_contact >= options_.election_timeout;
     if (follower.snapshot != snapshot_ && (silent || follower.resume_offset == 0)) {
         begin_snapshot(out, follower);
-        keep_snapshots_in_use(out);
         return;
     }
     follower.offset = follower.resume_offset;
@@ -109,7 +110,6 @@ inline void Core::on(Output& out, const Message& message, SnapshotReply& reply) 
         if (reply.match > log_.last_index()) return;
         follower->accepted(reply.match);
         follower->become_replicate();
-        keep_snapshots_in_use(out);
         return;
     }
     if (reply.rejected && meta == snapshot_) {
@@ -187,10 +187,8 @@ inline void Core::on(Output& out, ChunkStored& stored) {
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
 /// is reset, recovery comes to the same result (Storage::recover).
 inline void Core::install(Output& out, const SnapshotMeta& meta) {
-    if (meta.last.index > snapshot_.last.index) {
-        snapshot_ = meta;
-        keep_snapshots_in_use(out);
-    }
+    if (meta.last.index > snapshot_.last.index) snapshot_ = meta;
+    dropped_before_ = {};
     // The log may have brought it faster.
     if (meta.last.index <= log_.commit() && !RSM_MUTANT(older_snapshot_installed)) return;
     const bool kept = RSM_MUTANT(suffix_kept) && log_.last_index() > meta.last.index;

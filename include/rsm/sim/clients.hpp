@@ -160,6 +160,7 @@ private:
         if (!running_ || history_.size() >= plan_.operations_max) return;
         const raft::NodeId node = choose_node();
         if (!node) return pause(client);
+        check_room(node);
         ask(client, node);
         if (plan_.burst < 2) return;
         for (std::uint64_t more = random_.below(plan_.burst); more > 0; --more) ask(0, node);
@@ -205,16 +206,78 @@ private:
             case Outcome::not_committed: record.end = End::not_committed; break;
             case Outcome::unknown: record.end = End::unknown; break;
         }
+        if (record.kind == Kind::submit) take_back(record, error);
         count(record);
         if constexpr (requires { load_.saw(record); }) load_.saw(record);
         trace(record, error);
         check_deadline(record);
         if (record.client != 0) pause(record.client);
     }
+    /// What a node is asked to keep, told by what it was given and has not answered.
+    struct Kept {
+        std::uint64_t life = 0;
+        std::size_t bytes = 0;
+    };
+    struct Asked {
+        raft::NodeId node;
+        std::uint64_t life = 0;
+        std::size_t bytes = 0;
+        std::size_t before = 0;  ///< what the node kept when it was asked
+    };
+    std::size_t& kept_by(raft::NodeId node) {
+        if (kept_.empty()) kept_.resize(cluster_.size() + 1);
+        Kept& kept = kept_[node.value];
+        const std::uint64_t life = cluster_.oracle().incarnation(node);
+        if (kept.life != life) kept = {life, 0};
+        return kept.bytes;
+    }
+    void give(std::size_t place, raft::NodeId node, const typename Watched::Operation& operation) {
+        BufferWriter& scratch = cluster_.witness().scratch;
+        scratch.clear();
+        scratch << operation;
+        Asked asked;
+        asked.node = node;
+        asked.life = cluster_.oracle().incarnation(node);
+        asked.bytes = scratch.view().size() + raft::entry_overhead_bytes;
+        asked.before = std::exchange(kept_by(node), kept_by(node) + asked.bytes);
+        asked_.resize(place + 1);
+        asked_[place] = asked;
+    }
+    void take_back(const Record& record, const boost::system::error_code& error) {
+        const Asked& asked = asked_[record.id - 1];
+        if (asked.life != cluster_.oracle().incarnation(asked.node)) return;
+        kept_by(asked.node) -= asked.bytes;
+        if (error == rsm::Errc::overloaded) check_overload(record, asked);
+    }
+    /// Whether nothing that the node has done waits to be seen by the clients.
+    bool is_prompt(raft::NodeId node) {
+        const Process& process = cluster_.process(node);
+        return cluster_.watched(node) && !process.paused() && process.lag() == raft::Duration{};
+    }
+    /// @pre called from a timer: the work of this moment that was posted is done
+    void check_room(raft::NodeId node) {
+        if (!is_prompt(node) || kept_by(node) <= cluster_.plan().options.max_pending_bytes) return;
+        cluster_.violate(
+            {"bounds",
+             "node " + std::to_string(node.value) + " keeps more operations than max_pending_bytes",
+             {node}});
+    }
+    /// A node refuses what it has no room for, and nothing else.
+    void check_overload(const Record& record, const Asked& asked) {
+        const rsm::Options& options = cluster_.plan().options;
+        const bool at_once = record.ret == record.call && is_prompt(asked.node);
+        if (!at_once || asked.before + asked.bytes > options.max_pending_bytes) return;
+        const raft::Core& core = cluster_.core(asked.node);
+        if (core.role() != raft::Role::leader) return;
+        const std::size_t uncommitted = Oracle::uncommitted_bytes(core, false);
+        if (uncommitted + asked.bytes > options.raft.max_uncommitted_bytes) return;
+        cluster_.violate({"bounds", name(record) + " was refused although there is room", {}});
+    }
     void check_deadline(const Record& record) {
         constexpr auto slack = std::chrono::milliseconds(100);
         const raft::Duration limit = cluster_.plan().options.operation_timeout;
-        if (!plan_.punctual || record.ret - record.call <= limit + slack) return;
+        const bool limited = plan_.punctual && limit > raft::Duration{};
+        if (!limited || record.ret - record.call <= limit + slack) return;
         cluster_.violate({"deadlines", name(record) + " was answered after its timeout", {}});
     }
     void count(const Record& record) {
@@ -254,6 +317,7 @@ private:
         operation.id = history_[place].id;
         operation.inner = load_.operation(random_);
         history_[place].operation = operation.inner;
+        give(place, node, operation);
         cluster_.replica(node).async_submit(
             std::move(operation),
             [this, place](const boost::system::error_code& error, typename Watched::Result result) {
@@ -312,6 +376,8 @@ private:
     std::size_t under_way_ = 0;
     std::uint64_t events_ = 0;
     std::vector<Record> history_;
+    std::vector<Asked> asked_;          ///< by place in history_; of operations
+    std::vector<Kept> kept_;            ///< by node
     std::vector<Trace::Number> spans_;  ///< by id, while there is a trace
 };
 

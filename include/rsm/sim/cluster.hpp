@@ -48,9 +48,6 @@ struct ClusterPlan {
     /// Of so many changes of what a disk durably holds one is read back and compared with what
     /// the node promises; 0: none.
     std::uint64_t durable_view_every = 8;
-    /// Of a thousand installed snapshots so many are followed by a power failure, before the log can
-    /// have been made to agree with them.
-    std::uint64_t crashes_after_install = 0;
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
 };
 
@@ -148,8 +145,30 @@ public:
     /// @pre watched(node)
     virtual const raft::Core& core(raft::NodeId node) const = 0;
     virtual std::uint64_t persisted_bytes(raft::NodeId node) const = 0;
-    /// Nothing goes wrong by itself from now on.
-    void calm_down() { plan_.crashes_after_install = 0; }
+    /// The power fails right after the node's next installed snapshot, before its log can have been
+    /// made to agree with it, and comes back soon.
+    void crash_after_install(raft::NodeId node) { nodes_[node.value].crashes_after_install = true; }
+    void clear_plans(raft::NodeId node) {
+        nodes_[node.value].crashes_after_install = false;
+        disk(node).clear_plans();
+    }
+    /// What a node that has done all its work keeps on its disk without need; empty: nothing.
+    std::string clutter(raft::NodeId id) {
+        if (disk_history(id).damaged) return {};  // what is damaged is not thrown away
+        std::size_t segments = 0;
+        std::size_t snapshots = 0;
+        for (const std::string& path : disk(id).paths()) {
+            if (path.ends_with("saving.tmp")) return path;
+            if (path.ends_with(".wal")) ++segments;
+            if (path.ends_with(".snapshot")) ++snapshots;
+        }
+        // Each segment but the one in use and the one prepared holds an entry at least.
+        const raft::Log& log = core(id).log();
+        if (segments > 2 + (log.last_index() - log.base().index)) {
+            return std::to_string(segments) + " segments";
+        }
+        return snapshots > 1 ? std::to_string(snapshots) + " snapshots" : std::string();
+    }
     bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
     /// One that has been asked to stop still takes part until it comes to that.
     bool watched(raft::NodeId node) const {
@@ -245,6 +264,7 @@ protected:
         std::size_t hits_told = 0;
         raft::Index snapshot;    // the newest that was seen
         bool installed = false;  // it came from a leader
+        bool crashes_after_install = false;
         std::uint64_t view_version = 0;
         bool view_readable = false;
         raft::Recovered view;
@@ -272,15 +292,23 @@ protected:
             case raft::EventKind::snapshot_installed:
                 coverage_.count(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
-                crash_after_install(node);
+                if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;
+            case raft::EventKind::snapshot_rejected: rejected_snapshot(node); break;
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
     }
 
-    void crash_after_install(raft::NodeId node) {
-        if (random_.below(1000) >= plan_.crashes_after_install) return;
+    /// What a whole snapshot is made of arrives whole.
+    void rejected_snapshot(raft::NodeId id) {
+        const auto damaged = [](const Node& node) { return node.disk_history.damaged; };
+        if (std::ranges::any_of(nodes_, damaged)) return;
+        violate({"no rejection without damage",
+                 "node " + std::to_string(id.value) + " rejects a snapshot",
+                 {id}});
+    }
+    void cut_power(raft::NodeId node) {
         world_.post([this, node] {
             if (!watched(node)) return;
             coverage_.count(Counter::power_failures);

@@ -15,8 +15,10 @@
 
 #include <raft/types.hpp>
 #include <rsm/sim/sectors.hpp>
+#include <rsm/storage/wal_format.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -121,6 +123,11 @@ public:
     void fail_after(std::uint64_t count, DiskFault fault, std::uint64_t min_bytes = 0) {
         plans_.push_back({fault, count, min_bytes});
     }
+    /// The same, counted from the write on, itself included, with which the next log file is first
+    /// put to use: the moment in which earlier ones lose their worth.
+    void fail_in_next_log_file(std::uint64_t count, DiskFault fault) {
+        plans_.push_back({fault, count, 0, true});
+    }
     void clear_plans() { plans_.clear(); }
     /// The planned stop has come: every operation fails until crash().
     bool stopped() const { return stopped_; }
@@ -148,16 +155,19 @@ public:
     /// Flips a bit of a durable file, mostly where something was written. Nothing: no file has any
     /// bytes. A sector that is dirty is not healed of it before its next sync.
     std::optional<DiskHit> rot(raft::Random& random) {
-        std::vector<Names::value_type*> files;
-        for (auto& file : durable_names_) {
-            if (file.second->durable_size() != 0) files.push_back(&file);
-        }
-        if (files.empty()) return std::nullopt;
         if (random.below(3) == 0) {
-            if (const auto place = end_of_log(random)) {
-                return flip(place->first, place->second, static_cast<unsigned>(random.below(8)));
-            }
+            if (const auto place = end_of_log(random)) return flip(*place);
         }
+        const bool prefers_snapshots = random.below(4) == 0;
+        std::vector<Names::value_type*> files;
+        std::vector<Names::value_type*> snapshots;
+        for (auto& file : durable_names_) {
+            if (file.second->durable_size() == 0) continue;
+            files.push_back(&file);
+            if (file.first.ends_with(".snapshot")) snapshots.push_back(&file);
+        }
+        if (prefers_snapshots && !snapshots.empty()) files = std::move(snapshots);
+        if (files.empty()) return std::nullopt;
         const auto& [name, inode] = *files[random.below(files.size())];
         std::uint64_t begin = 0;
         std::uint64_t end = inode->durable_size();
@@ -226,6 +236,7 @@ private:
         DiskFault fault;
         std::uint64_t count;
         std::uint64_t min_bytes;
+        bool sleeps = false;  ///< until a log file is put to use
         bool concerns(Operation operation, std::uint64_t bytes) const {
             if (fault == DiskFault::stop) return true;
             if (fault == DiskFault::sync_error) return operation == Operation::sync;
@@ -233,10 +244,19 @@ private:
         }
     };
 
-    /// A byte of the newest log file that was written late.
-    std::optional<std::pair<std::string, std::uint64_t>> end_of_log(raft::Random& random) const {
+    struct BitPlace {
+        std::string path;
+        std::uint64_t offset = 0;
+        unsigned bit = 0;
+    };
+    std::optional<DiskHit> flip(const BitPlace& place) {
+        return flip(place.path, place.offset, place.bit);
+    }
+    /// A bit of the newest log file that was written late.
+    std::optional<BitPlace> end_of_log(raft::Random& random) const {
         constexpr std::uint64_t lately = 400;
-        constexpr std::uint64_t header = 40;
+        const auto bit = static_cast<unsigned>(random.below(8));
+        const bool lone = random.below(2) == 0;
         for (auto file = durable_names_.rbegin(); file != durable_names_.rend(); ++file) {
             if (!file->first.ends_with(".wal")) continue;
             const auto pages = file->second->durable()->used_pages();
@@ -249,12 +269,32 @@ private:
             };
             while (end > first && is_zero(end - 1)) --end;
             end = std::min(end, file->second->durable_size());
-            if (end <= header) continue;
-            const std::uint64_t offset = end - 1 - random.below(std::min(end, lately));
-            return std::pair(file->first, offset);
+            if (end <= log_file_header_bytes) continue;
+            if (const auto place = lone_bit(*file, first, end); lone && place) return place;
+            return BitPlace{file->first, end - 1 - random.below(std::min(end, lately)), bit};
         }
         return std::nullopt;
     }
+    /// The last bit in [begin, end) that is the only one of its sector. Without it nothing is left
+    /// in the sector that was written.
+    static std::optional<BitPlace> lone_bit(const Names::value_type& file, std::uint64_t begin,
+                                            std::uint64_t end) {
+        std::optional<BitPlace> found;
+        for (std::uint64_t at = begin; at < end; at += sector_bytes) {
+            const auto number = static_cast<std::uint32_t>(at / sector_bytes);
+            const std::span sector(file.second->durable()->sector(number), sector_bytes);
+            const auto is_set = [](std::byte byte) { return byte != std::byte{}; };
+            if (std::ranges::count_if(sector, is_set) != 1) continue;
+            const auto set = std::ranges::find_if(sector, is_set);
+            const auto value = static_cast<unsigned>(*set);
+            if (!std::has_single_bit(value)) continue;
+            found = {file.first, at + static_cast<std::uint64_t>(set - sector.begin()),
+                     static_cast<unsigned>(std::countr_zero(value))};
+        }
+        return found;
+    }
+
+    static constexpr std::uint64_t log_file_header_bytes = rsm::detail::wal::segment_header_bytes;
 
     static std::string_view directory_of(std::string_view path) {
         const std::size_t slash = path.rfind('/');
@@ -266,6 +306,7 @@ private:
         ++operations_;
         std::optional<DiskFault> result;
         std::erase_if(plans_, [&](Plan& plan) {
+            if (plan.sleeps) return false;
             if (!plan.concerns(operation, bytes) || --plan.count != 0) return false;
             if (!result || plan.fault == DiskFault::stop) result = plan.fault;
             return true;
@@ -275,6 +316,10 @@ private:
             hits_.push_back({});
         }
         return result;
+    }
+    void about_to_write(std::string_view path, std::uint64_t offset) {
+        if (offset != log_file_header_bytes || !path.ends_with(".wal")) return;
+        for (Plan& plan : plans_) plan.sleeps = false;
     }
     bool coin() { return random_.below(2) == 0; }
 

@@ -39,6 +39,7 @@ enum class Fault : std::uint8_t {
     drift,
     power_failure,
     power_failure_of_all,
+    power_failure_after_install,  ///< of a snapshot, before the log is made to agree with it
     process_kill,
     crash_between_disk_calls,
     clean_restart,
@@ -52,29 +53,31 @@ enum class Fault : std::uint8_t {
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
-inline constexpr std::array<std::string_view, fault_kinds> fault_names{"partition",
-                                                                       "isolate-leader",
-                                                                       "one-way",
-                                                                       "partial",
-                                                                       "clog",
-                                                                       "left-behind",
-                                                                       "storm",
-                                                                       "pause",
-                                                                       "slow-node",
-                                                                       "clock-jump",
-                                                                       "drift",
-                                                                       "power-failure",
-                                                                       "power-failure-of-all",
-                                                                       "process-kill",
-                                                                       "crash-between-disk-calls",
-                                                                       "clean-restart",
-                                                                       "disk-stall",
-                                                                       "failed-write",
-                                                                       "failed-sync",
-                                                                       "full-disk",
-                                                                       "bit-rot",
-                                                                       "lost-write",
-                                                                       "misdirected-write"};
+inline constexpr std::array<std::string_view, fault_kinds> fault_names{
+    "partition",
+    "isolate-leader",
+    "one-way",
+    "partial",
+    "clog",
+    "left-behind",
+    "storm",
+    "pause",
+    "slow-node",
+    "clock-jump",
+    "drift",
+    "power-failure",
+    "power-failure-of-all",
+    "power-failure-after-install",
+    "process-kill",
+    "crash-between-disk-calls",
+    "clean-restart",
+    "disk-stall",
+    "failed-write",
+    "failed-sync",
+    "full-disk",
+    "bit-rot",
+    "lost-write",
+    "misdirected-write"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
@@ -107,7 +110,6 @@ public:
     /// faster than elections, which is what liveness needs (Raft paper, section 5.6).
     void heal() {
         running_ = false;
-        cluster_.calm_down();
         heal_network();
         conditions_.delay_max =
             std::min(conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);
@@ -132,6 +134,8 @@ private:
             const Fault kind = kinds_[random_.below(kinds_.size())];
             const raft::NodeId node = victim();
             strike(kind, node);
+            // A planned crash may have come after the restart that was meant for it.
+            if (cluster_.state(node) == NodeState::down) restart_later(node);
             schedule();
         });
     }
@@ -147,7 +151,7 @@ private:
                       std::string(fault_names[static_cast<std::size_t>(kind)]));
         switch (kind) {
             case Fault::partition: return partition(0);
-            case Fault::isolate_leader: return partition(1U << node.value);
+            case Fault::isolate_leader: return isolate(node);
             case Fault::one_way: return one_way(node);
             case Fault::partial: return partial();
             case Fault::clog: return clog(node);
@@ -159,6 +163,7 @@ private:
             case Fault::drift: return drift(node);
             case Fault::power_failure: return crash(node, Counter::power_failures);
             case Fault::power_failure_of_all: return crash_all();
+            case Fault::power_failure_after_install: return crash_after_install();
             case Fault::process_kill: return crash(node, Counter::process_kills);
             case Fault::crash_between_disk_calls: return crash_in_a_job(node);
             case Fault::clean_restart: return clean_restart(node);
@@ -211,6 +216,14 @@ private:
         }
         note_cut("cut off: " + names);
         undo_later([this] { heal_network(); });
+    }
+    /// A node by itself, or where that is still a minority, with one that listens to it.
+    void isolate(raft::NodeId node) {
+        std::uint64_t side = std::uint64_t{1} << node.value;
+        if (cluster_.size() > 4 && random_.below(2) == 0) {
+            side |= std::uint64_t{1} << any_node().value;
+        }
+        partition(side);
     }
     void one_way(raft::NodeId node) {
         cluster_.coverage().count(Counter::partitions);
@@ -307,7 +320,23 @@ private:
     void restart(raft::NodeId node) {
         const NodeState state = cluster_.state(node);
         if (state == NodeState::failed) cluster_.kill(node);
-        if (cluster_.state(node) == NodeState::down) cluster_.start(node);
+        if (cluster_.state(node) != NodeState::down) return;
+        trip(node);
+        cluster_.start(node);
+    }
+    bool draws(Fault kind) const { return plan_.enabled[static_cast<std::size_t>(kind)]; }
+    /// Not even the recovery, or what comes right after it, is always left in peace.
+    void trip(raft::NodeId node) {
+        if (!running_) return;
+        if (draws(Fault::crash_between_disk_calls) && random_.below(4) == 0) {
+            cluster_.disk(node).fail_after(1 + random_.below(20), DiskFault::stop);
+            restart_later(node);
+        }
+        if (draws(Fault::power_failure) && random_.below(4) == 0) {
+            world().call_after(draw(std::chrono::milliseconds(50)), [this, node] {
+                if (running_) crash(node, Counter::power_failures);
+            });
+        }
     }
     void crash(raft::NodeId node, Counter kind) {
         if (!cluster_.running(node) && cluster_.state(node) != NodeState::stopping) return;
@@ -324,9 +353,17 @@ private:
             crash({id}, Counter::power_failures);
         }
     }
+    void crash_after_install() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) cluster_.crash_after_install({id});
+    }
     void crash_in_a_job(raft::NodeId node) {
         if (!cluster_.running(node)) return;
-        cluster_.disk(node).fail_after(1 + random_.below(12), DiskFault::stop);
+        Disk& disk = cluster_.disk(node);
+        if (random_.below(3) == 0) {
+            disk.fail_in_next_log_file(1 + random_.below(4), DiskFault::stop);
+        } else {
+            disk.fail_after(1 + random_.below(12), DiskFault::stop);
+        }
         restart_later(node);
     }
     void clean_restart(raft::NodeId node) {
@@ -360,7 +397,11 @@ private:
         } else if (kind == Fault::failed_sync) {
             cluster_.coverage().count(Counter::failed_syncs);
             history.planned = true;
-            disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
+            if (random_.below(2) == 0) {
+                disk.fail_in_next_log_file(1, DiskFault::sync_error);
+            } else {
+                disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
+            }
         } else {
             cluster_.coverage().count(Counter::full_disks);
             history.full = true;
@@ -375,7 +416,7 @@ private:
     void end_disk_faults(raft::NodeId node) {
         cluster_.disk_history(node).full = false;
         cluster_.disk_history(node).planned = false;
-        cluster_.disk(node).clear_plans();
+        cluster_.clear_plans(node);
         cluster_.disk(node).set_capacity(std::numeric_limits<std::uint64_t>::max());
     }
 

@@ -97,6 +97,7 @@ public:
         if (dead()) return stopped("write", file.name);
         std::uint64_t size = 0;
         for (const auto part : parts) size += part.size();
+        disk_->about_to_write(file.name, offset);
         const auto fault = disk_->begin(Disk::Operation::write, size);
         if (fault == DiskFault::stop || fault == DiskFault::write_error) {
             file.inode->write(offset, parts, fitting(file, offset, size),

@@ -63,9 +63,11 @@ public:
         Node& node = nodes_[core.self().value];
         ++node.incarnation;
         check_promises(node, core);
+        check_term(core);
         node.seen = look(core);
         node.verified = core.log().base();
         verify_log(node, core);
+        node.told = core.role();
         node.up = true;
     }
     void crashed(raft::NodeId id) { nodes_[id.value].up = false; }
@@ -80,10 +82,18 @@ public:
                      {id, event.node});
         }
         Node& node = nodes_[id.value];
-        if (event.kind == raft::EventKind::became_leader) node.told_to_lead = event.term;
-        if (event.kind == raft::EventKind::became_pre_candidate ||
-            event.kind == raft::EventKind::became_candidate) {
-            ++node.candidacies;
+        switch (event.kind) {
+            case raft::EventKind::became_follower: node.told = raft::Role::follower; break;
+            case raft::EventKind::became_leader: node.told = raft::Role::leader; break;
+            case raft::EventKind::became_pre_candidate:
+                node.told = raft::Role::pre_candidate;
+                ++node.candidacies;
+                break;
+            case raft::EventKind::became_candidate:
+                node.told = raft::Role::candidate;
+                ++node.candidacies;
+                break;
+            default: break;
         }
         if (event.kind == raft::EventKind::log_truncated) {
             if (node.seen.role == raft::Role::leader && node.seen.term == event.term) {
@@ -107,8 +117,9 @@ public:
             now.snapshot < before.snapshot) {
             complain("only forward", "node " + text(id), {id});
         }
-        if (now.last.term > now.term) {
-            complain("only forward", "the log of node " + text(id) + " is of a later term", {id});
+        check_term(core);
+        if (now.role != node.told) {
+            complain("events", "node " + text(id) + " does not say what it has become", {id});
         }
         check_leadership(node, core, before);
         verify_log(node, core);
@@ -140,6 +151,20 @@ public:
 
     // ---- what is known ----
 
+    /// How often a node was started.
+    std::uint64_t incarnation(raft::NodeId id) const { return nodes_[id.value].incarnation; }
+    /// Footprint of a leader's entries that are not committed, or of the operations among them.
+    static std::size_t uncommitted_bytes(const raft::Core& core, bool operations_only) {
+        const raft::Log& log = core.log();
+        std::size_t bytes = 0;
+        for (raft::Index index = log.last_index(); index > log.commit(); index = index - 1) {
+            if (log.term_at(index) != core.term()) break;
+            const raft::Entry& entry = log[index];
+            const bool counts = !operations_only || entry.kind == raft::EntryKind::operation;
+            if (counts) bytes += raft::footprint(entry);
+        }
+        return bytes;
+    }
     /// How often a node has stood for election or asked whether it should.
     std::uint64_t candidacies(raft::NodeId id) const { return nodes_[id.value].candidacies; }
     /// What the log of a node takes on its disk, as far as all its entries have been seen.
@@ -190,8 +215,8 @@ private:
         raft::LogPosition verified;  ///< the log was compared with history up to here
         Promises promises;
         std::map<raft::Term, raft::NodeId> votes;  ///< that were seen outside
-        raft::Term told_to_lead;
-        std::uint64_t candidacies = 0;  ///< pre-votes included
+        raft::Role told = raft::Role::follower;    ///< by its events
+        std::uint64_t candidacies = 0;             ///< pre-votes included
         // Of a leader that speaks, by its own clock; told by nothing that it says of itself.
         raft::Term reign;
         std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
@@ -246,6 +271,13 @@ private:
         }
     }
 
+    /// A node whose log is of a later term than its own would stand for election in the past.
+    void check_term(const raft::Core& core) {
+        if (core.log().last().term <= core.term()) return;
+        complain("only forward", "the log of node " + text(core.self()) + " is of a later term",
+                 {core.self()});
+    }
+
     // ---- leaders and logs ----
 
     void check_leadership(Node& node, const raft::Core& core, const Look& before) {
@@ -267,9 +299,6 @@ private:
                      "nodes " + text(known->second.node) + " and " + text(id) + " lead term " +
                          text(core.term()),
                      {known->second.node, id});
-        }
-        if (node.told_to_lead != core.term()) {
-            complain("events", "node " + text(id) + " does not say that it leads", {id});
         }
         if (options_.barrier_on_election && core.log().last().term != core.term()) {
             complain("leader barrier", "node " + text(id) + " leads without a barrier", {id});
@@ -441,14 +470,15 @@ private:
                          text(follower.node) + " than its window",
                      {core.self(), follower.node});
         }
-        if (core.role() != raft::Role::leader) return;
         const raft::Log& log = core.log();
-        std::size_t bytes = 0;
-        for (raft::Index index = log.last_index(); index > log.commit(); index = index - 1) {
-            if (log.term_at(index) != core.term()) break;
-            if (log[index].kind == raft::EntryKind::operation) bytes += raft::footprint(log[index]);
+        const bool droppable = log.cached(log.cache_first()) &&
+                               log.cache_first() <= std::min(log.durable(), log.applied());
+        if (droppable && log.cache_bytes() > options_.log_cache_bytes) {
+            complain("bounds", "node " + text(core.self()) + " keeps too much of its log in memory",
+                     {core.self()});
         }
-        if (bytes <= options_.max_uncommitted_bytes) return;
+        if (core.role() != raft::Role::leader) return;
+        if (uncommitted_bytes(core, true) <= options_.max_uncommitted_bytes) return;
         complain("bounds", "node " + text(core.self()) + " holds too much that is not committed",
                  {core.self()});
     }
@@ -566,6 +596,9 @@ private:
               Disk disk) {
         speak(message, chunk.term, disk);
         lead(message, chunk.term);
+        if (chunk.data.size() <= options_.snapshot_chunk_bytes) return;
+        complain("bounds", "node " + text(message.from) + " sends more than is allowed",
+                 {message.from});
     }
     void sent(const raft::Message& message, const raft::SnapshotReply& reply,
               const raft::Core& core, Disk disk) {

@@ -111,6 +111,14 @@ private:
         if (!run_until([&] { return all_compacted(); }, left())) {
             return not_alive("a node did not compact its log");
         }
+        if (!run_until([&] { return no_read_waits(); }, left())) {
+            return not_alive("a node keeps reads that have ended");
+        }
+        if (!run_until([&] { return !cluttered(); }, left())) {
+            const raft::NodeId node = cluttered();
+            return not_alive("node " + std::to_string(node.value) + " keeps " +
+                             cluster_.clutter(node));
+        }
         stay_calm();
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
@@ -132,6 +140,8 @@ private:
         run_until([] { return false; }, quiet_time);
         if (failed()) return;
         if (candidacies() != before) return unstable("a node stood for election without a cause");
+        ask_in_peace(leader);
+        if (failed()) return;
         if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
         const raft::NodeId away{leader.value % cluster_.size() + 1};
         const raft::Term term = cluster_.core(leader).term();
@@ -147,6 +157,20 @@ private:
             unstable("a node that came back has deposed the leader");
         }
     }
+    /// With nothing wrong, answers come after one round of messages and syncs, and wait for no
+    /// timer.
+    void ask_in_peace(raft::NodeId leader) {
+        const ClusterPlan& plan = cluster_.plan();
+        const NetworkConditions& network = cluster_.network().conditions;
+        const raft::Duration limit = 8 * (network.delay_max + network.reading_max) +
+                                     10 * plan.disk.max + std::chrono::milliseconds(5);
+        for (const std::size_t place : {clients_.read(leader), clients_.submit(leader)}) {
+            using End = typename RecordOf<Load>::End;
+            run_until([&] { return clients_.history()[place].end != End::open; }, limit);
+            if (failed() || clients_.history()[place].end != End::open) continue;
+            cluster_.violate({"prompt answers", "an answer waits for a timer", {leader}});
+        }
+    }
     std::vector<std::uint64_t> candidacies() {
         std::vector<std::uint64_t> result;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
@@ -155,14 +179,14 @@ private:
         return result;
     }
     void unstable(const char* what) { cluster_.violate({"stable leadership", what, {}}); }
-    void not_alive(const char* what) {
+    void not_alive(const std::string& what) {
         if (failed()) return;
         const auto seconds =
             std::chrono::duration_cast<std::chrono::seconds>(plan_.recovery_limit).count();
-        cluster_.violate({"liveness",
-                          std::string(what) + " within " + std::to_string(seconds) +
-                              " s after the faults had ended",
-                          {}});
+        cluster_.violate(
+            {"liveness",
+             what + " within " + std::to_string(seconds) + " s after the faults had ended",
+             {}});
     }
     auto submit() {
         return [this](raft::NodeId node) { return clients_.submit(node); };
@@ -178,7 +202,8 @@ private:
         if (wanted) {
             const End end = clients_.history()[*wanted].end;
             if (end == End::committed) return true;
-            if (end == End::open) return false;
+            // An operation without a time limit may wait for ever where its leader has gone.
+            if (end == End::open && reign() == asked_in_) return false;
         }
         wanted = ask_now_and_then(ask);
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
@@ -188,7 +213,13 @@ private:
     std::optional<std::size_t> ask_now_and_then(Ask ask) {
         if (!cluster_.leader() || cluster_.world().now() < try_again_) return std::nullopt;
         try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
+        asked_in_ = reign();
         return ask(cluster_.leader());
+    }
+    /// The term of the leader; 0: there is none.
+    raft::Term reign() {
+        const raft::NodeId leader = cluster_.leader();
+        return leader ? cluster_.core(leader).term() : raft::Term{};
     }
     bool all_equal() {
         const raft::NodeId leader = cluster_.leader();
@@ -257,6 +288,20 @@ private:
         return true;
     }
 
+    bool no_read_waits() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.running({id}) && cluster_.core({id}).waiting_reads() != 0) return false;
+        }
+        return true;
+    }
+    /// A node whose disk holds what nobody needs; 0: none.
+    raft::NodeId cluttered() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.running({id}) && !cluster_.clutter({id}).empty()) return {id};
+        }
+        return {};
+    }
+
     RunReport report() {
         RunReport report;
         report.seed = seed_;
@@ -293,6 +338,7 @@ private:
     raft::Random random_;
     Load load_{};
     raft::Time try_again_{};
+    raft::Term asked_in_;
     Cluster<typename Load::Machine> cluster_;
     Clients<Load> clients_;
     Nemesis nemesis_;

@@ -10,6 +10,7 @@
 #include <rsm/sim/clients.hpp>
 #include <rsm/sim/cluster.hpp>
 #include <rsm/sim/faults.hpp>
+#include <rsm/sim/themes.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -26,6 +27,7 @@ struct RunPlan {
     ClusterPlan cluster;
     ClientPlan clients;
     FaultPlan faults;
+    Theme theme = Theme::none;
     raft::Duration safety_phase = std::chrono::seconds(20);
     /// Within this time after the faults have ended the cluster must have committed an operation,
     /// every node that can run must have applied it, and every client must have its answer.
@@ -53,6 +55,11 @@ public:
         const std::uint64_t burst = chance(60) ? 1 : 2 + below(6);
         if (plan.clients.pipeline == 1) plan.clients.burst = burst;
         plan.clients.at_old_leader = chance(50) ? 0 : below(800);
+        if (chance(40)) {
+            plan.theme =
+                static_cast<Theme>(1 + below(static_cast<std::uint64_t>(Theme::count_) - 1));
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        }
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
@@ -79,7 +86,6 @@ private:
         plan.segment_bytes = std::uint64_t{4096} << below(4);
         plan.batch_bytes = chance(30) ? 512 : 4096;
         plan.durable_view_every = chance(15) ? 1 : 16;
-        plan.crashes_after_install = chance(70) ? 0 : 300;
         plan.digest_every = 1 + below(30);
         plan.network.delay_max = microseconds(200 + below(chance(20) ? 60'000 : 5'000));
         if (chance(10)) plan.network.delay_max = milliseconds(100 + below(1'500));
@@ -97,7 +103,7 @@ private:
     void options(rsm::Options& options) {
         options.snapshot_threshold =
             chance(15) ? -1 : static_cast<std::int64_t>(300 + below(chance(50) ? 2'000 : 20'000));
-        options.operation_timeout = milliseconds(200 + below(5000));
+        options.operation_timeout = chance(10) ? raft::Duration{} : milliseconds(200 + below(5000));
         if (chance(10)) options.max_pending_bytes = 300 + below(1000);
         raft::Options& raft = options.raft;
         raft.heartbeat_interval = milliseconds(30 + below(100));
@@ -162,6 +168,7 @@ inline PlanFacts facts_of(const RunPlan& plan) {
             {"check-quorum", on_off(raft.check_quorum)},
             {"barrier", on_off(raft.barrier_on_election)},
             {"snapshot threshold", std::to_string(plan.cluster.options.snapshot_threshold) + " B"},
+            {"theme", std::string(theme_names[static_cast<std::size_t>(plan.theme)])},
             {"faults for", ms(plan.safety_phase) + " ms"},
             {"faults", faults.empty() ? "none" : faults}};
 }

@@ -89,7 +89,7 @@ public:
         }
         account_ = std::move(opened->account);
         index_ = std::move(opened->index);
-        kept_ = std::move(opened->snapshots);
+        if (opened->snapshot != nullptr) kept_.push_back(std::move(opened->snapshot));
         indexed_last_ = account_.last_index();
         readable_last_ = indexed_last_;
         return std::move(opened->recovered);

@@ -49,7 +49,7 @@ struct OpenedWal {
     raft::Recovered recovered;
     EntryIndex<Segment<Files>> index;
     LogAccount account;
-    std::vector<KeptPointer<Files>> snapshots;  ///< ascending
+    KeptPointer<Files> snapshot;  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
 };
 
@@ -64,8 +64,9 @@ public:
     raft::Result<OpenedWal<Files>> run() {
         if (auto result = lock(); !result) return result.error();
         if (auto result = read_names(); !result) return result.error();
-        if (auto result = load_snapshots(); !result) return result.error();
+        if (auto result = load_snapshot(); !result) return result.error();
         auto result = segments_.empty() ? create_log() : read_log();
+        if (result) result = remove_older_snapshots();
         if (!result) return result.error();
         return std::move(opened_);
     }
@@ -97,18 +98,23 @@ private:
         return {};
     }
 
-    /// The newest snapshot must be whole, because the log it stands for may be gone. An older one
-    /// is a convenience.
-    raft::Result<void> load_snapshots() {
+    /// The newest snapshot must be whole, because the log it stands for may be gone.
+    raft::Result<void> load_snapshot() {
+        if (snapshots_.empty()) return {};
+        auto kept = wal::load_snapshot(files_, options_.directory, snapshots_.back());
+        if (!kept) return kept.error();
+        opened_.snapshot = std::move(*kept);
+        opened_.recovered.snapshot = opened_.snapshot->meta;
+        return verify_snapshot(files_, opened_.snapshot);
+    }
+    /// Nobody reads them any more. @pre the newest one's name is durable
+    raft::Result<void> remove_older_snapshots() {
         for (const raft::LogPosition position : snapshots_) {
-            auto kept = load_snapshot(files_, options_.directory, position);
-            const bool newest = position == snapshots_.back();
-            if (!kept && newest) return kept.error();
-            if (kept) opened_.snapshots.push_back(std::move(*kept));
+            if (position == snapshots_.back()) break;
+            auto result = files_.remove(snapshot_path(options_.directory, position));
+            if (!result) return result;
         }
-        if (opened_.snapshots.empty()) return {};
-        opened_.recovered.snapshot = opened_.snapshots.back()->meta;
-        return verify_snapshot(files_, opened_.snapshots.back());
+        return {};
     }
 
     raft::Result<void> create_log() {
