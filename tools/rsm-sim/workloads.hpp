@@ -90,7 +90,7 @@ public:
 private:
     static std::string value(raft::Random& random) {
         // Sectors of the log with nothing in them, or with one bit.
-        if (random.below(16) == 0) {
+        if (random.below(8) == 0) {
             std::string sparse(600 + random.below(1500), '\0');
             if (random.below(2) == 0) sparse[random.below(sparse.size())] = '\x10';
             return sparse;

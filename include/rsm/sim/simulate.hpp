@@ -128,8 +128,8 @@ private:
         const raft::Options& raft = plan_.cluster.options.raft;
         const raft::Duration quiet_time = 4 * raft.election_timeout;
         if (!leader || plan_.cluster.disk.stall_one_in != 0) return;
+        if (!all_up()) return;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (!cluster_.running({id})) return;
             if (cluster_.disk({id}).stalled_until() >= cluster_.world().now()) return;
         }
         NetworkConditions& now = cluster_.network().conditions;
@@ -168,8 +168,15 @@ private:
             using End = typename RecordOf<Load>::End;
             run_until([&] { return clients_.history()[place].end != End::open; }, limit);
             if (failed() || clients_.history()[place].end != End::open) continue;
+            if (!all_up()) return;  // a disk that was full has left no room for the next segment
             cluster_.violate({"prompt answers", "an answer waits for a timer", {leader}});
         }
+    }
+    bool all_up() const {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) return false;
+        }
+        return true;
     }
     std::vector<std::uint64_t> candidacies() {
         std::vector<std::uint64_t> result;

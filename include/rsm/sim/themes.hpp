@@ -11,6 +11,7 @@
 #include <rsm/sim/cluster.hpp>
 #include <rsm/sim/faults.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -92,6 +93,7 @@ private:
     void small_log() {
         small_files();
         cluster_.batch_bytes = 512;
+        clients_.operations_max = 3000;
         only({Fault::failed_sync, Fault::crash_between_disk_calls, Fault::process_kill}, 200, 200);
     }
     void late_messages() {
@@ -104,6 +106,7 @@ private:
         network.reordering = 100 + below(300);
         network.reordering_max = milliseconds(20 + below(200));
         clients_.burst = 1 + below(8);
+        clients_.operations_max = 4000;
         only({Fault::pause, Fault::slow_node, Fault::storm, Fault::clog, Fault::left_behind,
               Fault::partial, Fault::isolate_leader},
              30 + below(300), 600 + below(1500));
@@ -138,6 +141,8 @@ private:
         cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(3000));
         cluster_.disk.max = milliseconds(2 + below(20));
         clients_.burst = 12;
+        clients_.clients = 6;
+        clients_.operations_max = 4000;
         only({Fault::power_failure, Fault::crash_between_disk_calls, Fault::power_failure_of_all},
              250, 30);
     }
@@ -146,10 +151,12 @@ private:
         raft().barrier_on_election = below(2) == 0;
         clients_.reads = 600;
         clients_.burst = 4;
-        clients_.at_old_leader = 500;
+        clients_.at_old_leader = 800;
+        raft().check_quorum = below(2) == 0;
+        if (below(2) == 0) cluster_.nodes = 5;
         only({Fault::isolate_leader, Fault::partition, Fault::left_behind, Fault::partial,
               Fault::clog},
-             200, 600);
+             200 + below(600), 600 + below(1500));
     }
     void no_time_limit() {
         cluster_.options.operation_timeout = {};
@@ -162,6 +169,8 @@ private:
              600);
     }
     void rotten_snapshots() {
+        large_messages();
+        cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 5);
         cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(2000));
         only({Fault::bit_rot, Fault::isolate_leader, Fault::partial, Fault::pause,
               Fault::power_failure_after_install},
