@@ -244,7 +244,7 @@ inline Core::Core(const Options& options, NodeId self, Membership membership,
       now_(now) {
     // A snapshot from a leader may have become durable before the term in which it came. A node
     // whose log is of a later term than its own could be elected to append earlier ones to it.
-    if (hard_.term < log_.last().term) {
+    if (hard_.term < log_.last().term && !RSM_MUTANT(vote_forgotten_by_log)) {
         hard_.term = log_.last().term;
         hard_.voted_for = NodeId{};
         hard_changed_ = true;

@@ -227,7 +227,10 @@ private:
         }
         for (const ReadOutcome& outcome : output_.reads) host_.read_ready(outcome);
         move_data();
-        for (const Event& event : output_.events) host_.observe(event);
+        for (const Event& event : output_.events) {
+            host_.observe(event);
+            if (RSM_MUTANT(events_lost)) break;
+        }
     }
 
     void begin_write(Write write) {

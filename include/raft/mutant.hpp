@@ -39,6 +39,7 @@ namespace raft::mutants {
     M(leader_not_sticky, "elections", "a leader gives way to any vote request")                    \
     M(no_barrier, "elections", "a new leader appends no barrier")                                  \
     M(same_timeouts, "elections", "election timeouts are not drawn but all the same")              \
+    M(vote_forgotten_by_log, "elections", "a node starts in a term before its log's")              \
     M(late_request_truncates, "replication", "a late request cuts off what newer ones brought")    \
     M(previous_term_unchecked, "replication", "the entry before is compared by index only")        \
     M(conflicts_kept, "replication", "entries that conflict stay, only missing ones are appended") \
@@ -75,6 +76,9 @@ namespace raft::mutants {
     M(suffix_kept, "snapshots", "an installed snapshot keeps a log that conflicts with it")        \
     M(chunks_unordered, "snapshots", "pieces of a snapshot are kept in any order, unverified")     \
     M(chunk_never_resent, "snapshots", "a piece that was lost is not sent again")                  \
+    M(segment_removed_unsynced, "durability", "segments go before what follows is durable")        \
+    M(names_not_synced, "durability", "recovery does not make the names durable that it finds")    \
+    M(transfers_mixed, "snapshots", "a new transfer is appended to the one before")                \
     M(released_too_far, "snapshots", "the log is released beyond the snapshot")                    \
     M(snapshot_misnumbered, "snapshots", "a snapshot is labelled with the batch before")           \
     M(snapshot_vouches_for_all, "snapshots", "an installed snapshot vouches for unsynced entries") \
@@ -87,6 +91,12 @@ namespace raft::mutants {
     M(read_before_barrier, "reads", "a leader reads before an entry of its term is committed")     \
     M(read_joins_round, "reads", "a read joins a round that was sent before it came")              \
     M(read_before_applied, "reads", "a read does not wait for the state machine")                  \
+    M(new_reads_not_refused, "reads", "a deposed leader forgets reads that have no round yet")     \
+    M(overload_unanswered, "reads", "a read that is refused as overload has no answer")            \
+    M(pending_unbounded, "limits", "operations wait without a bound")                              \
+    M(timed_out_bytes_kept, "limits", "what has timed out still takes room")                       \
+    M(segments_never_removed, "limits", "segments that hold nothing stay on the disk")             \
+    M(snapshots_never_dropped, "limits", "older snapshots stay on the disk")                       \
     M(uncommitted_unbounded, "limits", "operations are taken in without a bound")                  \
     M(waiting_reads_unbounded, "limits", "reads are taken in without a bound")                     \
     M(window_unbounded, "limits", "a follower's window is ignored")                                \
@@ -95,7 +105,8 @@ namespace raft::mutants {
     M(lonely_leader_stays, "liveness", "a leader without a quorum keeps leading")                  \
     M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \
     M(result_by_index, "outcomes", "an operation takes the result of another at its index")        \
-    M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")
+    M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")  \
+    M(events_lost, "outcomes", "only the first event of a step is told")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

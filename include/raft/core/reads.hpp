@@ -90,7 +90,7 @@ inline void Core::refuse_reads(Output& out, Leader& leader) {
         waiting_reads_ -= tokens.size();
     };
     for (std::size_t i = 0; i < leader.rounds.size(); ++i) refuse(leader.rounds[i].tokens);
-    refuse(leader.new_reads);
+    if (!RSM_MUTANT(new_reads_not_refused)) refuse(leader.new_reads);
 }
 
 }  // namespace raft

@@ -96,7 +96,8 @@ public:
             return pending.complete(Errc::user_exception);
         }
         pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
-        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes) {
+        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes &&
+            !RSM_MUTANT(pending_unbounded)) {
             decide_old_operations();
             return pending.complete(Errc::overloaded);
         }
@@ -178,7 +179,9 @@ public:
     void read_ready(const raft::ReadOutcome& outcome) {
         switch (outcome.refusal) {
             case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
-            case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
+            case raft::Refusal::overloaded:
+                if (RSM_MUTANT(overload_unanswered)) return;
+                return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, Errc::not_leader);
         }
     }

@@ -99,7 +99,9 @@ public:
                 if (pending.deadline <= now) {
                     pending.complete(RSM_MUTANT(timeout_is_refusal) ? Errc::superseded
                                                                     : Errc::timed_out);
-                    bytes_ -= std::exchange(pending.bytes, 0);
+                    if (!RSM_MUTANT(timed_out_bytes_kept)) {
+                        bytes_ -= std::exchange(pending.bytes, 0);
+                    }
                     pending.operation.reset();
                 } else {
                     earliest_ = std::min(earliest_, pending.deadline);

@@ -5,6 +5,7 @@
 #define RSM_STORAGE_WAL_HPP
 
 #include <raft/concepts.hpp>
+#include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/completions.hpp>
@@ -192,7 +193,7 @@ public:
     void drop_snapshots_before(raft::Index index) {
         if (!open()) return;
         std::erase_if(kept_, [&](const KeptPointer<Files>& kept) {
-            if (kept->meta.last.index >= index) return false;
+            if (kept->meta.last.index >= index || RSM_MUTANT(snapshots_never_dropped)) return false;
             lanes_->snapshots.post(
                 [lane = snapshots_, path = kept->path] { lane->remove(path); });
             return true;

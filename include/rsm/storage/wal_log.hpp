@@ -239,6 +239,7 @@ private:
                  one.entries.size(), one.release ? one.release->index : raft::Index{}});
         }
         encoder_.finish(next_batch_);
+        if (RSM_MUTANT(segment_removed_unsynced)) remove_unneeded();
         auto result = files_.write_at(active_->file, offset_, encoder_.parts());
         if (result && !RSM_MUTANT(log_not_synced)) result = files_.sync(active_->file);
         if (!result && !RSM_MUTANT(goes_on_after_failure)) return result;
@@ -270,6 +271,7 @@ private:
     /// (docs/format.md).
     void remove_unneeded() {
         const auto unneeded = [&](const auto& segment) {
+            if (RSM_MUTANT(segments_never_removed)) return false;
             return segment != active_ && !state_.live.needs(segment->id.number);
         };
         for (const auto& segment : present_) {

@@ -298,7 +298,7 @@ public:
     raft::Result<Received> receive(const raft::SnapshotMeta& meta, std::uint64_t offset,
                                    const raft::Bytes& data) {
         if (!storable(meta)) return reject();
-        if (offset == 0) {
+        if (offset == 0 && !(RSM_MUTANT(transfers_mixed) && incoming_)) {
             incoming_.emplace(files_, directory_, directory_ + "/incoming.tmp", meta.last,
                               meta.membership);
             incoming_meta_ = meta;
