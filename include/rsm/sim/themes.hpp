@@ -107,9 +107,10 @@ private:
         network.reordering_max = milliseconds(20 + below(200));
         clients_.burst = 1 + below(8);
         clients_.operations_max = 4000;
+        const std::uint64_t lasts = 600 + below(1500);
         only({Fault::pause, Fault::slow_node, Fault::storm, Fault::clog, Fault::left_behind,
               Fault::partial, Fault::isolate_leader},
-             30 + below(300), 600 + below(1500));
+             30 + below(300), lasts);
     }
     void late_disks() {
         large_messages();
@@ -154,9 +155,10 @@ private:
         clients_.at_old_leader = 800;
         raft().check_quorum = below(2) == 0;
         if (below(2) == 0) cluster_.nodes = 5;
+        const std::uint64_t lasts = 600 + below(1500);
         only({Fault::isolate_leader, Fault::partition, Fault::left_behind, Fault::partial,
               Fault::clog},
-             200 + below(600), 600 + below(1500));
+             200 + below(600), lasts);
     }
     void no_time_limit() {
         cluster_.options.operation_timeout = {};
