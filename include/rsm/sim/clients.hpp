@@ -222,7 +222,8 @@ private:
         raft::NodeId node;
         std::uint64_t life = 0;
         std::size_t bytes = 0;
-        std::size_t before = 0;  ///< what the node kept when it was asked
+        std::size_t before = 0;       ///< what the node kept when it was asked
+        std::size_t uncommitted = 0;  ///< of its log, then
     };
     std::size_t& kept_by(raft::NodeId node) {
         if (kept_.empty()) kept_.resize(cluster_.size() + 1);
@@ -240,6 +241,7 @@ private:
         asked.life = cluster_.oracle().incarnation(node);
         asked.bytes = scratch.view().size() + raft::entry_overhead_bytes;
         asked.before = std::exchange(kept_by(node), kept_by(node) + asked.bytes);
+        asked.uncommitted = Oracle::uncommitted_bytes(cluster_.core(node), false);
         asked_.resize(place + 1);
         asked_[place] = asked;
     }
@@ -269,7 +271,8 @@ private:
         if (!at_once || asked.before + asked.bytes > options.max_pending_bytes) return;
         const raft::Core& core = cluster_.core(asked.node);
         if (core.role() != raft::Role::leader) return;
-        const std::size_t uncommitted = Oracle::uncommitted_bytes(core, false);
+        // Some may have been committed since, at this very moment, and some have come.
+        const std::size_t uncommitted = asked.uncommitted + Oracle::uncommitted_bytes(core, false);
         if (uncommitted + asked.bytes > options.raft.max_uncommitted_bytes) return;
         cluster_.violate({"bounds", name(record) + " was refused although there is room", {}});
     }

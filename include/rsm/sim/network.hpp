@@ -68,6 +68,8 @@ public:
 
     std::size_t size() const { return nodes_.size() - 1; }
     std::uint64_t delivered() const { return delivered_; }
+    /// Of all that was sent so far.
+    raft::Time latest_arrival() const { return latest_arrival_; }
 
     // ---- nodes ----
 
@@ -151,6 +153,7 @@ private:
     void transmit(const raft::Message& message, const raft::Bytes& frame, raft::Time arrival) {
         const std::uint64_t incarnation = nodes_[message.to.value].incarnation;
         link(message.from, message.to).bytes += frame.size();
+        latest_arrival_ = std::max(latest_arrival_, arrival);
         world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
             link(from, to).bytes -= frame.size();
             if (!joined(to, incarnation)) return;
@@ -184,6 +187,7 @@ private:
     std::vector<Node> nodes_;
     std::vector<Link> links_;  // from * size + to
     std::uint64_t incarnations_ = 0;
+    raft::Time latest_arrival_{};
     std::uint64_t delivered_ = 0;
 };
 

@@ -157,6 +157,7 @@ public:
     static std::size_t uncommitted_bytes(const raft::Core& core, bool operations_only) {
         const raft::Log& log = core.log();
         std::size_t bytes = 0;
+        if (core.role() != raft::Role::leader) return bytes;
         for (raft::Index index = log.last_index(); index > log.commit(); index = index - 1) {
             if (log.term_at(index) != core.term()) break;
             const raft::Entry& entry = log[index];
@@ -477,7 +478,6 @@ private:
             complain("bounds", "node " + text(core.self()) + " keeps too much of its log in memory",
                      {core.self()});
         }
-        if (core.role() != raft::Role::leader) return;
         if (uncommitted_bytes(core, true) <= options_.max_uncommitted_bytes) return;
         complain("bounds", "node " + text(core.self()) + " holds too much that is not committed",
                  {core.self()});

@@ -134,7 +134,9 @@ private:
         }
         NetworkConditions& now = cluster_.network().conditions;
         now.loss = now.duplication = now.reordering = 0;
-        run_until([] { return false; }, raft.election_timeout);  // what is late comes in
+        // What is late comes in, and what it leads to.
+        const raft::Duration late = cluster_.network().latest_arrival() - cluster_.world().now();
+        run_until([] { return false; }, std::max(raft::Duration{}, late) + raft.election_timeout);
         if (failed() || cluster_.leader() != leader) return;
         const std::vector<std::uint64_t> before = candidacies();
         run_until([] { return false; }, quiet_time);
