@@ -85,7 +85,7 @@ class Plan:
     def rounds(self, section):
         if self.quick or section == "compile":
             return 1
-        return 3 if section == "recovery" else 5
+        return 3 if section in ("recovery", "kv") else 5
 
 
 def describe(command):
