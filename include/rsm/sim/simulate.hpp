@@ -143,7 +143,7 @@ private:
         if (failed()) return;
         if (candidacies() != before) return unstable("a node stood for election without a cause");
         ask_in_peace(leader);
-        if (failed()) return;
+        if (failed() || !all_up()) return;
         if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
         const raft::NodeId away{leader.value % cluster_.size() + 1};
         const raft::Term term = cluster_.core(leader).term();

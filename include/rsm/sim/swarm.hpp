@@ -60,6 +60,7 @@ public:
                 static_cast<Theme>(1 + below(static_cast<std::uint64_t>(Theme::count_) - 1));
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
+        plan.recovery_limit += transfer_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
@@ -76,6 +77,18 @@ private:
     }
     static raft::Duration microseconds(std::uint64_t count) {
         return std::chrono::microseconds(static_cast<std::int64_t>(count));
+    }
+
+    /// Of a snapshot, piece by piece; what is lost or late is sent again at a heartbeat.
+    static raft::Duration transfer_time(const ClusterPlan& plan) {
+        constexpr std::size_t state_bytes = std::size_t{48} << 10;  // more than rsm-sim's have
+        const raft::Options& raft = plan.options.raft;
+        const NetworkConditions& network = plan.network;
+        const raft::Duration delay = std::min(network.delay_max, raft.election_timeout / 10);
+        const auto troubled = static_cast<std::int64_t>(network.loss + network.reordering);
+        const raft::Duration each = 2 * (delay + network.reading_max + plan.disk.max) +
+                                    2 * raft.heartbeat_interval * troubled / 1000;
+        return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1);
     }
 
     void cluster(ClusterPlan& plan) {
