@@ -270,7 +270,7 @@ private:
             while (end > first && is_zero(end - 1)) --end;
             end = std::min(end, file->second->durable_size());
             if (end <= log_file_header_bytes) continue;
-            if (const auto place = lone_bit(*file, first, end); lone && place) return place;
+            if (auto place = lone ? lone_bit(*file, first, end) : std::nullopt) return place;
             return BitPlace{file->first, end - 1 - random.below(std::min(end, lately)), bit};
         }
         return std::nullopt;

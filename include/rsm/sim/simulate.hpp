@@ -287,26 +287,25 @@ private:
     /// Compaction brings the log below its threshold: what is applied last may lift it once more,
     /// and starts the next snapshot.
     bool all_compacted() {
-        const rsm::Options& options = plan_.cluster.options;
-        if (options.snapshot_threshold < 0) return true;
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (!cluster_.running({id})) continue;
-            const std::uint64_t bytes = cluster_.persisted_bytes({id});
-            if (bytes > static_cast<std::uint64_t>(options.snapshot_threshold)) return false;
-        }
-        return true;
+        const std::int64_t threshold = plan_.cluster.options.snapshot_threshold;
+        if (threshold < 0) return true;
+        return !running_where([&](raft::NodeId id) {
+            return cluster_.persisted_bytes(id) > static_cast<std::uint64_t>(threshold);
+        });
     }
-
     bool no_read_waits() {
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (cluster_.running({id}) && cluster_.core({id}).waiting_reads() != 0) return false;
-        }
-        return true;
+        return !running_where(
+            [&](raft::NodeId id) { return cluster_.core(id).waiting_reads() != 0; });
     }
     /// A node whose disk holds what nobody needs; 0: none.
     raft::NodeId cluttered() {
+        return running_where([&](raft::NodeId id) { return !cluster_.clutter(id).empty(); });
+    }
+    /// The first running node of which that is so; 0: none.
+    template <class Condition>
+    raft::NodeId running_where(Condition holds) {
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (cluster_.running({id}) && !cluster_.clutter({id}).empty()) return {id};
+            if (cluster_.running({id}) && holds(raft::NodeId{id})) return {id};
         }
         return {};
     }
