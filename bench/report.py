@@ -6,7 +6,9 @@ import os
 
 import plot
 from goals import Goals
+from profile_report import profile_lines
 from results import Results, ratio
+from tables import number, table, times
 
 INTRODUCTION = """# Performance
 
@@ -23,27 +25,6 @@ loop). *Inside* means that operations are submitted in the leader's process, *cl
 come over a connection from a process of their own. `scripts/bench` measures all this again and
 writes this page.
 """
-
-
-def table(head, rows):
-    """Markdown; the first column is left-aligned, all others right-aligned."""
-    out = ["| " + " | ".join(head) + " |",
-           "| --- |" + " ---: |" * (len(head) - 1)]
-    out += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(out) + "\n"
-
-
-def number(value, digits=3):
-    """Thousands apart, and no more digits than mean something."""
-    if value is None:
-        return ""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.{digits}g}"
-
-
-def times(value):
-    return "" if value is None else f"{value:.2f}"
 
 
 class Page:
@@ -295,6 +276,9 @@ class Page:
                  for word, key in (("while all three replicas make a snapshot", "during"),
                                    ("otherwise", "without"))]))
 
+    def profile(self):
+        self.out += profile_lines(self.results)
+
     def compile(self):
         found = self.results.select(program="compile")
         if not found:
@@ -311,7 +295,7 @@ class Page:
 
     def write(self):
         for part in (self.facts, self.goals, self.cluster, self.pinned, self.engine, self.peers,
-                     self.recovery, self.compile):
+                     self.recovery, self.profile, self.compile):
             part()
         path = os.path.join(self.target, "performance.md")
         with open(path, "w", encoding="utf-8") as file:

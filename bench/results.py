@@ -7,8 +7,8 @@ import os
 import statistics
 
 # What tells measurements apart; all other fields are results.
-SETTINGS = ("program", "part", "operation", "durable", "inside", "pinned", "window", "payload",
-            "batch", "clients", "pipeline", "source", "compiler", "level")
+SETTINGS = ("program", "of", "role", "part", "operation", "durable", "inside", "pinned", "window",
+            "payload", "batch", "clients", "pipeline", "source", "compiler", "level")
 
 
 class Results:

@@ -78,14 +78,18 @@ class Plan:
     def compile(self):
         yield [os.path.join(ROOT, "bench", "compile"), "--budget"]
 
-    SECTIONS = ("cluster", "pinned", "engine", "kv", "recovery", "compile")
+    def profile(self):
+        yield [os.path.join(ROOT, "bench", "profile"), "--bin", self.bin, "--data", self.data,
+               "--seconds", str(self.seconds)]
+
+    SECTIONS = ("cluster", "pinned", "engine", "kv", "recovery", "profile", "compile")
     # Seconds after which a command of the section has hung.
-    LIMITS = {"kv": 900, "recovery": 600, "compile": 1200}
+    LIMITS = {"kv": 900, "recovery": 600, "profile": 900, "compile": 1200}
 
     def rounds(self, section):
         if self.quick or section == "compile":
             return 1
-        return 3 if section in ("recovery", "kv") else 5
+        return 3 if section in ("recovery", "kv", "profile") else 5
 
 
 def describe(command):

@@ -36,13 +36,16 @@ public:
     /// Runs `job` after all earlier ones. Jobs must not throw. After stop() it is dropped.
     /// Throws std::system_error where the first job finds no thread to run on.
     void post(Job job) {
-        const std::lock_guard lock(state_->mutex);
-        if (state_->stopped) return;
-        if (!state_->started) {
-            std::thread([state = state_] { run(*state); }).detach();
-            state_->started = true;
+        {
+            const std::lock_guard lock(state_->mutex);
+            if (state_->stopped) return;
+            if (!state_->started) {
+                std::thread([state = state_] { run(*state); }).detach();
+                state_->started = true;
+            }
+            state_->jobs.push_back(std::move(job));
         }
-        state_->jobs.push_back(std::move(job));
+        // Only now, or the thread would wake up to wait for the mutex.
         state_->changed.notify_one();
     }
 
