@@ -3,8 +3,6 @@
 
 from tables import number, table
 
-PARTS = ("sync", "write", "send", "receive", "wait", "faults", "kernel", "allocation", "copying",
-         "checksum", "program")
 # Whose place each one takes: what it is compared with.
 BASES = {"cluster": "floor", "kv": "redis"}
 NAMES = {"floor": "floor", "cluster": "rsm", "redis": "redis-server", "kv": "kv-server"}
@@ -43,9 +41,16 @@ def _sum(lines, part):
     return sum(line["us_" + part] for line in lines)
 
 
-def _difference(base, lines):
+def _load(line):
+    word = "durable" if line["durable"] else "memory"
+    if "window" in line:
+        return f"{word}, {line['window']} outstanding"
+    return f"{word}, {line['clients']} clients"
+
+
+def _difference(base, lines, parts):
     """How much more than its base a program takes, and the parts that most of it is in."""
-    more = {part: _sum(lines, part) - _sum(base, part) for part in PARTS}
+    more = {part: _sum(lines, part) - _sum(base, part) for part in parts}
     total = sum(more.values())
     most = sorted(more, key=more.get, reverse=True)[:4]
     return (number(total),
@@ -56,27 +61,18 @@ def profile_lines(results):
     found = results.select(program="profile")
     if not found:
         return []
-    settings = []
-    for line in found:
-        key = (line["durable"], line.get("window"), line.get("clients"))
-        if key not in settings:
-            settings.append(key)
+    parts = [name[len("us_"):] for name in found[0] if name.startswith("us_") and name != "us_all"]
     rows, differences = [], []
-    for durable, window, clients in settings:
-        word = "durable" if durable else "memory"
-        load = f"{window} outstanding" if window else f"{clients} clients"
-        here = [line for line in found if (line["durable"], line.get("window"),
-                                           line.get("clients")) == (durable, window, clients)]
-        for line in here:
-            rows.append((f"{word}, {load}: {NAMES[line['of']]}, {line['role']}",
-                         number(line["us_all"]),
-                         *(_short(line["us_" + part]) for part in PARTS)))
+    for load in dict.fromkeys(map(_load, found)):
+        here = [line for line in found if _load(line) == load]
+        rows += [(f"{load}: {NAMES[line['of']]}, {line['role']}", number(line["us_all"]),
+                  *(_short(line["us_" + part]) for part in parts)) for line in here]
         for program, base in BASES.items():
             lines = [line for line in here if line["of"] == program]
             bases = [line for line in here if line["of"] == base]
             if lines and bases:
-                differences.append((f"{word}, {load}: {NAMES[program]} to {NAMES[base]}",
-                                    *_difference(bases, lines)))
-    return ["## Where the time goes\n", INTRODUCTION, table(("", "all", *PARTS), rows),
+                differences.append((f"{load}: {NAMES[program]} to {NAMES[base]}",
+                                    *_difference(bases, lines, parts)))
+    return ["## Where the time goes\n", INTRODUCTION, table(("", "all", *parts), rows),
             "All processes together, beyond what the other takes, and the parts of it:\n",
             table(("", "µs more", "most of it"), differences), READING]

@@ -75,12 +75,12 @@ class Plan:
         for part in ("log", "snapshot", "stream", "pause"):
             yield self.program("recovery", "--part", part, "--size", size, "--data", self.data)
 
-    def compile(self):
-        yield [os.path.join(ROOT, "bench", "compile"), "--budget"]
-
     def profile(self):
         yield [os.path.join(ROOT, "bench", "profile"), "--bin", self.bin, "--data", self.data,
                "--seconds", str(self.seconds)]
+
+    def compile(self):
+        yield [os.path.join(ROOT, "bench", "compile"), "--budget"]
 
     SECTIONS = ("cluster", "pinned", "engine", "kv", "recovery", "profile", "compile")
     # Seconds after which a command of the section has hung.
