@@ -313,6 +313,7 @@ struct FakeFiles {
         if (!goes_on) return failed(file.path);
         return {};
     }
+    using Writer = rsm::detail::CachedWriter<FakeFiles>;
     raft::Result<void> preallocate(const File&, std::uint64_t) const { return {}; }
     raft::Result<void> sync(const File& file) const {
         if (!disk->step()) return failed(file.path);

@@ -300,6 +300,79 @@ TEST_CASE("A vectored write of very many parts arrives whole") {
     CHECK(read_file(directory.path() + "/parts") == std::string(3, '\0') + text);
 }
 
+/// What a file holds after many writes of many sizes through one Writer, each behind the last one.
+void check_writer(const std::string& path, const std::function<void()>& before) {
+    const rsm::PosixFiles files;
+    auto file = files.open(path, rsm::OpenMode::create);
+    REQUIRE(file.has_value());
+    std::string expected = std::string(777, 'a');
+    const auto head = std::as_bytes(std::span(expected));
+    REQUIRE(files.write_at(*file, 0, std::span(&head, 1)).has_value());
+    before();
+    rsm::PosixFiles::Writer writer(files, *file);
+    raft::Random random(7);
+    const auto append = [&](std::size_t count, std::size_t longest) {
+        std::string bytes;
+        for (std::size_t i = 0; i < count; ++i) bytes += static_cast<char>('b' + random.below(20));
+        std::vector<std::span<const std::byte>> parts;
+        for (auto rest = std::as_bytes(std::span(bytes)); !rest.empty();) {
+            const auto size = std::min<std::size_t>(rest.size(), random.below(longest));
+            parts.push_back(rest.first(size));
+            rest = rest.subspan(size);
+        }
+        REQUIRE(writer.write(*file, expected.size(), parts).has_value());
+        expected += bytes;
+    };
+    for (int i = 0; i < 300; ++i) {
+        const std::size_t longest = random.below(20) == 0 ? 600'000 : 3000;
+        append(random.below(longest), longest);
+        // Up to the end of a sector now and then, where nothing has to be written again.
+        if (random.below(4) == 0) append(512 - expected.size() % 512, 512);
+        if (random.below(40) != 0) continue;
+        // Somebody else cuts the end off: the next write finds what lies before it in the file.
+        expected.resize(expected.size() - random.below(700));
+        const std::string zeros(700, '\0');
+        const auto part = std::as_bytes(std::span(zeros));
+        REQUIRE(files.write_at(*file, expected.size(), std::span(&part, 1)).has_value());
+    }
+    REQUIRE(files.sync(*file).has_value());
+    const std::string found = read_file(std::filesystem::is_directory(path) ? path + ".kept" : path);
+    REQUIRE(found.size() >= expected.size());
+    CHECK(found.substr(0, expected.size()) == expected);
+    CHECK(found.find_first_not_of('\0', expected.size()) == std::string::npos);
+}
+
+TEST_CASE("A writer keeps what it has written, in whole sectors or through the page cache") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path() + "/file";
+    SUBCASE("as the file system lets it") {
+        check_writer(path, [] {});
+    }
+    SUBCASE("where it cannot be opened for direct transfers") {
+        check_writer(path, [&] {
+            std::filesystem::rename(path, path + ".kept");
+            std::filesystem::create_directory(path);
+        });
+    }
+}
+
+TEST_CASE("A writer that fails names the file") {
+    const TemporaryDirectory directory;
+    const rsm::PosixFiles files;
+    const std::string path = directory.path() + "/file";
+    REQUIRE(files.open(path, rsm::OpenMode::create).has_value());
+    const auto file = files.open(path, rsm::OpenMode::read_write);
+    REQUIRE(file.has_value());
+    rsm::PosixFiles::Writer writer(files, *file);
+    const std::byte byte{1};
+    const std::span<const std::byte> part(&byte, 1);
+    // Beyond the largest offset that a file can have.
+    const auto result = writer.write(*file, std::uint64_t{1} << 62, std::span(&part, 1));
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == std::errc::file_too_large);
+    CHECK(result.error().what == "write " + path);
+}
+
 TEST_CASE("Options out of range are refused") {
     const TemporaryDirectory directory;
     rsm::WalOptions options{.directory = directory.path()};

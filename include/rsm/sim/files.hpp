@@ -117,6 +117,7 @@ public:
         if (room < size) return failure(ENOSPC, "write", file.name);
         return {};
     }
+    using Writer = rsm::detail::CachedWriter<Files>;
     raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
         if (dead() || disk_->begin(Disk::Operation::other)) return stopped("allocate", file.name);
         if (fitting(file, 0, size) < size) return failure(ENOSPC, "allocate", file.name);

@@ -97,7 +97,7 @@ public:
             present_.push_back(unused.front());
             unused.erase(unused.begin());
         }
-        active_ = present_.back();
+        activate(present_.back());
         offset_ = log.frontier;
         next_batch_ = log.next_batch;
         state_ = std::move(log.state);
@@ -137,6 +137,7 @@ public:
                     const std::lock_guard lock(self->mutex_);
                     self->next_ = nullptr;
                 }
+                self->writer_.reset();
                 self->active_ = nullptr;
                 self->present_.clear();
                 self->lock_ = nullptr;
@@ -211,12 +212,17 @@ private:
                 stalled_ = !failure_;
                 return !stalled_;
             }
-            active_ = std::exchange(next_, nullptr);
+            present_.push_back(std::exchange(next_, nullptr));
         }
-        present_.push_back(active_);
+        activate(present_.back());
         offset_ = segment_header_bytes;
         prepare_next();
         return true;
+    }
+
+    void activate(std::shared_ptr<Segment<Files>> segment) {
+        active_ = std::move(segment);
+        writer_.emplace(files_, active_->file);
     }
 
     raft::Result<void> write(Outcome& outcome) {
@@ -240,7 +246,7 @@ private:
         }
         encoder_.finish(next_batch_);
         if (RSM_MUTANT(segment_removed_unsynced)) remove_unneeded();
-        auto result = files_.write_at(active_->file, offset_, encoder_.parts());
+        auto result = writer_->write(active_->file, offset_, encoder_.parts());
         if (result && !RSM_MUTANT(log_not_synced)) result = files_.sync(active_->file);
         if (!result && !RSM_MUTANT(goes_on_after_failure)) return result;
         outcome.segment = active_;
@@ -337,6 +343,7 @@ private:
     std::uint64_t taken_bytes_ = 0;
     std::optional<raft::Failure> failure_;
     std::shared_ptr<Segment<Files>> active_;
+    std::optional<typename Files::Writer> writer_;  ///< of the active segment
     std::uint64_t offset_ = 0;  ///< where the next batch goes
     std::uint64_t next_batch_ = 1;
     LogState state_;  ///< as of the last write that was encoded

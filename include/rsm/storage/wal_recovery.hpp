@@ -490,7 +490,9 @@ raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
     raft::Buffer before(static_cast<std::size_t>(torn.end - torn.frontier));
     const auto count = files.read_at(file, torn.frontier, before.writable());
     if (!count) return count.error();
-    auto result = write_zeros(files, file, torn.frontier, torn.end);
+    std::vector<std::span<const std::byte>> zeros;
+    add_zeros(zeros, torn.end - torn.frontier);
+    auto result = files.write_at(file, torn.frontier, zeros);
     if (result) result = files.sync(file);
     if (!result) {
         // The system may take the zeros for written now, and they would hide from the next

@@ -30,17 +30,14 @@ struct Segment {
     std::uint64_t capacity = 0;  ///< the file's size; what is not written yet is zeros on the disk
 };
 
-/// Overwrites [from, to) of a file with zeros.
-template <class Files>
-raft::Result<void> write_zeros(const Files& files, const typename Files::File& file,
-                               std::uint64_t from, std::uint64_t to) {
+/// Zeros, as the parts of a write.
+inline void add_zeros(std::vector<std::span<const std::byte>>& parts, std::uint64_t count) {
     static constexpr std::array<std::byte, std::size_t{64} << 10> zeros{};
-    std::vector<std::span<const std::byte>> parts;
-    for (std::uint64_t at = from; at < to; at += zeros.size()) {
-        const std::uint64_t count = std::min<std::uint64_t>(zeros.size(), to - at);
-        parts.push_back(std::span(zeros).first(static_cast<std::size_t>(count)));
+    while (count != 0) {
+        const std::uint64_t size = std::min<std::uint64_t>(zeros.size(), count);
+        parts.push_back(std::span(zeros).first(static_cast<std::size_t>(size)));
+        count -= size;
     }
-    return files.write_at(file, from, parts);
 }
 
 /// Makes a new segment: a file of its full size whose every block is written and durable, so that
@@ -50,7 +47,7 @@ raft::Result<void> write_zeros(const Files& files, const typename Files::File& f
 template <class Files>
 class SegmentDraft {
 public:
-    static constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;
+    static constexpr std::uint64_t step_bytes = std::uint64_t{256} << 10;
 
     SegmentDraft(Files files, std::string directory, SegmentId id, std::uint64_t capacity)
         : files_(std::move(files)),
@@ -77,19 +74,21 @@ private:
         if (!file) return file.error();
         file_.emplace(std::move(*file));
         if (auto result = files_.preallocate(*file_, capacity_); !result) return result;
-        const auto header = encode_segment_header(id_);
-        const std::span<const std::byte> part(header);
-        if (auto result = files_.write_at(*file_, 0, std::span(&part, 1)); !result) return result;
-        filled_ = header.size();
+        writer_.emplace(files_, *file_);
         return fill();
     }
     raft::Result<void> fill() {
+        std::vector<std::span<const std::byte>> parts;
+        const auto header = encode_segment_header(id_);
+        if (filled_ == 0) parts.push_back(header);
         const std::uint64_t end = std::min(capacity_, filled_ + step_bytes);
-        if (auto result = write_zeros(files_, *file_, filled_, end); !result) return result;
+        add_zeros(parts, end - filled_ - (filled_ == 0 ? header.size() : 0));
+        if (auto result = writer_->write(*file_, filled_, parts); !result) return result;
         filled_ = end;
         return files_.sync(*file_);
     }
     raft::Result<void> publish() {
+        writer_.reset();
         auto result = files_.rename(path_ + std::string(temporary_suffix), path_);
         if (result && !RSM_MUTANT(segment_name_not_synced)) {
             result = files_.sync_directory(directory_);
@@ -108,6 +107,7 @@ private:
     SegmentId id_;
     std::uint64_t capacity_;
     std::optional<typename Files::File> file_;
+    std::optional<typename Files::Writer> writer_;
     std::uint64_t filled_ = 0;  ///< [0, filled_) is written and durable
 };
 
