@@ -63,6 +63,7 @@ namespace raft::mutants {
     M(snapshot_not_synced, "durability", "a snapshot gets its name before it is synced")           \
     M(directory_not_synced, "durability", "the name of a snapshot is not made durable")            \
     M(segment_name_not_synced, "durability", "the name of a new segment is not made durable")      \
+    M(spare_name_not_synced, "durability", "a segment is used again under a name not durable")     \
     M(goes_on_after_failure, "durability", "writing goes on after a failed sync")                  \
     M(last_batch_trusted, "durability", "recovery takes what it reads for durable")                \
     M(tail_left_in_place, "durability", "recovery leaves a torn tail in place")                    \

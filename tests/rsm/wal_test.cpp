@@ -354,6 +354,84 @@ TEST_CASE("A release removes the segments that hold nothing else, and a restart 
     CHECK(node.read(10, 1 << 20)->size() == 3);
 }
 
+/// A log that has given up its segments up to the last ones, all of one size.
+struct SpareLog {
+    FakeFiles files;
+    Node<FakeWal> node{fake_wal(files)};
+    std::uint64_t last = 0;
+
+    SpareLog() { node.start(); }
+    void add(std::uint64_t count) {
+        while (count-- != 0) {
+            ++last;
+            REQUIRE(node.write(entries({entry(last, 1, 1500)})).has_value());
+        }
+    }
+    void give_up(std::uint64_t index) {
+        REQUIRE(node.save(at(index, 1), "state").has_value());
+        REQUIRE(node.write(release(at(index, 1))).has_value());
+    }
+    std::shared_ptr<FakeDisk::Inode> spare() const {
+        const auto found = files.disk->names.find("d/spare.tmp");
+        return found == files.disk->names.end() ? nullptr : found->second;
+    }
+    bool is_segment(const std::shared_ptr<FakeDisk::Inode>& inode) const {
+        return std::ranges::any_of(segment_names(*files.disk), [&](const std::string& name) {
+            return files.disk->names.at(name) == inode;
+        });
+    }
+};
+
+TEST_CASE("A segment that is given up becomes a later one, made of zeros") {
+    SpareLog log;
+    log.add(8);
+    REQUIRE(log.spare() == nullptr);
+    log.give_up(7);
+    const auto spare = log.spare();
+    REQUIRE(spare != nullptr);
+    CHECK(used_bytes(spare->now) > 1500);
+    while (!log.is_segment(spare)) {
+        log.add(1);
+        REQUIRE(log.last < 20);
+    }
+    CHECK(log.spare() == nullptr);
+    CHECK(used_bytes(spare->durable) == rsm::detail::wal::segment_header_bytes);
+    // It is as good as any other.
+    log.add(6);
+    log.files.disk->crash(0);
+    Node<FakeWal> again(fake_wal(log.files));
+    CHECK(again.start().last == raft::Index{log.last});
+    CHECK(again.read(8, 1 << 20)->size() == log.last - 7);
+}
+
+TEST_CASE("What is left of a segment's earlier life is no part of its log") {
+    // After each number of operations from the giving up on, until the spare is a segment.
+    for (std::uint64_t stop = 1;; ++stop) {
+        CAPTURE(stop);
+        SpareLog log;
+        log.add(8);
+        log.give_up(7);
+        const auto spare = log.spare();
+        const std::uint64_t acknowledged = log.last;
+        log.files.disk->stop_at = log.files.disk->operations + stop;
+        std::uint64_t begun = acknowledged;
+        while (!log.files.disk->stopped() && !log.is_segment(spare)) {
+            ++begun;
+            if (!log.node.write(entries({entry(begun, 1, 1500)}))) break;
+            log.last = begun;
+        }
+        const bool done = !log.files.disk->stopped();
+        log.files.disk->crash(stop);
+        Node<FakeWal> again(fake_wal(log.files));
+        const raft::Index last = again.start().last;
+        CHECK(last >= raft::Index{log.last});
+        CHECK(last <= raft::Index{begun});
+        CHECK(again.read(8, 1 << 20)->size() == last.value - 7);
+        if (done) break;
+        REQUIRE(stop < 200);
+    }
+}
+
 TEST_CASE("Endless votes and replacements do not fill the disk, even with entries to keep") {
     FakeFiles files;
     {

@@ -272,7 +272,7 @@ private:
         return result;
     }
 
-    /// Removes the segments that hold no entry of the log any more. The active segment's first
+    /// Gives up the segments that hold no entry of the log any more. The active segment's first
     /// batch, if there are others, is durable by now and carries all else that they held
     /// (docs/format.md).
     void remove_unneeded() {
@@ -282,10 +282,11 @@ private:
         };
         for (const auto& segment : present_) {
             if (!unneeded(segment)) continue;
-            lanes_->background.post([self = this->shared_from_this(), path = segment->path] {
-                // Nothing depends on its success: what stays is removed after the next restart.
-                static_cast<void>(self->files_.remove(path).has_value());
-            });
+            const bool whole = segment->capacity == limits_.segment_bytes;
+            lanes_->background.post(
+                [self = this->shared_from_this(), path = segment->path, whole] {
+                    self->retire(path, whole);
+                });
         }
         std::erase_if(present_, unneeded);
     }
@@ -296,9 +297,27 @@ private:
         const SegmentId id{active_->id.log_id, active_->id.number + 1};
         // A new log begins with a small segment, for a quick start, and doubles from there.
         const std::uint64_t capacity = std::min(limits_.segment_bytes, 2 * active_->capacity);
-        auto draft = std::make_shared<Draft>(files_, directory_, id, capacity);
-        post_step(std::move(draft));
+        lanes_->background.post([self = this->shared_from_this(), id, capacity] {
+            std::string spare;
+            if (capacity == self->limits_.segment_bytes && std::exchange(self->spare_, false)) {
+                spare = self->spare_path();
+            }
+            self->step(std::make_shared<Draft>(self->files_, self->directory_, id, capacity,
+                                               std::move(spare)));
+        });
     }
+    /// Keeps one segment that is not needed any more, to be overwritten as a new one, and removes
+    /// the others. All reads from it have been carried out: they were posted to this lane before
+    /// the write that made it superfluous was submitted. Nothing depends on the success: what
+    /// stays is removed after the next restart.
+    void retire(const std::string& path, bool whole) {
+        if (whole && !spare_) {
+            spare_ = files_.rename(path, spare_path()).has_value();
+        } else {
+            static_cast<void>(files_.remove(path).has_value());
+        }
+    }
+    std::string spare_path() const { return directory_ + "/" + std::string(spare_name); }
     void post_step(std::shared_ptr<Draft> draft) {
         lanes_->background.post([self = this->shared_from_this(), draft = std::move(draft)] {
             self->step(draft);
@@ -337,6 +356,8 @@ private:
     bool running_ = false;  ///< run() is posted, runs, or waits for room
     bool stalled_ = false;  ///< it waits for room
     bool closing_ = false;
+
+    bool spare_ = false;  ///< there is a spare file; the background lane's
 
     // These belong to the log's lane.
     std::vector<Pending> taken_;

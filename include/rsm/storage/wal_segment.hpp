@@ -49,10 +49,14 @@ class SegmentDraft {
 public:
     static constexpr std::uint64_t step_bytes = std::uint64_t{256} << 10;
 
-    SegmentDraft(Files files, std::string directory, SegmentId id, std::uint64_t capacity)
+    /// `spare` is a file of that capacity whose content nobody needs, or empty: its blocks are used
+    /// again, which saves the file system the work of allocating some.
+    SegmentDraft(Files files, std::string directory, SegmentId id, std::uint64_t capacity,
+                 std::string spare = {})
         : files_(std::move(files)),
           directory_(std::move(directory)),
           path_(segment_path(directory_, id.number)),
+          spare_(std::move(spare)),
           id_(id),
           capacity_(std::max<std::uint64_t>(capacity, segment_header_bytes)) {}
 
@@ -70,10 +74,19 @@ public:
 
 private:
     raft::Result<void> open() {
-        auto file = files_.open(path_ + std::string(temporary_suffix), OpenMode::create);
+        const std::string path = path_ + std::string(temporary_suffix);
+        if (!spare_.empty() && !files_.rename(spare_, path)) spare_.clear();
+        if (!spare_.empty() && !RSM_MUTANT(spare_name_not_synced)) {
+            // Durably, before anything is overwritten: after a crash it must not be found under a
+            // name that it had before.
+            if (auto result = files_.sync_directory(directory_); !result) return result;
+        }
+        auto file = files_.open(path, spare_.empty() ? OpenMode::create : OpenMode::read_write);
         if (!file) return file.error();
         file_.emplace(std::move(*file));
-        if (auto result = files_.preallocate(*file_, capacity_); !result) return result;
+        if (spare_.empty()) {
+            if (auto result = files_.preallocate(*file_, capacity_); !result) return result;
+        }
         writer_.emplace(files_, *file_);
         return fill();
     }
@@ -104,6 +117,7 @@ private:
     Files files_;
     std::string directory_;
     std::string path_;
+    std::string spare_;
     SegmentId id_;
     std::uint64_t capacity_;
     std::optional<typename Files::File> file_;
