@@ -372,8 +372,10 @@ struct SpareLog {
         REQUIRE(node.write(release(at(index, 1))).has_value());
     }
     std::shared_ptr<FakeDisk::Inode> spare() const {
-        const auto found = files.disk->names.find("d/spare.tmp");
-        return found == files.disk->names.end() ? nullptr : found->second;
+        for (const auto& [path, inode] : files.disk->names) {
+            if (path.ends_with(".spare.tmp")) return inode;
+        }
+        return nullptr;
     }
     bool is_segment(const std::shared_ptr<FakeDisk::Inode>& inode) const {
         return std::ranges::any_of(segment_names(*files.disk), [&](const std::string& name) {

@@ -69,7 +69,7 @@ inline std::optional<std::uint64_t> parse_padded(std::string_view text) {
 }
 inline constexpr std::string_view segment_suffix = ".wal";
 inline constexpr std::string_view temporary_suffix = ".tmp";
-inline constexpr std::string_view spare_name = "spare.tmp";
+inline constexpr std::string_view spare_suffix = ".spare.tmp";
 
 inline std::string segment_path(const std::string& directory, std::uint64_t number) {
     return directory + "/" + padded(number) + std::string(segment_suffix);

@@ -148,6 +148,7 @@ public:
 
 private:
     using Draft = SegmentDraft<Files>;
+    static constexpr std::size_t most_spares = 4;
     struct Pending {
         raft::Write write;
         std::optional<raft::Failure> refused;
@@ -299,25 +300,26 @@ private:
         const std::uint64_t capacity = std::min(limits_.segment_bytes, 2 * active_->capacity);
         lanes_->background.post([self = this->shared_from_this(), id, capacity] {
             std::string spare;
-            if (capacity == self->limits_.segment_bytes && std::exchange(self->spare_, false)) {
-                spare = self->spare_path();
+            if (capacity == self->limits_.segment_bytes && !self->spares_.empty()) {
+                spare = std::move(self->spares_.back());
+                self->spares_.pop_back();
             }
             self->step(std::make_shared<Draft>(self->files_, self->directory_, id, capacity,
                                                std::move(spare)));
         });
     }
-    /// Keeps one segment that is not needed any more, to be overwritten as a new one, and removes
-    /// the others. All reads from it have been carried out: they were posted to this lane before
-    /// the write that made it superfluous was submitted. Nothing depends on the success: what
-    /// stays is removed after the next restart.
+    /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
+    /// removes the others. All reads from them have been carried out: they were posted to this
+    /// lane before the write that made a segment superfluous was submitted. Nothing depends on the
+    /// success: what stays is removed after the next restart.
     void retire(const std::string& path, bool whole) {
-        if (whole && !spare_) {
-            spare_ = files_.rename(path, spare_path()).has_value();
+        if (whole && spares_.size() < most_spares) {
+            std::string spare = path + std::string(spare_suffix);
+            if (files_.rename(path, spare)) spares_.push_back(std::move(spare));
         } else {
             static_cast<void>(files_.remove(path).has_value());
         }
     }
-    std::string spare_path() const { return directory_ + "/" + std::string(spare_name); }
     void post_step(std::shared_ptr<Draft> draft) {
         lanes_->background.post([self = this->shared_from_this(), draft = std::move(draft)] {
             self->step(draft);
@@ -357,7 +359,7 @@ private:
     bool stalled_ = false;  ///< it waits for room
     bool closing_ = false;
 
-    bool spare_ = false;  ///< there is a spare file; the background lane's
+    std::vector<std::string> spares_;  ///< files of segment_bytes; the background lane's
 
     // These belong to the log's lane.
     std::vector<Pending> taken_;
