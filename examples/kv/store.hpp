@@ -231,8 +231,9 @@ public:
 
 private:
     static constexpr std::uint8_t snapshot_format = 1;
-    // About what a place in the table takes, so that no more is reserved than there are bytes left.
-    static constexpr std::uint64_t reserve_bytes_per_entry = 16;
+    // What a place in the table may take, half of them free, so that no more is reserved than there
+    // are bytes left.
+    static constexpr std::uint64_t reserve_bytes_per_entry = 160;
 
     template <class Writer, class Entries>
     static void write(Writer& out, std::uint64_t deleted_floor, const Entries& entries) {

@@ -36,8 +36,8 @@ inline std::uint64_t hash(std::string_view bytes, std::uint64_t seed) {
 ///
 /// While an image lives the table leaves alone what the image shows: changes go to a second, small
 /// map that lies over the first. When the image is gone, each later change carries some of them
-/// over. So nothing ever waits for a copy of the whole, and an image costs the memory of what
-/// changes while it lives.
+/// over. So nothing ever waits for a copy of the whole (but, as in every such table, for its
+/// growth), and an image costs the memory of what changes while it lives.
 ///
 /// Thread safety: const functions may run side by side, except freeze(), which runs alone like all
 /// others. An image may be read and destroyed by another thread whatever becomes of the table.

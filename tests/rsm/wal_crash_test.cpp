@@ -301,7 +301,7 @@ TEST_CASE("A vectored write of very many parts arrives whole") {
 }
 
 /// What a file holds after many writes of many sizes through one Writer, each behind the last one.
-void check_writer(const std::string& path, const std::function<void()>& before) {
+void check_writer(const std::string& path, std::size_t unit, const std::function<void()>& before) {
     const rsm::PosixFiles files;
     auto file = files.open(path, rsm::OpenMode::create);
     REQUIRE(file.has_value());
@@ -309,7 +309,7 @@ void check_writer(const std::string& path, const std::function<void()>& before) 
     const auto head = std::as_bytes(std::span(expected));
     REQUIRE(files.write_at(*file, 0, std::span(&head, 1)).has_value());
     before();
-    rsm::PosixFiles::Writer writer(files, *file);
+    rsm::PosixFiles::Writer writer(files, *file, unit);
     raft::Random random(7);
     const auto append = [&](std::size_t count, std::size_t longest) {
         std::string bytes;
@@ -326,8 +326,8 @@ void check_writer(const std::string& path, const std::function<void()>& before) 
     for (int i = 0; i < 300; ++i) {
         const std::size_t longest = random.below(20) == 0 ? 600'000 : 3000;
         append(random.below(longest), longest);
-        // Up to the end of a sector now and then, where nothing has to be written again.
-        if (random.below(4) == 0) append(512 - expected.size() % 512, 512);
+        // Up to the end of a unit now and then, where nothing has to be written again.
+        if (random.below(4) == 0) append(unit - expected.size() % unit, 512);
         if (random.below(40) != 0) continue;
         // Somebody else cuts the end off: the next write finds what lies before it in the file.
         expected.resize(expected.size() - random.below(700));
@@ -336,7 +336,8 @@ void check_writer(const std::string& path, const std::function<void()>& before) 
         REQUIRE(files.write_at(*file, expected.size(), std::span(&part, 1)).has_value());
     }
     REQUIRE(files.sync(*file).has_value());
-    const std::string found = read_file(std::filesystem::is_directory(path) ? path + ".kept" : path);
+    const bool renamed = std::filesystem::exists(path + ".kept");
+    const std::string found = read_file(renamed ? path + ".kept" : path);
     REQUIRE(found.size() >= expected.size());
     CHECK(found.substr(0, expected.size()) == expected);
     CHECK(found.find_first_not_of('\0', expected.size()) == std::string::npos);
@@ -346,13 +347,26 @@ TEST_CASE("A writer keeps what it has written, in whole sectors or through the p
     const TemporaryDirectory directory;
     const std::string path = directory.path() + "/file";
     SUBCASE("as the file system lets it") {
-        check_writer(path, [] {});
+        check_writer(path, rsm::PosixFiles::Writer::whole_pages, [] {});
+    }
+    SUBCASE("in units that may be sectors") {
+        check_writer(path, 512, [] {});
+    }
+    SUBCASE("in units that no disk takes") {
+        check_writer(path, 1, [] {});
     }
     SUBCASE("where it cannot be opened for direct transfers") {
-        check_writer(path, [&] {
+        check_writer(path, rsm::PosixFiles::Writer::whole_pages, [&] {
             std::filesystem::rename(path, path + ".kept");
             std::filesystem::create_directory(path);
         });
+    }
+    SUBCASE("where another file has taken its name") {
+        check_writer(path, rsm::PosixFiles::Writer::whole_pages, [&] {
+            std::filesystem::rename(path, path + ".kept");
+            write_file(path, "another");
+        });
+        CHECK(read_file(path) == "another");
     }
 }
 

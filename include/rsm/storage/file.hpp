@@ -182,19 +182,26 @@ public:
     /// can: a sync then finds nothing to write back, which spares the processor a part of its work
     /// and the write the wait for what else is dirty.
     ///
-    /// Whole sectors are written. What of the first one lies before the offset is written again
-    /// as it is, what of the last one lies behind the end becomes zeros.
+    /// Past the page cache whole units are written. What of the first one lies before the offset
+    /// is written again as it is, what of the last one lies behind the end becomes zeros.
     ///
     /// After a failure any part of the bytes may have been written.
     ///
     /// Memory: 256 KiB. Thread safety: none; and nobody else may write to the file meanwhile.
     class Writer {
     public:
-        Writer(const PosixFiles&, const File& file) {
+        /// What suits the physical sectors of every disk, so that it need not put together old
+        /// and new parts of one by itself.
+        static constexpr std::size_t whole_pages = 4096;
+
+        /// @param unit  bytes, a divisor of 256 KiB; where the disk does not take such small ones
+        ///              the file is written through the page cache
+        Writer(const PosixFiles&, const File& file, std::size_t unit = whole_pages) : unit_(unit) {
 #if defined(O_DIRECT)
             // Not every file system has it; the others are written through the page cache.
             constexpr int flags = O_WRONLY | O_DIRECT | O_CLOEXEC;
             direct_ = File(open_retrying(file.path(), flags), file.path());
+            if (is_direct() && !same_file(direct_, file)) direct_ = File();
             if (is_direct()) block_.reset(new (alignment) std::byte[block_bytes]);
 #else
             static_cast<void>(file);
@@ -215,37 +222,45 @@ public:
                     if (auto result = put(file, used_); !result) return result;
                 }
             }
-            const std::size_t padding = (sector_bytes - used_ % sector_bytes) % sector_bytes;
+            const std::size_t padding = (unit_ - used_ % unit_) % unit_;
             std::fill_n(block_.get() + used_, padding, std::byte{0});
             return put(file, used_ + padding);
         }
 
     private:
-        // A multiple of it suits every memory's and every disk's demands on direct transfers.
-        static constexpr std::align_val_t alignment{4096};
-        static constexpr std::size_t sector_bytes = 512;
+        static constexpr std::align_val_t alignment{4096};  // of memory, for direct transfers
         static constexpr std::size_t block_bytes = std::size_t{256} << 10;
         struct Delete {
             void operator()(std::byte* bytes) const { ::operator delete[](bytes, alignment); }
         };
 
         bool is_direct() const { return direct_.descriptor() >= 0; }
+        static bool same_file(const File& one, const File& other) {
+            struct stat first {};
+            struct stat second {};
+            return ::fstat(one.descriptor(), &first) == 0 &&
+                   ::fstat(other.descriptor(), &second) == 0 && first.st_dev == second.st_dev &&
+                   first.st_ino == second.st_ino;
+        }
 
-        /// Makes the block begin with what lies before `offset` in its sector.
+        /// Makes the block begin with what lies before `offset` in its unit.
         raft::Result<void> go_to(const File& file, std::uint64_t offset) {
             if (offset == begin_ + used_) return {};
-            used_ = static_cast<std::size_t>(offset % sector_bytes);
-            begin_ = offset - used_;
-            std::fill_n(block_.get(), used_, std::byte{0});
-            const auto count = PosixFiles{}.read_at(file, begin_, {block_.get(), used_});
+            const auto before = static_cast<std::size_t>(offset % unit_);
+            begin_ = nowhere;
+            used_ = 0;
+            std::fill_n(block_.get(), before, std::byte{0});
+            const auto count = PosixFiles{}.read_at(file, offset - before, {block_.get(), before});
             if (!count) return count.error();
+            begin_ = offset - before;
+            used_ = before;
             return {};
         }
         /// Writes the first `count` bytes of the block, and keeps of it what a later write has to
-        /// write again. @pre count is a multiple of a sector
+        /// write again. @pre count is a multiple of the unit
         raft::Result<void> put(const File& file, std::size_t count) {
             auto result = transfer(file, {block_.get(), count});
-            const std::size_t whole = used_ / sector_bytes * sector_bytes;
+            const std::size_t whole = used_ / unit_ * unit_;
             used_ -= whole;
             begin_ += whole;
             std::memmove(block_.get(), block_.get() + whole, used_);
@@ -253,12 +268,13 @@ public:
         }
         raft::Result<void> transfer(const File& file, std::span<const std::byte> bytes) {
             std::uint64_t at = begin_;
+            if (!is_direct()) return PosixFiles{}.write_at(file, at, std::span(&bytes, 1));
             while (!bytes.empty()) {
                 const ssize_t written = ::pwrite(direct_.descriptor(), bytes.data(), bytes.size(),
                                                  static_cast<off_t>(at));
                 if (written < 0 && errno == EINTR) continue;
                 if (written < 0 && errno == EINVAL) {
-                    // The disk wants larger sectors than these.
+                    // The disk wants larger units than these.
                     direct_ = File();
                     return PosixFiles{}.write_at(file, at, std::span(&bytes, 1));
                 }
@@ -270,11 +286,14 @@ public:
             return {};
         }
 
+        static constexpr std::uint64_t nowhere = UINT64_MAX;
+
+        std::size_t unit_;
         File direct_;  ///< open for direct transfers; without a descriptor: there are none
         std::unique_ptr<std::byte[], Delete> block_;
-        std::uint64_t begin_ = 0;  ///< where the block lies in the file: at a sector
-        std::size_t used_ = 0;     ///< bytes of the block that are the file's; below a sector
-                                   ///< between two writes
+        std::uint64_t begin_ = nowhere;  ///< where the block lies in the file
+        std::size_t used_ = 0;  ///< bytes of it that are the file's; between two writes less than
+                                ///< a unit
     };
 
     /// Reserves room for [0, size) where the file system can; a help against fragments and late

@@ -27,7 +27,8 @@
 namespace rsm::detail::wal {
 
 /// The lanes of one storage. Reads and the preparation of segments share one, because both are
-/// made of short jobs; snapshots have their own, because theirs are long.
+/// made of short jobs, and because a segment is given up behind the reads from it; snapshots have
+/// their own, because theirs are long.
 template <class Worker>
 struct Lanes {
     Worker log;
@@ -63,7 +64,7 @@ struct WalLimits {
     std::uint64_t batch_bytes = 0;
 };
 
-/// The log's writer: takes what waits, writes it with one vectored call and one sync, and reports
+/// The log's writer: takes what waits, writes it in one piece, syncs it once, and reports
 /// it as one batch. A batch is the unit of recovery too: a crash leaves all of it or nothing, so
 /// no write is ever half there, and no write is there without the ones before it.
 ///
@@ -284,10 +285,10 @@ private:
         for (const auto& segment : present_) {
             if (!unneeded(segment)) continue;
             const bool whole = segment->capacity == limits_.segment_bytes;
-            lanes_->background.post(
-                [self = this->shared_from_this(), path = segment->path, whole] {
-                    self->retire(path, whole);
-                });
+            // The lock goes along: after close() this may still wait on its lane.
+            lanes_->background.post([self = this->shared_from_this(), lock = lock_,
+                                     path = segment->path,
+                                     whole] { self->retire(path, whole); });
         }
         std::erase_if(present_, unneeded);
     }

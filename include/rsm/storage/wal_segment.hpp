@@ -20,14 +20,14 @@
 
 namespace rsm::detail::wal {
 
-/// An open segment. Whoever reads from it keeps the file open, so that a released segment may be
-/// removed under a read.
+/// An open segment. Whoever is to read from it keeps the file open.
 template <class Files>
 struct Segment {
     typename Files::File file;
     std::string path;
     SegmentId id;
-    std::uint64_t capacity = 0;  ///< the file's size; what is not written yet is zeros on the disk
+    /// The file's size, or less than a page below it. What is not written yet is zeros on the disk.
+    std::uint64_t capacity = 0;
 };
 
 /// Zeros, as the parts of a write.
