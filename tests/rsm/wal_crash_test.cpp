@@ -323,6 +323,7 @@ void check_writer(const std::string& path, std::size_t unit, const std::function
         REQUIRE(writer.write(*file, expected.size(), parts).has_value());
         expected += bytes;
     };
+    append(600'000, 600'000);  // more than the writer can hold
     for (int i = 0; i < 300; ++i) {
         const std::size_t longest = random.below(20) == 0 ? 600'000 : 3000;
         append(random.below(longest), longest);
