@@ -17,26 +17,27 @@ class Goals:
         sign = "at most" if at_most is not None else "at least"
         self.rows.append((what, f"{sign} {form.format(bound)}", form.format(measured), reached))
 
-    def compare(self, field, durable, inside, window):
+    def compare(self, field, durable, window, cluster_inside, floor_inside):
         """rsm to the floor, for writes of 256 bytes."""
-        shape = {"durable": durable, "inside": inside, "pinned": False, "window": window,
+        shape = {"durable": durable, "pinned": False, "window": window,
                  "payload": 256, "operation": "write"}
-        return ratio(self.results.value(field, program="cluster", **shape),
-                     self.results.value(field, program="floor", **shape))
+        return ratio(self.results.value(field, program="cluster", inside=cluster_inside, **shape),
+                     self.results.value(field, program="floor", inside=floor_inside, **shape))
 
     def cluster(self):
-        for inside, place in ((True, "submitted in the leader's process"),
-                              (False, "from a client")):
-            self.add(f"durable, 1 outstanding, {place}: p50 to the floor's",
-                     self.compare("p50_us", True, inside, 1), at_most=1.25)
-            for window in (64, 256):
-                self.add(f"durable, {window} outstanding, {place}: operations/s to the floor's",
-                         self.compare("ops_per_s", True, inside, window), at_least=0.6)
-            self.add(f"in memory, 1 outstanding, {place}: p50 to the floor's",
-                     self.compare("p50_us", False, inside, 1), at_most=1.6)
-            for window in (64, 256):
-                self.add(f"in memory, {window} outstanding, {place}: operations/s to the floor's",
-                         self.compare("ops_per_s", False, inside, window), at_least=0.33)
+        for places, cluster_inside, floor_inside in (
+                ("client, to the floor with a client", False, False),
+                ("inside, to the floor with a client", True, False),
+                ("inside, to a floor without a client", True, True)):
+            for durable, medium, slowest, least in ((True, "durable", 1.25, 0.6),
+                                                    (False, "in memory", 1.6, 0.33)):
+                self.add(f"{medium}, {places}: p50 of 1 outstanding",
+                         self.compare("p50_us", durable, 1, cluster_inside, floor_inside),
+                         at_most=slowest)
+                for window in (64, 256):
+                    self.add(f"{medium}, {places}: operations/s of {window} outstanding",
+                             self.compare("ops_per_s", durable, window, cluster_inside,
+                                          floor_inside), at_least=least)
         shape = {"program": "cluster", "durable": False, "inside": True, "pinned": False,
                  "window": 256, "payload": 256}
         self.add("in memory, 256 outstanding: linearizable reads/s to writes/s",

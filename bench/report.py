@@ -22,8 +22,9 @@ checksums and no state machine; nothing can be faster by much.
 What is compared was measured alternately; each figure is the median of its runs. An operation is
 outstanding from its submission until its completion, and the next one begins at once (a closed
 loop). *Inside* means that operations are submitted in the leader's process, *client* that they
-come over a connection from a process of their own. `scripts/bench` measures all this again and
-writes this page.
+come over a connection from a process of their own. The floor is meant to have a client. The tables
+compare *inside* with one that has none, whose leader makes up the operations by itself; the goals
+say which of the two it is. `scripts/bench` measures all this again and writes this page.
 """
 
 

@@ -30,7 +30,8 @@ struct WalOptions {
     std::string directory;
     /// The size of a segment, in bytes; 4 KiB to 1 GiB. Released entries give their room back
     /// segment by segment, save for up to four segments, which are used again. Each segment of the
-    /// log takes a file descriptor, the last one two. A single write that is larger makes its segment larger.
+    /// log takes a file descriptor, the last one two. A single write that is larger makes its
+    /// segment larger.
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     /// How much of what waits is written and synced together at most, in bytes; at least one
     /// write is. From 1 byte to 1 GiB.
