@@ -229,7 +229,7 @@ private:
         Kind kind;
         std::string name;
         std::string to{};      ///< rename
-        InodePointer inode{};  ///< create, empty, rename
+        InodePointer inode{};  ///< the file
         InodePointer old{};    ///< empty: in whose place it is
     };
     struct Plan {
@@ -339,7 +339,12 @@ private:
                 names[change.to] = change.inode;
                 break;
             }
-            case Change::Kind::remove: names.erase(change.name); break;
+            case Change::Kind::remove: {
+                // By a late sync after a failed one it must not take away a newer file.
+                const auto found = names.find(change.name);
+                if (found != names.end() && found->second == change.inode) names.erase(found);
+                break;
+            }
         }
     }
     static void replace(Names& names, const InodePointer& old, const InodePointer& inode) {

@@ -147,9 +147,10 @@ public:
     }
     raft::Result<void> remove(const std::string& path) const {
         if (dead()) return stopped("remove", path);
-        if (!disk_->names_.contains(path)) return {};
+        const auto found = disk_->names_.find(path);
+        if (found == disk_->names_.end()) return {};
         if (!happens()) return stopped("remove", path);
-        disk_->record({Disk::Change::Kind::remove, path});
+        disk_->record({Disk::Change::Kind::remove, path, {}, found->second});
         if (disk_->stopped_) return stopped("remove", path);
         return {};
     }
