@@ -271,6 +271,23 @@ TEST_CASE("What a failed sync lost is durable once it is written again") {
     }
 }
 
+TEST_CASE("A file in the place of a removed one stays, whatever a failed sync has made durable") {
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        Machine machine(seed);
+        machine.make("f", "old");
+        CHECK(machine.files.remove("d/f").has_value());
+        const auto file = machine.open("g", OpenMode::create);
+        CHECK(machine.write(file, 0, "new").has_value());
+        CHECK(machine.files.sync(file).has_value());
+        CHECK(machine.files.rename("d/g", "d/f").has_value());
+        machine.disk->fail_after(1, DiskFault::sync_error);
+        CHECK_FALSE(machine.files.sync_directory("d").has_value());
+        CHECK(machine.files.sync_directory("d").has_value());
+        machine.disk->crash_all_lost();
+        CHECK(machine.text("f") == "new");
+    }
+}
+
 TEST_CASE("A failed write leaves some of its sectors, and happens once") {
     std::set<std::string> found;
     for (std::uint64_t seed = 0; seed < 100; ++seed) {
