@@ -9,6 +9,7 @@
 #include <raft/types.hpp>
 #include <rsm/clock.hpp>
 #include <rsm/detail/completion.hpp>
+#include <rsm/detail/entropy.hpp>
 #include <rsm/detail/node.hpp>
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
@@ -29,7 +30,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -293,7 +293,7 @@ private:
             const auto quarter = static_cast<std::size_t>(options.snapshot_threshold / 4);
             config.options.retained_bytes = std::min(config.options.retained_bytes, quarter);
         }
-        config.seed = options.seed ? *options.seed : std::random_device{}();
+        config.seed = options.seed ? *options.seed : detail::random_number();
         return config;
     }
 

@@ -6,6 +6,7 @@
 #define RSM_STORAGE_FILE_HPP
 
 #include <raft/types.hpp>
+#include <rsm/detail/entropy.hpp>
 #include <rsm/storage/errors.hpp>
 
 #include <fcntl.h>
@@ -24,7 +25,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -347,10 +347,7 @@ public:
     }
 
     /// A number that no other log has: names a new log, so that files of two are not mixed up.
-    std::uint64_t unique_id() const {
-        std::random_device device;
-        return (std::uint64_t{device()} << 32) | device();
-    }
+    std::uint64_t unique_id() const { return detail::random_number(); }
 
 private:
     static raft::Failure failure(const char* call, const std::string& path) {

@@ -1,0 +1,26 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#ifndef RSM_DETAIL_ENTROPY_HPP
+#define RSM_DETAIL_ENTROPY_HPP
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace rsm::detail {
+
+/// A number that nobody else draws, for seeds and names. Throws std::system_error where the system
+/// has none. Not std::random_device, because <random> takes long to compile.
+inline std::uint64_t random_number() {
+    std::uint64_t number = 0;
+    if (::getentropy(&number, sizeof number) != 0) {
+        throw std::system_error(errno, std::system_category(), "getentropy");
+    }
+    return number;
+}
+
+}  // namespace rsm::detail
+
+#endif
