@@ -333,19 +333,17 @@ private:
         switch (change.kind) {
             case Change::Kind::create: names[change.name] = change.inode; break;
             case Change::Kind::empty: replace(names, change.old, change.inode); break;
-            case Change::Kind::rename: {
-                const auto found = names.find(change.name);
-                if (found != names.end() && found->second == change.inode) names.erase(found);
+            case Change::Kind::rename:
+                take_away(names, change);
                 names[change.to] = change.inode;
                 break;
-            }
-            case Change::Kind::remove: {
-                // By a late sync after a failed one it must not take away a newer file.
-                const auto found = names.find(change.name);
-                if (found != names.end() && found->second == change.inode) names.erase(found);
-                break;
-            }
+            case Change::Kind::remove: take_away(names, change); break;
         }
+    }
+    /// Not a newer file of the name: a change may come late, by a sync after a failed one.
+    static void take_away(Names& names, const Change& change) {
+        const auto found = names.find(change.name);
+        if (found != names.end() && found->second == change.inode) names.erase(found);
     }
     static void replace(Names& names, const InodePointer& old, const InodePointer& inode) {
         for (auto& file : names) {
