@@ -6,6 +6,10 @@
 set -euo pipefail
 browser=$1
 writer=$2
+if [[ ! -x $browser ]]; then
+    echo "no browser: $browser (scripts/install-deps --tests installs Chromium)"
+    exit 1
+fi
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
@@ -14,9 +18,10 @@ open_page() {
     local name=$1 records=$2
     shift 2
     "$writer" "$@" >"$directory/$name.html"
-    "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
-        --disable-background-networking --disable-component-update --disable-sync \
-        --user-data-dir="$directory/profile" --window-size=1600,1000 \
+    # A profile of its own, and no word to anybody outside.
+    "$browser" --headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage \
+        --no-first-run --disable-background-networking --disable-component-update \
+        --disable-sync --user-data-dir="$directory/$name.profile" --window-size=1600,1000 \
         --enable-logging=stderr --v=0 --dump-dom "file://$directory/$name.html" \
         >"$directory/$name.dom" 2>"$directory/$name.log"
     if grep CONSOLE "$directory/$name.log"; then
