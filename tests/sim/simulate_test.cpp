@@ -4,6 +4,7 @@
 // each oracle speaks when its rule is broken.
 #include <rsm-sim/workloads.hpp>
 
+#include <rsm/sim/cluster.hpp>
 #include <rsm/sim/simulate.hpp>
 
 #include <doctest/doctest.h>

@@ -4,7 +4,9 @@
 #ifndef RSM_SIM_CAMPAIGN_HPP
 #define RSM_SIM_CAMPAIGN_HPP
 
-#include <rsm/sim/simulate.hpp>
+#include <raft/digest.hpp>
+#include <rsm/sim/coverage.hpp>
+#include <rsm/sim/report.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -32,7 +34,7 @@ struct CampaignReport {
     double seconds = 0;
     double simulated_seconds = 0;
     Coverage coverage;
-    std::vector<std::uint64_t> failed;  ///< ascending
+    std::vector<RunReport> failed;  ///< by seed, ascending
     /// Of all digests; does not depend on the order in which threads took the seeds.
     std::uint64_t digest = 0;
 };
@@ -56,7 +58,7 @@ public:
         show(progress);
         progress << '\n';
         report_.seconds = elapsed();
-        std::ranges::sort(report_.failed);
+        std::ranges::sort(report_.failed, {}, &RunReport::seed);
         return std::move(report_);
     }
 
@@ -87,7 +89,7 @@ private:
         digest.add(run.digest);
         report_.digest += digest.value();
         if (!run.violation) return;
-        report_.failed.push_back(run.seed);
+        report_.failed.push_back(run);
         if (progress == nullptr) return;
         *progress << "\nseed " << run.seed << " VIOLATES " << run.violation->property << std::endl;
     }

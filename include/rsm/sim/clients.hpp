@@ -15,6 +15,7 @@
 #include <rsm/sim/cluster.hpp>
 #include <rsm/sim/observed.hpp>
 #include <rsm/sim/oracle.hpp>
+#include <rsm/sim/workload.hpp>
 #include <rsm/sim/world.hpp>
 
 #include <boost/system/error_code.hpp>
@@ -24,84 +25,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace rsm::sim {
-
-/// What a state machine is simulated with.
-///
-///   using Machine             the state machine
-///   operation(random)         draws an operation: Machine::Operation
-///
-/// and, each optional:
-///
-///   machine()                 a machine in its initial state, unless Machine{} is one
-///   query(random), and        draws what a read asks for,
-///   read(machine, query)      and what it then sees: any two default constructible types
-///   saw(record)               is told of each operation and read that has ended
-///   check(machine)            what is wrong with a state that a read sees; empty: nothing
-///   check_history(records)    what else is wrong with all that the clients saw; empty: nothing
-template <class W>
-concept Workload = StateMachine<typename W::Machine> && requires(W workload, raft::Random& random) {
-    { workload.operation(random) } -> std::convertible_to<typename W::Machine::Operation>;
-};
-
-namespace detail {
-
-template <class Load>
-concept Reads = requires(Load load, const typename Load::Machine& machine, raft::Random& random) {
-    load.read(machine, load.query(random));
-};
-template <class Load>
-struct ReadTypes {
-    using Query = std::monostate;
-    using View = std::monostate;
-};
-template <Reads Load>
-struct ReadTypes<Load> {
-    using Query = decltype(std::declval<Load&>().query(std::declval<raft::Random&>()));
-    using View = decltype(std::declval<Load&>().read(std::declval<const typename Load::Machine&>(),
-                                                     std::declval<const Query&>()));
-};
-
-}  // namespace detail
-
-/// One operation or read of a client. Query and View are what the workload's reads ask and see.
-template <StateMachine Machine, class Query = std::monostate, class View = std::monostate>
-struct ClientRecord {
-    using Inner = typename Observed<Machine>::Inner;
-    enum class Kind : std::uint8_t { submit, read };
-    enum class End : std::uint8_t { open, committed, not_committed, unknown };
-
-    std::uint64_t client = 0;
-    std::uint64_t id = 0;
-    Kind kind = Kind::submit;
-    End end = End::open;
-    raft::Time call{};
-    raft::Time ret{};
-    /// Counts calls and returns of all clients: their order, also where time stands still.
-    std::uint64_t called = 0;
-    std::uint64_t returned = std::numeric_limits<std::uint64_t>::max();
-    typename Machine::Operation operation{};
-    Inner result{};
-    Query query{};
-    View view{};
-    /// Committed: the operation's place in the order of application; a read's: how many were
-    /// applied in the state that it saw.
-    std::uint64_t number = 0;
-};
-
-/// The records that a workload gives rise to.
-template <Workload Load>
-using RecordOf = ClientRecord<typename Load::Machine, typename detail::ReadTypes<Load>::Query,
-                              typename detail::ReadTypes<Load>::View>;
 
 struct ClientPlan {
     std::size_t clients = 3;
@@ -311,7 +242,21 @@ private:
                                      : record.end == End::unknown ? TraceOutcome::unknown
                                                                   : TraceOutcome::failed;
         cluster_.trace().end(spans_[record.id], record.ret, outcome,
-                             error ? error.message() : "number " + std::to_string(record.number));
+                             error ? error.message() : outcome_of(record));
+    }
+
+    /// What came of an operation or a read that succeeded.
+    std::string outcome_of(const Record& record) const {
+        if (record.kind == Kind::read) {
+            return "saw the state after " + cluster_.witness().after(record.number);
+        }
+        const std::string words = detail::describe(record.result);
+        return words.empty() ? words : "result " + words;
+    }
+    void trace_operation(const Record& record) {
+        if (!cluster_.trace().enabled()) return;
+        cluster_.trace().end(spans_[record.id], TraceRecord::open,
+                             detail::describe(record.operation));
     }
 
     std::size_t submit(std::uint64_t client, raft::NodeId node) {
@@ -320,6 +265,7 @@ private:
         operation.id = history_[place].id;
         operation.inner = load_.operation(random_);
         history_[place].operation = operation.inner;
+        trace_operation(history_[place]);
         give(place, node, operation);
         cluster_.replica(node).async_submit(
             std::move(operation),

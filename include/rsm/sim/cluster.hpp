@@ -363,6 +363,7 @@ protected:
         node.snapshot = snapshot;
         if (std::exchange(node.installed, false)) return;
         coverage_.count(Counter::snapshots_saved);
+        witness_->saved(id, snapshot);
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
     }
 

@@ -185,7 +185,7 @@ private:
         cluster_.network().heal();
         cluster_.trace().end(std::exchange(partition_, 0), world().now());
     }
-    /// Records the links that are cut now, in place of what was recorded before.
+    /// Records the links that are cut now, if any, in place of what was recorded before.
     void note_cut(std::string what) {
         Trace& trace = cluster_.trace();
         if (!trace.enabled()) return;
@@ -200,7 +200,7 @@ private:
                 if (is_cut) record.links.push_back({{from}, {to}});
             }
         }
-        partition_ = trace.add(std::move(record));
+        partition_ = record.links.empty() ? 0 : trace.add(std::move(record));
     }
     /// @param side  a bit for each node on the one side; 0: drawn
     void partition(std::uint64_t side) {

@@ -22,6 +22,7 @@
 #include <raft/options.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
+#include <rsm/sim/report.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -35,13 +36,6 @@
 #include <vector>
 
 namespace rsm::sim {
-
-/// A rule that was broken.
-struct Violation {
-    std::string property;
-    std::string where;
-    std::vector<raft::NodeId> nodes;
-};
 
 class Oracle {
 public:

@@ -10,6 +10,7 @@
 #include <rsm/sim/clients.hpp>
 #include <rsm/sim/cluster.hpp>
 #include <rsm/sim/faults.hpp>
+#include <rsm/sim/report.hpp>
 #include <rsm/sim/themes.hpp>
 
 #include <algorithm>
@@ -160,9 +161,6 @@ private:
 }  // namespace detail
 
 inline RunPlan draw_plan(std::uint64_t seed) { return detail::Draw(seed).plan(); }
-
-/// The parts of a plan that a reader of a report asks for first: names and values.
-using PlanFacts = std::vector<std::pair<std::string, std::string>>;
 
 inline PlanFacts facts_of(const RunPlan& plan) {
     const auto ms = [](raft::Duration time) { return std::to_string(time.count() / 1'000'000); };

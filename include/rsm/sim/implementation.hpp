@@ -1,0 +1,43 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What of the simulator is compiled once in a program: include it in exactly one of its files, or
+// link the CMake target rsm::sim, which does that. The command line comes along where CLI11's header
+// is found.
+#ifndef RSM_SIM_IMPLEMENTATION_HPP
+#define RSM_SIM_IMPLEMENTATION_HPP
+
+#include <rsm/sim/detail/any_load.hpp>
+#include <rsm/sim/detail/any_workload.hpp>
+#include <rsm/sim/run.hpp>
+#include <rsm/sim/simulate.hpp>
+#include <rsm/sim/swarm.hpp>
+
+#if __has_include(<CLI/CLI.hpp>)
+#include <rsm/sim/command_line.hpp>
+#include <rsm/sim/detail/command_line.hpp>
+#endif
+
+#include <cstdint>
+
+namespace rsm::sim::detail {
+
+RunReport simulate(AnyWorkload& load, std::uint64_t seed, const RunPlan& plan, Tracing tracing) {
+    if (load.freezes()) {
+        return Run<AnyLoad<true>>(AnyLoad<true>(load), seed, plan, tracing).go();
+    }
+    return Run<AnyLoad<false>>(AnyLoad<false>(load), seed, plan, tracing).go();
+}
+
+RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing) {
+    return simulate(load, seed, draw_plan(seed), tracing);
+}
+
+#if __has_include(<CLI/CLI.hpp>)
+int command_line(int argc, char** argv, SimulateSeed simulate) {
+    return CommandLine(simulate).run(argc, argv);
+}
+#endif
+
+}  // namespace rsm::sim::detail
+
+#endif
