@@ -44,6 +44,13 @@ struct Bookings {
         const auto seat = static_cast<std::uint32_t>(random.below(500));
         return {seat, "guest " + std::to_string(random.below(9))};
     }
+    // For the report; without these it shows the bytes of an operation.
+    static std::string describe(const Theatre::Operation& booking) {
+        return "seat " + std::to_string(booking.seat) + " for " + booking.name;
+    }
+    static std::string describe(std::uint64_t ticket) {
+        return ticket == 0 ? "taken" : "ticket " + std::to_string(ticket);
+    }
 };
 
 int main(int argc, char** argv) { return rsm::sim::command_line<Bookings>(argc, argv); }

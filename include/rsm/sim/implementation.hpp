@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What of the simulator is compiled once in a program: include it in exactly one of its files, or
-// link the CMake target rsm::sim, which does that. The command line comes along where CLI11's header
-// is found.
+// link the CMake target rsm::sim, which does that. The command line comes along where CLI11's
+// header is found.
 #ifndef RSM_SIM_IMPLEMENTATION_HPP
 #define RSM_SIM_IMPLEMENTATION_HPP
 

@@ -78,8 +78,8 @@ public:
         }
         const std::string name = "operation " + std::to_string(what.id);
         if (number > applied_.size()) {
-            return complain_(node, name + " was applied before the operations that precede it" +
-                                       origin(node));
+            return complain_(
+                node, name + " was applied before the operations that precede it" + origin(node));
         }
         const Applied& first = applied_[number - 1];
         const First& by = firsts_[number - 1];
@@ -88,10 +88,11 @@ public:
                                 std::to_string(first.id) + ", which node " + text(by.node) +
                                 " applied there" + origin(node));
         } else if (first.result != what.result) {
-            complain_(node, name + in_words(operation()) + " has the result" +
-                                in_words(result()) + " here; it had the result" +
-                                in_words(by.result()) + " on node " + text(by.node) +
-                                ", which applied it first" + origin(node));
+            const std::string where = by.node == node
+                                          ? "when the same node applied it before"
+                                          : "on node " + text(by.node) + ", which applied it first";
+            complain_(node, name + in_words(operation()) + " has another result: " + result() +
+                                "; it was " + by.result() + " " + where + origin(node));
         }
     }
     void state(raft::NodeId node, std::uint64_t number, std::uint64_t digest) {
@@ -151,8 +152,8 @@ private:
         const std::string name = ". The state of node " + text(node);
         const auto restored = origins_.find(node);
         if (restored == origins_.end()) return name + " came from no snapshot";
-        std::string whole = name + " came from a snapshot that ends after " +
-                            after(restored->second);
+        std::string whole =
+            name + " came from a snapshot that ends after " + after(restored->second);
         const auto known = snapshots_.find(restored->second);
         if (known == snapshots_.end()) return whole;
         whole += ", at index " + std::to_string(known->second.index.value) + ", made by node";
@@ -167,9 +168,9 @@ private:
     std::vector<Applied> applied_;
     std::vector<First> firsts_;  ///< of each in applied_
     std::map<std::uint64_t, State> states_;
-    std::map<raft::NodeId, std::uint64_t> captured_;   ///< how many operations
-    std::map<std::uint64_t, Makers> snapshots_;        ///< by how many operations they hold
-    std::map<raft::NodeId, std::uint64_t> origins_;    ///< how many a replica began with
+    std::map<raft::NodeId, std::uint64_t> captured_;  ///< how many operations
+    std::map<std::uint64_t, Makers> snapshots_;       ///< by how many operations they hold
+    std::map<raft::NodeId, std::uint64_t> origins_;   ///< how many a replica began with
 };
 
 /// An operation with a name of its own, by which a history finds it again.

@@ -35,7 +35,8 @@ public:
           plan_(plan),
           random_(seed),
           load_(std::move(load)),
-          cluster_(plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
+          cluster_(
+              plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
           nemesis_(cluster_, plan.faults, random_.next()) {}
 

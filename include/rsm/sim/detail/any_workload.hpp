@@ -241,8 +241,8 @@ public:
         }
     }
     AnyOperation operation(raft::Random& random) override {
-        return AnyOperation(AnyValue(
-            std::make_shared<const OperationModel<Load>>(load_, load_.operation(random))));
+        return AnyOperation(
+            AnyValue(std::make_shared<const OperationModel<Load>>(load_, load_.operation(random))));
     }
     AnyValue query(raft::Random& random) override {
         if constexpr (Reads<Load>) {
@@ -298,8 +298,7 @@ private:
         result.called = record.called;
         result.returned = record.returned;
         result.number = record.number;
-        result.operation =
-            value_or_none<typename Machine::Operation>(record.operation.at_hand());
+        result.operation = value_or_none<typename Machine::Operation>(record.operation.at_hand());
         result.result = value_or_none<InnerResult<Machine>>(record.result.value.model());
         result.query = value_or_none<Query>(record.query.model());
         result.view = value_or_none<View>(record.view.model());
