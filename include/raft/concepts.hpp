@@ -44,9 +44,15 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   so far: the hard state and every entry in (release, last], in the encoding of codec.hpp;
 ///   snapshots are not counted.
 /// - `save_snapshot(last, membership, produce, done)` writes a snapshot aside, makes it durable
-///   under its final name and then calls done with its size and checksum filled in.
+///   under its final name and then calls done with its size and checksum filled in. Not final: a
+///   failure leaves nothing behind and costs this snapshot only; it is tried again later.
 /// - `receive_chunk(meta, offset, data, done)` collects a snapshot from a peer; offset 0 begins
-///   (anew); each call continues where the last ended. At the end the checksum is verified.
+///   (anew); each call continues where the last ended. At the end the checksum is verified. Several
+///   may be under way; they complete in order. Not final: a failure says that it cannot be kept
+///   here; what was kept is gone, and what continues it fails too until offset 0 begins anew.
+/// - `abandon_transfer()` drops what has been received of an unfinished snapshot, if anything.
+///   @pre no receive_chunk is under way
+/// - Of two snapshots of one position, the one that was completed last stands; the other is gone.
 /// - `read_chunk(meta, offset, max_bytes, done)` reads a piece of a kept snapshot. Not final: a
 ///   failure says that this snapshot is not there (any more).
 /// - `open_snapshot(meta)` gives a kept snapshot's content to be read at once; it may block.

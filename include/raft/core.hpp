@@ -77,6 +77,13 @@ public:
     const SnapshotMeta& snapshot() const { return snapshot_; }
     /// Reads that were asked for here and are not answered.
     std::size_t waiting_reads() const { return waiting_reads_; }
+    /// Of a leader: see Options::max_uncommitted_bytes.
+    std::size_t unsettled_bytes() const {
+        const auto* leader = std::get_if<Leader>(&role_);
+        return leader == nullptr ? 0 : leader->unsettled_bytes;
+    }
+    /// Whether the log is longer than this node needs it, because a follower does.
+    bool holds_log() const { return holding_; }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const;
     Time deadline() const;
@@ -102,9 +109,18 @@ private:
         std::vector<Token> tokens;
         friend bool operator==(const ReadRound&, const ReadRound&) = default;
     };
+    // Entries of this reign that one step appended.
+    struct Unsettled {
+        Index last;
+        std::size_t bytes = 0;
+        friend bool operator==(const Unsettled&, const Unsettled&) = default;
+    };
     struct Leader {
-        std::vector<Progress> followers;  // sorted by node
-        std::size_t uncommitted_bytes = 0;
+        std::vector<Progress> followers;   // sorted by node
+        std::uint64_t appended_bytes = 0;  // in this reign
+        std::size_t unsettled_bytes = 0;   // of it, not yet committed, durable and applied here
+        std::size_t step_bytes = 0;        // of these, appended in this step
+        Ring<Unsettled> unsettled;         // the others
         Time heartbeat_at;
         Time quorum_check_at;
         std::optional<Time> commit_notice_at;
@@ -125,9 +141,10 @@ private:
         SnapshotMeta meta;
         Term term;
         NodeId from;
-        std::uint64_t next_offset = 0;
-        std::size_t storing_bytes = 0;
-        bool storing = false;
+        std::uint64_t kept = 0;         // answered by the storage
+        std::uint64_t next_offset = 0;  // given to it
+        Ring<std::uint64_t> storing;    // where the pieces in between end
+        bool over = false;              // ends when the storage has answered all of them
         friend bool operator==(const Receiving&, const Receiving&) = default;
     };
 
@@ -141,6 +158,7 @@ private:
     void on(Output& out, const Message& message, VoteReply& reply);
     void check_leadership(Output& out, Leader& leader);
     void reset_election_timer();
+    void notice_pause(Output& out);
 
     // leader.hpp
     void append_own(Leader& leader, EntryKind kind, Bytes payload);
@@ -148,10 +166,12 @@ private:
     void on(Output& out, const Message& message, AppendReply& reply);
     void on(Output& out, EntriesLoaded& loaded);
     void advance_commit(Leader& leader);
+    void settle(Leader& leader);
+    void doubt(Output& out, Leader& leader, Progress& follower, const AppendReply& reply);
     void lead(Output& out, Leader& leader);
     bool replicate(Output& out, Leader& leader, Progress& follower);
-    void send_entries(Output& out, Leader& leader, Progress& follower,
-                      std::vector<Entry> entries, std::size_t bytes);
+    void send_entries(Output& out, Leader& leader, Progress& follower, std::vector<Entry> entries,
+                      std::size_t bytes);
     void send_heartbeat(Output& out, Leader& leader, Progress& follower);
     static Progress* find(Leader& leader, NodeId node);
     template <class Value>
@@ -161,12 +181,14 @@ private:
     bool follow(Output& out, const Message& message);
     void on(Output& out, const Message& message, AppendRequest& request);
     bool append_received(Output& out, const Message& message, AppendRequest& request);
+    void leave_what_does_not_fit(AppendRequest& request) const;
     void acknowledge(Output& out, const Message& message, const AppendRequest& request,
                      Index match);
 
     // snapshot.hpp
     void on(Output&, SnapshotTaken& taken);
     void release_covered();
+    Index held_for_followers(Leader& leader, Index release) const;
     void begin_snapshot(Output& out, Progress& follower);
     void load_chunk(Output& out, Progress& follower);
     void resend_chunk(Output& out, Progress& follower);
@@ -175,8 +197,9 @@ private:
     void on(Output& out, const Message& message, SnapshotChunk& chunk);
     void on(Output& out, ChunkStored& stored);
     void install(Output& out, const SnapshotMeta& meta);
-    void reply_snapshot(Output& out, NodeId to, const SnapshotMeta& meta,
-                        std::uint64_t next_offset, bool rejected = false);
+    void reply_snapshot(Output& out, NodeId to, const SnapshotMeta& meta, std::uint64_t next_offset,
+                        bool rejected = false);
+    void finish_receiving(Output& out);
     void drop_unused_snapshots(Output& out);
 
     // reads.hpp
@@ -188,6 +211,7 @@ private:
 
     // The rest is below.
     void on(Output&, Tick&) {}
+    bool admitted(Output& out, const Message& message) const;
     void on(Output& out, Message& message);
     void on(Output& out, Persisted& persisted);
     void on(Output& out, Applied& applied);
@@ -201,9 +225,7 @@ private:
     }
     // A vote or term that is not durable yet must not be seen by anybody (Figure 2: "updated on
     // stable storage before responding to RPCs").
-    bool hard_state_durable() const {
-        return !hard_changed_ && hard_write_ <= persisted_;
-    }
+    bool hard_state_durable() const { return !hard_changed_ && hard_write_ <= persisted_; }
 
     Options options_;
     NodeId self_;
@@ -215,12 +237,13 @@ private:
 
     Random random_;
     Time now_;
-    Time election_at_;                   // when to stand for election, unless leader
-    std::optional<Time> leader_heard_;   // when a leader last spoke to this node
+    Time election_at_;                  // when to stand for election, unless leader
+    bool election_excused_ = false;     // put off because the node did not run
+    std::optional<Time> leader_heard_;  // when a leader last spoke to this node
     std::optional<Receiving> receiving_;
     Ring<ConfirmedReads> confirmed_reads_;
     std::size_t waiting_reads_ = 0;  // in Leader::new_reads, Leader::rounds and here
-    bool applying_load_ = false;  // entries for the state machine are being read back
+    bool applying_load_ = false;     // entries for the state machine are being read back
 
     bool hard_changed_ = false;
     WriteId last_write_;  // the last one given out
@@ -229,6 +252,7 @@ private:
     std::optional<LogPosition> pending_reset_;
     std::optional<LogPosition> pending_release_;
     Index dropped_before_;  // no older snapshot is kept; 0: not known
+    bool holding_ = false;  // the log was not released as far as this node could
 };
 
 inline Core::Core(const Options& options, NodeId self, Membership membership,
@@ -282,17 +306,29 @@ inline Time Core::deadline() const {
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
     now_ = std::max(now_, now);
+    notice_pause(output);
     for (Input& input : inputs) {
         std::visit([this, &output](auto& what) { on(output, what); }, input);
     }
     finish(output);
 }
 
+/// Who and what is heard at all: members, and numbers that a cluster can come to. A term that
+/// everybody adopts is for ever, so one forged or damaged number must not use up those that are
+/// left.
+inline bool Core::admitted(Output& out, const Message& message) const {
+    if (message.to != self_ || message.from == self_ || !membership_.contains(message.from)) {
+        return false;
+    }
+    const bool plausible =
+        within_limits(message) && term_of(message).value <= hard_.term.value + max_term_step;
+    if (!plausible) announce(out, EventKind::number_out_of_range, message.from);
+    return plausible;
+}
+
 /// Rules for all servers (Figure 2): a message of a later term makes a follower of its term.
 inline void Core::on(Output& out, Message& message) {
-    if (message.to != self_ || message.from == self_ || !membership_.contains(message.from)) {
-        return;
-    }
+    if (!admitted(out, message)) return;
     const Term term = term_of(message);
     // Vote requests decide for themselves: a pre-vote names a term that nobody has entered, and
     // one that would depose a live leader is ignored.
@@ -326,6 +362,7 @@ inline void Core::finish(Output& out) {
     if (auto* leader = std::get_if<Leader>(&role_)) lead(out, *leader);
     hand_over(out);
     persist(out);
+    finish_receiving(out);
     drop_unused_snapshots(out);
     log_.trim_cache(options_.log_cache_bytes);
     out.deadline = deadline();

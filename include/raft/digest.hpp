@@ -137,21 +137,23 @@ struct Anatomy {
         digest.add_all(log.base_, log.runs_, log.last_, log.cache_, log.cache_bytes_,
                        log.submitted_, log.durable_, log.writes_.size());
         for (std::size_t i = 0; i < log.writes_.size(); ++i) {
-            digest.add_all(log.writes_[i].id, log.writes_[i].last, log.writes_[i].since);
+            digest.add_all(log.writes_[i].id, log.writes_[i].last, log.writes_[i].bytes,
+                           log.writes_[i].since);
         }
-        digest.add_all(log.commit_, log.handed_, log.applied_);
+        digest.add_all(log.writing_bytes_, log.unsubmitted_bytes_, log.commit_, log.handed_,
+                       log.applied_);
     }
     template <class Names>
     static void add(StateDigest<Names>& digest, const Core& core) {
         digest.add_all(core.options_, core.self_, core.membership_, core.hard_, core.log_,
                        core.snapshot_, core.role_.index());
         std::visit([&digest](const auto& role) { add(digest, role); }, core.role_);
-        digest.add_all(core.random_, core.now_, core.election_at_, core.leader_heard_,
-                       core.receiving_.has_value());
+        digest.add_all(core.random_, core.now_, core.election_excused_, core.election_at_,
+                       core.leader_heard_, core.receiving_.has_value());
         if (core.receiving_) {
             const Core::Receiving& receiving = *core.receiving_;
-            digest.add_all(receiving.meta, receiving.term, receiving.from, receiving.next_offset,
-                           receiving.storing_bytes, receiving.storing);
+            digest.add_all(receiving.meta, receiving.term, receiving.from, receiving.kept,
+                           receiving.next_offset, receiving.storing, receiving.over);
         }
         digest.add(core.confirmed_reads_.size());
         for (std::size_t i = 0; i < core.confirmed_reads_.size(); ++i) {
@@ -159,7 +161,7 @@ struct Anatomy {
         }
         digest.add_all(core.waiting_reads_, core.applying_load_, core.hard_changed_,
                        core.last_write_, core.hard_write_, core.persisted_, core.pending_reset_,
-                       core.pending_release_, core.dropped_before_);
+                       core.pending_release_, core.dropped_before_, core.holding_);
     }
     template <class Names>
     static void add(StateDigest<Names>& digest, const Core::Follower& role) {
@@ -173,9 +175,13 @@ struct Anatomy {
     template <class Names>
     static void add(StateDigest<Names>& digest, const Core::Leader& role) {
         digest.add_set(role.followers);
-        digest.add_all(role.uncommitted_bytes, role.heartbeat_at, role.quorum_check_at,
-                       role.commit_notice_at, role.round, role.round_due, role.new_reads,
-                       role.rounds.size());
+        digest.add_all(role.appended_bytes, role.unsettled_bytes, role.step_bytes,
+                       role.unsettled.size());
+        for (std::size_t i = 0; i < role.unsettled.size(); ++i) {
+            digest.add_all(role.unsettled[i].last, role.unsettled[i].bytes);
+        }
+        digest.add_all(role.heartbeat_at, role.quorum_check_at, role.commit_notice_at, role.round,
+                       role.round_due, role.new_reads, role.rounds.size());
         for (std::size_t i = 0; i < role.rounds.size(); ++i) {
             digest.add_all(role.rounds[i].round, role.rounds[i].index, role.rounds[i].tokens);
         }
@@ -212,18 +218,23 @@ template <class Names>
 void StateDigest<Names>::add(const Options& options) {
     add_all(options.election_timeout.count(), options.heartbeat_interval.count(),
             options.commit_notice_delay.count(), options.disk_stall_timeout.count(),
-            options.pre_vote, options.check_quorum, options.barrier_on_election);
+            options.max_hold_time.count(), options.pre_vote, options.check_quorum,
+            options.barrier_on_election);
     add_all(options.max_entry_bytes, options.max_message_bytes, options.window_bytes,
             options.max_uncommitted_bytes, options.apply_batch_bytes, options.log_cache_bytes,
-            options.retained_bytes, options.snapshot_chunk_bytes, options.max_waiting_reads);
+            options.retained_bytes, options.max_hold_bytes, options.snapshot_chunk_bytes,
+            options.snapshot_window_bytes, options.max_waiting_reads);
 }
 
 template <class Names>
 void StateDigest<Names>::add(const Progress& progress) {
     add_all(progress.node, progress.state, progress.match, progress.next, progress.sent_commit,
             progress.acknowledged_round, progress.last_contact, progress.paused, progress.reading);
-    add_all(progress.snapshot, progress.loading, progress.offset, progress.resume_offset,
-            progress.moved_since_heartbeat);
+    const SnapshotTransfer& transfer = progress.transfer;
+    add_all(transfer.meta, transfer.kept, transfer.offset, transfer.window, transfer.loading,
+            transfer.installed, transfer.moved_at, transfer.patience.count());
+    add_all(progress.doubted_round, progress.hold.has_value());
+    if (progress.hold) add_all(progress.hold->since, progress.hold->appended);
     Anatomy::add(*this, progress);
 }
 

@@ -15,10 +15,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -34,6 +37,8 @@ namespace raft {
 ///   restore.
 /// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
 /// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
+/// - `snapshot_failed(failure)`: it could not be made; the log stays, and the host may ask again
+///   later.
 /// - `observe(event)`: something noteworthy.
 /// - `tick(now)`: once per turn, at its end; returns when the next turn is wanted at the latest.
 /// - `failed(failure)`: the node has stopped for good (nothing more is sent, written or applied).
@@ -48,6 +53,7 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
     host.apply(entries);
     { host.restore(meta, source) } -> std::same_as<Result<void>>;
     host.snapshot_saved(meta);
+    host.snapshot_failed(failure);
     host.observe(event);
     { host.tick(now) } -> std::same_as<Time>;
     host.failed(failure);
@@ -56,13 +62,13 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
 /// Who a node is.
 struct NodeConfig {
     NodeId self;
-    Membership membership;   ///< of the cluster, as long as no snapshot says otherwise
+    Membership membership;  ///< of the cluster, as long as no snapshot says otherwise
     Options options;
     std::uint64_t seed = 0;  ///< of the election timeouts; must differ between nodes
 };
 
 /// Not thread-safe: everything from the node's serial executor. Must outlive nothing: destroying
-/// it destroys the policies, which drop their callbacks.
+/// it stops and destroys the policies, which drop their callbacks.
 template <Transport TransportType, Storage StorageType, Clock ClockType, class Host>
 class Engine {
 public:
@@ -77,6 +83,9 @@ public:
     }
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
+    ~Engine() {
+        if (core_ && !halted_) quiet();
+    }
 
     /// Recovers what storage holds, restores the newest snapshot into the host and begins to take
     /// part. Blocks for as long as that takes. After a failure the engine does nothing.
@@ -108,7 +117,7 @@ public:
     void take_snapshot(LogPosition position, SnapshotProducer produce) {
         storage_.save_snapshot(position, core_->membership(), std::move(produce),
                                [this](Result<SnapshotMeta> saved) {
-                                   if (!saved) return fail(saved.error());
+                                   if (!saved) return host_.snapshot_failed(saved.error());
                                    host_.snapshot_saved(*saved);
                                    take_in(SnapshotTaken{std::move(*saved)});
                                });
@@ -116,28 +125,7 @@ public:
 
     /// Takes in all that has come and carries out what follows from it.
     void turn() {
-        in_turn_ = true;
-        turn_due_ = false;
-        // What a step leads to at once (Applied) is worth a second one, not a trip through the
-        // executor; more than that would keep messages waiting.
-        for (int steps = 0; steps < 2 && !halted_; ++steps) {
-            if (steps > 0 && inbox_.empty()) break;
-            working_.swap(inbox_);
-            core_->step(clock_.now(), working_, output_);
-            working_.clear();
-            carry_out();
-        }
-        in_turn_ = false;
-        if (halted_) return;
-        flush();
-        // An earlier timer is left alone: it finds nothing to do and arms the next.
-        const Time deadline = std::min(output_.deadline, host_.tick(clock_.now()));
-        if (halted_) return;
-        if (!armed_ || deadline < *armed_) {
-            armed_ = deadline;
-            clock_.arm(deadline);
-        }
-        if (!inbox_.empty()) wake();
+        or_fail([this] { take_turn(); });
     }
     /// Whether Host::wake was called and no turn has come since. A turn too many does no harm.
     bool turn_due() const { return turn_due_; }
@@ -169,17 +157,61 @@ public:
 private:
     Result<void> validate() const {
         if (Result<void> valid = config_.options.validate(); !valid) return valid;
-        const bool member = config_.self && config_.membership.valid() &&
-                            config_.membership.contains(config_.self);
+        const bool member =
+            config_.self && config_.membership.valid() && config_.membership.contains(config_.self);
         if (member) return {};
         return Failure{std::make_error_code(std::errc::invalid_argument),
                        "raft configuration: the node must be a member of a valid membership"};
     }
 
+    void take_turn() {
+        in_turn_ = true;
+        turn_due_ = false;
+        // What a step leads to at once (Applied) is worth a second one, not a trip through the
+        // executor; more than that would keep messages waiting.
+        for (int steps = 0; steps < 2 && !halted_; ++steps) {
+            if (steps > 0 && inbox_.empty()) break;
+            working_.swap(inbox_);
+            core_->step(clock_.now(), working_, output_);
+            working_.clear();
+            carry_out();
+        }
+        in_turn_ = false;
+        if (halted_) return;
+        flush();
+        // An earlier timer is left alone: it finds nothing to do and arms the next.
+        const Time deadline = std::min(output_.deadline, host_.tick(clock_.now()));
+        if (halted_) return;
+        if (!armed_ || deadline < *armed_) {
+            armed_ = deadline;
+            clock_.arm(deadline);
+        }
+        if (!inbox_.empty()) wake();
+    }
+    /// An exception (no memory) in the midst of something leaves a state that nobody knows, so it
+    /// ends the node as a failed write does, instead of leaving it deaf.
+    template <class Action>
+    void or_fail(Action action) {
+        const auto fail_with = [this](const std::string& why) {
+            in_turn_ = false;
+            fail({std::make_error_code(std::errc::state_not_recoverable),
+                  "the node could not finish what it had begun (" + why + ")"});
+        };
+        try {
+            action();
+        } catch (const std::exception& error) {
+            fail_with(error.what());
+        } catch (...) {
+            fail_with("an exception of an unknown type");
+        }
+    }
+
     void take_in(Input input) {
         if (halted_) return;
-        inbox_.push_back(std::move(input));
-        if (!in_turn_ && !turn_due_) wake();
+        or_fail([&] {
+            inbox_.push_back(std::move(input));
+            if (!in_turn_ && !turn_due_) wake();
+        });
     }
     void wake() {
         turn_due_ = true;
@@ -196,7 +228,7 @@ private:
             // No wake: the turn follows when the whole group is here.
             transport_.start(
                 [this](Message message) {
-                    if (!halted_) inbox_.push_back(std::move(message));
+                    if (!halted_) or_fail([&] { inbox_.push_back(std::move(message)); });
                 },
                 [this] { turn_at_once(); });
         } else {
@@ -238,17 +270,20 @@ private:
         begun_ = id;
         storage_.append(std::move(write), [this, id](Result<void> written) {
             if (!written) return fail(written.error());
-            persisted_ = id;
-            while (!deferred_.empty() && deferred_.front().after <= persisted_) {
-                transport_.send(std::move(deferred_.front().message));
-                deferred_.pop_front();
-            }
-            flush();
-            // While others are under way, what they bring is worth waiting for.
-            if (id != begun_ || halted_) return take_in(Persisted{id});
-            inbox_.push_back(Persisted{id});
-            turn_at_once();
+            or_fail([&] { write_done(id); });
         });
+    }
+    void write_done(WriteId id) {
+        persisted_ = id;
+        while (!deferred_.empty() && deferred_.front().after <= persisted_) {
+            transport_.send(std::move(deferred_.front().message));
+            deferred_.pop_front();
+        }
+        flush();
+        // While others are under way, what they bring is worth waiting for.
+        if (id != begun_ || halted_) return take_in(Persisted{id});
+        inbox_.push_back(Persisted{id});
+        turn_at_once();
     }
 
     void send_after(DeferredMessage deferred) {
@@ -275,20 +310,22 @@ private:
                           });
         }
         for (const LoadChunk& load : output_.load_chunks) {
-            storage_.read_chunk(load.meta, load.offset, load.max_bytes, [this, load](
-                                                                            Result<Bytes> data) {
-                ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
-                if (data) loaded.data = std::move(*data);
-                take_in(std::move(loaded));
-            });
+            storage_.read_chunk(
+                load.meta, load.offset, load.max_bytes, [this, load](Result<Bytes> data) {
+                    ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
+                    if (data) loaded.data = std::move(*data);
+                    take_in(std::move(loaded));
+                });
         }
-        if (output_.store_chunk) {
-            StoreChunk& store = *output_.store_chunk;
-            storage_.receive_chunk(store.meta, store.offset, std::move(store.data),
-                                   [this, meta = store.meta](Result<ChunkOutcome> outcome) {
-                                       if (!outcome) return fail(outcome.error());
-                                       take_in(ChunkStored{meta, *outcome});
-                                   });
+        for (StoreChunk& store : output_.store_chunks) {
+            storage_.receive_chunk(
+                store.meta, store.offset, std::move(store.data),
+                [this, meta = store.meta](Result<ChunkOutcome> outcome) {
+                    take_in(ChunkStored{meta, outcome ? *outcome : ChunkOutcome::refused});
+                });
+        }
+        if constexpr (requires { storage_.abandon_transfer(); }) {
+            if (output_.abandon_transfer) storage_.abandon_transfer();
         }
         if (output_.drop_snapshots_before) {
             storage_.drop_snapshots_before(*output_.drop_snapshots_before);

@@ -25,8 +25,7 @@ namespace raft {
 ///
 /// Marks, at the end of each step:          last >= submitted >= durable
 ///                                          last >= commit >= handed >= applied
-/// and base <= applied. What is not submitted, or not applied since it was appended here, is in
-/// memory.
+/// and base <= applied. What is not durable is in memory.
 class Log {
 public:
     Log() = default;
@@ -52,9 +51,9 @@ public:
         if (index < base_.index || index > last_) return std::nullopt;
         if (index == base_.index) return base_.term;
         if (index >= runs_.back().first) return runs_.back().term;
-        const auto after = std::upper_bound(
-            runs_.begin(), runs_.end(), index,
-            [](Index wanted, const TermRun& run) { return wanted < run.first; });
+        const auto after =
+            std::upper_bound(runs_.begin(), runs_.end(), index,
+                             [](Index wanted, const TermRun& run) { return wanted < run.first; });
         return std::prev(after)->term;
     }
     bool matches(LogPosition position) const { return term_at(position.index) == position.term; }
@@ -92,8 +91,7 @@ public:
 
     /// Appends to `out` the entries from `first` on, up to `end`, until max_bytes of footprint are
     /// reached; the first always fits. Returns their footprint. @pre cached(first)
-    std::size_t copy(Index first, Index end, std::size_t max_bytes,
-                     std::vector<Entry>& out) const {
+    std::size_t copy(Index first, Index end, std::size_t max_bytes, std::vector<Entry>& out) const {
         const std::size_t at = first - cache_first();
         const std::size_t most = end < first ? 0 : end - first + 1;
         std::size_t bytes = 0;
@@ -110,9 +108,9 @@ public:
     }
 
     /// Lets go of entries from the front of the memory while it holds more than max_bytes; only
-    /// of what is durable and applied.
+    /// of what is durable. What is still to be applied is read back then.
     void trim_cache(std::size_t max_bytes) {
-        const Index keep_after = std::min(durable_, applied_);
+        const Index keep_after = std::min(durable_, submitted_);
         while (cache_bytes_ > max_bytes && !cache_.empty() && cache_first() <= keep_after) {
             drop_cache_front();
         }
@@ -127,6 +125,7 @@ public:
         }
         last_ = entry.index;
         cache_bytes_ += footprint(entry);
+        unsubmitted_bytes_ += footprint(entry);
         cache_.push_back(std::move(entry));
     }
 
@@ -174,12 +173,18 @@ public:
 
     /// Gives the storage what it has not been given yet, as part of write `id`.
     void submit(WriteId id, Time now, std::vector<Entry>& out) {
+        std::size_t bytes = 0;
         if (submitted_ < last_) {
-            copy(submitted_ + 1, last_, static_cast<std::size_t>(-1), out);
+            bytes = copy(submitted_ + 1, last_, static_cast<std::size_t>(-1), out);
             submitted_ = last_;
         }
-        writes_.push_back({id, last_, now});
+        unsubmitted_bytes_ = 0;
+        writing_bytes_ += bytes;
+        writes_.push_back({id, last_, bytes, now});
     }
+    /// Footprint of the entries that the storage has not made durable yet or has not been given,
+    /// those that were cut off since among them: until a write is done, it keeps what it writes.
+    std::size_t unwritten_bytes() const { return unsubmitted_bytes_ + writing_bytes_; }
     /// The write `id` and all before it are durable.
     void persisted(WriteId id) {
         const auto done = [&](WriteId begun) {
@@ -187,12 +192,17 @@ public:
         };
         while (!writes_.empty() && done(writes_.front().id)) {
             durable_ = std::max(durable_, writes_.front().last);
+            writing_bytes_ -= writes_.front().bytes;
             writes_.pop_front();
         }
     }
     /// A durable snapshot stands for everything up to `index`. What of it has not been submitted
     /// still will be, so that the log in storage has no gap. @pre index <= last
     void covered_by_snapshot(Index index) { durable_ = std::max(durable_, index); }
+    /// Time in which the node did not run is not held against the disk.
+    void excuse_writes(Duration pause) {
+        for (std::size_t i = 0; i < writes_.size(); ++i) writes_[i].since += pause;
+    }
     /// When the oldest write that is still under way was submitted.
     std::optional<Time> oldest_write() const {
         if (writes_.empty()) return std::nullopt;
@@ -220,7 +230,8 @@ private:
 
     struct WriteUnderWay {
         WriteId id;
-        Index last;  // what the write makes durable, lowered by later truncations
+        Index last;             // what the write makes durable, lowered by later truncations
+        std::size_t bytes = 0;  // of the entries that it writes
         Time since;
         friend bool operator==(const WriteUnderWay&, const WriteUnderWay&) = default;
     };
@@ -233,6 +244,7 @@ private:
     void lower_durability(Index limit) {
         submitted_ = std::min(submitted_, limit);
         durable_ = std::min(durable_, limit);
+        if (submitted_ == last_) unsubmitted_bytes_ = 0;
         if (RSM_MUTANT(replaced_entries_durable)) return;
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             writes_[i].last = std::min(writes_[i].last, limit);
@@ -248,6 +260,8 @@ private:
     Index submitted_;
     Index durable_;
     Ring<WriteUnderWay> writes_;
+    std::size_t writing_bytes_ = 0;      // of the entries in writes_
+    std::size_t unsubmitted_bytes_ = 0;  // appended since the last write was made
 
     Index commit_;
     Index handed_;

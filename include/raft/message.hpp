@@ -65,12 +65,12 @@ struct SnapshotChunk {
 
 struct SnapshotReply {
     Term term;
-    LogPosition last;            ///< names the snapshot
-    std::uint64_t checksum = 0;  ///< names the snapshot
+    LogPosition last;               ///< names the snapshot
+    std::uint64_t checksum = 0;     ///< names the snapshot
     std::uint64_t next_offset = 0;  ///< where to go on; a transfer resumes here
     bool installed = false;         ///< the receiver holds all of it, or more, durably
     bool rejected = false;  ///< what was received does not have the checksum, and was dropped
-    Index match;  ///< installed: the log agrees with the leader's up to here, durably
+    Index match;            ///< installed: the log agrees with the leader's up to here, durably
     friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };
 
@@ -86,6 +86,45 @@ struct Message {
 /// The term that a message carries, whatever its kind.
 inline Term term_of(const Message& message) {
     return std::visit([](const auto& body) { return body.term; }, message.body);
+}
+
+namespace detail {
+
+constexpr bool within_limits(Term term) { return term <= max_term; }
+constexpr bool within_limits(Index index) { return index <= max_index; }
+constexpr bool within_limits(LogPosition position) {
+    return within_limits(position.index) && within_limits(position.term);
+}
+constexpr bool within_limits(std::uint64_t size) { return size <= max_index.value; }
+template <class... Numbers>
+constexpr bool all_within_limits(Numbers... numbers) {
+    return (within_limits(numbers) && ...);
+}
+
+inline bool within_limits(const VoteRequest& body) {
+    return all_within_limits(body.term, body.last);
+}
+inline bool within_limits(const VoteReply& body) {
+    return all_within_limits(body.term, body.election);
+}
+inline bool within_limits(const AppendRequest& body) {
+    return all_within_limits(body.term, body.previous, body.commit);
+}
+inline bool within_limits(const AppendReply& body) {
+    return all_within_limits(body.term, body.index, body.hint);
+}
+inline bool within_limits(const SnapshotChunk& body) {
+    return all_within_limits(body.term, body.meta.last, body.meta.size, body.offset);
+}
+inline bool within_limits(const SnapshotReply& body) {
+    return all_within_limits(body.term, body.last, body.next_offset, body.match);
+}
+
+}  // namespace detail
+
+/// Whether every number that the receiver might take over is one that a cluster can come to.
+inline bool within_limits(const Message& message) {
+    return std::visit([](const auto& body) { return detail::within_limits(body); }, message.body);
 }
 
 }  // namespace raft

@@ -101,6 +101,9 @@ namespace raft::mutants {
     M(uncommitted_unbounded, "limits", "operations are taken in without a bound")                  \
     M(waiting_reads_unbounded, "limits", "reads are taken in without a bound")                     \
     M(window_unbounded, "limits", "a follower's window is ignored")                                \
+    M(settled_at_commit, "limits", "what waits for the leader's own disk does not count")          \
+    M(log_not_held, "liveness", "the log is released although a transfer under way needs it")      \
+    M(heartbeat_waits_for_disk, "liveness", "entries take the place of a heartbeat")               \
     M(stalled_leader_stays, "liveness", "a leader whose disk hangs keeps leading")                 \
     M(contact_on_send, "liveness", "a leader takes what it sends for a sign of life")              \
     M(lonely_leader_stays, "liveness", "a leader without a quorum keeps leading")                  \

@@ -32,6 +32,8 @@ struct Options {
     /// A leader whose own oldest write has not become durable for this long gives up leadership:
     /// a stalled disk must not hold up the cluster. More than 0.
     Duration disk_stall_timeout = std::chrono::seconds(5);
+    /// See max_hold_bytes. At least 0.
+    Duration max_hold_time = std::chrono::minutes(10);
 
     // ---- rules ----
 
@@ -51,22 +53,31 @@ struct Options {
     std::size_t max_entry_bytes = 8U << 20;
     /// An append request is filled up to this footprint; at least 1 entry always travels.
     std::size_t max_message_bytes = 8U << 20;
-    /// Entries under way to one follower without its answer; at least max_message_bytes.
+    /// Entries under way to one follower without its answer; at least max_message_bytes. A follower
+    /// takes in no entries while twice as many bytes of them wait for its disk.
     std::size_t window_bytes = 32U << 20;
-    /// Footprint of the leader's entries that are not committed yet; beyond it proposals are
-    /// refused as overload. At least max_entry_bytes + 64, at most 512 MiB,
-    /// because one write may have to hold them all.
+    /// Footprint of the entries of a leader's reign that are not yet committed, durable on its own
+    /// disk and applied to its own state machine; beyond it proposals are refused as overload. At
+    /// least max_entry_bytes + 64, at most 512 MiB, because one write may have to hold them all.
     std::size_t max_uncommitted_bytes = 64U << 20;
     /// Entries handed to the state machine in one piece; at least 1 entry always is.
     std::size_t apply_batch_bytes = 1U << 20;
-    /// Entries kept in memory after they are durable and applied, for followers that are slightly
-    /// behind; older ones are read back from storage.
+    /// Entries kept in memory once they are durable, for the state machine and for followers that
+    /// are slightly behind; older ones are read back from storage.
     std::size_t log_cache_bytes = 64U << 20;
     /// Entries below a snapshot that are kept in the log for followers that are slightly behind,
     /// which then need no snapshot. They count in Storage::persisted_bytes().
     std::size_t retained_bytes = 4U << 20;
+    /// A leader keeps what a follower that it hears from still needs of the log below a snapshot,
+    /// the entries above a snapshot on its way to it among them, for as long as it has appended no
+    /// more than this since then, and no longer than max_hold_time. Beyond that the follower gets
+    /// the next snapshot. 0: nothing is kept.
+    std::size_t max_hold_bytes = std::size_t{1} << 30;
     /// The content of one snapshot message. More than 0, at most max_message_bytes.
     std::size_t snapshot_chunk_bytes = 256U << 10;
+    /// Pieces of a snapshot under way to one follower without its answer; at least
+    /// snapshot_chunk_bytes.
+    std::size_t snapshot_window_bytes = 4U << 20;
 
     // ---- counts ----
 
@@ -90,6 +101,7 @@ inline Result<void> Options::validate() const {
     if (commit_notice_delay < zero || commit_notice_delay > heartbeat_interval)
         return refuse("raft options: commit_notice_delay must be in [0, heartbeat_interval]");
     if (disk_stall_timeout <= zero) return refuse("raft options: disk_stall_timeout must be > 0");
+    if (max_hold_time < zero) return refuse("raft options: max_hold_time must be >= 0");
     if (max_entry_bytes == 0 || max_entry_bytes > max_message_bytes)
         return refuse("raft options: max_entry_bytes must be in [1, max_message_bytes]");
     if (max_message_bytes > (std::size_t{1} << 30))
@@ -103,6 +115,8 @@ inline Result<void> Options::validate() const {
     if (apply_batch_bytes == 0) return refuse("raft options: apply_batch_bytes must be > 0");
     if (snapshot_chunk_bytes == 0 || snapshot_chunk_bytes > max_message_bytes)
         return refuse("raft options: snapshot_chunk_bytes must be in [1, max_message_bytes]");
+    if (snapshot_window_bytes < snapshot_chunk_bytes)
+        return refuse("raft options: snapshot_window_bytes must be >= snapshot_chunk_bytes");
     if (max_waiting_reads == 0) return refuse("raft options: max_waiting_reads must be > 0");
     return {};
 }

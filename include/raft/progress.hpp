@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace raft {
@@ -29,26 +30,79 @@ enum class ProgressState : std::uint8_t {
     snapshot,   ///< the follower needs entries that are gone: a snapshot is on its way
 };
 
+/// A snapshot on its way to a follower: pieces are sent in order, several at once, as far as the
+/// window allows; the follower's answers say how far it has kept them. What does not come forward
+/// is sent again at a heartbeat, when twice the time has passed that the last step forward took,
+/// and then with a window of one piece, so that a slow line is not filled with repetitions.
+struct SnapshotTransfer {
+    SnapshotMeta meta;
+    std::uint64_t kept = 0;                ///< the follower last wanted to go on from here
+    std::uint64_t offset = 0;              ///< everything before it has been read and sent
+    std::uint64_t window = 0;              ///< how far `offset` may be ahead of `kept`
+    std::optional<std::uint64_t> loading;  ///< where the piece that is being read begins
+    bool installed = false;                ///< the follower holds all of it, but not yet durably
+    Time moved_at;        ///< when it last came forward, or was begun, or sent again
+    Duration patience{};  ///< how long to wait for an answer before sending again
+
+    void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
+        *this = {newest, 0, 0, piece, {}, false, now, shortest};
+    }
+    /// Whether another piece may be read. The first is always sent, even if it is empty.
+    bool may_load(std::uint64_t piece) const {
+        const bool more = offset < meta.size || offset == 0;
+        const bool room = offset == kept || offset + piece - kept <= window;
+        return !loading && more && room;
+    }
+    /// The follower has kept everything before `next_offset`.
+    void answered(std::uint64_t next_offset, std::uint64_t piece, std::uint64_t widest,
+                  Duration shortest, Time now) {
+        const std::uint64_t before = std::exchange(kept, std::min(next_offset, meta.size));
+        if (kept < before) patience = shortest;  // an old answer, or a break: a heartbeat tells
+        if (kept <= before) return;
+        offset = std::max(offset, kept);
+        window = std::min(window + piece, widest);
+        patience = std::max(shortest, 2 * (now - moved_at));
+        moved_at = now;
+    }
+    /// Nothing came forward for long enough: goes back to where the follower wanted to go on.
+    void go_back(std::uint64_t piece, Duration longest, Time now) {
+        offset = kept;
+        window = piece;
+        patience = std::min(2 * patience, longest);
+        moved_at = now;
+    }
+    friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
+};
+
+/// Since when, and since how many bytes of the leader's entries, the log has been kept longer than
+/// its own node needs it, because a follower does.
+struct LogHold {
+    Time since;
+    std::uint64_t appended = 0;
+    friend bool operator==(const LogHold&, const LogHold&) = default;
+};
+
 /// Invariants: match < next; in replicate, entries (match, next) are under way and in_flight_bytes
 /// is their footprint.
 struct Progress {
     NodeId node;
     ProgressState state = ProgressState::probe;
-    Index match;  ///< matchIndex of Figure 2: known to be durable on the follower; only grows
-    Index next;   ///< nextIndex of Figure 2
+    /// matchIndex of Figure 2: known to be durable on the follower. Only grows, unless the follower
+    /// turns out to have lost what it had acknowledged.
+    Index match;
+    Index next;  ///< nextIndex of Figure 2
     Index sent_commit;
     std::uint64_t acknowledged_round = 0;
     Time last_contact;
-    bool paused = false;   ///< probe: entries are out; heartbeats repeat the question without them
+    bool paused = false;  ///< probe: entries are out; heartbeats repeat the question without them
     /// Entries are being read back from storage. A change of state does not end that: the answer
     /// may have become useless, but there is never more than one question.
     bool reading = false;
 
-    SnapshotMeta snapshot;               ///< snapshot: the one under way
-    bool loading = false;                ///< snapshot: a chunk is being read
-    std::uint64_t offset = 0;            ///< snapshot: of the chunk under way
-    std::uint64_t resume_offset = 0;     ///< snapshot: where the follower last wanted to go on
-    bool moved_since_heartbeat = false;  ///< snapshot: no need to send the chunk again
+    /// The read round whose echo tells a lost acknowledgement from an old refusal; 0: none asked.
+    std::uint64_t doubted_round = 0;
+    SnapshotTransfer transfer;    ///< snapshot: the one under way
+    std::optional<LogHold> hold;  ///< the log is kept for this follower
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
@@ -58,12 +112,15 @@ struct Progress {
         enter(ProgressState::replicate);
         next = match + 1;
     }
-    void become_snapshot(const SnapshotMeta& meta) {
+    void become_snapshot(const SnapshotMeta& meta, std::uint64_t piece, Duration shortest,
+                         Time now) {
         enter(ProgressState::snapshot);
-        snapshot = meta;
-        offset = 0;
-        resume_offset = 0;
-        moved_since_heartbeat = true;
+        transfer.begin(meta, piece, shortest, now);
+    }
+    /// The last entry that it has or will have by what is under way to it: what follows must stay
+    /// in the log.
+    Index provided() const {
+        return state == ProgressState::snapshot ? std::max(match, transfer.meta.last.index) : match;
     }
 
     /// The bytes that may be sent now; 0 means none. Something may always be sent when nothing is
@@ -103,6 +160,13 @@ struct Progress {
         return news;
     }
 
+    /// The follower does not have what it had acknowledged after `index`.
+    void lost_after(Index index) {
+        match = std::min(match, index);
+        doubted_round = 0;
+        become_probe(match + 1);
+    }
+
     /// Whether a refusal of a request that followed `previous` still says something. In any order
     /// of arrival: what has been matched cannot be refused, and a probe asks one question at a
     /// time.
@@ -126,7 +190,7 @@ private:
     void enter(ProgressState entered) {
         state = entered;
         paused = false;
-        loading = false;
+        transfer = {};
         in_flight_.clear();
         in_flight_bytes_ = 0;
     }

@@ -63,6 +63,7 @@ enum class ChunkOutcome : std::uint8_t {
     stored,     ///< kept (not necessarily durable); more is to come
     installed,  ///< it was the last one: the snapshot is complete, verified and durable
     rejected,   ///< the whole does not have the announced checksum; what was kept is dropped
+    refused,    ///< it could not be kept here (no space): what was kept is dropped
 };
 
 }  // namespace raft

@@ -127,7 +127,9 @@ struct LoadChunk {
     friend bool operator==(const LoadChunk&, const LoadChunk&) = default;
 };
 
-/// Keep a piece of a snapshot that a leader sent. At most one is outstanding.
+/// Keep a piece of a snapshot that a leader sent. Several may be outstanding: each continues where
+/// the one before ends, and they are answered in order. After one that is not kept, those of the
+/// same snapshot that are outstanding are not kept either.
 struct StoreChunk {
     SnapshotMeta meta;
     std::uint64_t offset = 0;
@@ -140,14 +142,18 @@ enum class EventKind : std::uint8_t {
     became_pre_candidate,
     became_candidate,
     became_leader,
-    leader_known,        ///< `node` leads the term
-    quorum_lost,         ///< this leader has not heard from a quorum and steps down
-    disk_stalled,        ///< this leader's own write hangs and it steps down
-    log_truncated,       ///< entries from `index` on conflicted with the leader's
-    snapshot_installed,  ///< a leader's snapshot up to `index` replaces the state
-    snapshot_rejected,   ///< a received snapshot did not have its checksum
-    snapshot_unreadable, ///< this leader's newest snapshot could not be read, or `node` rejects it
-    protocol_violation,  ///< severe: `node` sent what no correct node sends
+    leader_known,         ///< `node` leads the term
+    quorum_lost,          ///< this leader has not heard from a quorum and steps down
+    disk_stalled,         ///< this leader's own write hangs and it steps down
+    log_truncated,        ///< entries from `index` on conflicted with the leader's
+    snapshot_installed,   ///< a leader's snapshot up to `index` replaces the state
+    snapshot_rejected,    ///< a received snapshot did not have its checksum
+    snapshot_unreadable,  ///< this leader's newest snapshot could not be read, or `node` rejects it
+    protocol_violation,   ///< severe: `node` sent what no correct node sends
+    acknowledgement_lost,  ///< severe: `node` has nothing after `index` of what it had acknowledged
+    rival_leader,          ///< severe: `node` leads the term that this node leads
+    number_out_of_range,   ///< `node` sent a term or an index that no cluster comes to; ignored
+    paused,                ///< this node did not run for so long that it asks peers and disk anew
 };
 
 /// Something that an operator or a test may want to know.
@@ -175,7 +181,9 @@ struct Output {
     std::vector<ReadOutcome> reads;
     std::vector<LoadEntries> load_entries;
     std::vector<LoadChunk> load_chunks;
-    std::optional<StoreChunk> store_chunk;
+    std::vector<StoreChunk> store_chunks;
+    /// What has been kept of a snapshot that a leader sent will not be continued: drop it.
+    bool abandon_transfer = false;
     /// Kept snapshots of a lower index are not needed any more.
     std::optional<Index> drop_snapshots_before;
     std::vector<Event> events;
@@ -193,7 +201,8 @@ struct Output {
         reads.clear();
         load_entries.clear();
         load_chunks.clear();
-        store_chunk.reset();
+        store_chunks.clear();
+        abandon_transfer = false;
         drop_snapshots_before.reset();
         events.clear();
         deadline = {};

@@ -61,6 +61,13 @@ struct LogPosition {
     friend constexpr auto operator<=>(const LogPosition&, const LogPosition&) = default;
 };
 
+/// No cluster comes to a term or an index beyond these, however long it runs; what does is damaged
+/// or forged. They are far enough from the end of the type for sums of two to fit.
+inline constexpr Term max_term{std::uint64_t{1} << 62};
+inline constexpr Index max_index{std::uint64_t{1} << 62};
+/// Nor does a node fall behind by so many terms: an election each millisecond for seven weeks.
+inline constexpr std::uint64_t max_term_step = std::uint64_t{1} << 32;
+
 /// Time as the algorithm sees it: a value that the caller passes in. There is no now().
 struct LogicalClock {
     using duration = std::chrono::nanoseconds;
@@ -184,8 +191,8 @@ public:
     std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : next() % bound; }
     /// A duration in [0, bound).
     Duration below(Duration bound) {
-        return Duration(static_cast<Duration::rep>(below(static_cast<std::uint64_t>(
-            bound.count() < 0 ? 0 : bound.count()))));
+        return Duration(static_cast<Duration::rep>(
+            below(static_cast<std::uint64_t>(bound.count() < 0 ? 0 : bound.count()))));
     }
     std::uint64_t state() const { return state_; }
     friend bool operator==(const Random&, const Random&) = default;

@@ -43,6 +43,9 @@ struct Options {
     /// Called on the node's executor for everything noteworthy; must not throw and must not
     /// destroy the node.
     std::function<void(const raft::Event&)> on_event = {};
+    /// Called on the node's executor for what went wrong and does not stop the node: a snapshot
+    /// that could not be saved, which is tried again later. Same conditions.
+    std::function<void(const raft::Failure&)> on_warning = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
     /// damaged log, a state machine that threw. Same conditions.
     std::function<void(const raft::Failure&)> on_failure = {};

@@ -172,8 +172,11 @@ private:
             case Act::deliver:
             case Act::deliver_copy: return step(node, zero, *message, effect);
             case Act::time_out: return step(node, node.core.deadline(), Tick{}, effect);
-            case Act::forget:
-            case Act::silence: return step(node, zero + election_time, Tick{}, effect);
+            case Act::forget: return step(node, zero + election_time, Tick{}, effect);
+            case Act::silence:
+                // The heartbeats before it were sent, and lost.
+                Anatomy::leader(node.core)->heartbeat_at = zero + election_time;
+                return step(node, zero + election_time, Tick{}, effect);
             case Act::heartbeat: return step(node, zero + heartbeat_time, Tick{}, effect);
             case Act::complete:
                 complete(node, effect);
@@ -284,7 +287,10 @@ private:
         if (event.kind == EventKind::became_leader) effect.leads = event.term;
         const bool wrong = event.kind == EventKind::protocol_violation ||
                            event.kind == EventKind::snapshot_rejected ||
-                           event.kind == EventKind::snapshot_unreadable;
+                           event.kind == EventKind::snapshot_unreadable ||
+                           event.kind == EventKind::acknowledgement_lost ||
+                           event.kind == EventKind::rival_leader ||
+                           event.kind == EventKind::number_out_of_range;
         if (wrong) effect.violate("a node reports what no correct cluster does");
     }
 
@@ -328,11 +334,12 @@ private:
             }
             node.answers.push_back(std::move(answer));
         }
-        if (output.store_chunk) {
-            const SnapshotMeta meta = output.store_chunk->meta;
-            const ChunkOutcome outcome = store(node, *output.store_chunk, effect);
-            node.answers.push_back({Answer::Kind::chunk_stored, {}, meta, 0, {}, outcome, {}});
+        for (const StoreChunk& chunk : output.store_chunks) {
+            const ChunkOutcome outcome = store(node, chunk, effect);
+            node.answers.push_back(
+                {Answer::Kind::chunk_stored, {}, chunk.meta, 0, {}, outcome, {}});
         }
+        if (output.abandon_transfer) node.arriving.reset();
         if (output.drop_snapshots_before) {
             std::erase_if(node.snapshots, [&](const SnapshotMeta& meta) {
                 return meta.last.index < *output.drop_snapshots_before;

@@ -161,7 +161,13 @@ inline void make_canonical(Core& core, const Options& options) {
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
         leader->commit_notice_at.reset();  // the next heartbeat says it
-        for (Progress& follower : leader->followers) follower.last_contact = zero;
+        for (Progress& follower : leader->followers) {
+            follower.last_contact = zero;
+            follower.transfer.moved_at = zero;
+            follower.transfer.patience = Duration{};
+            if (follower.hold) follower.hold = LogHold{zero, 0};
+        }
+        leader->appended_bytes = 0;  // only limits holds
     }
 }
 

@@ -139,24 +139,44 @@ TEST_CASE("what is copied is limited in bytes, but never empty") {
     CHECK(log.copy(Index{2}, Index{2}, 9 * one, out) == one);
 }
 
-TEST_CASE("memory is trimmed only of what is durable and applied") {
+TEST_CASE("memory is trimmed only of what is durable, applied or not") {
     Log log = log_of({1, 1, 1});
     log.trim_cache(0);
     CHECK(log.cached(Index{1}));
     submit(log, 1);
-    log.persisted(WriteId{1});
+    log.append(entry(4, 1));
     log.trim_cache(0);
     CHECK(log.cached(Index{1}));
-    log.commit_to(Index{3});
-    log.handed_to(Index{2});
-    log.applied_to(Index{2});
-    log.trim_cache(2 * footprint(entry(1, 1)));
+    log.persisted(WriteId{1});
+    log.trim_cache(3 * footprint(entry(1, 1)));
     CHECK(!log.cached(Index{1}));
     CHECK(log.cached(Index{2}));
     log.trim_cache(0);
-    CHECK(!log.cached(Index{2}));
-    CHECK(log.cached(Index{3}));
+    CHECK(!log.cached(Index{3}));
+    CHECK(log.cached(Index{4}));
     CHECK(log.term_at(Index{1}) == Term{1});
+}
+
+TEST_CASE("a snapshot does not stand for entries that the storage has yet to be given") {
+    Log log = log_of({1, 1, 1});
+    log.covered_by_snapshot(Index{2});
+    log.trim_cache(0);
+    CHECK(log.cached(Index{1}));
+}
+
+TEST_CASE("what is not written counts until its write is done, cut off or not") {
+    const std::size_t one = footprint(entry(1, 1));
+    Log log = log_of({1, 1, 1});
+    CHECK(log.unwritten_bytes() == 3 * one);
+    submit(log, 1);
+    CHECK(log.unwritten_bytes() == 3 * one);
+    log.truncate_from(Index{2});
+    log.append(entry(2, 2));
+    CHECK(log.unwritten_bytes() == 4 * one);
+    log.truncate_from(Index{2});
+    CHECK(log.unwritten_bytes() == 3 * one);
+    log.persisted(WriteId{1});
+    CHECK(log.unwritten_bytes() == 0);
 }
 
 TEST_CASE("each entry is submitted once, and durable when its write is") {
@@ -282,7 +302,7 @@ TEST_CASE("a refusal is news only where the logs have not been found to agree") 
     CHECK(!progress.refusal_is_news(Index{8}));
     progress.become_probe(Index{2});
     CHECK(progress.next == Index{6});  // never below what is known to match
-    progress.become_snapshot({});
+    progress.become_snapshot({}, 1, Duration{}, Time{});
     CHECK(!progress.refusal_is_news(Index{8}));
 }
 
@@ -309,9 +329,8 @@ TEST_CASE("a quorum has reached the greatest value that a majority has (5.3)") {
     CHECK(reached({4, 4, 1, 8, 2}) == 4);
     Membership joint = voters(3);
     joint.outgoing = {NodeId{4}};
-    CHECK(joint.reached_by_quorum<std::uint64_t>([](NodeId node) {
-        return node.value == 4 ? 2U : 9U;
-    }) == 2);
+    CHECK(joint.reached_by_quorum<std::uint64_t>(
+              [](NodeId node) { return node.value == 4 ? 2U : 9U; }) == 2);
 }
 
 TEST_CASE("a membership is valid when its lists are sorted, disjoint and not empty") {

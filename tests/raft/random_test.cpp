@@ -142,8 +142,15 @@ private:
         return true;
     }
     void pass_time() {
-        cluster_.now += milliseconds(random_.below(chance(90) ? 60 : 700));
-        cluster_.tick();
+        // In one piece, the nodes do not run meanwhile; in small ones, only nothing arrives.
+        const bool paused = chance(20);
+        auto left = milliseconds(random_.below(chance(90) ? 60 : 700));
+        while (left > milliseconds(0)) {
+            const auto piece = paused ? left : std::min(left, milliseconds(20));
+            left -= piece;
+            cluster_.now += piece;
+            cluster_.tick();
+        }
         if (chance(3)) cluster_.bag.clear();
     }
     void ask(std::uint64_t id) {

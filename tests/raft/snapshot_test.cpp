@@ -14,7 +14,9 @@ Options small_chunks() {
     Options options;
     options.barrier_on_election = false;
     options.retained_bytes = 0;
+    options.max_hold_bytes = 0;
     options.snapshot_chunk_bytes = 10;
+    options.snapshot_window_bytes = 10;
     return options;
 }
 void propose(Cluster& cluster, std::uint64_t id, int operations) {
@@ -160,19 +162,31 @@ TEST_CASE("a follower that needs released entries is sent the snapshot, piece by
     CHECK(cluster.failure == "");
 }
 
-TEST_CASE("the pieces are as large as the option says, one under way at a time") {
-    Cluster cluster = compacted();
+TEST_CASE("the pieces are as large as the option says, as many under way as the window has room") {
+    Options options = small_chunks();
+    std::size_t most = 1;
+    SUBCASE("one") {}
+    SUBCASE("three") {
+        options.snapshot_window_bytes = 39;
+        most = 3;
+    }
+    Cluster cluster = compacted(options);
+    cluster.node(3).machine_stalled = true;  // keeps what is to be stored
+    std::size_t widest = 0;
     std::vector<std::uint64_t> offsets;
     cluster.lost = [&](const Message& m) {
         const auto* chunk = std::get_if<SnapshotChunk>(&m.body);
         if (chunk == nullptr) return false;
         CHECK(chunk->data.size() <= 10);
-        CHECK(waiting<SnapshotChunk>(cluster) == 0);
         offsets.push_back(chunk->offset);
         return false;
     };
-    cluster.run(milliseconds(300));
+    for (cluster.run(milliseconds(100)); !cluster.node(3).answers.empty(); cluster.settle()) {
+        widest = std::max(widest, cluster.node(3).answers.size());
+        cluster.answer(3);
+    }
     REQUIRE(caught_up(cluster, 3));
+    CHECK(widest == most);
     for (std::size_t i = 0; i < offsets.size(); ++i) CHECK(offsets[i] == 10 * i);
 }
 
@@ -180,7 +194,9 @@ TEST_CASE("lost, doubled and reordered pieces and answers only slow a transfer d
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         CAPTURE(seed);
         Random random(seed);
-        Cluster cluster = compacted();
+        Options options = small_chunks();
+        options.snapshot_window_bytes = 10 + random.below(std::uint64_t{60});
+        Cluster cluster = compacted(options);
         cluster.lost = [&](const Message& m) {
             const bool transfer = std::holds_alternative<SnapshotChunk>(m.body) ||
                                   std::holds_alternative<SnapshotReply>(m.body);
@@ -193,6 +209,36 @@ TEST_CASE("lost, doubled and reordered pieces and answers only slow a transfer d
         CHECK(caught_up(cluster, 3));
         CHECK(cluster.failure == "");
     }
+}
+
+TEST_CASE("a line that is slower than the heartbeats is not filled with repetitions") {
+    Options options = small_chunks();
+    options.snapshot_window_bytes = 40;
+    Cluster cluster = compacted(options, 5, 600);
+    std::deque<std::pair<Time, Message>> line;  // one message each 250 ms
+    std::size_t bytes = 0;
+    std::size_t longest = 0;
+    cluster.lost = [&](const Message& m) {
+        const auto* chunk = std::get_if<SnapshotChunk>(&m.body);
+        if (chunk == nullptr) return false;
+        bytes += chunk->data.size();
+        const Time free = line.empty() ? cluster.now : std::max(cluster.now, line.back().first);
+        line.emplace_back(free + milliseconds(250), m);
+        longest = std::max(longest, line.size());
+        return true;
+    };
+    for (int i = 0; i < 400 && !caught_up(cluster, 3); ++i) {
+        cluster.run(milliseconds(50));
+        while (!line.empty() && line.front().first <= cluster.now) {
+            cluster.step(3, line.front().second);
+            line.pop_front();
+            cluster.settle();
+        }
+    }
+    REQUIRE(caught_up(cluster, 3));
+    CHECK(longest <= 8);
+    // The patience is learnt from the first repetitions; after that there are none.
+    CHECK(bytes <= cluster.core(1).snapshot().size + 100);
 }
 
 TEST_CASE("a broken transfer goes on where the follower stands") {
@@ -323,13 +369,13 @@ TEST_CASE("pieces are taken in order, one at a time; the answer says where to go
     const SnapshotMeta meta = Receiver::meta(8, 4);
     CHECK(reply_of(receiver.chunk(meta, 10)).next_offset == 0);
     const Output first = receiver.chunk(meta, 0);
-    REQUIRE(first.store_chunk);
-    CHECK(first.store_chunk->data == text("0123456789"));
+    REQUIRE(first.store_chunks.size() == 1);
+    CHECK(first.store_chunks[0].data == text("0123456789"));
     const Output meanwhile = receiver.chunk(meta, 0);
-    CHECK(!meanwhile.store_chunk);
+    CHECK(meanwhile.store_chunks.empty());
     CHECK(reply_of(receiver.stored(meta, ChunkOutcome::stored)).next_offset == 10);
     CHECK(reply_of(receiver.chunk(meta, 0)).next_offset == 10);
-    CHECK(receiver.chunk(meta, 10).store_chunk);
+    CHECK(!receiver.chunk(meta, 10).store_chunks.empty());
     const SnapshotReply last = reply_of(receiver.stored(meta, ChunkOutcome::installed));
     CHECK(last.installed);
     CHECK(last.match == Index{8});
@@ -392,7 +438,7 @@ TEST_CASE("a snapshot of what is committed here already is answered, not taken (
     AppendRequest request{Term{5}, {Index{4}, Term{4}}, Index{4}, 0, {}};
     receiver.core.step(Time{}, message(2, 1, std::move(request)));
     const Output output = receiver.chunk(Receiver::meta(3, 2), 0);
-    CHECK(!output.store_chunk);
+    CHECK(output.store_chunks.empty());
     CHECK(reply_of(output).installed);
     CHECK(reply_of(output).match == Index{4});
 }
@@ -416,7 +462,7 @@ TEST_CASE("a snapshot that the log overtakes while it is stored does not set the
 TEST_CASE("a piece from an earlier term is refused with the present one") {
     Receiver receiver({});
     const Output output = receiver.chunk(Receiver::meta(8, 4), 0, 2, 4);
-    CHECK(!output.store_chunk);
+    CHECK(output.store_chunks.empty());
     CHECK(reply_of(output).term == Term{5});
     CHECK(!reply_of(output).installed);
 }
@@ -426,8 +472,8 @@ TEST_CASE("an older snapshot of the same leader does not displace the one under 
     const SnapshotMeta newer = Receiver::meta(9, 4);
     receiver.chunk(newer, 0);
     receiver.stored(newer, ChunkOutcome::stored);
-    CHECK(!receiver.chunk(Receiver::meta(8, 4), 0).store_chunk);
-    CHECK(receiver.chunk(newer, 10).store_chunk);
+    CHECK(receiver.chunk(Receiver::meta(8, 4), 0).store_chunks.empty());
+    CHECK(!receiver.chunk(newer, 10).store_chunks.empty());
 }
 
 TEST_CASE("another leader's snapshot displaces the one under way, even an older one") {
@@ -436,8 +482,8 @@ TEST_CASE("another leader's snapshot displaces the one under way, even an older 
     receiver.chunk(newer, 0);
     receiver.stored(newer, ChunkOutcome::stored);
     const Output output = receiver.chunk(Receiver::meta(8, 4), 0, 3, 6);
-    REQUIRE(output.store_chunk);
-    CHECK(output.store_chunk->meta == Receiver::meta(8, 4));
+    REQUIRE(output.store_chunks.size() == 1);
+    CHECK(output.store_chunks[0].meta == Receiver::meta(8, 4));
 }
 
 TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") {
@@ -449,7 +495,7 @@ TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") 
     CHECK(reply_of(output).next_offset == 0);
     CHECK(reply_of(output).rejected);
     CHECK(receiver.core.log().last_index() == Index{0});
-    CHECK(receiver.chunk(meta, 0).store_chunk);
+    CHECK(!receiver.chunk(meta, 0).store_chunks.empty());
 }
 
 TEST_CASE("a restored state and the entries after it come in one step, in order") {
@@ -545,7 +591,7 @@ TEST_CASE("a leader whose snapshot is rejected says that it needs a new one, and
     cluster.run(milliseconds(100));
     REQUIRE(cluster.take_snapshot(1));
     cluster.run(milliseconds(300));
-    CHECK(cluster.core(1).followers()[1].snapshot == cluster.core(1).snapshot());
+    CHECK(cluster.core(1).followers()[1].transfer.meta == cluster.core(1).snapshot());
     // Of a snapshot that it has replaced by itself there is nothing to say.
     CHECK(count(cluster.step(1, rejects), EventKind::snapshot_unreadable) == 0);
 }

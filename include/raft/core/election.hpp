@@ -15,7 +15,26 @@ namespace raft {
 /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
 inline void Core::reset_election_timer() {
     election_at_ = now_ + options_.election_timeout + random_.below(options_.election_timeout);
+    election_excused_ = false;
     if (RSM_MUTANT(same_timeouts)) election_at_ = now_ + options_.election_timeout;
+}
+
+/// Time in which this node did not run (it was stopped, or its machine slept) says nothing about
+/// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
+/// long it takes is therefore judged by how long it took while the node ran.
+inline void Core::notice_pause(Output& out) {
+    const Duration pause = now_ - deadline();
+    if (pause <= options_.heartbeat_interval) return;
+    announce(out, EventKind::paused, self_);
+    log_.excuse_writes(pause);
+    if (auto* leader = std::get_if<Leader>(&role_)) {
+        leader->quorum_check_at += pause;
+        for (Progress& follower : leader->followers) follower.last_contact += pause;
+    } else if (!std::exchange(election_excused_, true)) {
+        // Once: a node that is always late stands for election nevertheless.
+        election_at_ =
+            now_ + options_.heartbeat_interval + random_.below(options_.heartbeat_interval);
+    }
 }
 
 /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
@@ -25,6 +44,7 @@ inline void Core::become_follower(Output& out, Term term, NodeId leader) {
     if (auto* deposed = std::get_if<Leader>(&role_)) {
         refuse_reads(out, *deposed);
         reset_election_timer();
+        holding_ = false;
     }
     if (term > hard_.term) {
         hard_.term = term;
@@ -40,6 +60,7 @@ inline void Core::become_follower(Output& out, Term term, NodeId leader) {
 inline void Core::stand_for_election(Output& out, bool pre_vote) {
     reset_election_timer();
     if (!membership_.is_voter(self_)) return;
+    if (hard_.term >= max_term) return announce(out, EventKind::number_out_of_range, self_);
     role_ = Candidate{pre_vote, {}};
     VoteRequest request{hard_.term, pre_vote, log_.last()};
     if (pre_vote) {
@@ -85,8 +106,8 @@ inline void Core::become_leader(Output& out) {
         follower.last_contact = now_;
         follower.become_probe(log_.last_index() + 1);
     }
-    leader.heartbeat_at = now_;  // at once: "upon election: send initial heartbeats" (Figure 2)
     leader.quorum_check_at = now_ + options_.election_timeout;
+    leader.heartbeat_at = now_;  // at once: "upon election: send initial heartbeats" (Figure 2)
     role_ = std::move(leader);
     announce(out, EventKind::became_leader, self_);
     if (options_.barrier_on_election && !RSM_MUTANT(no_barrier)) {

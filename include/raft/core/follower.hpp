@@ -18,7 +18,7 @@ namespace raft {
 inline bool Core::follow(Output& out, const Message& message) {
     if (term_of(message) < hard_.term && !RSM_MUTANT(stale_leader_followed)) return false;
     if (std::holds_alternative<Leader>(role_)) {  // election safety says: cannot be
-        announce(out, EventKind::protocol_violation, message.from);
+        announce(out, EventKind::rival_leader, message.from);
         return false;
     }
     if (leader() != message.from) {
@@ -41,13 +41,12 @@ inline void Core::on(Output& out, const Message& message, AppendRequest& request
     }
     refusal.index = request.previous.index;
     refusal.round = request.round;
-    const Index end = request.previous.index + request.entries.size();
     const Index commit = log_.commit();
     if (request.previous.index < commit) {
         // What is committed here is in the leader's log too (leader completeness, section 5.4.3)
         // and may be gone from this one: the check begins behind it.
-        const std::size_t known = std::min<std::size_t>(commit - request.previous.index,
-                                                        request.entries.size());
+        const std::size_t known =
+            std::min<std::size_t>(commit - request.previous.index, request.entries.size());
         request.entries.erase(request.entries.begin(),
                               request.entries.begin() + static_cast<std::ptrdiff_t>(known));
         request.previous = {commit, *log_.term_at(commit)};
@@ -59,11 +58,21 @@ inline void Core::on(Output& out, const Message& message, AppendRequest& request
         send(out, message.from, refusal);
         return;
     }
+    leave_what_does_not_fit(request);
     if (!append_received(out, message, request)) return;
-    const Index match = std::max(end, commit);
+    const Index match = request.previous.index + request.entries.size();
     const Index known = RSM_MUTANT(commit_beyond_match) ? log_.last_index() : match;
     log_.commit_to(std::min(request.commit, known));  // rule 5
     acknowledge(out, message, request, match);
+}
+
+/// While the disk is behind, new entries are left as if the message had been lost: a leader sends
+/// them again at its heartbeats, and the memory of what waits to be written has a bound.
+inline void Core::leave_what_does_not_fit(AppendRequest& request) const {
+    if (log_.unwritten_bytes() < 2 * options_.window_bytes) return;
+    std::size_t here = 0;
+    while (here < request.entries.size() && log_.matches(request.entries[here].position())) ++here;
+    request.entries.resize(here);
 }
 
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
@@ -91,7 +100,7 @@ inline bool Core::append_received(Output& out, const Message& message, AppendReq
 
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
-/// a write is under way.
+/// a write is under way (see Core::lead: no heartbeat and no read round relies on entries alone).
 inline void Core::acknowledge(Output& out, const Message& message, const AppendRequest& request,
                               Index match) {
     AppendReply reply{hard_.term, true, match, {}, request.round};

@@ -30,7 +30,9 @@ Value Core::of_node(Leader& leader, NodeId node, Value Progress::*member, Value 
 /// "If command received from client: append entry to local log" (Figure 2).
 inline void Core::append_own(Leader& leader, EntryKind kind, Bytes payload) {
     Entry entry{log_.last_index() + 1, hard_.term, kind, std::move(payload)};
-    leader.uncommitted_bytes += footprint(entry);
+    leader.step_bytes += footprint(entry);
+    leader.unsettled_bytes += footprint(entry);
+    leader.appended_bytes += footprint(entry);
     log_.append(std::move(entry));
 }
 
@@ -42,7 +44,7 @@ inline void Core::on(Output& out, Propose& proposal) {
         outcome.refusal = Refusal::not_leader;
     } else if (size > options_.max_entry_bytes) {
         outcome.refusal = Refusal::too_large;
-    } else if (leader->uncommitted_bytes + size + entry_overhead_bytes >
+    } else if (leader->unsettled_bytes + size + entry_overhead_bytes >
                    options_.max_uncommitted_bytes &&
                !RSM_MUTANT(uncommitted_unbounded)) {
         outcome.refusal = Refusal::overloaded;
@@ -56,9 +58,11 @@ inline void Core::on(Output& out, Propose& proposal) {
 /// Everything that a leader owes its followers, once per step.
 inline void Core::lead(Output& out, Leader& leader) {
     advance_commit(leader);
+    settle(leader);
     open_read_round(leader);
     const bool heartbeat = now_ >= leader.heartbeat_at;
     if (heartbeat) leader.heartbeat_at = now_ + options_.heartbeat_interval;
+    if (heartbeat && holding_) release_covered();
     const bool notice = leader.commit_notice_at && now_ >= *leader.commit_notice_at;
     if (notice) leader.commit_notice_at.reset();
 
@@ -69,9 +73,13 @@ inline void Core::lead(Output& out, Leader& leader) {
             begin_snapshot(out, follower);
         }
         const bool spoken = replicate(out, leader, follower);
-        const bool commit_unknown =
-            follower.state == ProgressState::replicate && follower.sent_commit < log_.commit();
-        if (!spoken && (heartbeat || leader.round_due || (notice && commit_unknown))) {
+        const bool streaming = follower.state == ProgressState::replicate;
+        const bool commit_unknown = streaming && follower.sent_commit < log_.commit();
+        // The answer to entries waits for the follower's disk, and neither a reign nor a read may
+        // wait for that; so both are asked for apart. A probe asks one thing at a time.
+        const bool asked = heartbeat || leader.round_due;
+        const bool apart = asked && streaming && !RSM_MUTANT(heartbeat_waits_for_disk);
+        if (apart || (!spoken && (asked || (notice && commit_unknown)))) {
             send_heartbeat(out, leader, follower);
         }
     }
@@ -89,13 +97,23 @@ inline void Core::advance_commit(Leader& leader) {
     });
     if (reached <= log_.commit()) return;
     if (log_.term_at(reached) != hard_.term && !RSM_MUTANT(commits_old_terms)) return;
-    for (Index index = log_.commit() + 1; index <= reached; ++index) {
-        // Entries of earlier leaders were not counted.
-        if (log_.term_at(index) == hard_.term) leader.uncommitted_bytes -= footprint(log_[index]);
-    }
     log_.commit_to(reached);
     if (!leader.commit_notice_at) {
         leader.commit_notice_at = now_ + options_.commit_notice_delay;
+    }
+}
+
+/// The budget of proposals is given back for what costs memory no more: what others have committed
+/// may still wait for this node's disk or state machine.
+inline void Core::settle(Leader& leader) {
+    if (leader.step_bytes != 0) {
+        leader.unsettled.push_back({log_.last_index(), std::exchange(leader.step_bytes, 0)});
+    }
+    Index settled = std::min({log_.commit(), log_.durable(), log_.applied()});
+    if (RSM_MUTANT(settled_at_commit)) settled = log_.commit();
+    while (!leader.unsettled.empty() && leader.unsettled.front().last <= settled) {
+        leader.unsettled_bytes -= leader.unsettled.front().bytes;
+        leader.unsettled.pop_front();
     }
 }
 
@@ -150,7 +168,7 @@ inline void Core::send_heartbeat(Output& out, Leader& leader, Progress& follower
     // Accepted once the snapshot is installed, however its last answer fared.
     AppendRequest request;
     request.term = hard_.term;
-    request.previous = follower.snapshot.last;
+    request.previous = follower.transfer.meta.last;
     request.commit = log_.commit();
     request.round = leader.round;
     send(out, follower.node, std::move(request));
@@ -173,6 +191,7 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
     follower->acknowledged_round = std::max(follower->acknowledged_round, reply.round);
     if (reply.accepted) {
         follower->accepted(reply.index);
+        if (reply.round >= follower->doubted_round) follower->doubted_round = 0;
         const bool log_reaches = follower->match >= log_.base().index;
         if (follower->state == ProgressState::snapshot && log_reaches) {
             follower->become_replicate();
@@ -180,8 +199,29 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
     } else if (follower->refusal_is_news(reply.index) && !RSM_MUTANT(refusals_ignored)) {
         const Index agreeing = log_.last_agreeing(reply.hint).index;
         follower->become_probe(std::min(reply.index, agreeing + 1));
+    } else {
+        follower->transfer.installed = false;
+        doubt(out, *leader, *follower, reply);
     }
     confirm_reads(out, *leader);
+}
+
+/// A refusal of what the follower has acknowledged: an old answer, or it has lost entries that it
+/// had reported as durable (a disk that lied, an old copy of a directory). The echo of a round
+/// that is asked for now tells. What is lost is sent again and counts for nothing until it has
+/// been acknowledged anew; what has been committed with its help stays so, on one copy less.
+inline void Core::doubt(Output& out, Leader& leader, Progress& follower, const AppendReply& reply) {
+    const bool contradicts = reply.index.value != 0 && reply.index <= follower.match;
+    if (!contradicts) return;
+    if (follower.doubted_round == 0) {
+        leader.round += 1;
+        leader.round_due = true;
+        follower.doubted_round = leader.round;
+    } else if (reply.round >= follower.doubted_round) {
+        const Index agreeing = std::min(log_.last_agreeing(reply.hint).index, reply.index - 1);
+        announce(out, EventKind::acknowledgement_lost, follower.node, agreeing);
+        follower.lost_after(agreeing);
+    }
 }
 
 inline void Core::on(Output& out, EntriesLoaded& loaded) {

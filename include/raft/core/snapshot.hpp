@@ -17,8 +17,9 @@ namespace raft {
 /// A durable snapshot of what has been applied lets the log before it go, except what is kept for
 /// followers that are slightly behind.
 inline void Core::on(Output&, SnapshotTaken& taken) {
-    // One from a leader may be newer, although the log brought its content faster.
-    if (taken.meta.last.index > snapshot_.last.index) snapshot_ = std::move(taken.meta);
+    // One from a leader may be newer, although the log brought its content faster. Of two of one
+    // position, the storage keeps the one that it completed last.
+    if (taken.meta.last.index >= snapshot_.last.index) snapshot_ = std::move(taken.meta);
     release_covered();
     dropped_before_ = {};
 }
@@ -33,10 +34,33 @@ inline void Core::release_covered() {
         if (retained > options_.retained_bytes) break;
         release = release - 1;
     }
+    const Index wanted = release;
+    if (auto* leader = std::get_if<Leader>(&role_)) release = held_for_followers(*leader, release);
+    holding_ = release < wanted;
     if (release > log_.base().index) {
         log_.release(release);
         pending_release_ = log_.base();
     }
+}
+
+/// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
+/// else a transfer that takes longer than the log takes to grow would never be of use.
+inline Index Core::held_for_followers(Leader& leader, Index release) const {
+    if (RSM_MUTANT(log_not_held)) return release;
+    Index held = release;
+    for (Progress& follower : leader.followers) {
+        const bool silent = now_ - follower.last_contact >= options_.election_timeout;
+        if (silent || follower.provided() >= release) {
+            follower.hold.reset();
+            continue;
+        }
+        if (!follower.hold) follower.hold = LogHold{now_, leader.appended_bytes};
+        const bool within =
+            now_ - follower.hold->since <= options_.max_hold_time &&
+            leader.appended_bytes - follower.hold->appended < options_.max_hold_bytes;
+        if (within) held = std::min(held, follower.provided());
+    }
+    return std::max(held, log_.base().index);
 }
 
 /// Only the newest snapshot is kept, and what is on its way to a follower.
@@ -45,7 +69,7 @@ inline void Core::drop_unused_snapshots(Output& out) {
     Index oldest = snapshot_.last.index;
     for (const Progress& follower : followers()) {
         if (follower.state != ProgressState::snapshot) continue;
-        oldest = std::min(oldest, follower.snapshot.last.index);
+        oldest = std::min(oldest, follower.transfer.meta.last.index);
     }
     if (std::exchange(dropped_before_, oldest) != oldest) out.drop_snapshots_before = oldest;
 }
@@ -53,44 +77,54 @@ inline void Core::drop_unused_snapshots(Output& out) {
 // ---- the leader's side -----------------------------------------------------------------------
 
 inline void Core::begin_snapshot(Output& out, Progress& follower) {
-    follower.become_snapshot(snapshot_);
+    follower.become_snapshot(snapshot_, options_.snapshot_chunk_bytes, options_.heartbeat_interval,
+                             now_);
     load_chunk(out, follower);
 }
 
+/// Reads the next piece where the window has room for it; the one after it follows when this one
+/// has been sent.
 inline void Core::load_chunk(Output& out, Progress& follower) {
-    follower.loading = true;
+    SnapshotTransfer& transfer = follower.transfer;
+    if (!transfer.may_load(options_.snapshot_chunk_bytes)) return;
+    transfer.loading = transfer.offset;
     out.load_chunks.push_back(
-        {follower.node, follower.snapshot, follower.offset, options_.snapshot_chunk_bytes});
+        {follower.node, transfer.meta, transfer.offset, options_.snapshot_chunk_bytes});
 }
 
-/// At a heartbeat: nothing came back since the last one, so the piece, or its answer, is taken for
-/// lost, and the transfer goes on where the follower last wanted it to.
+/// At a heartbeat: where nothing has come back for long enough, pieces or their answers are taken
+/// for lost, and the transfer goes on where the follower last wanted it to.
 inline void Core::resend_chunk(Output& out, Progress& follower) {
-    if (std::exchange(follower.moved_since_heartbeat, false) || follower.loading) return;
+    SnapshotTransfer& transfer = follower.transfer;
+    // The follower's disk is behind; the heartbeats ask when it is no longer.
+    const bool waits = transfer.installed && follower.match < transfer.meta.last.index;
+    if (waits || transfer.loading || now_ - transfer.moved_at < transfer.patience) return;
     if (RSM_MUTANT(chunk_never_resent)) return;
-    // Where nothing of it has arrived, or nobody answers, the newest serves better; and the old
-    // one, which would be kept for as long as a follower is away, can go.
+    // Where nothing of it has arrived, or nobody answers, or all of it is there and the log has
+    // moved on nevertheless, the newest serves better; and the old one, which would be kept for as
+    // long as a follower is away, can go.
     const bool silent = now_ - follower.last_contact >= options_.election_timeout;
-    if (follower.snapshot != snapshot_ && (silent || follower.resume_offset == 0)) {
-        begin_snapshot(out, follower);
-        return;
-    }
-    follower.offset = follower.resume_offset;
+    const bool outdated = silent || transfer.kept == 0 || transfer.installed;
+    if (transfer.meta != snapshot_ && outdated) return begin_snapshot(out, follower);
+    transfer.go_back(options_.snapshot_chunk_bytes, 8 * options_.election_timeout, now_);
     load_chunk(out, follower);
 }
 
 inline void Core::on(Output& out, ChunkLoaded& loaded) {
     auto* leader = std::get_if<Leader>(&role_);
     Progress* follower = leader == nullptr ? nullptr : find(*leader, loaded.reader);
-    const bool expected = follower != nullptr && follower->state == ProgressState::snapshot &&
-                          follower->loading && follower->snapshot == loaded.meta &&
-                          follower->offset == loaded.offset;
-    if (!expected) return;
-    follower->loading = false;
-    if (loaded.data) {
+    if (follower == nullptr || follower->state != ProgressState::snapshot) return;
+    SnapshotTransfer& transfer = follower->transfer;
+    if (transfer.loading != loaded.offset || transfer.meta != loaded.meta) return;
+    transfer.loading.reset();
+    if (loaded.data && loaded.offset == transfer.offset) {
+        transfer.offset += loaded.data->size();
         send(out, follower->node,
              SnapshotChunk{hard_.term, loaded.meta, loaded.offset, std::move(*loaded.data)});
-    } else if (follower->snapshot != snapshot_) {
+        load_chunk(out, *follower);
+    } else if (loaded.data) {  // an answer has moved the transfer on since it was asked for
+        load_chunk(out, *follower);
+    } else if (transfer.meta != snapshot_) {
         begin_snapshot(out, *follower);
     } else {
         announce(out, EventKind::snapshot_unreadable, self_, snapshot_.last.index);
@@ -102,32 +136,32 @@ inline void Core::on(Output& out, const Message& message, SnapshotReply& reply) 
     Progress* follower = leader == nullptr ? nullptr : find(*leader, message.from);
     if (follower == nullptr || reply.term < hard_.term) return;
     follower->last_contact = now_;
-    const SnapshotMeta& meta = follower->snapshot;
-    const bool expected = follower->state == ProgressState::snapshot && reply.last == meta.last &&
-                          reply.checksum == meta.checksum;
+    SnapshotTransfer& transfer = follower->transfer;
+    const bool expected = follower->state == ProgressState::snapshot &&
+                          reply.last == transfer.meta.last &&
+                          reply.checksum == transfer.meta.checksum;
     if (!expected) return;
     if (reply.installed) {
         if (reply.match > log_.last_index()) return;
         follower->accepted(reply.match);
-        follower->become_replicate();
+        // To go on with the log, it must be durable over there from where the log begins here.
+        transfer.installed = true;
+        if (follower->match >= log_.base().index) follower->become_replicate();
         return;
     }
-    if (reply.rejected && meta == snapshot_) {
+    if (reply.rejected && transfer.meta == snapshot_) {
         // Damaged on the way or over there, or here: only a new one is surely good.
-        announce(out, EventKind::snapshot_unreadable, message.from, meta.last.index);
+        announce(out, EventKind::snapshot_unreadable, message.from, transfer.meta.last.index);
     }
-    follower->resume_offset = std::min(reply.next_offset, meta.size);
-    // A lower offset may be an old answer; if it is not, the next heartbeat acts on it.
-    if (follower->resume_offset <= follower->offset) return;
-    follower->offset = follower->resume_offset;
-    follower->moved_since_heartbeat = true;
+    transfer.answered(reply.next_offset, options_.snapshot_chunk_bytes,
+                      options_.snapshot_window_bytes, options_.heartbeat_interval, now_);
     load_chunk(out, *follower);
 }
 
 // ---- the follower's side ---------------------------------------------------------------------
 
-/// InstallSnapshot, receiver implementation (Figure 13). Pieces are kept strictly in order, one
-/// at a time; the answer always says where to go on, which also resumes a broken transfer.
+/// InstallSnapshot, receiver implementation (Figure 13). Pieces are kept strictly in order; the
+/// answer always says where to go on, which also resumes a broken transfer.
 inline void Core::on(Output& out, const Message& message, SnapshotChunk& chunk) {
     if (!follow(out, message)) {
         reply_snapshot(out, message.from, chunk.meta, 0);
@@ -138,8 +172,9 @@ inline void Core::on(Output& out, const Message& message, SnapshotChunk& chunk) 
         reply_snapshot(out, message.from, chunk.meta, chunk.meta.size);
         return;
     }
-    if (receiving_ && receiving_->storing) return;
+    if (receiving_ && receiving_->over) return;
     if (!receiving_ || receiving_->meta != chunk.meta) {
+        if (receiving_ && !receiving_->storing.empty()) return;
         // From the same leader, a lower snapshot is an old message.
         const bool older = receiving_ && chunk.meta.last.index < receiving_->meta.last.index;
         if (older && chunk.term == receiving_->term) return;
@@ -147,39 +182,57 @@ inline void Core::on(Output& out, const Message& message, SnapshotChunk& chunk) 
             reply_snapshot(out, message.from, chunk.meta, 0);
             return;
         }
-        receiving_ = Receiving{chunk.meta, chunk.term, message.from, 0, 0, false};
+        receiving_ = Receiving{chunk.meta, chunk.term, message.from, 0, 0, {}, false};
     }
     receiving_->from = message.from;
     receiving_->term = chunk.term;
     if (chunk.offset != receiving_->next_offset && !RSM_MUTANT(chunks_unordered)) {
-        reply_snapshot(out, message.from, chunk.meta, receiving_->next_offset);
+        reply_snapshot(out, message.from, chunk.meta, receiving_->kept);
         return;
     }
-    receiving_->storing = true;
-    receiving_->storing_bytes = chunk.data.size();
-    out.store_chunk = StoreChunk{chunk.meta, chunk.offset, std::move(chunk.data)};
+    // A leader whose window is wider will send the rest again.
+    const std::uint64_t storing = receiving_->next_offset - receiving_->kept;
+    if (storing != 0 && storing + chunk.data.size() > options_.snapshot_window_bytes) return;
+    if (chunk.data.empty() && !receiving_->storing.empty()) return;
+    receiving_->next_offset = chunk.offset + chunk.data.size();
+    receiving_->storing.push_back(receiving_->next_offset);
+    out.store_chunks.push_back({chunk.meta, chunk.offset, std::move(chunk.data)});
 }
 
 inline void Core::on(Output& out, ChunkStored& stored) {
-    if (!receiving_ || receiving_->meta != stored.meta) return;
-    receiving_->storing = false;
-    const NodeId from = receiving_->from;
-    switch (stored.outcome) {
-        case ChunkOutcome::stored:
-            receiving_->next_offset += receiving_->storing_bytes;
-            reply_snapshot(out, from, stored.meta, receiving_->next_offset);
-            break;
-        case ChunkOutcome::rejected:
-            receiving_.reset();
-            announce(out, EventKind::snapshot_rejected, from, stored.meta.last.index);
-            reply_snapshot(out, from, stored.meta, 0, true);
-            break;
-        case ChunkOutcome::installed:
-            receiving_.reset();
-            install(out, stored.meta);
-            reply_snapshot(out, from, stored.meta, stored.meta.size);
-            break;
+    if (!receiving_ || receiving_->meta != stored.meta || receiving_->storing.empty()) return;
+    Receiving& receiving = *receiving_;
+    receiving.kept = receiving.storing.front();
+    receiving.storing.pop_front();
+    const NodeId from = receiving.from;
+    if (stored.outcome == ChunkOutcome::installed) {
+        receiving_.reset();
+        install(out, stored.meta);
+        reply_snapshot(out, from, stored.meta, stored.meta.size);
+        return;
     }
+    if (receiving.over) return;
+    if (stored.outcome == ChunkOutcome::stored) {
+        reply_snapshot(out, from, stored.meta, receiving.kept);
+        return;
+    }
+    // What is outstanding of it is not kept either.
+    receiving.over = true;
+    const bool rejected = stored.outcome == ChunkOutcome::rejected;
+    if (rejected) announce(out, EventKind::snapshot_rejected, from, stored.meta.last.index);
+    reply_snapshot(out, from, stored.meta, 0, rejected);
+}
+
+/// A transfer ends when its content has come by the log, or from another leader: what was kept of
+/// it would lie there for ever. The storage is told when it has nothing more of it under way.
+inline void Core::finish_receiving(Output& out) {
+    if (!receiving_) return;
+    const bool needless = receiving_->meta.last.index <= log_.commit();
+    const bool leads = std::holds_alternative<Leader>(role_);
+    if (needless || leads) receiving_->over = true;
+    if (!receiving_->over || !receiving_->storing.empty()) return;
+    receiving_.reset();
+    out.abandon_transfer = true;
 }
 
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
@@ -187,7 +240,7 @@ inline void Core::on(Output& out, ChunkStored& stored) {
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
 /// is reset, recovery comes to the same result (Storage::recover).
 inline void Core::install(Output& out, const SnapshotMeta& meta) {
-    if (meta.last.index > snapshot_.last.index) snapshot_ = meta;
+    if (meta.last.index >= snapshot_.last.index) snapshot_ = meta;
     dropped_before_ = {};
     // The log may have brought it faster.
     if (meta.last.index <= log_.commit() && !RSM_MUTANT(older_snapshot_installed)) return;

@@ -209,7 +209,13 @@ public:
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
         snapshot_ = std::max(snapshot_, meta.last.index);
+        held_unknown_ = true;
         if (!RSM_MUTANT(compacts_once)) policy_.ended();
+    }
+
+    void snapshot_failed(const raft::Failure& failure) {
+        policy_.failed(engine_.now());
+        if (options_.on_warning) options_.on_warning(failure);
     }
 
     void observe(const raft::Event& event) {
@@ -223,7 +229,9 @@ public:
         take_snapshot_if_due();
         operations_.expire(now);
         if (!RSM_MUTANT(reads_not_expired)) reads_.expire(now);
-        return std::min(operations_.earliest_deadline(), reads_.earliest_deadline());
+        const bool pausing = policy_.not_before() > now;
+        return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
+                         pausing ? policy_.not_before() : raft::Time::max()});
     }
 
     void failed(const raft::Failure& failure) {
@@ -280,9 +288,11 @@ private:
     }
 
     void take_snapshot_if_due() {
+        if (applied_.index.value == 0) return;
+        const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        if (!policy_.due(bytes, applied_.index > snapshot_)) return;
-        policy_.begun();
+        if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
+        policy_.begun(now);
         try {
             engine_.take_snapshot(applied_, capture_state(machine_));
         } catch (const std::exception& error) {
@@ -292,10 +302,18 @@ private:
         }
     }
 
+    /// What a follower still needs of the log below the newest snapshot would not go by another
+    /// one, so it does not count toward the threshold.
+    std::uint64_t held_bytes(std::uint64_t persisted) {
+        if (!engine_.core().holds_log()) return 0;
+        if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
+        return held_bytes_;
+    }
+
     void machine_failed(const std::string& why) {
-        engine_.fail({std::make_error_code(std::errc::state_not_recoverable),
-                      "the state machine failed to apply an operation or to give a snapshot (" +
-                          why + ")"});
+        engine_.fail(
+            {std::make_error_code(std::errc::state_not_recoverable),
+             "the state machine failed to apply an operation or to give a snapshot (" + why + ")"});
     }
 
     void end_pending() {
@@ -315,10 +333,12 @@ private:
     Operations operations_;
     PendingReads<Machine> reads_;
     raft::LogPosition applied_;
-    raft::Index snapshot_;  // the newest one's
+    raft::Index snapshot_;          // the newest one's
+    std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
+    bool held_unknown_ = false;
     std::vector<StopHeld> stops_;
     bool stopped_ = false;
-    Engine engine_;         // last: its policies go first, and call nobody any more
+    Engine engine_;  // last: its policies go first, and call nobody any more
 };
 
 }  // namespace rsm::detail

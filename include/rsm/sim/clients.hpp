@@ -154,7 +154,7 @@ private:
         std::uint64_t life = 0;
         std::size_t bytes = 0;
         std::size_t before = 0;       ///< what the node kept when it was asked
-        std::size_t uncommitted = 0;  ///< of its log, then
+        std::size_t unsettled = 0;    ///< of its log, then
     };
     std::size_t& kept_by(raft::NodeId node) {
         if (kept_.empty()) kept_.resize(cluster_.size() + 1);
@@ -172,7 +172,7 @@ private:
         asked.life = cluster_.oracle().incarnation(node);
         asked.bytes = scratch.view().size() + raft::entry_overhead_bytes;
         asked.before = std::exchange(kept_by(node), kept_by(node) + asked.bytes);
-        asked.uncommitted = Oracle::uncommitted_bytes(cluster_.core(node), false);
+        asked.unsettled = cluster_.core(node).unsettled_bytes();
         asked_.resize(place + 1);
         asked_[place] = asked;
     }
@@ -202,9 +202,9 @@ private:
         if (!at_once || asked.before + asked.bytes > options.max_pending_bytes) return;
         const raft::Core& core = cluster_.core(asked.node);
         if (core.role() != raft::Role::leader) return;
-        // Some may have been committed since, at this very moment, and some have come.
-        const std::size_t uncommitted = asked.uncommitted + Oracle::uncommitted_bytes(core, false);
-        if (uncommitted + asked.bytes > options.raft.max_uncommitted_bytes) return;
+        // Some may have been settled since, at this very moment, and some have come.
+        const std::size_t unsettled = asked.unsettled + core.unsettled_bytes();
+        if (unsettled + asked.bytes > options.raft.max_uncommitted_bytes) return;
         cluster_.violate({"bounds", name(record) + " was refused although there is room", {}});
     }
     void check_deadline(const Record& record) {

@@ -147,16 +147,17 @@ public:
 
     /// How often a node was started.
     std::uint64_t incarnation(raft::NodeId id) const { return nodes_[id.value].incarnation; }
-    /// Footprint of a leader's entries that are not committed, or of the operations among them.
-    static std::size_t uncommitted_bytes(const raft::Core& core, bool operations_only) {
+    /// Footprint of a leader's operations of its own reign that are not committed, durable and
+    /// applied on its own node, as far as they are in memory. @pre core leads
+    static std::size_t unsettled_operations(const raft::Core& core) {
         const raft::Log& log = core.log();
+        const raft::Index settled = std::min({log.commit(), log.durable(), log.applied()});
         std::size_t bytes = 0;
-        if (core.role() != raft::Role::leader) return bytes;
-        for (raft::Index index = log.last_index(); index > log.commit(); index = index - 1) {
-            if (log.term_at(index) != core.term()) break;
+        for (raft::Index index = log.last_index(); index > settled && log.cached(index);
+             index = index - 1) {
             const raft::Entry& entry = log[index];
-            const bool counts = !operations_only || entry.kind == raft::EntryKind::operation;
-            if (counts) bytes += raft::footprint(entry);
+            if (entry.term != core.term()) break;
+            if (entry.kind == raft::EntryKind::operation) bytes += raft::footprint(entry);
         }
         return bytes;
     }
@@ -215,6 +216,7 @@ private:
         // Of a leader that speaks, by its own clock; told by nothing that it says of itself.
         raft::Term reign;
         std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
+        raft::Time spoke{};                     ///< as the leader of its reign, last
         raft::Index durable;                    ///< when it last spoke
         std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
     };
@@ -466,15 +468,22 @@ private:
                      {core.self(), follower.node});
         }
         const raft::Log& log = core.log();
-        const bool droppable = log.cached(log.cache_first()) &&
-                               log.cache_first() <= std::min(log.durable(), log.applied());
+        const bool droppable = log.cached(log.cache_first()) && log.cache_first() <= log.durable();
         if (droppable && log.cache_bytes() > options_.log_cache_bytes) {
             complain("bounds", "node " + text(core.self()) + " keeps too much of its log in memory",
                      {core.self()});
         }
-        if (uncommitted_bytes(core, true) <= options_.max_uncommitted_bytes) return;
-        complain("bounds", "node " + text(core.self()) + " holds too much that is not committed",
-                 {core.self()});
+        if (core.role() != raft::Role::leader) return;
+        if (unsettled_operations(core) > options_.max_uncommitted_bytes) {
+            complain("bounds", "node " + text(core.self()) + " takes in more than it may",
+                     {core.self()});
+        }
+        const bool settled =
+            std::min({log.commit(), log.durable(), log.applied()}) == log.last_index();
+        if (settled && core.unsettled_bytes() != 0) {
+            complain("bounds", "node " + text(core.self()) + " counts what it has done with",
+                     {core.self()});
+        }
     }
 
     /// A leader that speaks has just made sure that its disk does not hang, and not long ago that
@@ -485,6 +494,13 @@ private:
             node.reign = core.term();
             node.contacts.assign(nodes_.size(), now);
             node.not_durable.reset();
+            node.spoke = now;
+        }
+        // What it could not do while it did not run is not held against it.
+        const raft::Duration gap = now - std::exchange(node.spoke, now);
+        if (gap > options_.heartbeat_interval) {
+            for (raft::Time& contact : node.contacts) contact += gap;
+            if (node.not_durable) *node.not_durable += gap;
         }
         const raft::Log& log = core.log();
         if (log.durable() >= log.submitted()) {
