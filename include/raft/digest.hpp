@@ -233,7 +233,8 @@ void StateDigest<Names>::add(const Progress& progress) {
     const SnapshotTransfer& transfer = progress.transfer;
     add_all(transfer.meta, transfer.kept, transfer.offset, transfer.window, transfer.loading,
             transfer.installed, transfer.moved_at, transfer.patience.count());
-    add_all(progress.doubted_round, progress.hold.has_value());
+    add_all(progress.doubted_round, progress.doubted_match, progress.trusted_round,
+            progress.hold.has_value());
     if (progress.hold) add_all(progress.hold->since, progress.hold->appended);
     Anatomy::add(*this, progress);
 }

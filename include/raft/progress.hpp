@@ -99,8 +99,12 @@ struct Progress {
     /// may have become useless, but there is never more than one question.
     bool reading = false;
 
-    /// The read round whose echo tells a lost acknowledgement from an old refusal; 0: none asked.
+    /// The read round whose echo tells a lost acknowledgement from an old refusal, and what had
+    /// been acknowledged when it was asked for; 0: none asked.
     std::uint64_t doubted_round = 0;
+    Index doubted_match;
+    /// Acceptances that echo an earlier round were given before the follower lost entries.
+    std::uint64_t trusted_round = 0;
     SnapshotTransfer transfer;    ///< snapshot: the one under way
     std::optional<LogHold> hold;  ///< the log is kept for this follower
 
@@ -163,7 +167,7 @@ struct Progress {
     /// The follower does not have what it had acknowledged after `index`.
     void lost_after(Index index) {
         match = std::min(match, index);
-        doubted_round = 0;
+        trusted_round = std::exchange(doubted_round, 0);
         become_probe(match + 1);
     }
 

@@ -169,10 +169,11 @@ TEST_CASE("entries that wait for a follower's disk have a bound, however many le
     std::size_t waiting = 0;
     for (std::uint64_t term = 1; term <= 50; ++term) {
         std::vector<Entry> batch;
-        for (std::uint64_t i = 1; i <= 10; ++i) batch.push_back(entry(i, term, std::string(900, 'x')));
+        for (std::uint64_t i = 1; i <= 10; ++i)
+            batch.push_back(entry(i, term, std::string(900, 'x')));
         const Output output = core.step(
-            Time{}, message(2 + term % 2, 1,
-                            AppendRequest{Term{term}, {}, {}, 0, std::move(batch)}));
+            Time{},
+            message(2 + term % 2, 1, AppendRequest{Term{term}, {}, {}, 0, std::move(batch)}));
         if (!output.write) continue;
         for (const Entry& each : output.write->entries) waiting += footprint(each);
     }
@@ -328,12 +329,12 @@ TEST_CASE("an unfinished transfer is dropped when its content has come another w
     Core core(options, NodeId{1}, voters(3), recovered({Term{5}, {}, {}}), 1, Time{});
     const SnapshotMeta meta{{Index{3}, Term{4}}, voters(3), 20, 1};
     const auto chunk = [&](std::uint64_t from, std::uint64_t term) {
-        return core.step(
-            Time{}, message(from, 1, SnapshotChunk{Term{term}, meta, 0, text("0123456789")}));
+        return core.step(Time{},
+                         message(from, 1, SnapshotChunk{Term{term}, meta, 0, text("0123456789")}));
     };
     REQUIRE(chunk(2, 5).store_chunks.size() == 1);
-    const Message log = message(
-        2, 1, AppendRequest{Term{5}, {}, Index{4}, 0, entries(1, {4, 4, 4, 5})});
+    const Message log =
+        message(2, 1, AppendRequest{Term{5}, {}, Index{4}, 0, entries(1, {4, 4, 4, 5})});
     SUBCASE("while a piece is being stored") {
         CHECK(!core.step(Time{}, log).abandon_transfer);
         CHECK(core.step(Time{}, ChunkStored{meta, ChunkOutcome::stored}).abandon_transfer);
@@ -351,8 +352,8 @@ TEST_CASE("after a piece that is not kept, those behind it are awaited before a 
     Core core(options, NodeId{1}, voters(3), recovered({Term{5}, {}, {}}), 1, Time{});
     const SnapshotMeta meta{{Index{3}, Term{4}}, voters(3), 40, 1};
     const auto chunk = [&](std::uint64_t offset) {
-        return core.step(
-            Time{}, message(2, 1, SnapshotChunk{Term{5}, meta, offset, text("0123456789")}));
+        return core.step(Time{},
+                         message(2, 1, SnapshotChunk{Term{5}, meta, offset, text("0123456789")}));
     };
     REQUIRE(chunk(0).store_chunks.size() == 1);
     REQUIRE(chunk(10).store_chunks.size() == 1);
@@ -378,7 +379,8 @@ TEST_CASE("of two snapshots of one position, the one that was completed last is 
 
 // ---- a disk that lied ------------------------------------------------------------------------
 
-TEST_CASE("entries that a follower has lost after it acknowledged them are noticed and sent again") {
+TEST_CASE(
+    "entries that a follower has lost after it acknowledged them are noticed and sent again") {
     std::size_t lost = 2;
     SUBCASE("the last two") {}
     SUBCASE("all of them") { lost = 11; }
@@ -404,6 +406,49 @@ TEST_CASE("entries that a follower has lost after it acknowledged them are notic
     cluster.run(milliseconds(200));
     CHECK(cluster.core(1).log().commit() == cluster.core(1).log().last_index());
     CHECK(cluster.failure == "");
+}
+
+TEST_CASE("what was acknowledged before a loss does not count after it, however late it comes") {
+    Cluster cluster = led(3);
+    std::vector<Message> acknowledgements;
+    cluster.lost = [&](const Message& m) {
+        const auto* reply = std::get_if<AppendReply>(&m.body);
+        if (reply != nullptr && m.from == NodeId{3}) acknowledgements.push_back(m);
+        return false;
+    };
+    for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
+    cluster.run(milliseconds(200));
+    REQUIRE(view_of(cluster, 3).match == Index{11});
+    cluster.expected_event = EventKind::acknowledgement_lost;
+    cluster.crash(3);
+    cluster.node(3).durable.log.resize(5);
+    cluster.restart(3);
+    // It learns of the loss, but the entries do not get there.
+    cluster.lost = [&](const Message& m) {
+        const auto* request = std::get_if<AppendRequest>(&m.body);
+        return request != nullptr && m.to == NodeId{3} && !request->entries.empty();
+    };
+    cluster.run(milliseconds(500));
+    REQUIRE(view_of(cluster, 3).match == Index{5});
+    for (const Message& old : acknowledgements) cluster.step(1, old);
+    CHECK(view_of(cluster, 3).match == Index{5});
+    cluster.lost = nullptr;
+    cluster.run(milliseconds(500));
+    CHECK(view_of(cluster, 3).match == Index{11});
+}
+
+TEST_CASE("a refusal of what was acknowledged while the doubt was asked about is no loss") {
+    Cluster cluster = led(3);
+    const Term term = cluster.core(1).term();
+    for (int i = 0; i < 3; ++i) cluster.propose(1, "operation");
+    cluster.settle();
+    REQUIRE(view_of(cluster, 2).match == Index{4});
+    cluster.step(1, message(2, 1, AppendReply{term, false, Index{3}, {Index{2}, term}, 0}));
+    cluster.propose(1, "operation");
+    cluster.settle();
+    cluster.step(1, message(2, 1, AppendReply{term, false, Index{5}, {Index{4}, term}, 1}));
+    CHECK(seen(cluster, EventKind::acknowledgement_lost) == 0);
+    CHECK(view_of(cluster, 2).match == Index{5});
 }
 
 TEST_CASE("a refusal that comes late, however often, is not taken for a loss") {
@@ -441,7 +486,8 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
     const Term term = cluster.core(1).term();
     const std::uint64_t end = ~std::uint64_t{0};
     std::vector<Message::Body> forged;
-    for (const std::uint64_t far : {end, end - 1, max_term.value + 1, term.value + max_term_step + 1}) {
+    for (const std::uint64_t far :
+         {end, end - 1, max_term.value + 1, term.value + max_term_step + 1}) {
         forged.push_back(VoteRequest{Term{far}, false, {}});
         forged.push_back(VoteRequest{Term{far}, true, {}});
         forged.push_back(VoteReply{Term{far}, {}, false, false});

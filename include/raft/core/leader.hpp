@@ -190,6 +190,7 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
     follower->last_contact = now_;
     follower->acknowledged_round = std::max(follower->acknowledged_round, reply.round);
     if (reply.accepted) {
+        if (reply.round < follower->trusted_round) return;
         follower->accepted(reply.index);
         if (reply.round >= follower->doubted_round) follower->doubted_round = 0;
         const bool log_reaches = follower->match >= log_.base().index;
@@ -213,11 +214,15 @@ inline void Core::on(Output& out, const Message& message, AppendReply& reply) {
 inline void Core::doubt(Output& out, Leader& leader, Progress& follower, const AppendReply& reply) {
     const bool contradicts = reply.index.value != 0 && reply.index <= follower.match;
     if (!contradicts) return;
-    if (follower.doubted_round == 0) {
+    const bool asked = follower.doubted_round != 0;
+    if (asked && reply.round < follower.doubted_round) return;
+    // What was acknowledged after the question was sent may have been refused before.
+    if (!asked || reply.index > follower.doubted_match) {
         leader.round += 1;
         leader.round_due = true;
         follower.doubted_round = leader.round;
-    } else if (reply.round >= follower.doubted_round) {
+        follower.doubted_match = follower.match;
+    } else {
         const Index agreeing = std::min(log_.last_agreeing(reply.hint).index, reply.index - 1);
         announce(out, EventKind::acknowledgement_lost, follower.node, agreeing);
         follower.lost_after(agreeing);
