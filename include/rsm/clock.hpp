@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -17,6 +18,9 @@
 namespace rsm {
 
 /// Models raft::Clock on std::chrono::steady_clock and an Asio timer.
+///
+/// The function that start() has named may stop, restart or destroy the clock while it runs; once
+/// one of these has begun, it is not called any more. Thread safety: the attached executor only.
 class SteadyClock {
 public:
     /// Called once, before anything else: where the timer's callbacks run.
@@ -29,31 +33,48 @@ public:
             std::chrono::steady_clock::now().time_since_epoch()));
     }
 
-    void start(std::function<void()> expired) { state_->expired = std::move(expired); }
+    /// @pre attach() was called
+    void start(std::function<void()> expired) {
+        disarm();
+        state_->expired = std::make_shared<const std::function<void()>>(std::move(expired));
+    }
 
+    /// @pre attach() was called
     void arm(raft::Time time) {
         const auto since_epoch =
             std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                 time.time_since_epoch());
+        const std::uint64_t round = ++state_->round;
         state_->timer.expires_at(std::chrono::steady_clock::time_point(since_epoch));
-        // The wait must not outlive the clock, but its handler does: it only looks.
-        state_->timer.async_wait([weak = std::weak_ptr<State>(state_)](const auto& error) {
+        // The wait must not outlive the clock, but its handler does: it only looks. A wait that
+        // ended just before it was replaced is stale although it succeeded.
+        state_->timer.async_wait([round, weak = std::weak_ptr<State>(state_)](const auto& error) {
             const std::shared_ptr<State> state = weak.lock();
-            if (!error && state != nullptr && state->expired) state->expired();
+            if (error || state == nullptr || state->round != round) return;
+            if (const auto expired = state->expired) (*expired)();
         });
     }
 
     void stop() {
+        if (state_ == nullptr) return;
+        disarm();
         state_->expired = nullptr;
-        state_->timer.cancel();
     }
 
 private:
     struct State {
         explicit State(const boost::asio::any_io_executor& executor) : timer(executor) {}
         boost::asio::steady_timer timer;
-        std::function<void()> expired;
+        std::uint64_t round = 0;  ///< of arm(): only the newest wait counts
+        /// Shared so that it is not destroyed while it runs, even if it stops the clock.
+        std::shared_ptr<const std::function<void()>> expired;
     };
+
+    void disarm() {
+        ++state_->round;
+        state_->timer.cancel();
+    }
+
     std::shared_ptr<State> state_;
 };
 

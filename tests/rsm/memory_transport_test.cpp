@@ -152,6 +152,37 @@ TEST_CASE("memory transport: a node that is started anew takes its old self's pl
     CHECK(anew.received.size() == 1);
 }
 
+TEST_CASE("memory transport: what a receiver owns may send when stop destroys it") {
+    Cluster cluster;
+    struct LastWords {
+        MemoryNode* sender;
+        explicit LastWords(MemoryNode& node) : sender(&node) {}
+        LastWords(const LastWords&) = delete;
+        LastWords& operator=(const LastWords&) = delete;
+        ~LastWords() { sender->transport.send(heartbeat(one, three, 1)); }
+    };
+    rsm::MemoryTransport third(cluster.network, three);
+    third.attach(cluster.io.get_executor());
+    third.start([words = std::make_shared<LastWords>(cluster.a)](const raft::Message&) {});
+    third.stop();
+    CHECK(cluster.network->dropped() == 1);
+}
+
+TEST_CASE("memory transport: a receiver that is replaced gets nothing more") {
+    Cluster cluster;
+    int before = 0;
+    int after = 0;
+    rsm::MemoryTransport third(cluster.network, three);
+    third.attach(cluster.io.get_executor());
+    third.start([&before](const raft::Message&) { ++before; });
+    cluster.a.transport.send(heartbeat(one, three, 1));
+    third.start([&after](const raft::Message&) { ++after; });
+    cluster.a.transport.send(heartbeat(one, three, 2));
+    cluster.run();
+    CHECK(before == 0);
+    CHECK(after == 1);
+}
+
 TEST_CASE("memory transport: nodes on different threads play a long rally") {
     constexpr std::uint64_t rounds = 5000;
     const auto network = std::make_shared<rsm::MemoryNetwork>();

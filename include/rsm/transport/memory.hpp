@@ -40,10 +40,15 @@ public:
         receive_ = std::make_shared<const Receive>(std::move(receive));
     }
 
+    /// Nothing is delivered afterwards, not even the rest of the messages that a receiver which
+    /// calls this was given one of.
     void close() {
+        // Destroyed when the lock is free again: what the receiver owns may have a transport.
+        std::shared_ptr<const Receive> receive;
+        std::deque<raft::Message> messages;
         const std::scoped_lock lock(mutex_);
-        receive_ = nullptr;
-        waiting_.clear();
+        receive.swap(receive_);
+        messages.swap(waiting_);
         waiting_bytes_ = 0;
     }
 
@@ -217,6 +222,7 @@ public:
 
     /// @pre attach() was called
     void start(std::function<void(raft::Message)> receive) {
+        stop();
         mailbox_ = std::make_shared<detail::Mailbox>(network_->queue_bytes_);
         mailbox_->open(executor_, std::move(receive));
         network_->add(self_, mailbox_);
