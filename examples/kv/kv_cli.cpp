@@ -165,6 +165,20 @@ void print(const std::vector<std::string>& cells) {
     std::cout << line << '\n';
 }
 
+/// Under the table: which server misses which peer, and why.
+void print_missing_peers(const Row& row) {
+    constexpr std::string_view name = "peer_";
+    constexpr std::string_view reason = ",reason=";
+    for (const auto& [key, value] : row.fields) {
+        if (!key.starts_with(name) || !value.starts_with("connected=0")) continue;
+        const std::size_t why = value.find(reason);
+        const std::string text =
+            why == std::string::npos ? std::string() : value.substr(why + reason.size());
+        std::cout << "node " << field(row.fields, "node") << " is not connected to node "
+                  << key.substr(name.size()) << ": " << (text.empty() ? "not yet" : text) << '\n';
+    }
+}
+
 int status(const Arguments& arguments) {
     const std::vector<Row> rows = ask_all(arguments);
     // Two may call themselves leader for a moment: the one of the higher term is.
@@ -192,6 +206,7 @@ int status(const Arguments& arguments) {
                field(fields, "snapshots_installed"),
                leader == nullptr ? "-" : std::to_string(commit > applied ? commit - applied : 0)});
     }
+    for (const Row& row : rows) print_missing_peers(row);
     return leader == nullptr ? no : done;
 }
 

@@ -162,6 +162,16 @@ public:
         transport.peers = peers;
         transport.cluster = arguments.cluster_name;
         transport.advertise = address;
+        // Two election timeouts; below a second, TCP could not even repeat a packet a few times.
+        transport.user_timeout =
+            std::max(std::chrono::milliseconds(1000),
+                     std::chrono::milliseconds(2 * arguments.election_timeout_ms));
+        transport.on_peer_change = [](const rsm::PeerStatus& peer) {
+            kv::log_line(kv::describe(peer));
+        };
+        transport.on_refusal = [](const rsm::TcpRefused& refused) {
+            kv::log_line(kv::describe(refused));
+        };
         rsm::WalOptions storage;
         storage.directory = arguments.data;
         replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},

@@ -5,6 +5,8 @@
 #define RSM_EXAMPLES_KV_LOG_HPP
 
 #include <raft/step.hpp>
+#include <rsm/transport/peer_status.hpp>
+#include <rsm/transport/tcp_refusal.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -64,6 +66,16 @@ inline std::string describe(const raft::Event& event) {
             return "PROTOCOL VIOLATION by " + node + term;
     }
     return "an event of an unknown kind" + term;
+}
+
+inline std::string describe(const rsm::PeerStatus& peer) {
+    const std::string who = "peer " + std::to_string(peer.node.value);
+    return peer.connected ? who + ": connected at " + peer.address
+                          : who + ": not connected: " + peer.reason;
+}
+
+inline std::string describe(const rsm::TcpRefused& refused) {
+    return "turned away at the port for peers: " + refused.text();
 }
 
 }  // namespace kv

@@ -160,6 +160,36 @@ public:
                                  ",lag=" + std::to_string(last > match ? last - match : 0) +
                                  ",last_contact_ms=" + std::to_string(contact.count()));
         }
+        for (const rsm::PeerStatus& peer : status.peers) {
+            using std::chrono::milliseconds;
+            const auto since = std::chrono::duration_cast<milliseconds>(peer.since);
+            detail::add_line(text, "peer_" + std::to_string(peer.node.value),
+                             "connected=" + std::to_string(int{peer.connected}) +
+                                 ",incoming=" + std::to_string(int{peer.incoming}) +
+                                 ",since_ms=" + std::to_string(since.count()) + ",queued_bytes=" +
+                                 std::to_string(peer.queued_bytes) + ",reason=" + peer.reason);
+        }
+        return text;
+    }
+
+    /// What the transport has counted, if it counts what a TcpTransport does.
+    std::string peer_counters() const {
+        std::string text;
+        if constexpr (requires { replica_.transport().counters(); }) {
+            const rsm::TcpCounters& counters = replica_.transport().counters();
+            detail::add_line(text, "peer_messages_sent", counters.messages_sent);
+            detail::add_line(text, "peer_messages_received", counters.messages_received);
+            detail::add_line(text, "peer_messages_dropped", counters.messages_dropped);
+            detail::add_line(text, "peer_bytes_sent", counters.bytes_sent);
+            detail::add_line(text, "peer_bytes_received", counters.bytes_received);
+            detail::add_line(text, "peer_connects", counters.connects);
+            detail::add_line(text, "peer_connect_failures", counters.connect_failures);
+            for (std::size_t i = 0; i < rsm::tcp_refusals; ++i) {
+                const auto reason = static_cast<rsm::TcpRefusal>(i);
+                detail::add_line(text, "peer_refused_" + std::string(to_string(reason)),
+                                 counters.refusals[reason]);
+            }
+        }
         return text;
     }
 
@@ -179,6 +209,7 @@ public:
         text += "\r\n# Cluster\r\n";
         detail::add_line(text, "cluster_enabled", 1);
         text += "\r\n# Raft\r\n" + raft_status();
+        text += "\r\n# Peers\r\n" + peer_counters();
         text += "\r\n# Keyspace\r\n";
         if (const std::size_t keys = replica_.machine().key_count(); keys != 0) {
             detail::add_line(text, "db0", "keys=" + std::to_string(keys) + ",expires=0,avg_ttl=0");

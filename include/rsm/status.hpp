@@ -7,6 +7,7 @@
 #include <raft/core.hpp>
 #include <raft/progress.hpp>
 #include <raft/types.hpp>
+#include <rsm/transport/peer_status.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@ struct Status {
     std::size_t pending_reads = 0;
     bool stopped = false;  ///< for good: by async_stop or by a failure
     std::vector<Follower> followers;  ///< empty unless this node leads
+    std::vector<PeerStatus> peers;    ///< empty if the transport does not tell
 };
 
 inline std::string_view to_string(raft::Role role) {

@@ -71,7 +71,8 @@ TEST_CASE_FIXTURE(Fixture, "clock: what it calls may destroy the clock") {
     CHECK(seen == *witness());
 }
 
-TEST_CASE_FIXTURE(Fixture, "clock: nothing is called after stop, even if the time had come before") {
+TEST_CASE_FIXTURE(Fixture,
+                  "clock: nothing is called after stop, even if the time had come before") {
     clock->start([this] { ++calls; });
     soon();
     // The second wait is ready when the first one's handler stops the clock.

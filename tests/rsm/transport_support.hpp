@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -193,16 +194,26 @@ struct RawListener {
         return peer;
     }
     /// The next connection, welcomed in the name of `self`.
-    RawPeer welcome(raft::NodeId self, std::string advertise = {}) {
+    RawPeer welcome(raft::NodeId self, std::string advertise = {}, std::uint64_t instance = 1) {
         RawPeer peer = accept();
-        peer.say(encode(
-            rsm::detail::Answer{rsm::detail::Verdict::welcome, self, std::move(advertise)}));
+        peer.say(encode(rsm::detail::Answer{rsm::detail::Verdict::welcome, self, instance,
+                                            std::move(advertise)}));
         return peer;
     }
 
     boost::asio::io_context& context;
     tcp::acceptor acceptor;
 };
+
+/// The verdict in an answer, once it is complete.
+inline std::optional<rsm::detail::Verdict> verdict_in(std::string_view bytes) {
+    const auto answer = rsm::detail::decode_answer(std::as_bytes(std::span(bytes)));
+    if (!answer) return std::nullopt;
+    return answer->verdict;
+}
+inline std::optional<rsm::detail::Verdict> verdict(const RawPeer& peer) {
+    return verdict_in(peer.got());
+}
 
 inline std::string frame(const raft::Message& message) {
     raft::codec::Gather out;
@@ -215,8 +226,8 @@ inline std::string frame(const raft::Message& message) {
 }
 
 inline std::vector<std::byte> hello(raft::NodeId from, raft::NodeId to,
-                                    std::string cluster = "default") {
-    return encode(rsm::detail::Hello{from, to, std::move(cluster), {}});
+                                    std::string cluster = "default", std::uint64_t instance = 1) {
+    return encode(rsm::detail::Hello{from, to, instance, std::move(cluster)});
 }
 
 }  // namespace transport_test

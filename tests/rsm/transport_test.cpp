@@ -34,13 +34,6 @@ static_assert(raft::Transport<rsm::TcpTransport>);
 
 namespace {
 
-/// The verdict in an answer, once it is complete.
-std::optional<Verdict> verdict(const RawPeer& peer) {
-    const auto answer = rsm::detail::decode_answer(std::as_bytes(std::span(peer.got())));
-    if (!answer) return std::nullopt;
-    return answer->verdict;
-}
-
 /// Whether a message from one to two still arrives.
 bool works(boost::asio::io_context& io, Pair& pair) {
     const std::size_t before = pair.b.received.size();
@@ -172,7 +165,7 @@ TEST_CASE("tcp: each side learns what the other advertises") {
     CHECK(pair.a.transport.peer_advertisement(three).empty());
 }
 
-TEST_CASE("tcp: the dialling side alone learns the advertisement, and so does the accepting side") {
+TEST_CASE("tcp: a peer advertises where it is dialled, and nobody else does in its name") {
     boost::asio::io_context io;
     RawListener listener(io);
     Node node(io, options(one));
@@ -182,9 +175,14 @@ TEST_CASE("tcp: the dialling side alone learns the advertisement, and so does th
     CHECK(run_until(io, [&] { return node.transport.connected(two); }));
     CHECK(node.transport.peer_advertisement(two) == "from the answer");
     RawPeer dialled(io, node.transport.local_port());
-    dialled.say(encode(rsm::detail::Hello{two, one, "default", "from the hello"}));
+    dialled.say(hello(two, one, "default", 2));
     CHECK(run_until(io, [&] { return verdict(dialled) == Verdict::welcome; }));
-    CHECK(node.transport.peer_advertisement(two) == "from the hello");
+    // The node looks who is there, and what does not greet it changes nothing either.
+    const RawPeer silent = listener.accept();
+    CHECK(node.transport.peer_advertisement(two) == "from the answer");
+    const RawPeer anew = listener.welcome(two, "from the newer answer", 2);
+    CHECK(run_until(
+        io, [&] { return node.transport.peer_advertisement(two) == "from the newer answer"; }));
 }
 
 TEST_CASE("tcp: nodes of different clusters refuse each other and say so") {
@@ -233,7 +231,8 @@ TEST_CASE("tcp: a hello that does not belong here is answered with the reason an
     CHECK(works(io, pair));
 }
 
-TEST_CASE("tcp: garbage instead of a hello is closed without an answer") {
+TEST_CASE(
+    "tcp: garbage instead of a hello is closed, without an answer unless it is a damaged hello") {
     boost::asio::io_context io;
     Pair pair(io);
     REQUIRE(pair.connected);
@@ -245,12 +244,16 @@ TEST_CASE("tcp: garbage instead of a hello is closed without an answer") {
     empty[6] = empty[7] = std::byte{0};
     const std::string http = "GET / HTTP/1.1\r\n\r\n";
     const auto bytes = std::as_bytes(std::span(http));
-    for (const auto& greeting : {damaged, endless, empty, {bytes.begin(), bytes.end()}}) {
+    for (const auto& greeting : {endless, empty, {bytes.begin(), bytes.end()}}) {
         RawPeer peer(io, pair.b.transport.local_port());
         peer.say(greeting);
         CHECK(run_until(io, [&] { return peer.closed(); }));
         CHECK(peer.got().empty());
     }
+    RawPeer peer(io, pair.b.transport.local_port());
+    peer.say(damaged);
+    CHECK(run_until(io, [&] { return peer.closed(); }));
+    CHECK(verdict(peer) == Verdict::damaged_hello);
     CHECK(pair.b.transport.counters().handshakes_refused == 4);
     CHECK(works(io, pair));
 }
@@ -404,11 +407,11 @@ TEST_CASE("tcp: messages for a peer that does not read are dropped beyond the qu
     CHECK(run_until(io, [&] { return peer.got().size() == sent + greeting; }));
 }
 
-TEST_CASE("tcp: a connection whose peer takes nothing for the stall timeout is given up") {
+TEST_CASE("tcp: a connection whose peer takes nothing in for the user timeout is given up") {
     boost::asio::io_context io;
     RawListener listener(io);
     rsm::TcpOptions hasty = options(one);
-    hasty.stall_timeout = std::chrono::milliseconds(20);
+    hasty.user_timeout = std::chrono::milliseconds(20);
     Node node(io, hasty);
     node.knows(two, listener.port());
     node.start();
@@ -419,14 +422,14 @@ TEST_CASE("tcp: a connection whose peer takes nothing for the stall timeout is g
         node.transport.send(append(one, two, i, 20 << 20));
     }
     CHECK(run_until(io, [&] { return !node.transport.connected(two); }));
-    CHECK(node.transport.last_failure(two).find("takes no more data") != std::string::npos);
+    CHECK(node.transport.last_failure(two).find("nothing is acknowledged") != std::string::npos);
     CHECK(node.transport.counters().messages_dropped == count);
 }
 
-TEST_CASE("tcp: an idle connection outlives the stall timeout") {
+TEST_CASE("tcp: an idle connection outlives the user timeout") {
     boost::asio::io_context io;
     rsm::TcpOptions hasty = options(one);
-    hasty.stall_timeout = std::chrono::milliseconds(1);
+    hasty.user_timeout = std::chrono::milliseconds(1);
     Pair pair(io, hasty, options(two));
     REQUIRE(pair.connected);
     boost::asio::steady_timer timer(io, std::chrono::milliseconds(30));
@@ -543,12 +546,12 @@ TEST_CASE("tcp: a dialled host that never greets, or greets wrongly, is given up
     const RawPeer impostor = listener.welcome(three);
     CHECK(fails_with("another node answers"));
     RawPeer newer = listener.accept();
-    auto answer = encode(rsm::detail::Answer{Verdict::welcome, two, {}});
+    auto answer = encode(rsm::detail::Answer{Verdict::welcome, two, 1, {}});
     answer[4] = std::byte{9};
     newer.say(answer);
     CHECK(fails_with("another version"));
     RawPeer damaged = listener.accept();
-    answer = encode(rsm::detail::Answer{Verdict::welcome, two, {}});
+    answer = encode(rsm::detail::Answer{Verdict::welcome, two, 1, {}});
     answer.back() ^= std::byte{1};
     damaged.say(answer);
     CHECK(fails_with("damaged"));
@@ -612,9 +615,25 @@ TEST_CASE("tcp: a failure to listen names the address, and wrong options name th
           "TcpTransport: the address of peer 1 is not host:port: \"nowhere\"");
     wrong = options(two);
     wrong.listen.clear();
-    CHECK(complaint(wrong) == "TcpTransport: the address of this node is not host:port: \"\"");
+    CHECK(complaint(wrong) == "TcpTransport: node 2 has no address: peers and listen are empty");
+    wrong.peers = {{one, "a:1"}, {three, "b:1"}};
+    CHECK(complaint(wrong) ==
+          "TcpTransport: node 2 is not among the peers (1, 3), and listen does not say where it "
+          "listens either");
+    wrong.peers[two] = "here";
+    CHECK(complaint(wrong) == "TcpTransport: the address of this node is not host:port: \"here\"");
+    wrong.peers[two] = "A:1";
+    CHECK(complaint(wrong) == "TcpTransport: nodes 1 and 2 have the same address, a:1");
+    wrong.peers[two] = "127.0.0.1:0";
+    CHECK(complaint(wrong) == "none");
+    wrong.peers[three] = "b:0";
+    CHECK(complaint(wrong) == "TcpTransport: the port of peer 3 is 0: \"b:0\"");
     CHECK_THROWS_AS(holder.transport.set_peer(one, "127.0.0.1", 1), std::invalid_argument);
     CHECK_THROWS_AS(holder.transport.set_peer(two, "127.0.0.1", 0), std::invalid_argument);
+    holder.transport.set_peer(two, "127.0.0.1", 1);
+    CHECK_THROWS_WITH_AS(holder.transport.set_peer(three, "127.0.0.1", 1),
+                         "TcpTransport: nodes 2 and 3 have the same address, 127.0.0.1:1",
+                         std::invalid_argument);
 }
 
 TEST_CASE("tcp: the short form listens on the node's own entry, and names are looked up") {

@@ -151,6 +151,9 @@ public:
             status.followers.push_back(
                 {follower.node, follower.state, follower.match, now - follower.last_contact});
         }
+        if constexpr (requires { engine_.transport().peers(); }) {
+            status.peers = engine_.transport().peers();
+        }
         return status;
     }
 

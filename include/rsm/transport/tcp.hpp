@@ -6,14 +6,18 @@
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/transport/tcp_connection.hpp>
+#include <rsm/detail/entropy.hpp>
+#include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_listener.hpp>
 #include <rsm/transport/tcp_options.hpp>
+#include <rsm/transport/tcp_places.hpp>
 #include <rsm/transport/tcp_sender.hpp>
+#include <rsm/transport/tcp_shared.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,14 +38,21 @@ namespace rsm {
 /// chunks yield: any other message waits for at most one of them.
 ///
 /// Messages are dropped, never waited for: while there is no connection to the peer, and when its
-/// queue is full. Bytes that break the protocol close their connection and nothing else.
+/// queue is full. Bytes that break the protocol close their connection and nothing else. A
+/// connection on which nothing is acknowledged is made anew after TcpOptions::user_timeout, and at
+/// once when the peer connects to this node.
+///
+/// Why a peer is not connected, and what was turned away at the port, is told by peers(),
+/// counters(), TcpOptions::on_peer_change and TcpOptions::on_refusal, on both sides: whoever ends a
+/// connection says why before.
 ///
 /// Connections are neither encrypted nor authenticated: whoever reaches the port and knows the
 /// cluster's name can pose as a peer. Use it inside a trusted network.
 ///
 /// Thread safety: everything, destruction included, happens on the attached executor (a strand, or
 /// an executor that one thread runs), or while nobody runs it. Destruction closes all connections
-/// and waits for nothing; afterwards nothing is delivered. It must come before the destruction of
+/// and waits for nothing. After stop() or destruction nothing is called any more, and both are
+/// allowed from within everything that the transport calls. Destruction must come before that of
 /// the execution context, as for every object of Asio.
 class TcpTransport {
 public:
@@ -65,8 +76,9 @@ public:
     /// Names the executor and opens the listening socket, so that local_port() is known. Called
     /// once, before start(). It may block on the lookup of the own host's name.
     ///
-    /// Throws std::invalid_argument for options out of range or an address that is none, and
-    /// boost::system::system_error if it cannot listen there; then nothing has happened.
+    /// Throws std::invalid_argument for options out of range, an address that is none, two nodes at
+    /// one address, a peer without a port or a node without an address, and
+    /// boost::system::system_error if it cannot listen; then nothing has happened.
     void attach(boost::asio::any_io_executor executor) {
         node_->attach(std::move(executor), node_);
     }
@@ -107,8 +119,8 @@ public:
     }
 
     /// Adds a peer or changes its address (the connection is then made anew). Throws
-    /// std::invalid_argument, and changes nothing, if `port` or `host` cannot be one or `peer` is
-    /// 0 or this node.
+    /// std::invalid_argument, and changes nothing, if `port` or `host` cannot be one, if another
+    /// peer has this address, or if `peer` is 0 or this node.
     void set_peer(raft::NodeId peer, std::string host, std::uint16_t port) {
         node_->set_peer(peer, TcpAddress{std::move(host), port});
     }
@@ -124,7 +136,8 @@ public:
         const auto found = node_->senders.find(peer);
         return found != node_->senders.end() && found->second->connected();
     }
-    /// What the peer advertised in its last greeting, whoever dialled; empty if there was none.
+    /// What the peer advertised when this node last dialled it; empty before. What others say who
+    /// connect to this node, be it in the peer's name, does not count.
     std::string peer_advertisement(raft::NodeId peer) const {
         const detail::TcpPeer* known = node_->shared->peer(peer);
         return known == nullptr ? std::string() : known->advertisement;
@@ -135,6 +148,8 @@ public:
         const detail::TcpPeer* known = node_->shared->peer(peer);
         return known == nullptr ? std::string() : known->last_failure;
     }
+    /// How things stand with each peer, in the order of their ids.
+    std::vector<PeerStatus> peers() const { return node_->status(); }
     const TcpCounters& counters() const { return node_->shared->counters; }
 
 private:
@@ -151,6 +166,8 @@ private:
         void flush();
         void stop();
         void dial(raft::NodeId peer);
+        void greeted(raft::NodeId peer, std::uint64_t instance);
+        std::vector<PeerStatus> status() const;
         void set_peer(raft::NodeId peer, TcpAddress address);
         void remove_peer(raft::NodeId peer);
     };
@@ -163,15 +180,6 @@ private:
         return options;
     }
 
-    static TcpAddress parse(const std::string& what, const std::string& text) {
-        auto address = TcpAddress::parse(text);
-        if (!address) {
-            throw std::invalid_argument("TcpTransport: the address of " + what +
-                                        " is not host:port: \"" + text + "\"");
-        }
-        return *std::move(address);
-    }
-
     std::shared_ptr<Node> node_;
 };
 
@@ -181,21 +189,18 @@ inline void TcpTransport::Node::attach(boost::asio::any_io_executor executor,
     if (const std::string problem = options.problem(); !problem.empty()) {
         throw std::invalid_argument("TcpTransport: " + problem);
     }
-    const auto own = options.peers.find(options.self);
-    const bool listed = options.listen.empty() && own != options.peers.end();
-    const TcpAddress address = parse("this node", listed ? own->second : options.listen);
+    detail::TcpPlaces places = detail::places_of(options);
     // What set_peer() has said before is the newer word.
     std::map<raft::NodeId, detail::TcpPeer> peers = shared->peers;
-    for (const auto& [peer, text] : options.peers) {
-        if (peer == options.self) continue;
-        const TcpAddress parsed = parse("peer " + std::to_string(peer.value), text);
-        peers.try_emplace(peer, detail::TcpPeer{parsed, {}, {}});
-    }
+    for (auto& [peer, address] : places.peers) peers[peer].address = std::move(address);
+    for (const auto& [peer, known] : shared->peers) peers[peer] = known;
     shared->executor = std::move(executor);
-    auto opened = std::make_shared<detail::TcpListener>(shared, [self](raft::NodeId peer) {
-        if (const auto node = self.lock()) node->dial(peer);
-    });
-    opened->open(address);
+    shared->instance = detail::random_number();
+    auto opened = std::make_shared<detail::TcpListener>(
+        shared, [self](raft::NodeId peer, std::uint64_t instance) {
+            if (const auto node = self.lock()) node->greeted(peer, instance);
+        });
+    opened->open(places.own);
     listener = std::move(opened);
     shared->peers = std::move(peers);
 }
@@ -214,8 +219,28 @@ inline void TcpTransport::Node::start(std::function<void(raft::Message)> receive
 inline void TcpTransport::Node::dial(raft::NodeId peer) {
     if (shared->receive == nullptr) return;
     detail::TcpSender::Self& sender = senders[peer];
-    if (sender == nullptr) sender = std::make_shared<detail::TcpSender>(shared, peer);
+    if (sender == nullptr) {
+        sender = std::make_shared<detail::TcpSender>(shared, peer);
+        shared->peers[peer].since = std::chrono::steady_clock::now();
+    }
     detail::TcpSender::dial(sender);
+}
+
+inline void TcpTransport::Node::greeted(raft::NodeId peer, std::uint64_t instance) {
+    const auto found = senders.find(peer);
+    if (found != senders.end()) detail::TcpSender::greeted(found->second, instance);
+}
+
+inline std::vector<PeerStatus> TcpTransport::Node::status() const {
+    std::vector<PeerStatus> all;
+    for (const auto& [peer, known] : shared->peers) {
+        PeerStatus status = shared->status(peer, known);
+        status.incoming = listener != nullptr && listener->has(peer);
+        const auto sender = senders.find(peer);
+        if (sender != senders.end()) status.queued_bytes = sender->second->queued_bytes();
+        all.push_back(std::move(status));
+    }
+    return all;
 }
 
 inline void TcpTransport::Node::send(const std::shared_ptr<Node>& self, raft::Message message) {
@@ -236,17 +261,24 @@ inline void TcpTransport::Node::flush() {
 }
 
 inline void TcpTransport::Node::stop() {
+    shared->stopped = true;
     shared->receive = nullptr;
     shared->received = nullptr;
     if (listener != nullptr) listener->stop();
-    for (const auto& [peer, sender] : senders) sender->stop();
-    senders.clear();
+    for (const auto& [peer, sender] : std::exchange(senders, {})) sender->stop();
+    for (auto& [peer, known] : shared->peers) known.connected = false;
 }
 
 inline void TcpTransport::Node::set_peer(raft::NodeId peer, TcpAddress address) {
     if (!peer || peer == shared->options.self || address.host.empty() || address.port == 0) {
         throw std::invalid_argument("TcpTransport: no peer's id and address: " +
                                     std::to_string(peer.value) + ", " + address.text());
+    }
+    for (const auto& [other, known] : shared->peers) {
+        if (other == peer || !detail::same_place(known.address, address)) continue;
+        throw std::invalid_argument("TcpTransport: nodes " + std::to_string(other.value) + " and " +
+                                    std::to_string(peer.value) + " have the same address, " +
+                                    address.text());
     }
     detail::TcpPeer& known = shared->peers[peer];
     const bool moved = known.address != address;

@@ -1,80 +1,22 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What both ends of a connection have in common: the state that all connections of a transport
-// share, and whole reads and writes on a socket.
+// What both ends of a connection have in common: whole reads and writes on a socket.
 #ifndef RSM_TRANSPORT_TCP_CONNECTION_HPP
 #define RSM_TRANSPORT_TCP_CONNECTION_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
-#include <rsm/transport/tcp_options.hpp>
-
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cstddef>
-#include <functional>
-#include <map>
+#include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
 namespace rsm::detail {
-
-/// What is known of a peer.
-struct TcpPeer {
-    TcpAddress address;
-    std::string advertisement;
-    std::string last_failure;
-};
-
-/// Owned together by the parts of one transport and used on its executor only.
-struct TcpShared {
-    TcpOptions options;
-    boost::asio::any_io_executor executor;
-    std::map<raft::NodeId, TcpPeer> peers;
-    TcpCounters counters;
-    /// Shared so that a receiver that stops the transport does not destroy itself while it runs.
-    std::shared_ptr<const std::function<void(raft::Message)>> receive;
-    /// Called after the messages of one read, if set; then the user calls flush(), too.
-    std::shared_ptr<const std::function<void()>> received;
-
-    TcpPeer* peer(raft::NodeId node) {
-        const auto found = peers.find(node);
-        return found == peers.end() ? nullptr : &found->second;
-    }
-};
-
-#ifdef TCP_NOTSENT_LOWAT
-/// How many bytes the system holds that it has not put on the wire yet (Linux, macOS).
-class UnsentLimit {
-public:
-    template <class Protocol>
-    int level(const Protocol&) const {
-        return IPPROTO_TCP;
-    }
-    template <class Protocol>
-    int name(const Protocol&) const {
-        return TCP_NOTSENT_LOWAT;
-    }
-    template <class Protocol>
-    const void* data(const Protocol&) const {
-        return &bytes_;
-    }
-    template <class Protocol>
-    std::size_t size(const Protocol&) const {
-        return sizeof bytes_;
-    }
-
-private:
-    int bytes_ = 256 << 10;
-};
-#endif
 
 /// A socket and what is being written to it.
 struct TcpStream {
@@ -88,18 +30,6 @@ struct TcpStream {
     void close() {
         boost::system::error_code ignored;
         socket.close(ignored);
-    }
-
-    /// Small messages leave at once; a peer that has vanished is noticed some time; and the system
-    /// does not take up so much that what is written next would wait behind it for long.
-    /// Failures to set any of these do no harm.
-    void tune() {
-        boost::system::error_code ignored;
-        socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-        socket.set_option(boost::asio::socket_base::keep_alive(true), ignored);
-#ifdef TCP_NOTSENT_LOWAT
-        socket.set_option(UnsentLimit{}, ignored);
-#endif
     }
 
     /// Writes what the system takes without waiting. True: that was everything. A socket that is in

@@ -35,7 +35,15 @@ namespace rsm::detail {
 /// allocates nothing.
 class Inbox {
 public:
-    enum class Status : std::uint8_t { message, incomplete, broken };
+    enum class Status : std::uint8_t {
+        message,
+        incomplete,
+        // The connection is of no use after these:
+        too_long,  ///< the frame
+        unknown,   ///< its version or kind
+        damaged,   ///< its checksum is wrong
+        invalid,   ///< it holds no message
+    };
 
     static constexpr std::size_t first_buffer_bytes = std::size_t{64} << 10;
     static constexpr std::size_t buffer_bytes_max = std::size_t{1} << 20;
@@ -53,16 +61,19 @@ public:
         received_ += count;
     }
 
-    /// Takes the next message into `message`. After `broken` the connection is of no use.
+    /// Takes the next message into `message`.
     Status next(raft::Message& message) {
         const std::size_t here = end_ - begin_;
         if (here < frame_header_bytes) return Status::incomplete;
         const FrameHeader header = load_frame_header(buffer_.data() + begin_);
-        if (!header.known() || header.length() > max_frame_bytes_) return Status::broken;
+        if (!header.known()) return Status::unknown;
+        if (header.length() > max_frame_bytes_) return Status::too_long;
         if (here - frame_header_bytes < header.length()) return Status::incomplete;
 
-        std::optional<raft::Message> decoded = open(header);
-        if (!decoded) return Status::broken;
+        const raft::Bytes body = buffer_.share(begin_ + frame_header_bytes, header.length());
+        if (checksum(body.view(), header.word) != header.checksum) return Status::damaged;
+        std::optional<raft::Message> decoded = raft::codec::decode_message(body);
+        if (!decoded) return Status::invalid;
         begin_ += frame_header_bytes + header.length();
         if (holds_payload(*decoded)) floor_ = begin_;
         message = std::move(*decoded);
@@ -72,12 +83,6 @@ public:
     std::size_t buffer_size() const { return buffer_.size(); }
 
 private:
-    std::optional<raft::Message> open(const FrameHeader& header) const {
-        const raft::Bytes body = buffer_.share(begin_ + frame_header_bytes, header.length());
-        if (checksum(body.view(), header.word) != header.checksum) return std::nullopt;
-        return raft::codec::decode_message(body);
-    }
-
     void make_room() {
         if (begin_ == end_) begin_ = end_ = floor_;
         const std::size_t here = end_ - begin_;

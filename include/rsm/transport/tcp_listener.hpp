@@ -1,20 +1,22 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The listening socket and the incoming connections: greet, read, deliver.
+// The listening sockets and the incoming connections: greet, read, deliver.
 #ifndef RSM_TRANSPORT_TCP_LISTENER_HPP
 #define RSM_TRANSPORT_TCP_LISTENER_HPP
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
+#include <rsm/transport/tcp_acceptors.hpp>
 #include <rsm/transport/tcp_connection.hpp>
 #include <rsm/transport/tcp_inbox.hpp>
+#include <rsm/transport/tcp_shared.hpp>
+#include <rsm/transport/tcp_socket.hpp>
 #include <rsm/transport/tcp_wire.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
-#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <array>
@@ -27,6 +29,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,45 +42,27 @@ namespace rsm::detail {
 class TcpListener {
 public:
     using Self = std::shared_ptr<TcpListener>;
+    /// A peer, and its instance.
+    using Greeted = std::function<void(raft::NodeId, std::uint64_t)>;
 
     /// `greeted` is told of every peer that has introduced itself.
-    TcpListener(std::shared_ptr<TcpShared> shared, std::function<void(raft::NodeId)> greeted)
-        : shared_(std::move(shared)),
-          greeted_(std::move(greeted)),
-          acceptor_(shared_->executor),
-          retry_(shared_->executor) {}
+    TcpListener(TcpShared::Ptr shared, Greeted greeted)
+        : shared_(std::move(shared)), greeted_(std::move(greeted)) {}
 
     /// Binds and listens; connections wait in the system until start(). May block on a lookup if
     /// the host is not numeric. Throws boost::system::system_error that names the address.
     void open(const TcpAddress& address) {
-        boost::system::error_code error;
-        boost::asio::ip::tcp::endpoint endpoint;
-        const auto numeric = boost::asio::ip::make_address(address.host, error);
-        if (!error) {
-            endpoint = {numeric, address.port};
-        } else {
-            boost::asio::ip::tcp::resolver resolver(shared_->executor);
-            const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
-            if (!error) endpoint = found.begin()->endpoint();
+        for (auto& acceptor : listen_on(shared_->executor, address)) {
+            doors_.push_back({std::move(acceptor), boost::asio::steady_timer(shared_->executor)});
         }
-        if (!error) acceptor_.open(endpoint.protocol(), error);
-        if (!error) acceptor_.set_option(boost::asio::socket_base::reuse_address(true), error);
-        if (!error) acceptor_.bind(endpoint, error);
-        if (!error) acceptor_.listen(boost::asio::socket_base::max_listen_connections, error);
-        if (!error) port_ = acceptor_.local_endpoint(error).port();
-        if (error) throw boost::system::system_error(error, "cannot listen on " + address.text());
+        port_ = doors_.front().acceptor.local_endpoint().port();
     }
 
     std::uint16_t port() const { return port_; }
+    bool has(raft::NodeId peer) const { return peers_.contains(peer); }
 
     static void start(const Self& self) {
-        self->acceptor_.async_accept(
-            [self](boost::system::error_code error, boost::asio::ip::tcp::socket socket) {
-                if (self->stopped_) return;
-                if (error) return pause(self);
-                admit(self, std::make_shared<Connection>(std::move(socket), *self->shared_));
-                start(self);
-            });
+        for (Door& door : self->doors_) accept(self, door);
     }
 
     /// Forgets a peer that is none any more.
@@ -91,8 +76,10 @@ public:
     void stop() {
         stopped_ = true;
         boost::system::error_code ignored;
-        acceptor_.close(ignored);
-        retry_.cancel();
+        for (Door& door : doors_) {
+            door.acceptor.close(ignored);
+            door.retry.cancel();
+        }
         for (const ConnectionPtr& stranger : strangers_) stranger->close();
         for (const auto& [peer, connection] : peers_) connection->close();
         strangers_.clear();
@@ -100,18 +87,37 @@ public:
     }
 
 private:
+    /// One of the addresses that are listened on.
+    struct Door {
+        boost::asio::ip::tcp::acceptor acceptor;
+        boost::asio::steady_timer retry;
+    };
+
     struct Connection : TcpStream {
         Connection(boost::asio::ip::tcp::socket accepted, const TcpShared& shared)
             : TcpStream(std::move(accepted)),
               timer(shared.executor),
-              inbox(shared.options.max_frame_bytes) {}
+              inbox(shared.options.max_frame_bytes) {
+            boost::system::error_code error;
+            const auto other = socket.remote_endpoint(error);
+            if (!error) from = TcpAddress{other.address().to_string(), other.port()}.text();
+        }
 
         boost::asio::steady_timer timer;
         bool closed = false;
+        bool welcomed = false;  ///< and the peer's system has the welcome
+        std::string from;       ///< "host:port" of the other end
         raft::NodeId peer;  ///< 0: a stranger
         std::array<std::byte, greeting_head_bytes + greeting_rest_max> hello{};
         std::vector<std::byte> answer;
         Inbox inbox;
+
+        /// Says what fits without waiting: for a connection that is closed right after.
+        void say_at_once(const std::vector<std::byte>& bytes) {
+            boost::system::error_code error;
+            socket.non_blocking(true, error);
+            if (!error) socket.write_some(boost::asio::buffer(bytes), error);
+        }
 
         void close() {
             closed = true;
@@ -121,41 +127,72 @@ private:
     };
     using ConnectionPtr = std::shared_ptr<Connection>;
 
+    // ---- strangers ---------------------------------------------------------------------------
+
+    static void accept(const Self& self, Door& door) {
+        door.acceptor.async_accept(
+            [self, &door](boost::system::error_code error, boost::asio::ip::tcp::socket socket) {
+                if (self->stopped_) return;
+                if (error) {
+                    TcpShared::refuse(self->shared_, TcpRefusal::not_accepted, {}, error.message());
+                    return pause(self, door);
+                }
+                admit(self, std::make_shared<Connection>(std::move(socket), *self->shared_));
+                accept(self, door);
+            });
+    }
+
     /// Accepting fails when descriptors run out, among others; a little later it may not.
-    static void pause(const Self& self) {
-        self->retry_.expires_after(std::chrono::milliseconds(100));
-        self->retry_.async_wait([self](boost::system::error_code) {
-            if (!self->stopped_) start(self);
+    static void pause(const Self& self, Door& door) {
+        door.retry.expires_after(std::chrono::milliseconds(100));
+        door.retry.async_wait([self, &door](boost::system::error_code) {
+            if (!self->stopped_) accept(self, door);
         });
     }
 
-    // ---- strangers ---------------------------------------------------------------------------
-
     static void admit(const Self& self, const ConnectionPtr& stranger) {
-        if (self->strangers_.size() >= self->shared_->options.max_strangers) {
-            ++self->shared_->counters.handshakes_refused;
-            self->close(self->strangers_.front());
-        }
+        if (self->strangers_.size() >= self->shared_->options.max_strangers) self->make_room();
         self->strangers_.push_back(stranger);
-        stranger->tune();
+        tune(stranger->socket, self->shared_->options.user_timeout);
+        limit(self, stranger);
+        const auto head = std::span(stranger->hello).first(greeting_head_bytes);
+        read_exactly(stranger, head, [self, stranger](boost::system::error_code error) {
+            if (stranger->closed) return;
+            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
+            const GreetingHead got = load_greeting_head(stranger->hello.data());
+            if (got.magic != hello_magic || got.length == 0) {
+                return self->turn_away(stranger, TcpRefusal::no_hello);
+            }
+            if (got.version != wire_version) {
+                return refuse(
+                    self, stranger, Verdict::other_version, TcpRefusal::other_version,
+                    std::to_string(got.version) + " instead of " + std::to_string(wire_version));
+            }
+            if (got.length > greeting_rest_max) {
+                return self->turn_away(stranger, TcpRefusal::no_hello);
+            }
+            read_rest(self, stranger, greeting_head_bytes + got.length);
+        });
+    }
+
+    /// Those who have said nothing for longest go, so that they cannot keep peers out.
+    void make_room() {
+        const ConnectionPtr oldest = strangers_.front();
+        if (!oldest->answer.empty()) return close(oldest);  // refused already, and counted
+        oldest->say_at_once(encode(farewell(Verdict::too_many)));
+        turn_away(oldest, TcpRefusal::too_many);
+    }
+
+    /// Closes the stranger when the time for greetings is over.
+    static void limit(const Self& self, const ConnectionPtr& stranger) {
         stranger->timer.expires_after(self->shared_->options.handshake_timeout);
         stranger->timer.async_wait([self, stranger](boost::system::error_code error) {
             // It may have become a peer just when the time was up.
             if (error || stranger->closed || stranger->peer) return;
-            if (stranger->answer.empty()) return self->turn_away(stranger);
-            self->close(stranger);  // refused already, and counted
-        });
-        const auto head = std::span(stranger->hello).first(greeting_head_bytes);
-        read_exactly(stranger, head, [self, stranger](boost::system::error_code error) {
-            if (stranger->closed) return;
-            if (error) return self->turn_away(stranger);
-            const GreetingHead got = load_greeting_head(stranger->hello.data());
-            if (got.magic != hello_magic) return self->turn_away(stranger);
-            if (got.version != wire_version) return refuse(self, stranger, Verdict::other_version);
-            if (got.length == 0 || got.length > greeting_rest_max) {
-                return self->turn_away(stranger);
+            if (stranger->answer.empty()) {
+                return self->turn_away(stranger, TcpRefusal::hello_timeout);
             }
-            read_rest(self, stranger, greeting_head_bytes + got.length);
+            self->close(stranger);  // refused already, and counted
         });
     }
 
@@ -163,48 +200,74 @@ private:
         const auto rest = std::span(stranger->hello).first(size).subspan(greeting_head_bytes);
         read_exactly(stranger, rest, [self, stranger, size](boost::system::error_code error) {
             if (stranger->closed) return;
+            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
             const auto hello = decode_hello(std::span(stranger->hello).first(size));
-            if (error || !hello) return self->turn_away(stranger);
-            const Verdict verdict = self->judge(*hello);
-            if (verdict != Verdict::welcome) return refuse(self, stranger, verdict);
-            welcome(self, stranger, *hello);
+            if (!hello) {
+                return refuse(self, stranger, Verdict::damaged_hello, TcpRefusal::hello_damaged);
+            }
+            judge(self, stranger, *hello);
         });
     }
 
-    Verdict judge(const Hello& hello) {
-        if (hello.cluster != shared_->options.cluster) return Verdict::other_cluster;
-        if (hello.to != shared_->options.self) return Verdict::other_node;
+    static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
+        TcpShared& shared = *self->shared_;
+        if (hello.cluster != shared.options.cluster) {
+            return refuse(self, stranger, Verdict::other_cluster, TcpRefusal::other_cluster,
+                          "\"" + printable(hello.cluster) + "\" instead of \"" +
+                              printable(shared.options.cluster) + "\"");
+        }
+        if (hello.to != shared.options.self) {
+            return refuse(self, stranger, Verdict::other_node, TcpRefusal::other_node,
+                          std::to_string(hello.to.value) + ", and this is " +
+                              std::to_string(shared.options.self.value));
+        }
         // The peers never include this node itself.
-        if (shared_->peer(hello.from) == nullptr) return Verdict::unknown_node;
-        return Verdict::welcome;
+        if (shared.peer(hello.from) == nullptr) {
+            return refuse(self, stranger, Verdict::unknown_node, TcpRefusal::unknown_node,
+                          "it says that it is " + std::to_string(hello.from.value));
+        }
+        welcome(self, stranger, hello);
+    }
+
+    static void refuse(const Self& self, const ConnectionPtr& stranger, Verdict verdict,
+                       TcpRefusal reason, std::string detail = {}) {
+        ++self->shared_->counters.handshakes_refused;
+        TcpShared::refuse(self->shared_, reason, stranger->from, std::move(detail));
+        say_farewell(self, stranger, verdict);
+    }
+
+    Answer farewell(Verdict verdict) const {
+        return {verdict, shared_->options.self, shared_->instance, {}};
     }
 
     /// Says why, then waits until the other side has closed (or its time is up): closing while
-    /// bytes of its hello are unread would destroy the answer on its way.
-    static void refuse(const Self& self, const ConnectionPtr& stranger, Verdict verdict) {
-        ++self->shared_->counters.handshakes_refused;
-        stranger->answer = encode(Answer{verdict, self->shared_->options.self, {}});
+    /// bytes of it are unread would destroy the answer on its way.
+    /// @pre the connection is a stranger's with a time limit
+    static void say_farewell(const Self& self, const ConnectionPtr& stranger, Verdict verdict) {
+        stranger->answer = encode(self->farewell(verdict));
         stranger->parts = {boost::asio::buffer(stranger->answer)};
+        stranger->first_part = 0;
         write_parts(stranger, [self, stranger](boost::system::error_code error) {
             if (stranger->closed) return;
             if (error) return self->close(stranger);
             stranger->socket.shutdown(boost::asio::socket_base::shutdown_send, error);
-            drain(self, stranger);
+            drain(self, stranger, drained_max);
         });
     }
 
-    static void drain(const Self& self, const ConnectionPtr& stranger) {
+    static void drain(const Self& self, const ConnectionPtr& stranger, std::size_t left) {
         stranger->socket.async_read_some(
             boost::asio::buffer(stranger->hello),
-            [self, stranger](boost::system::error_code error, std::size_t) {
+            [self, stranger, left](boost::system::error_code error, std::size_t count) {
                 if (stranger->closed) return;
-                if (error) return self->close(stranger);
-                drain(self, stranger);
+                if (error || count >= left) return self->close(stranger);
+                drain(self, stranger, left - count);
             });
     }
 
-    void turn_away(const ConnectionPtr& stranger) {
+    void turn_away(const ConnectionPtr& stranger, TcpRefusal reason) {
         ++shared_->counters.handshakes_refused;
+        TcpShared::refuse(shared_, reason, stranger->from);
         close(stranger);
     }
 
@@ -212,20 +275,35 @@ private:
         std::erase(self->strangers_, connection);
         connection->timer.cancel();
         connection->peer = hello.from;
-        ConnectionPtr& place = self->peers_[hello.from];
-        if (place != nullptr) place->close();
-        place = connection;
+        if (self->has(hello.from)) dismiss(self, self->peers_[hello.from], Verdict::replaced);
+        self->peers_[hello.from] = connection;
         ++self->shared_->counters.accepts;
-        self->shared_->peers[hello.from].advertisement = hello.advertise;
         const TcpOptions& options = self->shared_->options;
-        connection->answer = encode(Answer{Verdict::welcome, options.self, options.advertise});
+        connection->answer = encode(
+            Answer{Verdict::welcome, options.self, self->shared_->instance, options.advertise});
         connection->parts = {boost::asio::buffer(connection->answer)};
         write_parts(connection, [self, connection](boost::system::error_code error) {
-            if (connection->closed) return;
+            if (connection->closed || !connection->peer) return;
             if (error) return self->close(connection);
+            connection->welcomed = true;
             read_frames(self, connection);
         });
-        self->greeted_(hello.from);
+        self->greeted_(hello.from, hello.instance);
+    }
+
+    /// Makes a peer's connection a stranger's again, which goes when it has been told why.
+    /// By value: the argument may stand in one of the containers.
+    static void dismiss(const Self& self, ConnectionPtr connection, Verdict verdict) {
+        if (!connection->welcomed) return self->close(connection);  // that is still being written
+        self->forget(connection);
+        connection->peer = {};
+        if (self->strangers_.size() >= self->shared_->options.max_strangers) self->make_room();
+        self->strangers_.push_back(connection);
+        limit(self, connection);
+        // What is being read or written belongs to the peer that it was.
+        boost::system::error_code ignored;
+        connection->socket.cancel(ignored);
+        say_farewell(self, connection, verdict);
     }
 
     // ---- peers -------------------------------------------------------------------------------
@@ -235,33 +313,53 @@ private:
         connection->socket.async_read_some(
             boost::asio::buffer(space.data(), space.size()),
             [self, connection](boost::system::error_code error, std::size_t count) {
-                if (connection->closed) return;
+                if (connection->closed || !connection->peer) return;
                 if (error) return self->close(connection);
                 self->shared_->counters.bytes_received += count;
                 connection->inbox.received(count);
                 const std::uint64_t before = self->shared_->counters.messages_received;
-                self->deliver(connection);
+                deliver(self, connection);
                 if (self->shared_->counters.messages_received != before) self->delivered();
-                if (!connection->closed) read_frames(self, connection);
+                if (!connection->closed && connection->peer) read_frames(self, connection);
             });
     }
 
     /// Hands out every message that is complete.
-    void deliver(const ConnectionPtr& connection) {
-        const auto receive = shared_->receive;
+    static void deliver(const Self& self, const ConnectionPtr& connection) {
+        const auto receive = self->shared_->receive;
         raft::Message message;
         // A receiver may stop the transport, which closes the connection.
         while (!connection->closed) {
-            const Inbox::Status status = connection->inbox.next(message);
-            if (status == Inbox::Status::incomplete) return;
-            if (status == Inbox::Status::broken || message.from != connection->peer ||
-                message.to != shared_->options.self) {
-                ++shared_->counters.bad_frames;
-                return close(connection);
+            switch (connection->inbox.next(message)) {
+                case Inbox::Status::message: break;
+                case Inbox::Status::incomplete: return;
+                case Inbox::Status::too_long:
+                    return reject(self, connection, Verdict::frame_too_long,
+                                  TcpRefusal::frame_too_long);
+                case Inbox::Status::unknown:
+                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_unknown);
+                case Inbox::Status::damaged:
+                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_damaged);
+                case Inbox::Status::invalid:
+                    return reject(self, connection, Verdict::bad_frame,
+                                  TcpRefusal::message_invalid);
             }
-            ++shared_->counters.messages_received;
+            if (message.from != connection->peer || message.to != self->shared_->options.self) {
+                return reject(self, connection, Verdict::foreign_message,
+                              TcpRefusal::message_foreign);
+            }
+            ++self->shared_->counters.messages_received;
             (*receive)(std::move(message));
         }
+    }
+
+    /// Ends a peer's connection for what came over it.
+    static void reject(const Self& self, const ConnectionPtr& connection, Verdict verdict,
+                       TcpRefusal reason) {
+        ++self->shared_->counters.bad_frames;
+        TcpShared::refuse(self->shared_, reason, connection->from,
+                          "node " + std::to_string(connection->peer.value));
+        dismiss(self, connection, verdict);
     }
 
     void delivered() {
@@ -272,15 +370,27 @@ private:
     /// By value: the argument may stand in one of the containers.
     void close(ConnectionPtr connection) {
         connection->close();
+        forget(connection);
+    }
+    void forget(const ConnectionPtr& connection) {
         std::erase(strangers_, connection);
         const auto found = peers_.find(connection->peer);
         if (found != peers_.end() && found->second == connection) peers_.erase(found);
     }
 
-    std::shared_ptr<TcpShared> shared_;
-    std::function<void(raft::NodeId)> greeted_;
-    boost::asio::ip::tcp::acceptor acceptor_;
-    boost::asio::steady_timer retry_;
+    /// What strangers say, made fit for a line of a log.
+    static std::string printable(std::string_view text) {
+        std::string shown;
+        for (const char c : text) shown += c >= ' ' && c <= '~' ? c : '?';
+        return shown;
+    }
+
+    /// How much of what a dismissed connection still sends is read, so that it can be told why.
+    static constexpr std::size_t drained_max = std::size_t{4} << 20;
+
+    TcpShared::Ptr shared_;
+    Greeted greeted_;
+    std::vector<Door> doors_;  ///< handlers refer to them: not changed once it is open
     std::uint16_t port_ = 0;
     bool stopped_ = false;
     std::deque<ConnectionPtr> strangers_;  ///< the oldest first

@@ -5,68 +5,49 @@
 #define RSM_TRANSPORT_TCP_OPTIONS_HPP
 
 #include <raft/types.hpp>
+#include <rsm/transport/peer_status.hpp>
+#include <rsm/transport/tcp_address.hpp>
+#include <rsm/transport/tcp_refusal.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
 
 namespace rsm {
-
-/// Where a node listens. `host` is a name or an address; IPv6 addresses stand without brackets.
-struct TcpAddress {
-    std::string host;
-    std::uint16_t port = 0;
-    friend bool operator==(const TcpAddress&, const TcpAddress&) = default;
-
-    /// Reads "host:port", "1.2.3.4:port" or "[::1]:port"; nothing if it is none of them.
-    static std::optional<TcpAddress> parse(std::string_view text) {
-        const std::size_t colon = text.rfind(':');
-        if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-        std::string_view host = text.substr(0, colon);
-        const std::string_view digits = text.substr(colon + 1);
-        if (host.front() == '[' && host.back() == ']') {
-            host = host.substr(1, host.size() - 2);
-        } else if (host.find_first_of(":[]") != std::string_view::npos) {
-            return std::nullopt;  // which colon ends the host would be a guess
-        }
-        if (host.empty() || digits.empty() || digits.size() > 5) return std::nullopt;
-        std::uint32_t port = 0;
-        for (const char digit : digits) {
-            if (digit < '0' || digit > '9') return std::nullopt;
-            port = port * 10 + static_cast<std::uint32_t>(digit - '0');
-        }
-        if (port > 65535) return std::nullopt;
-        return TcpAddress{std::string(host), static_cast<std::uint16_t>(port)};
-    }
-
-    std::string text() const {
-        const bool brackets = host.find(':') != std::string::npos;
-        return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port);
-    }
-};
 
 struct TcpOptions {
     /// This node. Not 0.
     raft::NodeId self;
-    /// "host:port" of every node this one may talk to; its own entry says where it listens. Nodes
-    /// that are not listed are refused. TcpTransport::set_peer() adds to it later.
+    /// "host:port" of every node this one may talk to; its own entry says where it listens. No two
+    /// have the same address, and no peer has port 0. Nodes that are not listed are refused.
+    /// TcpTransport::set_peer() adds to it later.
     std::map<raft::NodeId, std::string> peers;
     /// "host:port" to listen on instead of the own entry of `peers`. Port 0 lets the system choose.
+    /// Of a name, all addresses are listened on that this host has, at one port.
     std::string listen;
     /// Nodes of different clusters refuse each other. At most max_cluster_bytes.
     std::string cluster = "default";
-    /// Told to every peer, e.g. the address where this node serves clients. At most
+    /// Told to every peer that dials this node, e.g. the address where it serves clients. At most
     /// max_advertise_bytes.
     std::string advertise;
 
+    /// Called when a peer becomes connected or ceases to be, and when the reason why it is not
+    /// connected has changed: once for each change, not for each attempt. Queued bytes are left 0.
+    /// This and on_refusal are called on the transport's executor, never from inside one of its
+    /// members, and not after stop(), which they may call, as they may destroy the transport.
+    std::function<void(const PeerStatus&)> on_peer_change;
+    /// Called for what is turned away at the peer port, at most once a second for each reason;
+    /// what is left out in between is counted in the next call, and in TcpCounters.
+    std::function<void(const TcpRefused&)> on_refusal;
+
     /// Per peer, for the messages that wait or are being written, encoded. A message that does not
     /// fit is dropped, except that an empty queue takes any one message. Snapshot chunks use at
-    /// most half of it. 1 byte or more.
+    /// most half of it, so that twice Raft's window of chunks, and its windows of chunks and of
+    /// entries together, should fit. 1 byte or more.
     std::size_t queue_bytes = std::size_t{64} << 20;
     /// The largest message, encoded. A larger one is dropped when sent; a peer that sends one is
     /// disconnected. 1 KiB .. 1 GiB, equal on all nodes.
@@ -74,16 +55,26 @@ struct TcpOptions {
 
     /// The wait before the first repeated connection attempt. It doubles with every failure, up to
     /// reconnect_max, and each wait is shortened by up to a half at random, so that nodes do not
-    /// move in step. A peer that connects to this node ends the wait.
+    /// move in step. A peer that connects to this node ends the wait, and a connection that has
+    /// lasted for user_timeout begins anew with the shortest. The longest is about an election
+    /// timeout: a peer that can be reached again is missed for no more than that.
     std::chrono::milliseconds reconnect_min{20};
-    std::chrono::milliseconds reconnect_max{2000};
-    /// For the name lookup and the connection together.
-    std::chrono::milliseconds connect_timeout{2000};
+    std::chrono::milliseconds reconnect_max{500};
+    /// For the lookup of a peer's name.
+    std::chrono::milliseconds lookup_timeout{10'000};
+    /// For the connection to each of a peer's addresses, which are tried in turn. Less than the
+    /// second after which TCP repeats a lost request to connect: a new attempt asks sooner.
+    std::chrono::milliseconds connect_timeout{500};
     /// For the exchange of greetings, on either side.
     std::chrono::milliseconds handshake_timeout{2000};
-    /// A connection whose peer takes no byte for this long, although some wait, is closed (after
-    /// at most twice this time): it leads to a host that has vanished.
-    std::chrono::milliseconds stall_timeout{10000};
+    /// A connection on which something was sent and nothing was acknowledged by the other host for
+    /// this long is closed and made anew (TCP's user timeout, RFC 5482); likewise one whose peer
+    /// has taken nothing in for so long although bytes wait. Idle connections are asked at about
+    /// this pace, in whole seconds, whether the other host is still there. About two election
+    /// timeouts: without it, TCP doubles the time between its repetitions, and after an
+    /// interruption goes on being silent for as long as that has lasted; much less, and a few lost
+    /// packets in a row (TCP repeats them after 200 ms at the earliest) cost a connection.
+    std::chrono::milliseconds user_timeout{1000};
     /// Accepted connections that have not introduced themselves yet. One more closes the oldest,
     /// so that strangers who connect and say nothing cannot keep peers out. 1 or more.
     std::size_t max_strangers = 32;
@@ -102,9 +93,10 @@ struct TcpOptions {
         if (queue_bytes == 0) return "queue_bytes must be at least 1";
         if (max_frame_bytes < 1024) return "max_frame_bytes must be at least 1 KiB";
         if (max_frame_bytes > (std::size_t{1} << 30)) return "max_frame_bytes exceeds 1 GiB";
-        const milliseconds least = std::min({reconnect_min, reconnect_max, connect_timeout,
-                                             handshake_timeout, stall_timeout});
+        const auto [least, most] = std::minmax({reconnect_min, reconnect_max, lookup_timeout,
+                                                connect_timeout, handshake_timeout, user_timeout});
         if (least < milliseconds(1)) return "every time must be at least 1 ms";
+        if (most > std::chrono::hours(24)) return "every time must be at most a day";
         if (reconnect_min > reconnect_max) return "reconnect_min exceeds reconnect_max";
         if (max_strangers == 0) return "max_strangers must be at least 1";
         return {};
@@ -124,6 +116,7 @@ struct TcpCounters {
     std::uint64_t connect_failures = 0;    ///< attempts that ended before the handshake did
     std::uint64_t handshakes_refused = 0;  ///< peers and strangers that this node turned away
     std::uint64_t bad_frames = 0;          ///< each closed its connection
+    TcpRefusalCounts refusals;             ///< both of them, by reason
 };
 
 }  // namespace rsm

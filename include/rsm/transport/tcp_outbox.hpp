@@ -83,6 +83,9 @@ public:
         taken_bytes_ = 0;
     }
 
+    /// The batch from take() is lost; what waits is not.
+    void abandon() { taken_bytes_ = 0; }
+
     /// The connection is gone, and with it whatever was meant for it.
     void clear() {
         next_.clear();

@@ -1,22 +1,24 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The outgoing connection to one peer: dial, greet, write, and begin again when it breaks.
+// What goes to one peer: a connection, its queue, and a new connection when that one ends.
 #ifndef RSM_TRANSPORT_TCP_SENDER_HPP
 #define RSM_TRANSPORT_TCP_SENDER_HPP
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
 #include <rsm/transport/tcp_connection.hpp>
+#include <rsm/transport/tcp_dialer.hpp>
+#include <rsm/transport/tcp_link.hpp>
 #include <rsm/transport/tcp_outbox.hpp>
+#include <rsm/transport/tcp_shared.hpp>
+#include <rsm/transport/tcp_socket.hpp>
 #include <rsm/transport/tcp_wire.hpp>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,50 +26,57 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace rsm::detail {
 
-/// Sends to one peer over a connection that it dials itself and that carries nothing back. While
-/// there is none, messages are dropped: Raft repeats what still matters when a reply is missing,
-/// and what was kept would mostly be stale.
+/// Sends to one peer over a connection that it dials itself and that carries nothing back but the
+/// reason why the peer ends it. While there is none, messages are dropped: Raft repeats what still
+/// matters when a reply is missing, and what was kept would mostly be stale.
 ///
-/// Handlers own the sender and the link that they work for; a handler whose link is not the
-/// current one any more does nothing.
+/// A connection that seems to lead nowhere stays in use until a new one is greeted, so that whoever
+/// makes it seem so by a forged greeting has won nothing.
+///
+/// Handlers own the sender and the connection that they work for; a handler whose connection is not
+/// the current one any more does nothing.
 class TcpSender {
 public:
     using Self = std::shared_ptr<TcpSender>;
 
-    TcpSender(std::shared_ptr<TcpShared> shared, raft::NodeId peer)
+    TcpSender(TcpShared::Ptr shared, raft::NodeId peer)
         : shared_(std::move(shared)),
           peer_(peer),
           outbox_(shared_->options.queue_bytes, shared_->options.max_frame_bytes),
-          timer_(shared_->executor),
+          retry_(shared_->executor),
+          look_(shared_->executor),
           random_(seed(shared_->options.self, peer)) {}
 
-    bool connected() const { return phase_ == Phase::connected; }
+    bool connected() const { return link_ != nullptr; }
+    std::size_t queued_bytes() const { return outbox_.bytes(); }
 
-    /// Begins to connect. Also ends a wait between two attempts: the peer seems to be there.
+    /// Begins to connect, unless an attempt is under way. Ends a wait between two attempts.
     static void dial(const Self& self) {
-        if (self->phase_ != Phase::waiting) return;
-        self->phase_ = Phase::connecting;
-        const LinkPtr link = std::make_shared<Link>(self->shared_->executor);
-        self->link_ = link;
-        arm(self, self->shared_->options.connect_timeout);
-        const TcpAddress address = self->shared_->peers[self->peer_].address;
-        boost::system::error_code not_numeric;
-        const auto numeric = boost::asio::ip::make_address(address.host, not_numeric);
-        if (!not_numeric) {
-            link->endpoints.emplace_back(numeric, address.port);
-            return connect(self, link, {});
-        }
-        link->resolver.async_resolve(
-            address.host, std::to_string(address.port),
-            [self, link](boost::system::error_code error, const auto& found) {
-                if (self->link_ != link) return;
-                for (const auto& result : found) link->endpoints.push_back(result.endpoint());
-                connect(self, link, error);
+        if (self->stopped_ || self->dialer_ != nullptr) return;
+        ++self->retry_round_;
+        self->retry_.cancel();
+        self->dialer_ =
+            TcpDialer::start(self->shared_, self->peer_, [self](TcpLinkPtr link, std::string why) {
+                self->dialer_ = nullptr;
+                if (link != nullptr) return ready(self, link);
+                failed(self, std::move(why));
             });
+    }
+
+    /// The peer has connected to this node: it can be reached, now. What this node has towards it
+    /// is replaced if it leads to the peer's former self or waits for the system to repeat
+    /// something, which may take as long again as the interruption has lasted.
+    static void greeted(const Self& self, std::uint64_t instance) {
+        self->failures_ = 0;
+        if (const TcpLinkPtr& link = self->link_) {
+            if (link->instance == instance && !awaits_repetition(link->socket)) return;
+            self->renewing_ = true;
+        }
+        if (self->dialer_ != nullptr && self->dialer_->hangs()) self->drop_dialer();
+        dial(self);
     }
 
     /// Queues a message for the next flush(). False: it was dropped.
@@ -76,201 +85,160 @@ public:
     /// Writes what waits, unless a write is under way; that one goes on with it when it ends.
     static void flush(const Self& self) {
         if (!self->connected() || self->link_->writing || self->outbox_.empty()) return;
-        const LinkPtr link = self->link_;
-        self->take(*link);
+        const TcpLinkPtr link = self->link_;
+        link->take(self->outbox_);
         // At once, which mostly is all there is to it. What is left (or a snapshot's next chunk)
         // goes by way of the executor, so that other messages can gather meanwhile.
         boost::system::error_code broken;
         if (link->write_now(broken)) {
             self->written(*link);
             if (self->outbox_.empty()) return;
-            self->take(*link);
+            link->take(self->outbox_);
         }
-        if (broken) return lost(self, "the connection broke: " + broken.message());
+        if (broken) return broke(self, broken);
         write(self, link);
     }
 
     /// Closes the connection and dials again, at the address that is known now.
     static void redial(const Self& self) {
-        if (self->phase_ == Phase::stopped) return;
+        if (self->stopped_) return;
+        self->drop_dialer();
         self->drop_link();
+        TcpShared::report(self->shared_, self->peer_, false, "its address has changed");
         self->failures_ = 0;
-        self->phase_ = Phase::waiting;
         dial(self);
     }
 
     void stop() {
-        phase_ = Phase::stopped;
-        ++timer_round_;
-        timer_.cancel();
+        stopped_ = true;
+        ++retry_round_;
+        retry_.cancel();
+        drop_dialer();
         drop_link();
     }
 
 private:
-    enum class Phase : std::uint8_t { waiting, connecting, greeting, connected, stopped };
-
-    /// One connection, from the attempt to its end.
-    struct Link : TcpStream {
-        explicit Link(const boost::asio::any_io_executor& executor)
-            : TcpStream(boost::asio::ip::tcp::socket(executor)), resolver(executor) {}
-
-        boost::asio::ip::tcp::resolver resolver;
-        std::vector<boost::asio::ip::tcp::endpoint> endpoints;
-        std::size_t next_endpoint = 0;
-        std::vector<std::byte> hello;
-        std::array<std::byte, greeting_head_bytes + greeting_rest_max> answer{};
-        Batch batch;
-        bool writing = false;
-        std::uint64_t written_before = 0;  ///< as of the last look for a stall
-        std::chrono::steady_clock::time_point since{};
-    };
-    using LinkPtr = std::shared_ptr<Link>;
-
     static std::uint64_t seed(raft::NodeId self, raft::NodeId peer) {
         const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
         return static_cast<std::uint64_t>(now) + self.value * 0x9e3779b97f4a7c15ULL + peer.value;
     }
 
-    // ---- connecting --------------------------------------------------------------------------
+    // ---- the beginning of a connection -------------------------------------------------------
 
-    static void connect(const Self& self, const LinkPtr& link, boost::system::error_code error) {
-        if (link->next_endpoint == link->endpoints.size()) {
-            return failed(self, "cannot connect: " + error.message());
-        }
-        link->close();
-        link->socket.async_connect(link->endpoints[link->next_endpoint++],
-                                   [self, link](boost::system::error_code result) {
-                                       if (self->link_ != link) return;
-                                       if (result) return connect(self, link, result);
-                                       greet(self, link);
-                                   });
-    }
-
-    static void greet(const Self& self, const LinkPtr& link) {
-        self->phase_ = Phase::greeting;
-        arm(self, self->shared_->options.handshake_timeout);
-        link->tune();
-        const TcpOptions& options = self->shared_->options;
-        link->hello =
-            encode(Hello{options.self, self->peer_, options.cluster, options.advertise});
-        link->parts = {boost::asio::buffer(link->hello)};
-        write_parts(link, [self, link](boost::system::error_code error) {
-            if (self->link_ != link) return;
-            if (error) return failed(self, "no greeting: " + error.message());
-            read_head(self, link);
-        });
-    }
-
-    static void read_head(const Self& self, const LinkPtr& link) {
-        const auto head = std::span(link->answer).first(greeting_head_bytes);
-        read_exactly(link, head, [self, link](boost::system::error_code error) {
-            if (self->link_ != link) return;
-            if (error) return failed(self, "no greeting: " + error.message());
-            const GreetingHead got = load_greeting_head(link->answer.data());
-            if (got.magic != answer_magic || got.length > greeting_rest_max || got.length == 0) {
-                return failed(self, "what answers there is no node of this kind");
-            }
-            // The shape of an answer of another version is unknown.
-            if (got.version != wire_version) {
-                return failed(self, std::string("refused: ") + sentence(Verdict::other_version));
-            }
-            read_rest(self, link, greeting_head_bytes + got.length);
-        });
-    }
-
-    static void read_rest(const Self& self, const LinkPtr& link, std::size_t size) {
-        const auto rest = std::span(link->answer).first(size).subspan(greeting_head_bytes);
-        read_exactly(link, rest, [self, link, size](boost::system::error_code error) {
-            if (self->link_ != link) return;
-            if (error) return failed(self, "no greeting: " + error.message());
-            const auto answer = decode_answer(std::span(link->answer).first(size));
-            if (!answer) return failed(self, "its greeting is damaged");
-            if (answer->verdict != Verdict::welcome) {
-                return failed(self, std::string("refused: ") + sentence(answer->verdict));
-            }
-            if (answer->from != self->peer_) return failed(self, "another node answers there");
-            self->shared_->peers[self->peer_].advertisement = answer->advertise;
-            ready(self, link);
-        });
-    }
-
-    static void ready(const Self& self, const LinkPtr& link) {
-        self->phase_ = Phase::connected;
-        boost::system::error_code ignored;
-        link->socket.non_blocking(true, ignored);
-        link->since = std::chrono::steady_clock::now();
+    /// The new connection takes the place of the old one, if that is still there. What was queued
+    /// goes over the new one.
+    static void ready(const Self& self, const TcpLinkPtr& link) {
+        if (self->link_ != nullptr) self->close_link();
+        self->link_ = link;
+        self->renewing_ = false;
         ++self->shared_->counters.connects;
-        self->shared_->peers[self->peer_].last_failure.clear();
-        arm(self, self->shared_->options.stall_timeout);
-        // Nothing comes back on this connection, so whatever this read finds is its end.
-        read_exactly(link, std::span(link->answer).first(1),
-                     [self, link](boost::system::error_code error) {
-                         if (self->link_ != link) return;
-                         lost(self, error ? "the peer closed the connection: " + error.message()
-                                          : std::string("the peer broke the protocol"));
-                     });
+        TcpShared::report(self->shared_, self->peer_, true, {});
+        look_later(self);
+        read_farewell(self, link);
+        flush(self);
+    }
+
+    /// Nothing comes back on this connection but the reason for its end.
+    static void read_farewell(const Self& self, const TcpLinkPtr& link) {
+        const auto first = std::span(link->farewell).first(1);
+        read_exactly(link, first, [self, link](boost::system::error_code error) {
+            if (self->link_ != link) return;
+            if (error) return ended(self, error);
+            constexpr auto begins_with = static_cast<std::byte>(answer_magic & 0xff);
+            if (link->farewell[0] != begins_with) return lost(self, "the peer broke the protocol");
+            read_answer(link, link->farewell, 1, [self, link](const AnswerRead& read) {
+                if (self->link_ != link) return;
+                if (read.state == AnswerRead::State::broken_off) return ended(self, read.error);
+                if (read.state != AnswerRead::State::complete) {
+                    return lost(self, "the peer broke the protocol");
+                }
+                lost(self, std::string("the peer closed the connection: ") +
+                               sentence(read.answer.verdict));
+            });
+        });
     }
 
     // ---- the end of a connection -------------------------------------------------------------
 
-    /// The connection was not made.
     static void failed(const Self& self, std::string why) {
         ++self->shared_->counters.connect_failures;
-        retry(self, std::move(why));
+        if (!self->connected()) {
+            TcpShared::report(self->shared_, self->peer_, false, std::move(why));
+        }
+        if (!self->connected() || self->renewing_) wait(self);
     }
 
-    static void lost(const Self& self, std::string why) {
+    static void ended(const Self& self, boost::system::error_code error) {
+        if (error == boost::asio::error::timed_out) return broke(self, error);
+        lost(self, "the peer closed the connection: " + error.message());
+    }
+    static void broke(const Self& self, boost::system::error_code error) {
+        if (error == boost::asio::error::timed_out) return lost(self, nothing_taken);
+        lost(self, "the connection broke: " + error.message());
+    }
+
+    static void lost(const Self& self, const std::string& why) {
         // Only a connection that lasted proves that the trouble is over; otherwise two nodes that
         // claim one id would push each other out as fast as they can dial.
-        const auto lasted = std::chrono::steady_clock::now() - self->link_->since;
-        if (lasted >= self->shared_->options.reconnect_max) self->failures_ = 0;
-        retry(self, std::move(why));
+        const auto lasted = TcpLink::Clock::now() - self->link_->since;
+        if (lasted >= self->shared_->options.user_timeout) self->failures_ = 0;
+        self->drop_link();
+        if (const TcpPeer* const peer = self->shared_->peer(self->peer_)) {
+            TcpShared::report(self->shared_, self->peer_, false, peer->address.text() + ": " + why);
+        }
+        wait(self);
     }
 
-    static void retry(const Self& self, std::string why) {
+    /// Dials again after a while; for longer each time.
+    static void wait(const Self& self) {
+        if (self->dialer_ != nullptr) return;
         const TcpOptions& options = self->shared_->options;
-        TcpPeer& peer = self->shared_->peers[self->peer_];
-        peer.last_failure = peer.address.text() + ": " + std::move(why);
-        self->drop_link();
-        self->phase_ = Phase::waiting;
         auto wait = options.reconnect_min;
         for (unsigned i = 0; i < self->failures_ && wait < options.reconnect_max; ++i) wait *= 2;
         if (wait < options.reconnect_max) ++self->failures_;
         wait = std::min(wait, options.reconnect_max);
         const auto spread = self->random_.below(static_cast<std::uint64_t>(wait.count()) / 2 + 1);
-        arm(self, wait - std::chrono::milliseconds(spread));
-    }
-
-    void drop_link() {
-        if (link_ == nullptr) return;
-        shared_->counters.messages_dropped += outbox_.messages() + link_->batch.messages;
-        outbox_.clear();
-        link_->close();
-        link_->resolver.cancel();
-        link_ = nullptr;
-    }
-
-    /// The next batch becomes the link's.
-    void take(Link& link) {
-        outbox_.take(link.batch);
-        link.parts.clear();
-        link.first_part = 0;
-        link.batch.frames.for_each_part([&link](std::span<const std::byte> part) {
-            link.parts.emplace_back(part.data(), part.size());
+        const std::uint64_t round = ++self->retry_round_;
+        self->retry_.expires_after(wait - std::chrono::milliseconds(spread));
+        self->retry_.async_wait([self, round](boost::system::error_code error) {
+            // A wait that ended just before it was replaced is stale although it succeeded.
+            if (!error && self->retry_round_ == round) dial(self);
         });
     }
 
-    static void write(const Self& self, const LinkPtr& link) {
+    void drop_dialer() {
+        if (dialer_ == nullptr) return;
+        dialer_->cancel();
+        dialer_ = nullptr;
+    }
+    /// What was given to the system may be lost, and what was not is.
+    void close_link() {
+        look_.cancel();
+        if (link_->writing) shared_->counters.messages_dropped += link_->batch.messages;
+        link_->close();
+        outbox_.abandon();
+        link_ = nullptr;
+    }
+    void drop_link() {
+        if (link_ == nullptr) return;
+        close_link();
+        shared_->counters.messages_dropped += outbox_.messages();
+        outbox_.clear();
+    }
+
+    // ---- writing -----------------------------------------------------------------------------
+
+    static void write(const Self& self, const TcpLinkPtr& link) {
         link->writing = true;
         write_parts(link, [self, link](boost::system::error_code error) {
             if (self->link_ != link) return;
-            if (error) return lost(self, "the connection broke: " + error.message());
+            if (error) return broke(self, error);
             self->written(*link);
             flush(self);
         });
     }
 
-    void written(Link& link) {
+    void written(TcpLink& link) {
         ++shared_->counters.writes;
         shared_->counters.messages_sent += link.batch.messages;
         shared_->counters.bytes_sent += link.batch.frames.size();
@@ -279,44 +247,34 @@ private:
         outbox_.finish(link.batch);
     }
 
-    // ---- time --------------------------------------------------------------------------------
-
-    static void arm(const Self& self, std::chrono::milliseconds wait) {
-        const std::uint64_t round = ++self->timer_round_;
-        self->timer_.expires_after(wait);
-        self->timer_.async_wait([self, round](boost::system::error_code error) {
-            // A wait that ended just before it was replaced is stale although it succeeded.
-            if (!error && self->timer_round_ == round) expired(self);
+    /// The system itself ends a connection on which nothing is acknowledged, where it can be told
+    /// to; and it says nothing of a process that takes nothing in.
+    static void look_later(const Self& self) {
+        const auto limit = self->shared_->options.user_timeout;
+        self->look_.expires_after(std::max(limit / 4, std::chrono::milliseconds(1)));
+        self->look_.async_wait([self, link = self->link_](boost::system::error_code error) {
+            if (error || self->link_ != link) return;
+            if (link->stuck_for() >= self->shared_->options.user_timeout) {
+                return lost(self, nothing_taken);
+            }
+            look_later(self);
         });
     }
 
-    static void expired(const Self& self) {
-        switch (self->phase_) {
-            case Phase::waiting: return dial(self);
-            case Phase::connecting: return failed(self, "cannot connect: no answer in time");
-            case Phase::greeting: return failed(self, "no greeting in time");
-            case Phase::connected: return look_for_stall(self);
-            case Phase::stopped: return;
-        }
-    }
+    static constexpr const char* nothing_taken =
+        "nothing is acknowledged: the host cannot be reached, or its process takes nothing in";
 
-    static void look_for_stall(const Self& self) {
-        Link& link = *self->link_;
-        if (link.writing && link.written == link.written_before) {
-            return lost(self, "the peer takes no more data");
-        }
-        link.written_before = link.written;
-        arm(self, self->shared_->options.stall_timeout);
-    }
-
-    std::shared_ptr<TcpShared> shared_;
+    TcpShared::Ptr shared_;
     raft::NodeId peer_;
-    Phase phase_ = Phase::waiting;
-    LinkPtr link_;  ///< null while waiting and when stopped
     Outbox outbox_;
-    boost::asio::steady_timer timer_;
-    std::uint64_t timer_round_ = 0;
-    unsigned failures_ = 0;
+    TcpLinkPtr link_;                    // null: not connected
+    std::shared_ptr<TcpDialer> dialer_;  // null: no attempt is under way
+    bool renewing_ = false;              // the connection is to be replaced
+    bool stopped_ = false;
+    boost::asio::steady_timer retry_;
+    std::uint64_t retry_round_ = 0;
+    boost::asio::steady_timer look_;
+    unsigned failures_ = 0;  // in a row
     raft::Random random_;
 };
 

@@ -73,14 +73,14 @@ inline void put_frame(raft::codec::Gather& out, const raft::Message& message) {
 // ---- greetings -------------------------------------------------------------------------------
 
 /// The version of the greetings and of all that follows them.
-inline constexpr std::uint16_t wire_version = 1;
+inline constexpr std::uint16_t wire_version = 2;
 inline constexpr std::uint32_t hello_magic = 0x484d5352;   // "RSMH"
 inline constexpr std::uint32_t answer_magic = 0x414d5352;  // "RSMA"
 /// magic u32, version u16, length u16 of what follows.
 inline constexpr std::size_t greeting_head_bytes = 8;
-/// Two ids, the cluster, the advertisement, the checksum.
+/// The longest is an answer: verdict, two numbers, the advertisement, the checksum.
 inline constexpr std::size_t greeting_rest_max =
-    8 + 8 + 2 + TcpOptions::max_cluster_bytes + 2 + TcpOptions::max_advertise_bytes + 8;
+    1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8;
 
 struct GreetingHead {
     std::uint32_t magic = 0;
@@ -99,8 +99,9 @@ inline GreetingHead load_greeting_head(const std::byte* bytes) {
 struct Hello {
     raft::NodeId from;
     raft::NodeId to;
+    /// The sender's, drawn when it was started: a node that comes back has another one.
+    std::uint64_t instance = 0;
     std::string cluster;
-    std::string advertise;
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -111,12 +112,21 @@ enum class Verdict : std::uint8_t {
     other_cluster = 2,
     other_node = 3,    ///< the hello was meant for another node
     unknown_node = 4,  ///< the sender is not among the peers
+    damaged_hello = 5,
+    too_many = 6,  ///< of those that have not introduced themselves
+    // After a welcome:
+    replaced = 7,         ///< by a newer connection from a node of the sender's id
+    frame_too_long = 8,   ///< above the receiver's max_frame_bytes
+    bad_frame = 9,        ///< damaged, or of an unknown version or kind
+    foreign_message = 10  ///< in another's name, or to another node
 };
 
-/// What the accepting side answers. A refusal carries no advertisement.
+/// What the accepting side answers, and what it says when it ends a connection that it had
+/// welcomed. A refusal carries no advertisement.
 struct Answer {
     Verdict verdict = Verdict::welcome;
     raft::NodeId from;
+    std::uint64_t instance = 0;  ///< the accepting side's, as in a hello
     std::string advertise;
     friend bool operator==(const Answer&, const Answer&) = default;
 };
@@ -128,6 +138,17 @@ inline const char* sentence(Verdict verdict) {
         case Verdict::other_cluster: return "it belongs to another cluster";
         case Verdict::other_node: return "it is another node";
         case Verdict::unknown_node: return "it does not know this node";
+        case Verdict::damaged_hello: return "this node's greeting arrived damaged";
+        case Verdict::too_many:
+            return "too many connections there have not introduced themselves yet";
+        case Verdict::replaced:
+            return "another connection from a node of this node's id took its place";
+        case Verdict::frame_too_long:
+            return "this node sent a frame above its max_frame_bytes, which must not differ";
+        case Verdict::bad_frame:
+            return "a frame of this node's arrived damaged or is unknown to it";
+        case Verdict::foreign_message:
+            return "this node sent a message in another's name or to another node";
     }
     return "for a reason that this node does not know";
 }
@@ -160,8 +181,8 @@ inline std::vector<std::byte> encode(const Hello& hello) {
     begin_greeting(out, hello_magic);
     out.put(hello.from);
     out.put(hello.to);
+    out.put(hello.instance);
     put_text(out, hello.cluster);
-    put_text(out, hello.advertise);
     return finish_greeting(out);
 }
 inline std::vector<std::byte> encode(const Answer& answer) {
@@ -169,6 +190,7 @@ inline std::vector<std::byte> encode(const Answer& answer) {
     begin_greeting(out, answer_magic);
     out.put(static_cast<std::uint8_t>(answer.verdict));
     out.put(answer.from);
+    out.put(answer.instance);
     put_text(out, answer.advertise);
     return finish_greeting(out);
 }
@@ -189,8 +211,8 @@ inline std::optional<Hello> decode_hello(std::span<const std::byte> whole) {
     Hello hello;
     hello.from = in->get_node();
     hello.to = in->get_node();
+    hello.instance = in->get<std::uint64_t>();
     hello.cluster = get_text(*in, TcpOptions::max_cluster_bytes);
-    hello.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
     if (!in->done()) return std::nullopt;
     return hello;
 }
@@ -201,6 +223,7 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     Answer answer;
     answer.verdict = static_cast<Verdict>(in->get<std::uint8_t>());
     answer.from = in->get_node();
+    answer.instance = in->get<std::uint64_t>();
     answer.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
     if (!in->done()) return std::nullopt;
     return answer;

@@ -1,0 +1,119 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the connections of one transport share, and what it tells its owner of them.
+#ifndef RSM_TRANSPORT_TCP_SHARED_HPP
+#define RSM_TRANSPORT_TCP_SHARED_HPP
+
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+#include <rsm/transport/peer_status.hpp>
+#include <rsm/transport/tcp_options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace rsm::detail {
+
+/// What is known of a peer.
+struct TcpPeer {
+    TcpAddress address;
+    std::string advertisement;  ///< as the node at `address` has told it
+    bool connected = false;
+    std::chrono::steady_clock::time_point since{};  ///< `connected` is what it is
+    std::string last_failure;                       ///< empty while connected
+};
+
+/// Owned together by the parts of one transport and used on its executor only.
+struct TcpShared {
+    using Ptr = std::shared_ptr<TcpShared>;
+
+    TcpOptions options;
+    boost::asio::any_io_executor executor;
+    /// Drawn for each transport: tells peers a node that was started anew from its former self.
+    std::uint64_t instance = 0;
+    std::map<raft::NodeId, TcpPeer> peers;
+    TcpCounters counters;
+    bool stopped = false;
+    /// Shared so that a receiver that stops the transport does not destroy itself while it runs.
+    std::shared_ptr<const std::function<void(raft::Message)>> receive;
+    /// Called after the messages of one read, if set; then the user calls flush(), too.
+    std::shared_ptr<const std::function<void()>> received;
+
+    TcpPeer* peer(raft::NodeId node) {
+        const auto found = peers.find(node);
+        return found == peers.end() ? nullptr : &found->second;
+    }
+
+    PeerStatus status(raft::NodeId node, const TcpPeer& peer) const {
+        PeerStatus status;
+        status.node = node;
+        status.address = peer.address.text();
+        status.connected = peer.connected;
+        status.since = std::chrono::duration_cast<raft::Duration>(std::chrono::steady_clock::now() -
+                                                                  peer.since);
+        status.reason = peer.last_failure;
+        return status;
+    }
+
+    /// Notes how things stand with a peer, and tells of it if that is news.
+    static void report(const Ptr& self, raft::NodeId node, bool connected, std::string why) {
+        TcpPeer* const peer = self->peer(node);
+        if (peer == nullptr) return;
+        if (peer->connected == connected && peer->last_failure == why) return;
+        if (peer->connected != connected) peer->since = std::chrono::steady_clock::now();
+        peer->connected = connected;
+        peer->last_failure = std::move(why);
+        if (!self->options.on_peer_change) return;
+        tell(self,
+             [self, status = self->status(node, *peer)] { self->options.on_peer_change(status); });
+    }
+
+    /// Counts a refusal, and tells of it unless one for the same reason was told just before.
+    static void refuse(const Ptr& self, TcpRefusal reason, const std::string& from,
+                       std::string detail = {}) {
+        ++self->counters.refusals[reason];
+        if (!self->options.on_refusal) return;
+        Told& told = self->told[static_cast<std::size_t>(reason)];
+        const auto now = std::chrono::steady_clock::now();
+        if (told.last && now - *told.last < std::chrono::seconds(1)) {
+            ++told.suppressed;
+            return;
+        }
+        told.last = now;
+        tell(self, [self, refused = TcpRefused{reason, from, std::move(detail),
+                                               std::exchange(told.suppressed, 0)}] {
+            self->options.on_refusal(refused);
+        });
+    }
+
+private:
+    struct Told {
+        std::optional<std::chrono::steady_clock::time_point> last;
+        std::uint64_t suppressed = 0;
+    };
+
+    /// The owner may do with the transport what it likes in the call, so it is a job of its own.
+    template <class Call>
+    static void tell(const Ptr& self, Call call) {
+        boost::asio::post(self->executor, [self, call = std::move(call)] {
+            if (!self->stopped) call();
+        });
+    }
+
+    std::array<Told, tcp_refusals> told;  // by reason
+};
+
+}  // namespace rsm::detail
+
+#endif
