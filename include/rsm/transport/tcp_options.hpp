@@ -40,8 +40,9 @@ struct TcpOptions {
     /// This and on_refusal are called on the transport's executor, never from inside one of its
     /// members, and not after stop(), which they may call, as they may destroy the transport.
     std::function<void(const PeerStatus&)> on_peer_change;
-    /// Called for what is turned away at the peer port, at most once a second for each reason;
-    /// what is left out in between is counted in the next call, and in TcpCounters.
+    /// Called for what is turned away at the peer port, at most once a second for each reason, and
+    /// less and less often, down to once in about a minute, for what goes on; what is left out in
+    /// between is counted in the next call, and in TcpCounters.
     std::function<void(const TcpRefused&)> on_refusal;
 
     /// Per peer, for the messages that wait or are being written, encoded. A message that does not

@@ -12,6 +12,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -79,17 +80,20 @@ struct TcpShared {
              [self, status = self->status(node, *peer)] { self->options.on_peer_change(status); });
     }
 
-    /// Counts a refusal, and tells of it unless one for the same reason was told just before.
+    /// Counts a refusal, and tells of it unless one for the same reason was told just before. What
+    /// goes on is told less and less often.
     static void refuse(const Ptr& self, TcpRefusal reason, const std::string& from,
                        std::string detail = {}) {
         ++self->counters.refusals[reason];
         if (!self->options.on_refusal) return;
         Told& told = self->told[static_cast<std::size_t>(reason)];
         const auto now = std::chrono::steady_clock::now();
-        if (told.last && now - *told.last < std::chrono::seconds(1)) {
+        if (told.last && now - *told.last < told.pause) {
             ++told.suppressed;
             return;
         }
+        const bool goes_on = told.last && now - *told.last < 2 * told.pause;
+        told.pause = goes_on ? std::min(2 * told.pause, Told::longest) : Told::shortest;
         told.last = now;
         tell(self, [self, refused = TcpRefused{reason, from, std::move(detail),
                                                std::exchange(told.suppressed, 0)}] {
@@ -99,6 +103,9 @@ struct TcpShared {
 
 private:
     struct Told {
+        static constexpr std::chrono::seconds shortest{1};
+        static constexpr std::chrono::seconds longest{64};
+        std::chrono::seconds pause = shortest;
         std::optional<std::chrono::steady_clock::time_point> last;
         std::uint64_t suppressed = 0;
     };
