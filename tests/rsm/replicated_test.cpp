@@ -283,7 +283,7 @@ TEST_CASE("a negative threshold never takes a snapshot") {
 }
 
 TEST_CASE("a replica that missed what was compacted catches up through a snapshot") {
-    Cluster cluster(3, {.snapshot_threshold = 2000});
+    Cluster cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
     add(cluster, 1);
     const std::uint64_t behind = other(cluster.leader());
     cluster.network().isolate({behind});
@@ -300,7 +300,7 @@ TEST_CASE("a replica that missed what was compacted catches up through a snapsho
 }
 
 TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
-    Cluster cluster(3, {.snapshot_threshold = 2000});
+    Cluster cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
     add(cluster, 1);
     const std::uint64_t old_leader = cluster.leader();
     for (std::uint64_t id = 1; id <= 3; ++id) {
