@@ -260,6 +260,15 @@ TEST_CASE("the digest sees every part of the state") {
     CHECK(swapped.digest() != straight.digest());
 }
 
+TEST_CASE("the digest is that of the state, by whatever way the store came to it") {
+    std::mt19937 random(7);
+    Store store;
+    for (int i = 0; i < 3000; ++i) {
+        store.apply(random_operation(random));
+        if (i % 100 == 0) REQUIRE(store.digest() == restored(snapshot(store)).digest());
+    }
+}
+
 TEST_CASE("the digest of a known state is the same on every platform") {
     Store store;
     store.apply({kv::SetMany{{{"alpha", "1"}, {"beta", "2"}, {"gone", "3"}}}});
