@@ -20,6 +20,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/system/errc.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,8 +51,10 @@ class Caller {
 public:
     using Answered = std::function<void(CallOutcome)>;
 
-    explicit Caller(const boost::asio::any_io_executor& executor)
-        : state_(std::make_shared<State>(executor)) {}
+    /// @param connect_timeout  for finding and connecting to a server; within that of the call
+    explicit Caller(const boost::asio::any_io_executor& executor,
+                    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max())
+        : state_(std::make_shared<State>(executor, connect_timeout)) {}
     Caller(const Caller&) = delete;
     Caller& operator=(const Caller&) = delete;
     ~Caller() { state_->close(); }
@@ -66,10 +69,11 @@ public:
 
 private:
     struct State {
-        explicit State(const boost::asio::any_io_executor& executor)
-            : socket(executor), resolver(executor), timer(executor) {}
+        State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit)
+            : socket(executor), resolver(executor), timer(executor), connect_timeout(limit) {}
 
         using Self = std::shared_ptr<State>;
+        using Clock = boost::asio::steady_timer::clock_type;
 
         void call(const Self& self, const std::string& to, std::string text,
                   std::chrono::nanoseconds timeout, Answered then) {
@@ -77,14 +81,27 @@ private:
             answered = std::move(then);
             sent = false;
             const std::uint64_t number = ++call_number;
-            timer.expires_after(timeout);
-            timer.async_wait([self, number](Error error) {
-                if (!error) self->fail(number, boost::asio::error::timed_out);
-            });
-            if (socket.is_open() && to == address) return send(self, number);
+            const Clock::time_point now = Clock::now();
+            deadline =
+                timeout < Clock::time_point::max() - now ? now + timeout : Clock::time_point::max();
+            if (socket.is_open() && to == address) {
+                wait(self, number, deadline);
+                return send(self, number);
+            }
+            wait(self, number, now + std::min(connect_timeout, deadline - now));
             disconnect();
             address = to;
             connect(self, number);
+        }
+
+        void wait(const Self& self, std::uint64_t number, Clock::time_point end) {
+            timer.expires_at(end);
+            timer.async_wait([self, number, end](Error error) {
+                // The wait for a connection may be over although its end was on the way.
+                if (!error && self->timer.expiry() == end) {
+                    self->fail(number, boost::asio::error::timed_out);
+                }
+            });
         }
 
         void connect(const Self& self, std::uint64_t number) {
@@ -115,6 +132,7 @@ private:
                 if (error) return self->fail(number, error);
                 Error ignored;
                 self->socket.set_option(Tcp::no_delay(true), ignored);
+                self->wait(self, number, self->deadline);
                 self->send(self, number);
             });
         }
@@ -182,6 +200,8 @@ private:
         Tcp::socket socket;
         Tcp::resolver resolver;
         boost::asio::steady_timer timer;
+        std::chrono::nanoseconds connect_timeout;
+        Clock::time_point deadline;  // of the call
         std::string address;
         std::vector<Tcp::endpoint> endpoints;
         std::string request;

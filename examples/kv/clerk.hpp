@@ -38,6 +38,8 @@ struct ClerkOptions {
     std::vector<std::string> servers;
     /// How long to wait for one server before the next is asked. More than 0.
     std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(1);
+    /// How long to wait for a connection to it, within attempt_timeout. More than 0.
+    std::chrono::nanoseconds connect_timeout = std::chrono::milliseconds(300);
     /// How long an operation may take in all. 0: no limit.
     std::chrono::nanoseconds operation_timeout{0};
     /// The pause after all servers have been asked in vain, doubled each time up to pause_max.
@@ -60,15 +62,18 @@ struct Answer {
 };
 
 /// Each operation goes to the server that led last; an answer that names another leader, silence
-/// for attempt_timeout, or a failed connection lead on, until a server gives a final answer.
+/// for attempt_timeout, or a failed connection lead on, until a server gives a final answer. A
+/// server that was silent is not followed to again for attempt_timeout, whoever names it, so that a
+/// wrong name holds an operation up for at most half of its time.
 ///
 /// A put may so be sent more than once, but it takes effect at most once, since it does so only at
 /// the version that it expects, and versions only grow. Version 0, which asks for an absent key, is
-/// the exception where others delete: it can take effect again after such a deletion. When the request has been sent again and the answer is that the
-/// version differs, or the key is gone, this may be the doing of its own first copy: the result is
-/// then `maybe`. A resend counts even if a server had refused the first copy. `maybe` says that the
-/// put will not take effect later either, provided that the caller learned the version it expects
-/// from the service; a made-up one may come true at any time.
+/// the exception where others delete: it can take effect again after such a deletion. When the
+/// request has been sent again and the answer is that the version differs, or the key is gone, this
+/// may be the doing of its own first copy: the result is then `maybe`. A resend counts even if a
+/// server had refused the first copy. `maybe` says that the put will not take effect later either,
+/// provided that the caller learned the version it expects from the service; a made-up one may come
+/// true at any time.
 ///
 /// Errors, as error codes: timed_out (operation_timeout has passed; a put may have taken effect,
 /// or still may), operation_aborted (the clerk was destroyed; likewise), invalid_argument (the
@@ -136,7 +141,7 @@ private:
         State(const boost::asio::any_io_executor& given, ClerkOptions given_options)
             : executor(given),
               options(std::move(given_options)),
-              caller(executor),
+              caller(executor, options.connect_timeout),
               timer(executor),
               target(options.servers.front()) {}
 
@@ -164,7 +169,10 @@ private:
         void answered(CallOutcome outcome) {
             if (outcome.sent) ++operation.sendings;
             const Reply& reply = outcome.reply;
-            if (outcome.error) return ask_next();
+            if (outcome.error) {
+                if (outcome.error == boost::asio::error::timed_out) shun(target);
+                return ask_next();
+            }
             if (reply.is_error("MOVED")) return follow(reply.text);
             // None of these is an answer to the question.
             for (const char* code : {"CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKNOWN"}) {
@@ -180,8 +188,15 @@ private:
 
         // "MOVED <slot> <host:port>"
         void follow(const std::string& text) {
-            target = text.substr(text.rfind(' ') + 1);
+            std::string leader = text.substr(text.rfind(' ') + 1);
+            if (leader == shunned && Clock::now() < shunned_until) return ask_next();
+            target = std::move(leader);
             again();
+        }
+        void shun(const std::string& server) {
+            shunned = server;
+            shunned_until =
+                Clock::now() + std::min<std::chrono::nanoseconds>(options.attempt_timeout, endless);
         }
         void ask_next() {
             position = (position + 1) % options.servers.size();
@@ -256,6 +271,8 @@ private:
         boost::asio::steady_timer timer;
         Operation operation;  // `done` is empty: none is under way
         std::string target;   // who led last, as far as is known
+        std::string shunned;  // who was silent
+        Clock::time_point shunned_until;
         std::size_t position = 0;  // in options.servers
         bool closed = false;
     };

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -109,6 +110,46 @@ private:
     boost::asio::io_context& io_;
     tcp::acceptor acceptor_;
     std::uint16_t server_;
+};
+
+/// Knows nothing but another server.
+class Redirector {
+public:
+    Redirector(boost::asio::io_context& io, const std::string& to)
+        : acceptor_(io, any_port()), reply_("-MOVED 0 " + to + "\r\n") {
+        accept();
+    }
+    std::string address() const { return address_of(acceptor_.local_endpoint().port()); }
+
+    int requests = 0;
+
+private:
+    struct Link {
+        explicit Link(tcp::socket accepted) : socket(std::move(accepted)) {}
+        tcp::socket socket;
+        std::array<char, 4096> room;
+    };
+
+    void accept() {
+        acceptor_.async_accept([this](boost::system::error_code error, tcp::socket socket) {
+            if (error) return;
+            serve(std::make_shared<Link>(std::move(socket)));
+            accept();
+        });
+    }
+    void serve(const std::shared_ptr<Link>& link) {
+        link->socket.async_read_some(boost::asio::buffer(link->room),
+                                     [this, link](boost::system::error_code error, std::size_t) {
+                                         if (error) return;
+                                         ++requests;
+                                         boost::asio::write(link->socket,
+                                                            boost::asio::buffer(reply_), error);
+                                         if (!error) serve(link);
+                                     });
+    }
+
+    tcp::acceptor acceptor_;
+    std::string reply_;
 };
 
 }  // namespace
@@ -242,6 +283,49 @@ TEST_CASE("kv clerk: one that is destroyed while a server keeps it waiting ends 
     io.restart();
     io.run();  // nothing is left behind that would keep it running
     CHECK(ended == std::vector<boost::system::error_code>{boost::asio::error::operation_aborted});
+}
+
+TEST_CASE("kv clerk: a redirect to a host that does not answer holds it up for a moment only") {
+    Cluster cluster;
+    // Whoever comes now waits for a connection without end: the queue is full.
+    tcp::acceptor hole(cluster.io);
+    hole.open(tcp::v4());
+    hole.bind(any_port());
+    hole.listen(0);
+    std::array<std::optional<tcp::socket>, 8> filling;
+    for (auto& socket : filling) {
+        socket.emplace(cluster.io, tcp::v4());
+        socket->async_connect(hole.local_endpoint(), [](boost::system::error_code) {});
+    }
+    Redirector liar(cluster.io, address_of(hole.local_endpoint().port()));
+    kv::ClerkOptions patient = options({liar.address(), cluster.address(cluster.leader())});
+    patient.attempt_timeout = std::chrono::minutes(10);
+    patient.connect_timeout = std::chrono::milliseconds(20);
+    kv::Clerk clerk(cluster.io.get_executor(), patient);
+    CHECK(put(cluster.io, clerk, "k", "a", 0).answer.version == 1);
+}
+
+TEST_CASE("kv clerk: a redirect to a server that was silent is not followed again at once") {
+    boost::asio::io_context io;
+    tcp::acceptor silent(io, any_port());
+    Redirector liar(io, address_of(silent.local_endpoint().port()));
+    kv::ClerkOptions quick = options({liar.address()});
+    quick.attempt_timeout = std::chrono::milliseconds(200);
+    kv::Clerk clerk(io.get_executor(), quick);
+    clerk.async_get("k", [](boost::system::error_code, const kv::Answer&) {});
+    int connections = 0;
+    std::vector<tcp::socket> held;
+    std::function<void()> accept = [&] {
+        silent.async_accept([&](boost::system::error_code error, tcp::socket socket) {
+            if (error) return;
+            ++connections;
+            held.push_back(std::move(socket));
+            accept();
+        });
+    };
+    accept();
+    REQUIRE(run_until(io, [&] { return liar.requests >= 5; }));
+    CHECK(connections == 1);
 }
 
 TEST_CASE("kv clerk: a request that the service refuses for what it is ends with its reason") {
