@@ -4,25 +4,22 @@
 #ifndef RSM_EXAMPLES_KV_CLIENT_CONNECTION_HPP
 #define RSM_EXAMPLES_KV_CLIENT_CONNECTION_HPP
 
+#include "client_memory.hpp"
+#include "client_stream.hpp"
 #include "command.hpp"
 #include "pipeline.hpp"
+#include "reply_writer.hpp"
 #include "resp.hpp"
 #include "service.hpp"
-
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
+#include "work_queue.hpp"
 
 #include <algorithm>
-#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,315 +28,327 @@
 namespace kv {
 
 /// Reads requests, hands them to the replica in the order that Pipeline allows, and sends the
-/// replies. Reaching a bound of ServerOptions stops the reading, never the serving.
+/// replies. Reaching a bound of its own stops the reading, never the serving. It works when the
+/// service's WorkQueue says so, and holds no more than the service's ClientMemory admits.
 ///
-/// Thread safety: everything on the replica's executor, which is also the socket's.
+/// Thread safety: everything on the replica's executor, which is also the socket's. After close()
+/// the service is not touched any more.
 template <class Service>
-class ClientConnection : public std::enable_shared_from_this<ClientConnection<Service>> {
-    using Socket = boost::asio::ip::tcp::socket;
-    using Error = boost::system::error_code;
+class ClientConnection final : public ClientStream,
+                               private WorkQueue::Worker,
+                               private ClientMemory::Account {
     using Kind = typename Service::Kind;
 
 public:
     /// @param closed  called once, when the connection has ended by itself
     ClientConnection(Socket socket, Service& service, std::uint64_t id,
                      std::function<void()> closed)
-        : socket_(std::move(socket)),
-          service_(&service),
+        : ClientStream(std::move(socket), service.options().linger),
+          Account(service.memory()),
+          service_(service),
           parser_(service.options().request),
-          pipeline_(service.options().max_reply_bytes),
-          closed_(std::move(closed)),
-          linger_timer_(socket_.get_executor()) {
+          closed_(std::move(closed)) {
         client_.id = id;
     }
 
-    void start() {
-        Error ignored;
-        socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-        work();
-    }
+    void start() { receive(); }
 
     /// Says why and closes, without reading anything.
     void refuse(std::string_view why) {
-        ReplyWriter(out_).error(why);
+        ReplyWriter(out()).error(why);
         last_ = true;
         send();
     }
 
     /// Ends the connection now. What is under way for it goes on, and nobody is told.
     void close() {
-        if (service_ == nullptr) return;
-        service_ = nullptr;
-        Error ignored;
-        socket_.close(ignored);
-        linger_timer_.cancel();
+        close_account();
+        ClientStream::close();
+    }
+
+    /// Whether the client has let one of the time limits pass. Then it is told, if that is still
+    /// possible, and closed.
+    bool is_overdue(Clock::time_point now) {
+        const auto passed = [now](Clock::time_point since, std::chrono::milliseconds limit) {
+            return limit.count() != 0 && now - since >= limit;
+        };
+        if (is_sending()) return passed(progress(), options().reply_timeout);
+        // Time in which this side does not want to receive is not the client's.
+        if (last_ || !has_room()) half_since_.reset();
+        return half_since_ && passed(*half_since_, options().request_timeout);
+    }
+    void end_overdue() {
+        ++service_.counters().closed_for_time;
+        if (is_sending()) {
+            report("it does not take its replies (--reply-timeout)");
+            return end();
+        }
+        report("it does not complete its request (--request-timeout)");
+        refuse_more("ERR the request was not completed in time");
     }
 
 private:
-    const ServerOptions& options() const { return service_->options(); }
+    const ServerOptions& options() const { return service_.options(); }
+
+    // ---- when to work ----
+
+    void received() override {
+        starved_ = at_end();  // what the parser could not use before is cut off then
+        work_soon();
+    }
+    void sent() override { work_soon(); }
+    void ended() override {
+        close_account();
+        if (closed_) std::exchange(closed_, nullptr)();
+    }
+
+    void work_soon() {
+        service_.queue().add({shared_from_this(), static_cast<WorkQueue::Worker*>(this)});
+    }
+
+    void work(Slice& slice) override {
+        if (!is_open()) return;
+        do {
+            take_requests(slice);
+            start_requests();
+        } while (take_replies(slice) && !slice.over());
+        if (slice.over()) work_soon();
+        send_or_end();
+        if (starved_ && has_room() && !last_) {
+            if (!half_since_ && !input().data().empty()) half_since_ = Clock::now();
+            receive();
+        }
+        account();
+    }
+
+    void send_or_end() {
+        send();
+        if (is_sending() || !pipeline_.empty()) return;
+        if (last_) return end_after_last();
+        if (at_end() && starved_) end();
+    }
+
+    // ---- memory ----
+
+    void account() {
+        if (!is_open()) return;
+        std::size_t& peak = service_.counters().unsent_bytes_peak;
+        peak = std::max(peak, unsent_bytes() + pipeline_.reply_bytes());
+        set(memory_bytes() + parser_.memory_bytes() + pipeline_.request_bytes() +
+            pipeline_.reply_bytes());
+    }
+
+    bool has_memory(std::size_t more) {
+        account();
+        return admit(more);
+    }
+
+    bool admits_input(std::size_t more) override {
+        if (more == 0 || has_memory(more)) return true;
+        ++service_.counters().closed_for_memory;
+        report("no memory is left for its request (--client-memory)");
+        refuse_more(no_memory_text);
+        return false;
+    }
+
+    void give_way() override {
+        ++service_.counters().closed_for_memory;
+        report("it holds " + std::to_string(bytes() >> 10) +
+               " KiB, the most of all clients, and their memory is used up (--client-memory)");
+        end();
+    }
+
+    void report(const std::string& why) { service_.log("client " + address() + " closed: " + why); }
 
     // ---- taking requests in ----
 
-    std::size_t unsent_bytes() const { return out_.size() + sending_.size(); }
     bool has_room() const {
         return pipeline_.size() < options().max_requests &&
-               unsent_bytes() + pipeline_.reply_bytes() < options().max_reply_bytes &&
+               unsent_bytes() + pipeline_.reply_bytes() < options().max_unsent_bytes &&
                (pipeline_.empty() || pipeline_.request_bytes() < options().max_request_bytes);
     }
 
-    /// Does whatever can be done now.
-    void work() {
-        if (service_ == nullptr) return;
-        do {
-            take_requests();
-            start_requests();
-        } while (pipeline_.take_replies(out_) && !starved_ && !last_);
-        send();
-        receive();
-    }
-
-    /// The same, soon: what completes together is then sent together.
-    void work_soon() {
-        if (std::exchange(work_posted_, true)) return;
-        boost::asio::post(socket_.get_executor(), [self = this->shared_from_this()] {
-            self->work_posted_ = false;
-            self->work();
-        });
-    }
-
-    void take_requests() {
-        while (!last_ && !starved_ && has_room()) {
-            switch (parser_.parse(input_.data())) {
+    void take_requests(Slice& slice) {
+        while (!last_ && !starved_ && !slice.over() && has_room()) {
+            switch (parser_.parse(input().data())) {
                 case ParseStatus::incomplete: starved_ = true; break;
                 case ParseStatus::complete:
-                    take_request(parser_.arguments(), parser_.consumed());
-                    input_.consume(parser_.consumed());
+                    half_since_.reset();
+                    take_request(parser_.arguments());
+                    slice.spend(parser_.consumed());
+                    input().consume(parser_.consumed());
                     break;
-                case ParseStatus::failed:
-                    add_error(parser_.error());
-                    last_ = true;
-                    break;
+                case ParseStatus::failed: refuse_more(parser_.error()); break;
             }
         }
     }
 
-    void take_request(Arguments arguments, std::size_t bytes) {
+    void take_request(Arguments arguments) {
         if (arguments.empty()) return;
-        ++service_->counters().commands;
-        if (take_raft_request(arguments, bytes)) return;
-        std::visit([this, bytes](auto&& command) { this->take(std::move(command), bytes); },
+        ++service_.counters().commands;
+        if (take_raft_request(arguments)) return;
+        std::visit([this](auto&& command) { this->take(std::move(command)); },
                    parse_command(arguments, client_));
     }
 
     // Answered by every replica for itself, so that replicas can be compared.
-    bool take_raft_request(Arguments arguments, std::size_t bytes) {
+    bool take_raft_request(Arguments arguments) {
         const bool status = detail::same_word(arguments[0], "raft.status");
         if (!status && !detail::same_word(arguments[0], "raft.digest")) return false;
         std::string reply;
         if (arguments.size() == 1) {
-            ReplyWriter(reply).bulk(status ? service_->raft_status() : service_->digest());
+            ReplyWriter(reply).bulk(status ? service_.raft_status() : service_.digest());
         } else {
             reply = detail::wrong_arity(status ? "raft.status" : "raft.digest").reply;
         }
-        pipeline_.add_reply(std::move(reply), bytes);
+        take(Immediate{std::move(reply)});
         return true;
     }
 
-    void take(Immediate&& command, std::size_t bytes) {
+    void take(Immediate&& command) {
         last_ = last_ || command.close;
-        pipeline_.add_reply(std::move(command.reply), bytes);
+        pipeline_.add_reply(std::move(command.reply), sizeof(Pipeline::Request));
     }
-    void take(Write&& command, std::size_t bytes) { pipeline_.add(std::move(command), bytes); }
-    void take(Read&& command, std::size_t bytes) { pipeline_.add(std::move(command), bytes); }
-    void take(ClusterQuery query, std::size_t bytes) {
+    void take(ClusterQuery query) {
         std::string reply;
-        answer(query, service_->topology(), reply);
-        pipeline_.add_reply(std::move(reply), bytes);
+        answer(query, service_.topology(), reply, client_.protocol);
+        take(Immediate{std::move(reply)});
     }
-    void take(InfoQuery, std::size_t bytes) {
+    void take(const InfoQuery& query) {
         std::string reply;
-        ReplyWriter(reply).bulk(service_->info());
-        pipeline_.add_reply(std::move(reply), bytes);
+        ReplyWriter(reply, client_.protocol).text(service_.info(query.sections));
+        take(Immediate{std::move(reply)});
+    }
+    void take(Read&& read) { take_work(std::move(read), 1); }
+    // Counted twice: the operation, and its encoding in the replica.
+    void take(Write&& write) { take_work(std::move(write), 2); }
+
+    template <class Work>
+    void take_work(Work&& work, std::size_t copies) {
+        const std::size_t bytes = sizeof(Pipeline::Request) + copies * parser_.consumed() +
+                                  parser_.arguments().size() * sizeof(std::string);
+        if (!has_memory(bytes)) return take(detail::error(no_memory_text));
+        pipeline_.add(std::move(work), bytes);
     }
 
-    void add_error(std::string_view text) {
-        std::string reply;
-        ReplyWriter(reply).error(text);
-        pipeline_.add_reply(std::move(reply), 0);
+    /// The connection is of no further use: says so behind the replies that are due, and closes.
+    void refuse_more(std::string_view text) {
+        if (std::exchange(last_, true)) return;
+        pipeline_.add_reply(detail::error(text).reply, 0);
+        drop_input();
+        work_soon();
     }
 
     // ---- carrying them out ----
 
     void start_requests() {
         Sequence sequence = 0;
-        while (Pipeline::Request* request = pipeline_.start(unsent_bytes(), sequence)) {
+        std::optional<Sequence> first_read;
+        Sequence last_read = 0;
+        while (Pipeline::Request* request = pipeline_.start(sequence)) {
             if (Write* write = std::get_if<Write>(&request->work)) {
                 submit(std::move(*write), sequence);
             } else {
-                read(sequence);
+                if (!first_read) first_read = sequence;
+                last_read = sequence;
             }
         }
+        if (first_read) ask_for_reads(*first_read, last_read);
+    }
+
+    std::shared_ptr<ClientConnection> self() {
+        return std::static_pointer_cast<ClientConnection>(shared_from_this());
     }
 
     void submit(Write&& write, Sequence sequence) {
-        service_->replica().async_submit(
+        service_.replica().async_submit(
             std::move(write.operation),
-            [self = this->shared_from_this(), sequence, form = write.form](Error error,
-                                                                           const Result& result) {
-                if (self->service_ == nullptr) return;
+            [self = self(), sequence, form = write.form, protocol = write.protocol](
+                Error error, const Result& result) {
+                if (!self->is_open()) return;
                 std::string reply;
                 if (error) {
                     self->write_error(error, Kind::write, reply);
                 } else {
-                    write_result(form, result, reply);
+                    write_result(form, result, reply, protocol);
                 }
-                self->pipeline_.expect(reply.size());
-                self->finish(sequence, std::move(reply));
-            });
-    }
-
-    void read(Sequence sequence) {
-        // The reply is written where the state is at hand, and counted there, so that many reads
-        // of large values that become possible together do not pile up.
-        using Answered = std::optional<std::string>;  // nothing: to be asked again
-        service_->replica().async_read(
-            [self = this->shared_from_this(), sequence](const Store& store) -> Answered {
-                return self->answer_read(sequence, store);
-            },
-            [self = this->shared_from_this(), sequence](Error error, Answered reply) {
-                if (self->service_ == nullptr) return;
-                if (error) {
-                    reply.emplace();
-                    self->write_error(error, Kind::read, *reply);
-                    self->pipeline_.expect(reply->size());
-                }
-                if (reply) return self->finish(sequence, *std::move(reply));
-                self->pipeline_.give_back(sequence);
+                self->pipeline_.finish(sequence, std::move(reply));
                 self->work_soon();
             });
     }
 
-    std::optional<std::string> answer_read(Sequence sequence, const Store& store) {
-        std::optional<std::string> reply;
-        if (service_ == nullptr || pipeline_.put_off(sequence, unsent_bytes())) return reply;
-        reply.emplace();
-        const Read& read = std::get<Read>(pipeline_[sequence].work);
-        answer(read, store, *reply, options().max_mget_bytes);
-        pipeline_.expect(reply->size());
-        std::size_t& peak = service_->counters().reply_bytes_peak;
-        peak = std::max(peak, unsent_bytes() + pipeline_.reply_bytes());
-        return reply;
+    // Reads that begin together share one question to the replica. They are answered afterwards,
+    // in slices and as there is room.
+    void ask_for_reads(Sequence first, Sequence last) {
+        service_.replica().async_read([](const Store&) { return true; },
+                                      [self = self(), first, last](Error error, bool) {
+                                          if (!self->is_open()) return;
+                                          if (error) {
+                                              std::string reply;
+                                              self->write_error(error, Kind::read, reply);
+                                              self->pipeline_.fail(first, last, reply);
+                                          } else {
+                                              self->pipeline_.allow(first, last);
+                                          }
+                                          self->work_soon();
+                                      });
     }
 
     void write_error(Error error, Kind kind, std::string& reply) {
-        if (service_->write_error(error, kind, reply)) last_ = true;
-    }
-
-    void finish(Sequence sequence, std::string reply) {
-        pipeline_.finish(sequence, std::move(reply));
-        work_soon();
-    }
-
-    // ---- the socket ----
-
-    void receive() {
-        if (service_ == nullptr || receiving_ || ended_ || last_) return;
-        if (!starved_ || !has_room()) return;
-        receiving_ = true;
-        const std::span<char> room = input_.prepare();
-        socket_.async_read_some(boost::asio::buffer(room.data(), room.size()),
-                                [self = this->shared_from_this()](Error error, std::size_t count) {
-                                    self->received(error, count);
-                                });
-    }
-
-    void received(Error error, std::size_t count) {
-        receiving_ = false;
-        if (service_ == nullptr) return;
-        if (lingering_) return error ? end() : discard();
-        if (error && error != boost::asio::error::eof) return end();
-        // A client that has only finished sending still waits for its replies.
-        ended_ = error.failed();
-        starved_ = ended_;  // what the parser could not use before is cut off now
-        input_.commit(count);
-        work();
-    }
-
-    void send() {
-        if (!sending_.empty() || lingering_) return;
-        if (out_.empty()) {
-            if (!pipeline_.empty()) return;
-            if (last_) return linger();
-            if (ended_) end();
-            return;
+        const bool elsewhere = rsm::error_class(error) == rsm::ErrorClass::retry_elsewhere;
+        if (kind == Kind::read && elsewhere && client_.wants_replica_reads) {
+            // It would only come back: it takes this node for one that answers reads.
+            return ReplyWriter(reply).error(
+                "ERR this node is a replica and does not answer reads, although READONLY was asked "
+                "for: connect without reads from replicas");
         }
-        sending_.swap(out_);
-        boost::asio::async_write(socket_, boost::asio::buffer(sending_),
-                                 [self = this->shared_from_this()](Error error, std::size_t) {
-                                     self->sent(error);
-                                 });
+        if (service_.write_error(error, kind, reply)) last_ = true;
     }
 
-    void sent(Error error) {
-        if (service_ == nullptr) return;
-        if (error) return end();
-        constexpr std::size_t kept_bytes_max = std::size_t{64} << 10;
-        if (sending_.capacity() > kept_bytes_max) {
-            sending_ = {};  // an idle connection does not keep what one reply needed
-        } else {
-            sending_.clear();
+    // ---- giving replies out ----
+
+    /// @return whether there was one
+    bool take_replies(Slice& slice) {
+        bool any = false;
+        while (!slice.over()) {
+            const std::size_t before = out().size();
+            if (const Read* read = pipeline_.allowed_read()) {
+                if (unsent_bytes() >= options().max_unsent_bytes) break;
+                answer_read(*read);
+                pipeline_.pop_read();
+            } else if (!pipeline_.take_reply(out())) {
+                break;
+            }
+            any = true;
+            slice.spend(out().size() - before);
         }
-        work();
+        return any;
     }
 
-    // To close a socket while bytes are unread in it makes the system throw away what it has not
-    // sent yet: the last reply. So wait for the client to take it and close, for a while.
-    void linger() {
-        lingering_ = true;
-        Error ignored;
-        socket_.shutdown(Socket::shutdown_send, ignored);
-        linger_timer_.expires_after(options().linger);
-        linger_timer_.async_wait([self = this->shared_from_this()](Error error) {
-            if (!error) self->end();
-        });
-        discard();
-    }
-    void discard() {
-        if (receiving_) return;  // received() comes back here
-        receiving_ = true;
-        const std::span<char> room{discarded_.emplace()};
-        socket_.async_read_some(boost::asio::buffer(room.data(), room.size()),
-                                [self = this->shared_from_this()](Error error, std::size_t) {
-                                    self->receiving_ = false;
-                                    if (self->service_ == nullptr) return;
-                                    if (error) return self->end();
-                                    self->discard();
-                                });
+    void answer_read(const Read& read) {
+        const Store& store = service_.replica().machine();
+        const std::size_t bytes = reply_bytes(read, store);
+        if (bytes > options().max_reply_bytes) {
+            return ReplyWriter(out()).error("ERR the reply would have more than " +
+                                            std::to_string(options().max_reply_bytes) + " bytes");
+        }
+        if (!has_memory(bytes)) return ReplyWriter(out()).error(no_memory_text);
+        constexpr std::size_t large = std::size_t{64} << 10;
+        if (bytes >= large) out().reserve(out().size() + bytes);
+        answer(read, store, out());
     }
 
-    void end() {
-        if (service_ == nullptr) return;
-        close();
-        if (closed_) std::exchange(closed_, nullptr)();
-    }
+    static constexpr std::string_view no_memory_text =
+        "BUSY the memory for clients is used up, nothing happened, try again later";
 
-    Socket socket_;
-    Service* service_;  // null once the connection is closed
+    Service& service_;
     RequestParser parser_;
-    InputBuffer input_;
     Pipeline pipeline_;
     Connection client_;
     std::function<void()> closed_;
-    boost::asio::steady_timer linger_timer_;
-    std::optional<std::array<char, 4096>> discarded_;
-    std::string out_;      // replies to be sent next
-    std::string sending_;  // being sent; not to be touched
-    bool starved_ = true;  // the parser needs more bytes than there are
-    bool receiving_ = false;
-    bool ended_ = false;  // the client sends no more
-    bool last_ = false;   // nothing more is taken in, and the connection ends after the last reply
-    bool lingering_ = false;
-    bool work_posted_ = false;
+    std::optional<Clock::time_point> half_since_;  // since when a part of a request is here
+    bool starved_ = true;                          // the parser needs more bytes than there are
+    bool last_ = false;  // nothing more is taken in, and the connection ends after the last reply
 };
 
 }  // namespace kv

@@ -8,7 +8,8 @@
 #include "command_spec.hpp"
 #include "connection_commands.hpp"
 #include "integer.hpp"
-#include "resp.hpp"
+#include "limits.hpp"
+#include "reply_writer.hpp"
 #include "store.hpp"
 #include "topology.hpp"
 
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -127,9 +129,9 @@ inline void write_spec(const CommandSpec& spec, ReplyWriter& reply) {
     reply.bulk(spec.name);
     reply.integer(spec.arity);
     if (spec.first_key == 0) {
-        reply.array(0);
+        reply.set(0);
     } else {
-        reply.array(1);
+        reply.set(1);
         reply.simple(spec.writes ? "write" : "readonly");
     }
     reply.integer(spec.first_key);
@@ -137,10 +139,14 @@ inline void write_spec(const CommandSpec& spec, ReplyWriter& reply) {
     reply.integer(spec.key_step);
 }
 
-inline Command parse_command_command(Arguments arguments, Connection&) {
+inline Command parse_command_command(Arguments arguments, Connection& connection) {
     Immediate immediate;
-    ReplyWriter reply(immediate.reply);
+    ReplyWriter reply(immediate.reply, connection.protocol);
     const bool is_info = arguments.size() > 1 && same_word(arguments[1], "info");
+    constexpr std::size_t names_max = 1024;  // each makes the reply longer than the request
+    if (is_info && arguments.size() - 2 > names_max) {
+        return error("ERR COMMAND INFO takes at most " + std::to_string(names_max) + " names");
+    }
     if (arguments.size() == 1 || (is_info && arguments.size() == 2)) {
         reply.array(command_table().size());
         for (const CommandSpec& spec : command_table()) {
@@ -158,7 +164,7 @@ inline Command parse_command_command(Arguments arguments, Connection&) {
     } else if (same_word(arguments[1], "count")) {
         reply.integer(static_cast<std::int64_t>(command_table().size()));
     } else if (same_word(arguments[1], "docs")) {
-        reply.array(0);
+        reply.map(0);
     } else {
         return unknown_subcommand(arguments);
     }
@@ -188,9 +194,10 @@ inline constexpr auto commands = std::to_array<CommandSpec>({
     {"client", -2, false, 0, 0, 0, parse_client},
     {"config", -2, false, 0, 0, 0, parse_config},
     {"command", -1, false, 0, 0, 0, parse_command_command},
-    {"readonly", 1, false, 0, 0, 0, parse_ok},
-    {"readwrite", 1, false, 0, 0, 0, parse_ok},
-    {"asking", 1, false, 0, 0, 0, parse_ok},
+    {"auth", -2, false, 0, 0, 0, parse_auth},
+    {"readonly", 1, false, 0, 0, 0, parse_readonly},
+    {"readwrite", 1, false, 0, 0, 0, parse_readwrite},
+    {"asking", 1, false, 0, 0, 0, parse_asking},
     {"info", -1, false, 0, 0, 0, parse_info},
     {"cluster", -2, false, 0, 0, 0, parse_cluster},
     {"post", -1, false, 0, 0, 0, parse_http},
@@ -201,8 +208,28 @@ inline constexpr auto commands = std::to_array<CommandSpec>({
 
 inline std::span<const CommandSpec> command_table() noexcept { return detail::commands; }
 
-/// What to do for a request. Names and options are in any case. A request that makes no sense is an
-/// Immediate with an error; it has changed nothing.
+namespace detail {
+
+// An error if the command asks for more than may be carried out in one go.
+inline std::optional<Immediate> excess(const CommandSpec& spec, Arguments arguments) {
+    std::size_t bytes = 0;
+    for (const std::string_view argument : arguments.subspan(1)) bytes += argument.size();
+    if (bytes > command_bytes_max) {
+        return error("ERR the arguments of a command have at most " +
+                     std::to_string(command_bytes_max) + " bytes together");
+    }
+    const bool many = spec.first_key != 0 && spec.last_key < 0;
+    if (many &&
+        (arguments.size() - 1) / static_cast<std::size_t>(spec.key_step) > command_keys_max) {
+        return error("ERR a command names at most " + std::to_string(command_keys_max) + " keys");
+    }
+    return std::nullopt;
+}
+
+}  // namespace detail
+
+/// What to do for a request. Names and options are in any case. A request that makes no sense, or
+/// goes beyond limits.hpp, is an Immediate with an error; it has changed nothing.
 inline Command parse_command(Arguments arguments, Connection& connection) {
     if (arguments.empty()) {
         return Immediate{};
@@ -214,12 +241,19 @@ inline Command parse_command(Arguments arguments, Connection& connection) {
     if (!detail::arity_fits(spec->arity, arguments.size())) {
         return detail::wrong_arity(spec->name);
     }
-    return spec->parse(arguments, connection);
+    if (auto refusal = detail::excess(*spec, arguments)) {
+        return *std::move(refusal);
+    }
+    Command command = spec->parse(arguments, connection);
+    if (Write* write = std::get_if<Write>(&command)) write->protocol = connection.protocol;
+    if (Read* read = std::get_if<Read>(&command)) read->protocol = connection.protocol;
+    return command;
 }
 
 /// Appends the reply to a write that was carried out with `result`.
-inline void write_result(Write::Form form, const Result& result, std::string& out) {
-    ReplyWriter reply(out);
+inline void write_result(Write::Form form, const Result& result, std::string& out,
+                         Protocol protocol = Protocol::resp2) {
+    ReplyWriter reply(out, protocol);
     switch (result.status) {
         case Status::ok: break;
         case Status::no_key: return reply.error("NOKEY no such key");
@@ -239,6 +273,19 @@ inline void write_result(Write::Form form, const Result& result, std::string& ou
     }
 }
 
+/// Bytes of the reply to a read, or a little more. A request can name a large value many times,
+/// so a reply may be far larger than any write.
+inline std::size_t reply_bytes(const Read& read, const Store& store) {
+    constexpr std::size_t framing_bytes = 32;
+    std::size_t bytes = framing_bytes;
+    if (read.kind == Read::Kind::exists || read.kind == Read::Kind::size) return bytes;
+    for (const std::string& key : read.keys) {
+        const Store::Entry* entry = store.find(key);
+        bytes += framing_bytes + (entry == nullptr ? 0 : entry->value.size());
+    }
+    return bytes;
+}
+
 namespace detail {
 
 inline void write_value(const Store::Entry* entry, ReplyWriter& reply) {
@@ -249,27 +296,7 @@ inline void write_value(const Store::Entry* entry, ReplyWriter& reply) {
     }
 }
 
-// A request can name a large value a million times, so the reply has a bound of its own.
-inline bool fits(const Read& read, const Store& store, std::size_t reply_bytes_max) {
-    constexpr std::size_t framing_bytes = 32;
-    std::size_t left = reply_bytes_max;
-    for (const std::string& key : read.keys) {
-        const Store::Entry* entry = store.find(key);
-        const std::size_t size = framing_bytes + (entry == nullptr ? 0 : entry->value.size());
-        if (size > left) {
-            return false;
-        }
-        left -= size;
-    }
-    return true;
-}
-
-inline void get_many(const Read& read, const Store& store, std::size_t reply_bytes_max,
-                     ReplyWriter& reply) {
-    if (!fits(read, store, reply_bytes_max)) {
-        return reply.error("ERR the reply would exceed " + std::to_string(reply_bytes_max) +
-                           " bytes");
-    }
+inline void get_many(const Read& read, const Store& store, ReplyWriter& reply) {
     reply.array(read.keys.size());
     for (const std::string& key : read.keys) {
         write_value(store.find(key), reply);
@@ -287,19 +314,14 @@ inline void get_version(const Store::Entry* entry, ReplyWriter& reply) {
 
 }  // namespace detail
 
-inline constexpr std::size_t reply_bytes_max_default = 64 * 1024 * 1024;
-
-/// Appends the reply to a read. A reply to MGET that would take more than `reply_bytes_max` is an
-/// error; replies with one value are bounded by what a write may carry.
-inline void answer(const Read& read, const Store& store, std::string& out,
-                   std::size_t reply_bytes_max = reply_bytes_max_default) {
-    ReplyWriter reply(out);
+/// Appends the reply to a read, of reply_bytes() at most.
+inline void answer(const Read& read, const Store& store, std::string& out) {
+    ReplyWriter reply(out, read.protocol);
     switch (read.kind) {
         case Read::Kind::get: return detail::write_value(store.find(read.keys[0]), reply);
         case Read::Kind::get_version:
             return detail::get_version(store.find(read.keys[0]), reply);
-        case Read::Kind::get_many:
-            return detail::get_many(read, store, reply_bytes_max, reply);
+        case Read::Kind::get_many: return detail::get_many(read, store, reply);
         case Read::Kind::exists:
             return reply.integer(
                 std::count_if(read.keys.begin(), read.keys.end(),

@@ -5,7 +5,7 @@
 #ifndef RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
 #define RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
 
-#include "resp.hpp"
+#include "reply_writer.hpp"
 #include "store.hpp"
 #include "topology.hpp"
 
@@ -20,10 +20,15 @@
 
 namespace kv {
 
-/// What one connection has said of itself.
+/// What one connection has said of itself and asked for.
 struct Connection {
     std::uint64_t id = 0;
     std::string name;
+    std::string library_name;
+    std::string library_version;
+    Protocol protocol = Protocol::resp2;
+    /// It wants to read from replicas (READONLY), which was refused.
+    bool wants_replica_reads = false;
 };
 
 /// The reply is known already. It is empty for an empty request, which gets no answer.
@@ -38,6 +43,7 @@ struct Write {
 
     Operation operation;
     Form form = Form::status;  ///< of the reply
+    Protocol protocol = Protocol::resp2;  ///< as it was when the request came
 };
 
 /// Read the store, by answer() with the same Read.
@@ -46,10 +52,13 @@ struct Read {
 
     Kind kind = Kind::get;
     std::vector<std::string> keys;
+    Protocol protocol = Protocol::resp2;  ///< as it was when the request came
 };
 
 /// INFO: the server alone knows what to say.
-struct InfoQuery {};
+struct InfoQuery {
+    std::vector<std::string> sections;  ///< in lower case; none: all of them
+};
 
 using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery>;
 
@@ -90,6 +99,12 @@ inline Immediate bulk(std::string_view bytes) {
 inline Immediate integer(std::int64_t value) {
     Immediate immediate;
     ReplyWriter(immediate.reply).integer(value);
+    return immediate;
+}
+
+inline Immediate null(const Connection& connection) {
+    Immediate immediate;
+    ReplyWriter(immediate.reply, connection.protocol).null();
     return immediate;
 }
 

@@ -6,7 +6,7 @@
 
 #include "command_spec.hpp"
 #include "integer.hpp"
-#include "resp.hpp"
+#include "reply_writer.hpp"
 #include "topology.hpp"
 
 #include <algorithm>
@@ -15,9 +15,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kv {
+
+/// The version of Redis in whose form the answers are. Clients choose by it what they ask for.
+inline constexpr std::string_view redis_version = "7.0.0";
 
 namespace detail {
 
@@ -29,8 +33,6 @@ inline Command parse_ping(Arguments arguments, Connection&) {
 }
 
 inline Command parse_echo(Arguments arguments, Connection&) { return bulk(arguments[1]); }
-
-inline Command parse_ok(Arguments, Connection&) { return ok(); }
 
 inline Command parse_quit(Arguments, Connection&) { return Immediate{"+OK\r\n", true}; }
 
@@ -46,93 +48,183 @@ inline Command parse_select(Arguments arguments, Connection&) {
     return *database == 0 ? ok() : error("ERR SELECT is not allowed in cluster mode");
 }
 
-// RESP3 is refused in the words upon which clients fall back to RESP2.
+// There are no users and no passwords. A client that believes that its password protects anything
+// is told so.
+inline Immediate refuse_password() {
+    return error(
+        "ERR AUTH called without any password configured: this server has no users and no "
+        "passwords");
+}
+inline Command parse_auth(Arguments, Connection&) { return refuse_password(); }
+
+// Nothing that is acknowledged here is left undone.
+inline Command parse_readonly(Arguments, Connection& connection) {
+    connection.wants_replica_reads = true;
+    return error("ERR READONLY is not supported: replicas do not answer reads, the leader does");
+}
+inline Command parse_readwrite(Arguments, Connection& connection) {
+    connection.wants_replica_reads = false;
+    return ok();
+}
+inline Command parse_asking(Arguments, Connection&) {
+    return error("ERR ASKING is not supported: slots do not move");
+}
+
+inline constexpr std::size_t client_text_bytes_max = 256;
+
+// As Redis has it: these texts appear in lines of words.
+inline bool is_client_text(std::string_view text) {
+    return text.size() <= client_text_bytes_max &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+inline Immediate refuse_client_text(std::string_view what) {
+    return error("ERR " + std::string(what) +
+                 " cannot contain spaces, newlines or special characters, and have at most " +
+                 std::to_string(client_text_bytes_max) + " bytes");
+}
+
+inline Immediate greeting(const Connection& connection) {
+    Immediate immediate;
+    ReplyWriter reply(immediate.reply, connection.protocol);
+    reply.map(7);
+    reply.bulk("server");
+    reply.bulk("kv");
+    reply.bulk("version");
+    reply.bulk(redis_version);
+    reply.bulk("proto");
+    reply.integer(static_cast<std::int64_t>(connection.protocol));
+    reply.bulk("id");
+    reply.integer(static_cast<std::int64_t>(connection.id));
+    reply.bulk("mode");
+    reply.bulk("cluster");
+    reply.bulk("role");
+    reply.bulk("master");  // As Redis says in a cluster, where CLUSTER tells who leads.
+    reply.bulk("modules");
+    reply.array(0);
+    return immediate;
+}
+
+// HELLO [<version> [AUTH <user> <password>] [SETNAME <name>]]. It does all of it or nothing.
 inline Command parse_hello(Arguments arguments, Connection& connection) {
+    Connection changed = connection;
     if (arguments.size() > 1) {
         const auto version = parse_integer(arguments[1]);
         if (!version) {
             return error("ERR Protocol version is not an integer or out of range");
         }
-        if (*version != 2) {
+        if (*version != 2 && *version != 3) {
             return error("NOPROTO unsupported protocol version");
         }
+        changed.protocol = *version == 2 ? Protocol::resp2 : Protocol::resp3;
     }
-    if (arguments.size() > 2) {
-        return error("ERR syntax error in HELLO");
+    for (std::size_t i = 2; i < arguments.size();) {
+        if (same_word(arguments[i], "auth") && i + 2 < arguments.size()) {
+            return refuse_password();
+        }
+        if (!same_word(arguments[i], "setname") || i + 1 >= arguments.size()) {
+            return error("ERR Syntax error in HELLO");
+        }
+        if (!is_client_text(arguments[i + 1])) return refuse_client_text("Client names");
+        changed.name = arguments[i + 1];
+        i += 2;
     }
-    Immediate immediate;
-    ReplyWriter reply(immediate.reply);
-    reply.array(8);
-    reply.bulk("server");
-    reply.bulk("kv");
-    reply.bulk("proto");
-    reply.integer(2);
-    reply.bulk("id");
-    reply.integer(static_cast<std::int64_t>(connection.id));
-    reply.bulk("mode");
-    reply.bulk("cluster");
-    return immediate;
+    connection = std::move(changed);
+    return greeting(connection);
 }
 
-inline Command set_client_name(std::string_view name, Connection& connection) {
-    constexpr std::size_t name_bytes_max = 256;
-    const bool is_plain =
-        std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-    if (!is_plain || name.size() > name_bytes_max) {
-        return error(
-            "ERR Client names cannot contain spaces, newlines or special characters, and have at "
-            "most 256 bytes");
+inline Immediate set_library(Arguments arguments, Connection& connection) {
+    const bool is_name = same_word(arguments[2], "lib-name");
+    if (!is_name && !same_word(arguments[2], "lib-ver")) {
+        return error("ERR Unrecognized option '" +
+                     std::string(arguments[2].substr(0, quoted_bytes_max)) + "'");
     }
-    connection.name = name;
+    if (!is_client_text(arguments[3])) return refuse_client_text("Names and versions of libraries");
+    (is_name ? connection.library_name : connection.library_version) = arguments[3];
     return ok();
 }
 
+inline Immediate describe_client(const Connection& connection) {
+    Immediate immediate;
+    ReplyWriter(immediate.reply, connection.protocol)
+        .text("id=" + std::to_string(connection.id) + " name=" + connection.name +
+              " resp=" + std::to_string(static_cast<int>(connection.protocol)) + " lib-name=" +
+              connection.library_name + " lib-ver=" + connection.library_version + "\n");
+    return immediate;
+}
+
 inline Command parse_client(Arguments arguments, Connection& connection) {
-    const std::string_view what = arguments[1];
-    if (same_word(what, "setname")) {
-        return arguments.size() == 3 ? set_client_name(arguments[2], connection)
-                                     : wrong_arity("client|setname");
-    }
-    if (same_word(what, "setinfo")) {
-        return arguments.size() == 4 ? ok() : wrong_arity("client|setinfo");
-    }
-    if (same_word(what, "getname")) {
-        return connection.name.empty() ? Immediate{"$-1\r\n"} : bulk(connection.name);
-    }
-    if (same_word(what, "id")) {
-        return integer(static_cast<std::int64_t>(connection.id));
+    struct Subcommand {
+        std::string_view name;
+        std::size_t arity;
+        Immediate (*answer)(Arguments, Connection&);
+    };
+    static constexpr std::array<Subcommand, 5> subcommands = {{
+        {"setname", 3,
+         [](Arguments words, Connection& client) {
+             if (!is_client_text(words[2])) return refuse_client_text("Client names");
+             client.name = words[2];
+             return ok();
+         }},
+        {"setinfo", 4, set_library},
+        {"getname", 2,
+         [](Arguments, Connection& client) {
+             return client.name.empty() ? null(client) : bulk(client.name);
+         }},
+        {"id", 2,
+         [](Arguments, Connection& client) {
+             return integer(static_cast<std::int64_t>(client.id));
+         }},
+        {"info", 2, [](Arguments, Connection& client) { return describe_client(client); }},
+    }};
+    for (const Subcommand& known : subcommands) {
+        if (!same_word(arguments[1], known.name)) continue;
+        return arguments.size() == known.arity ? known.answer(arguments, connection)
+                                               : wrong_arity("client|" + std::string(known.name));
     }
     return unknown_subcommand(arguments);
 }
 
 // Benchmarks ask for these two. There is no other setting to show.
-inline Command parse_config(Arguments arguments, Connection&) {
+inline Command parse_config(Arguments arguments, Connection& connection) {
     if (!same_word(arguments[1], "get")) {
         return unknown_subcommand(arguments);
     }
     if (arguments.size() < 3) {
         return wrong_arity("config|get");
     }
-    std::vector<std::string_view> shown;
-    for (const std::string_view name : arguments.subspan(2)) {
-        if (same_word(name, "save")) {
-            shown.insert(shown.end(), {"save", ""});
-        } else if (same_word(name, "appendonly")) {
-            shown.insert(shown.end(), {"appendonly", "yes"});
+    using Setting = std::pair<std::string_view, std::string_view>;
+    constexpr std::array<Setting, 2> settings = {{{"save", ""}, {"appendonly", "yes"}}};
+    std::vector<Setting> shown;
+    for (const Setting& setting : settings) {
+        const auto is_asked = [&](std::string_view name) {
+            return name == "*" || same_word(name, setting.first);
+        };
+        if (std::any_of(arguments.begin() + 2, arguments.end(), is_asked)) {
+            shown.push_back(setting);
         }
     }
     Immediate immediate;
-    ReplyWriter reply(immediate.reply);
-    reply.array(shown.size());
-    for (const std::string_view text : shown) {
-        reply.bulk(text);
+    ReplyWriter reply(immediate.reply, connection.protocol);
+    reply.map(shown.size());
+    for (const auto& [name, value] : shown) {
+        reply.bulk(name);
+        reply.bulk(value);
     }
     return immediate;
 }
 
 // The group.
 
-inline Command parse_info(Arguments, Connection&) { return InfoQuery{}; }
+inline Command parse_info(Arguments arguments, Connection&) {
+    InfoQuery query;
+    for (const std::string_view section : arguments.subspan(1)) {
+        const bool is_all = same_word(section, "all") || same_word(section, "everything") ||
+                            same_word(section, "default");
+        if (is_all) return InfoQuery{};
+        query.sections.push_back(to_lower(section.substr(0, quoted_bytes_max)));
+    }
+    return query;
+}
 
 inline Command parse_cluster(Arguments arguments, Connection&) {
     const std::string_view what = arguments[1];

@@ -53,18 +53,37 @@ public:
 
     std::size_t capacity() const noexcept { return capacity_; }
 
+    /// By how much prepare() will raise capacity().
+    std::size_t growth() const noexcept {
+        if (capacity_ - end_ >= chunk_bytes || fits_in_front()) return 0;
+        return grown_capacity() - capacity_;
+    }
+
+    /// Drops all bytes and gives the memory back.
+    void release() noexcept {
+        storage_.reset();
+        capacity_ = begin_ = end_ = 0;
+    }
+
     static constexpr std::size_t chunk_bytes = 16 * 1024;
     static constexpr std::size_t kept_bytes_max = 256 * 1024;
 
 private:
+    // Moving to the front is paid for by the bytes consumed since the last move, so it is done
+    // only if there are at least as many of them as there are bytes to be moved.
+    bool fits_in_front() const noexcept {
+        const std::size_t held = end_ - begin_;
+        return begin_ >= held && capacity_ - held >= chunk_bytes;
+    }
+    // Never less than the capacity, or there would have been room.
+    std::size_t grown_capacity() const noexcept { return 2 * (end_ - begin_) + chunk_bytes; }
+
     void make_room() {
         const std::size_t held = end_ - begin_;
-        // Moving to the front is paid for by the bytes consumed since the last move, so it is done
-        // only if there are at least as many of them as there are bytes to be moved.
-        if (begin_ >= held && capacity_ - held >= chunk_bytes) {
+        if (fits_in_front()) {
             std::memmove(storage_.get(), storage_.get() + begin_, held);
         } else {
-            const std::size_t capacity = 2 * held + chunk_bytes;
+            const std::size_t capacity = grown_capacity();
             auto storage = std::make_unique_for_overwrite<char[]>(capacity);
             if (held != 0) {
                 std::memcpy(storage.get(), storage_.get() + begin_, held);

@@ -6,8 +6,9 @@
 //             --listen 10.0.0.1:6379 --data /var/lib/kv
 //
 // Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
-#include "integer.hpp"
+#include "listen.hpp"
 #include "log.hpp"
+#include "process.hpp"
 #include "server.hpp"
 #include "store.hpp"
 
@@ -17,11 +18,9 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/system/error_code.hpp>
-#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -33,7 +32,6 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -57,6 +55,9 @@ struct Arguments {
     std::uint64_t operation_timeout_ms = 5000;
     std::uint64_t election_timeout_ms = 500;
     std::size_t max_clients = 10000;
+    std::size_t client_memory = std::size_t{256} << 20;
+    std::uint64_t request_timeout_ms = 30'000;
+    std::uint64_t reply_timeout_ms = 60'000;
 };
 
 void declare(CLI::App& app, Arguments& arguments) {
@@ -92,70 +93,68 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "Milliseconds without a leader until a node stands for election")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
         ->capture_default_str();
-    app.add_option("--max-clients", arguments.max_clients, "Connections at once")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+    app.add_option("--max-clients", arguments.max_clients,
+                   "Connections at once, as far as there are descriptors for them")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+        ->capture_default_str();
+    app.add_option("--client-memory", arguments.client_memory,
+                   "Bytes that requests and replies of all clients together may take, at least "
+                   "64MiB")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::size_t{64} << 20, std::size_t{1} << 40))
+        ->default_str("256MiB");
+    app.add_option("--request-timeout", arguments.request_timeout_ms,
+                   "Milliseconds that a client may take to complete a request that it has begun to "
+                   "send; 0: any time")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
+        ->capture_default_str();
+    app.add_option("--reply-timeout", arguments.reply_timeout_ms,
+                   "Milliseconds for which a client may take no byte of the replies that wait for "
+                   "it; 0: any time")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
         ->capture_default_str();
 }
 
-rsm::TcpAddress address(const std::string& option, const std::string& text) {
-    auto parsed = rsm::TcpAddress::parse(text);
-    if (parsed) return *std::move(parsed);
-    throw std::invalid_argument(option + ": not HOST:PORT: \"" + text + "\"");
-}
-
-std::map<raft::NodeId, std::string> peers(const Arguments& arguments) {
-    std::map<raft::NodeId, std::string> peers;
-    for (const std::string& item : arguments.cluster) {
-        const std::size_t equals = item.find('=');
-        const auto id = kv::parse_integer(std::string_view(item).substr(0, equals));
-        if (equals == std::string::npos || !id || *id <= 0) {
-            throw std::invalid_argument("--cluster: not ID=HOST:PORT: \"" + item + "\"");
-        }
-        const std::string where = item.substr(equals + 1);
-        address("--cluster", where);
-        if (!peers.emplace(raft::NodeId{static_cast<std::uint64_t>(*id)}, where).second) {
-            throw std::invalid_argument("--cluster: node " + std::to_string(*id) +
-                                        " is there twice");
-        }
-    }
-    if (!peers.contains(raft::NodeId{arguments.id})) {
-        throw std::invalid_argument("--id: node " + std::to_string(arguments.id) +
-                                    " is not in --cluster");
-    }
-    return peers;
-}
-
-tcp::acceptor listen(boost::asio::io_context& io, const std::string& where) {
-    const rsm::TcpAddress parsed = address("--listen", where);
-    try {
-        tcp::resolver resolver(io);
-        const auto found = resolver.resolve(parsed.host, std::to_string(parsed.port),
-                                            tcp::resolver::passive);
-        return {io, *found.begin(), true};
-    } catch (const boost::system::system_error& error) {
-        throw std::runtime_error("cannot listen on " + where + ": " + error.code().message());
-    }
-}
-
-std::string announced(const Arguments& arguments, const tcp::acceptor& acceptor) {
+std::string announced(const Arguments& arguments, const std::vector<tcp::acceptor>& acceptors) {
     if (!arguments.announce.empty()) {
-        return address("--announce", arguments.announce).text();
+        return kv::parse_destination("--announce", arguments.announce).text();
     }
-    const tcp::endpoint local = acceptor.local_endpoint();
-    if (local.address().is_unspecified()) {
+    for (const tcp::acceptor& acceptor : acceptors) {
+        if (!acceptor.local_endpoint().address().is_unspecified()) continue;
         throw std::invalid_argument("--announce: needed, because clients of other nodes cannot be "
                                     "sent to " + arguments.listen);
     }
-    return rsm::TcpAddress{address("--listen", arguments.listen).host, local.port()}.text();
+    const std::uint16_t port = acceptors.front().local_endpoint().port();
+    return rsm::TcpAddress{kv::parse_address("--listen", arguments.listen).host, port}.text();
+}
+
+/// How many clients there are descriptors for, besides those that the node needs itself.
+std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
+    const std::size_t limit = kv::raise_descriptor_limit();
+    const std::size_t own = kv::own_descriptors(members, arguments.snapshot_threshold);
+    if (limit <= own) {
+        throw std::runtime_error("a node needs " + std::to_string(own) +
+                                 " descriptors and one for each client, and " +
+                                 std::to_string(limit) + " are allowed (ulimit -n)");
+    }
+    if (arguments.max_clients <= limit - own) return arguments.max_clients;
+    kv::log_line("at most " + std::to_string(limit - own) + " clients at once: of " +
+                 std::to_string(limit) + " descriptors (ulimit -n) " + std::to_string(own) +
+                 " are kept for log, snapshots and peers");
+    return limit - own;
 }
 
 /// A replica, its server, and what ends them.
 class Program {
 public:
     explicit Program(const Arguments& arguments) {
-        const std::map<raft::NodeId, std::string> peers = ::peers(arguments);
-        tcp::acceptor acceptor = listen(io_, arguments.listen);
-        const std::string address = announced(arguments, acceptor);
+        const std::map<raft::NodeId, std::string> peers =
+            kv::parse_cluster(arguments.cluster, arguments.id);
+        const std::size_t clients = clients_at_once(arguments, peers.size());
+        const rsm::TcpAddress own = kv::parse_address("--listen", arguments.listen);
+        std::vector<tcp::acceptor> acceptors =
+            kv::listen_on_all(io_, kv::own_endpoints(io_, own), kv::log_line);
+        const std::string address = announced(arguments, acceptors);
 
         rsm::TcpOptions transport;
         transport.self = raft::NodeId{arguments.id};
@@ -178,9 +177,14 @@ public:
                          rsm::WalStorage{std::move(storage)}, options(arguments));
 
         kv::ServerOptions server;
-        server.max_clients = arguments.max_clients;
+        server.max_clients = clients;
+        server.client_memory = arguments.client_memory;
+        server.request_timeout = std::chrono::milliseconds(arguments.request_timeout_ms);
+        server.reply_timeout = std::chrono::milliseconds(arguments.reply_timeout_ms);
+        server.log = [this](std::string_view text) { client_log_.line(text); };
         server_.emplace(
-            *replica_, std::move(acceptor), [this, address] { return members(address); }, server);
+            *replica_, std::move(acceptors), [this, address] { return members(address); },
+            std::move(server));
         signals_.async_wait([this](boost::system::error_code error, int) {
             if (!error) stop();
         });
@@ -202,6 +206,7 @@ private:
         rsm::Options options;
         options.snapshot_threshold = static_cast<std::int64_t>(arguments.snapshot_threshold);
         options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
+        kv::fit_commands(options.raft);
         options.raft.election_timeout = election;
         options.raft.heartbeat_interval = std::min(options.raft.heartbeat_interval,
                                                    raft::Duration(election) / 5);
@@ -241,6 +246,7 @@ private:
         });
     }
 
+    kv::CalmLog client_log_;
     boost::asio::io_context io_{1};
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
     std::optional<Replica> replica_;
@@ -259,7 +265,7 @@ int main(int count, char** words) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    std::signal(SIGPIPE, SIG_IGN);
+    kv::survive_failed_writes();
     try {
         return Program(arguments).run();
     } catch (const std::exception& error) {

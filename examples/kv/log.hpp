@@ -39,6 +39,37 @@ inline void log_line(std::string_view text) {
     std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+/// A log for what clients may bring about as often as they like: a few lines each second, and how
+/// many there would have been.
+class CalmLog {
+    using Clock = std::chrono::steady_clock;
+
+public:
+    void line(std::string_view text) {
+        const Clock::time_point now = Clock::now();
+        if (now - begin_ >= std::chrono::seconds(1)) {
+            if (left_out_ != 0) {
+                log_line("(" + std::to_string(left_out_) + " more lines about clients left out)");
+            }
+            begin_ = now;
+            lines_ = left_out_ = 0;
+        }
+        if (lines_ == lines_per_second) {
+            ++left_out_;
+        } else {
+            ++lines_;
+            log_line(text);
+        }
+    }
+
+private:
+    static constexpr std::size_t lines_per_second = 10;
+
+    Clock::time_point begin_;
+    std::size_t lines_ = 0;
+    std::size_t left_out_ = 0;
+};
+
 /// What an event means to an operator.
 inline std::string describe(const raft::Event& event) {
     const std::string term = " (term " + std::to_string(event.term.value) + ")";

@@ -25,21 +25,24 @@ using Sequence = std::uint64_t;
 /// since a replica orders them as they were submitted, and so may consecutive reads; a write and a
 /// read may not: a read is linearizable with respect to what was complete when it was asked, and a
 /// write under way is not complete.
+///
+/// A read is allowed first and answered later, when it is the oldest request and there is room for
+/// its reply: the state has only gone on by then, and reads that are answered in their order do
+/// not turn back time.
 class Pipeline {
 public:
     struct Request {
+        enum class State : std::uint8_t { waiting, under_way, allowed, done };
+
         std::variant<std::monostate, Write, Read> work;  ///< monostate: the reply is known
         std::string reply;
-        std::size_t bytes = 0;  ///< as received
-        bool started = false;
-        bool done = false;
+        std::size_t bytes = 0;  ///< of memory
+        State state = State::waiting;
     };
-
-    /// @param max_reply_bytes  of replies, taken and not taken, beyond which nothing begins
-    explicit Pipeline(std::size_t max_reply_bytes) : max_reply_bytes_(max_reply_bytes) {}
 
     bool empty() const { return requests_.empty(); }
     std::size_t size() const { return requests_.size(); }
+    /// Memory that the requests take.
     std::size_t request_bytes() const { return request_bytes_; }
     /// Of the replies that are here and have not been taken.
     std::size_t reply_bytes() const { return reply_bytes_; }
@@ -47,101 +50,96 @@ public:
     void add_reply(std::string reply, std::size_t bytes) {
         reply_bytes_ += reply.size();
         request_bytes_ += bytes;
-        requests_.push_back({{}, std::move(reply), bytes, true, true});
+        requests_.push_back({{}, std::move(reply), bytes, Request::State::done});
     }
     template <class Work>
     void add(Work work, std::size_t bytes) {
         request_bytes_ += bytes;
-        requests_.push_back({std::move(work), {}, bytes, false, false});
+        requests_.push_back({std::move(work), {}, bytes, Request::State::waiting});
     }
 
     /// Finds the next request that may begin, and marks it as begun; null if there is none.
-    /// @param unsent_bytes  of replies that were taken and wait for the client
-    Request* start(std::size_t unsent_bytes, Sequence& sequence) {
-        while (next_ < first_ + requests_.size()) {
+    Request* start(Sequence& sequence) {
+        for (; next_ < first_ + requests_.size(); ++next_) {
             Request& request = requests_[next_ - first_];
-            if (!request.started) {
-                if (!may_start(request) || full(next_, unsent_bytes)) return nullptr;
-                sequence = next_++;
-                request.started = true;
-                under_way_kind_ = request.work.index();
-                ++under_way_;
-                return &request;
-            }
-            ++next_;
+            if (request.state != Request::State::waiting) continue;
+            if (under_way_ != 0 && request.work.index() != under_way_kind_) return nullptr;
+            sequence = next_++;
+            request.state = Request::State::under_way;
+            under_way_kind_ = request.work.index();
+            ++under_way_;
+            return &request;
         }
         return nullptr;
     }
 
-    /// Whether a read that has just become possible should rather be asked again later, because
-    /// too many bytes of replies wait. Once one is put off, those behind it are as well: answered
-    /// from an earlier state than the one before, they would turn back time.
-    bool put_off(Sequence sequence, std::size_t unsent_bytes) {
-        putting_off_ = putting_off_ || full(sequence, unsent_bytes);
-        return putting_off_;
-    }
-
-    /// A request that has begun. @pre `sequence` is neither done nor given back
-    Request& operator[](Sequence sequence) { return requests_[sequence - first_]; }
-
-    /// Counts a reply from the moment it exists: its completion is still on its way then.
-    void expect(std::size_t reply_bytes) { reply_bytes_ += reply_bytes; }
-
-    /// The reply to a request that has begun is here. @pre it was counted by expect()
+    /// The reply to a request that has begun is here.
     void finish(Sequence sequence, std::string reply) {
-        Request& request = (*this)[sequence];
+        Request& request = requests_[sequence - first_];
+        reply_bytes_ += reply.size();
         request.reply = std::move(reply);
         request.work.emplace<std::monostate>();
-        request.done = true;
-        ended();
-    }
-    /// A request that has begun is to begin again later.
-    void give_back(Sequence sequence) {
-        (*this)[sequence].started = false;
-        if (sequence < next_) next_ = sequence;
-        ended();
+        request.state = Request::State::done;
+        --under_way_;
     }
 
-    /// Moves the replies whose turn it is to the end of `out`. @return whether there was one
-    bool take_replies(std::string& out) {
-        const std::size_t before = requests_.size();
-        while (!requests_.empty() && requests_.front().done) {
-            Request& request = requests_.front();
-            reply_bytes_ -= request.reply.size();
-            request_bytes_ -= request.bytes;
-            if (out.empty()) {
-                out = std::move(request.reply);
-            } else {
-                out += request.reply;
-            }
-            requests_.pop_front();
-            ++first_;
+    /// The reads that have begun from `first` to `last` may be answered.
+    void allow(Sequence first, Sequence last) {
+        for_reads(first, last, [this](Sequence read) {
+            requests_[read - first_].state = Request::State::allowed;
+        });
+    }
+    /// The reads that have begun from `first` to `last` all have this reply.
+    void fail(Sequence first, Sequence last, const std::string& reply) {
+        for_reads(first, last, [&](Sequence read) { finish(read, reply); });
+    }
+
+    /// The oldest request if it is a read that may be answered, else null.
+    const Read* allowed_read() const {
+        const bool is_allowed =
+            !requests_.empty() && requests_.front().state == Request::State::allowed;
+        return is_allowed ? std::get_if<Read>(&requests_.front().work) : nullptr;
+    }
+    /// The oldest request, a read, has been answered.
+    void pop_read() {
+        --under_way_;
+        pop();
+    }
+
+    /// Moves the reply to the oldest request, if it is here, to the end of `out`.
+    bool take_reply(std::string& out) {
+        if (requests_.empty() || requests_.front().state != Request::State::done) return false;
+        std::string& reply = requests_.front().reply;
+        reply_bytes_ -= reply.size();
+        if (out.empty()) {
+            out = std::move(reply);
+        } else {
+            out += reply;
         }
-        if (next_ < first_) next_ = first_;
-        return requests_.size() != before;
+        pop();
+        return true;
     }
 
 private:
-    // The replies behind the oldest request can only leave after its own, so those do not count
-    // for it.
-    bool full(Sequence sequence, std::size_t unsent_bytes) const {
-        return unsent_bytes + (sequence == first_ ? 0 : reply_bytes_) >= max_reply_bytes_;
-    }
-    bool may_start(const Request& request) const {
-        if (under_way_ == 0) return true;
-        return request.work.index() == under_way_kind_ && !putting_off_;
-    }
-    void ended() {
-        if (--under_way_ == 0) putting_off_ = false;
+    template <class F>
+    void for_reads(Sequence first, Sequence last, F f) {
+        for (Sequence sequence = first; sequence <= last; ++sequence) {
+            if (requests_[sequence - first_].state == Request::State::under_way) f(sequence);
+        }
     }
 
-    std::size_t max_reply_bytes_;
+    void pop() {
+        request_bytes_ -= requests_.front().bytes;
+        requests_.pop_front();
+        ++first_;
+        if (next_ < first_) next_ = first_;
+    }
+
     std::deque<Request> requests_;
     Sequence first_ = 0;  // of requests_.front()
     Sequence next_ = 0;   // nothing before it waits to begin
     std::size_t under_way_ = 0;
     std::size_t under_way_kind_ = 0;
-    bool putting_off_ = false;
     std::size_t request_bytes_ = 0;
     std::size_t reply_bytes_ = 0;
 };

@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_REPLY_HPP
 #define RSM_EXAMPLES_KV_REPLY_HPP
 
+#include "reply_writer.hpp"
 #include "resp.hpp"
 
 #include <cstddef>

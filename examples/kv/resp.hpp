@@ -1,13 +1,14 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// RESP2, the wire protocol of Redis (https://redis.io/docs/reference/protocol-spec), from the
-// server's side: a parser of requests and a writer of replies. Neither does any I/O. The client's
-// side is in reply.hpp.
+// RESP, the wire protocol of Redis (https://redis.io/docs/reference/protocol-spec), from the
+// server's side: a parser of requests, which look the same in RESP2 and RESP3. It does no I/O.
+// Replies are written by reply_writer.hpp; the client's side is in reply.hpp.
 #ifndef RSM_EXAMPLES_KV_RESP_HPP
 #define RSM_EXAMPLES_KV_RESP_HPP
 
 #include "input_buffer.hpp"
 #include "integer.hpp"
+#include "limits.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -26,11 +27,11 @@ namespace kv {
 /// the bytes arrive.
 struct RequestLimits {
     /// Arguments of one request, the command's name included.
-    std::size_t arguments = 1024 * 1024;
+    std::size_t arguments = command_arguments_max;
     /// Bytes of one argument.
-    std::size_t bulk_bytes = 16 * 1024 * 1024;
+    std::size_t bulk_bytes = command_bytes_max;
     /// Bytes of one request with its framing. More than 4 GiB - 1 counts as 4 GiB - 1.
-    std::size_t request_bytes = 64 * 1024 * 1024;
+    std::size_t request_bytes = request_bytes_max;
     /// Bytes of an inline command without its newline.
     std::size_t inline_bytes = 64 * 1024;
 };
@@ -181,6 +182,12 @@ public:
     /// After `failed`: the text of the error reply that is due before closing the connection.
     const std::string& error() const noexcept { return error_; }
 
+    /// Of the tables of the request that is being read, or was read last.
+    std::size_t memory_bytes() const noexcept {
+        return slices_.capacity() * sizeof(Slice) +
+               arguments_.capacity() * sizeof(std::string_view) + text_.capacity();
+    }
+
 private:
     enum class State : std::uint8_t { start, inline_line, count, bulk_header, bulk, failed };
 
@@ -206,8 +213,8 @@ private:
         state_ = State::failed;
         error_ = "ERR Protocol error: ";
         error_ += reason;
-        slices_ = {};
-        arguments_ = {};
+        std::vector<Slice>().swap(slices_);
+        std::vector<std::string_view>().swap(arguments_);
         return ParseStatus::failed;
     }
 
@@ -234,7 +241,8 @@ private:
             return complete(nullptr, header.size);
         }
         if (static_cast<std::uint64_t>(header.number) > limits_.arguments) {
-            return fail("invalid multibulk length");
+            return fail("invalid multibulk length: at most " + std::to_string(limits_.arguments) +
+                        " arguments");
         }
         remaining_ = static_cast<std::size_t>(header.number);
         position_ = header.size;
@@ -281,14 +289,17 @@ private:
             case Found::invalid: return fail("invalid bulk length");
             case Found::complete: break;
         }
-        if (header.number < 0 || static_cast<std::uint64_t>(header.number) > limits_.bulk_bytes) {
-            return fail("invalid bulk length");
+        if (header.number < 0) return fail("invalid bulk length");
+        if (static_cast<std::uint64_t>(header.number) > limits_.bulk_bytes) {
+            return fail("invalid bulk length: at most " + std::to_string(limits_.bulk_bytes) +
+                        " bytes");
         }
         // position_ + header.size cannot wrap, and the limit fits 32 bits: so does every slice.
         const std::size_t begin = position_ + header.size;
         if (begin > limits_.request_bytes ||
             static_cast<std::uint64_t>(header.number) + 2 > limits_.request_bytes - begin) {
-            return fail("too big request");
+            return fail("too big request: at most " + std::to_string(limits_.request_bytes) +
+                        " bytes");
         }
         bulk_size_ = static_cast<std::size_t>(header.number);
         position_ = begin;
@@ -353,47 +364,6 @@ private:
     std::vector<std::string_view> arguments_;
     std::string text_;  // of an inline command's arguments
     std::string error_;
-};
-
-/// Appends replies to a string, which must outlive the writer. The strings handed over may hold any
-/// bytes: in a bulk string they are kept, in a status or an error a line break becomes a blank.
-class ReplyWriter {
-public:
-    explicit ReplyWriter(std::string& out) noexcept : out_(&out) {}
-
-    void simple(std::string_view text) { line('+', text); }
-    /// `text` begins with the error's code in capitals: "ERR syntax error".
-    void error(std::string_view text) { line('-', text); }
-    void integer(std::int64_t value) { header(':', value); }
-    void null() { *out_ += "$-1\r\n"; }
-    void null_array() { *out_ += "*-1\r\n"; }
-    /// The header of an array; its `count` elements follow.
-    void array(std::size_t count) { header('*', static_cast<std::int64_t>(count)); }
-
-    void bulk(std::string_view bytes) {
-        header('$', static_cast<std::int64_t>(bytes.size()));
-        *out_ += bytes;
-        *out_ += "\r\n";
-    }
-
-private:
-    void line(char type, std::string_view text) {
-        out_->push_back(type);
-        const std::size_t begin = out_->size();
-        *out_ += text;
-        std::replace_if(
-            out_->begin() + static_cast<std::ptrdiff_t>(begin), out_->end(),
-            [](char c) { return c == '\r' || c == '\n'; }, ' ');
-        *out_ += "\r\n";
-    }
-
-    void header(char type, std::int64_t number) {
-        out_->push_back(type);
-        append_integer(*out_, number);
-        *out_ += "\r\n";
-    }
-
-    std::string* out_;
 };
 
 }  // namespace kv

@@ -5,22 +5,21 @@
 #define RSM_EXAMPLES_KV_SERVER_HPP
 
 #include "client_connection.hpp"
+#include "door.hpp"
 #include "server_options.hpp"
 #include "service.hpp"
 
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace kv {
 
@@ -35,12 +34,12 @@ class Server {
 
 public:
     /// Serves at once.
-    /// @param acceptor  listening
-    Server(Replica& replica, Tcp::acceptor acceptor, Directory directory,
+    /// @param acceptors  listening; at least one
+    Server(Replica& replica, std::vector<Tcp::acceptor> acceptors, Directory directory,
            ServerOptions options = {})
-        : state_(std::make_shared<State>(replica, std::move(acceptor), std::move(directory),
-                                         std::move(options))) {
-        State::accept(state_);
+        : port_(acceptors.front().local_endpoint().port()),
+          state_(std::make_shared<State>(replica, std::move(directory), std::move(options))) {
+        state_->open(state_, std::move(acceptors));
     }
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -49,57 +48,47 @@ public:
     /// Accepts no more and closes all connections. Final.
     void stop() { state_->stop(); }
 
-    /// In host byte order.
-    std::uint16_t port() const { return state_->port; }
-    ServerCounters& counters() { return state_->service.counters(); }
+    /// Of the first acceptor, in host byte order.
+    std::uint16_t port() const { return port_; }
+    ServerCounters& counters() { return state_->counters(); }
+    const ClientMemory& memory() { return state_->service.memory(); }
 
 private:
     using Client = ClientConnection<Service<Replica>>;
 
     // Held by the handlers as well: they may run when the server itself is gone.
     struct State {
-        State(Replica& replica, Tcp::acceptor listening, Directory directory,
-              ServerOptions options)
+        State(Replica& replica, Directory directory, ServerOptions options)
             : service(replica, std::move(directory), std::move(options)),
-              executor(replica.get_executor()),
-              acceptor(std::move(listening)),
-              pause(executor),
-              port(acceptor.local_endpoint().port()) {}
+              round_timer(replica.get_executor()) {}
 
-        static void accept(const std::shared_ptr<State>& self) {
-            self->acceptor.async_accept(
-                self->executor,
-                boost::asio::bind_executor(self->executor, [self](Error error, auto socket) {
-                    if (self->stopped) return;
-                    if (error) return self->wait(self);
-                    self->welcome(self, Tcp::socket(std::move(socket)));
-                    accept(self);
-                }));
-        }
-
-        // Most likely there are no file descriptors left. The client keeps waiting in the queue of
-        // the system, and to ask at once again would only burn time.
-        void wait(const std::shared_ptr<State>& self) {
-            pause.expires_after(std::chrono::milliseconds(100));
-            pause.async_wait([self](Error error) {
-                if (!error && !self->stopped) accept(self);
-            });
+        void open(const std::weak_ptr<State>& self, std::vector<Tcp::acceptor> acceptors) {
+            door = std::make_unique<Door>(
+                service.replica().get_executor(), std::move(acceptors),
+                [self](Tcp::socket socket) {
+                    if (const auto there = self.lock()) there->welcome(self, std::move(socket));
+                },
+                [self] {
+                    if (const auto there = self.lock()) ++there->counters().refused;
+                });
+            door->open();
+            go_round(self);
         }
 
         void welcome(const std::weak_ptr<State>& self, Tcp::socket socket) {
             const std::uint64_t id = ++last_id;
             const bool full = counters().clients >= service.options().max_clients;
+            if (full) ++counters().refused;
             // Those that are told to go take a place of their own until they have.
-            if (full && clients.size() >= counters().clients + refused_at_once) return;
-            auto client = std::make_shared<Client>(
-                std::move(socket), service, id, [self, id, full] {
+            if (full && clients.size() >= counters().clients + refused_at_once) {
+                return turn_away(std::move(socket), Door::full_text);
+            }
+            auto client =
+                std::make_shared<Client>(std::move(socket), service, id, [self, id, full] {
                     if (const auto there = self.lock()) there->leave(id, full);
                 });
             clients.emplace(id, client);
-            if (full) {
-                ++counters().refused;
-                return client->refuse("BUSY max number of clients reached");
-            }
+            if (full) return client->refuse(Door::full_text);
             ++counters().accepted;
             ++counters().clients;
             client->start();
@@ -110,11 +99,39 @@ private:
             if (!was_refused) --counters().clients;
         }
 
+        // Looks for clients that have let a time limit pass.
+        void go_round(const std::weak_ptr<State>& self) {
+            round_timer.expires_after(round_interval());
+            round_timer.async_wait([self](Error error) {
+                const auto there = self.lock();
+                if (error || there == nullptr || there->stopped) return;
+                there->end_overdue();
+                there->go_round(self);
+            });
+        }
+        void end_overdue() {
+            const auto now = Client::Clock::now();
+            std::vector<std::shared_ptr<Client>> overdue;  // to end one takes it out of `clients`
+            for (const auto& [id, client] : clients) {
+                if (client->is_overdue(now)) overdue.push_back(client);
+            }
+            for (const auto& client : overdue) client->end_overdue();
+        }
+        std::chrono::milliseconds round_interval() const {
+            using std::chrono::milliseconds;
+            milliseconds interval(1000);
+            for (const milliseconds limit :
+                 {service.options().request_timeout, service.options().reply_timeout}) {
+                if (limit.count() != 0) interval = std::min(interval, limit / 4);
+            }
+            return std::max(interval, milliseconds(1));
+        }
+
         void stop() {
             if (std::exchange(stopped, true)) return;
-            Error ignored;
-            acceptor.close(ignored);
-            pause.cancel();
+            door->close();
+            round_timer.cancel();
+            service.queue().clear();
             for (const auto& [id, client] : clients) client->close();
             clients.clear();
         }
@@ -124,15 +141,14 @@ private:
         static constexpr std::size_t refused_at_once = 64;
 
         Service<Replica> service;
-        typename Replica::executor_type executor;
-        Tcp::acceptor acceptor;
-        boost::asio::steady_timer pause;
-        std::uint16_t port;
+        boost::asio::steady_timer round_timer;
+        std::unique_ptr<Door> door;
         std::unordered_map<std::uint64_t, std::shared_ptr<Client>> clients;
         std::uint64_t last_id = 0;
         bool stopped = false;
     };
 
+    std::uint16_t port_;
     std::shared_ptr<State> state_;
 };
 

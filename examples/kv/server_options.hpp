@@ -4,10 +4,17 @@
 #ifndef RSM_EXAMPLES_KV_SERVER_OPTIONS_HPP
 #define RSM_EXAMPLES_KV_SERVER_OPTIONS_HPP
 
+#include "limits.hpp"
 #include "resp.hpp"
 
+#include <raft/options.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
 
 namespace kv {
 
@@ -17,19 +24,32 @@ struct ServerOptions {
     /// Connections at once. One more is told so and closed.
     std::size_t max_clients = 10000;
 
+    /// Bytes that all connections together may hold. A request that finds no room is refused as
+    /// BUSY, or the connection that holds the most is closed.
+    std::size_t client_memory = std::size_t{256} << 20;
+
     /// Requests of one connection that are waiting, under way, or answered out of turn.
     std::size_t max_requests = 1024;
     /// Bytes of those requests. A single larger one is still served, alone.
     std::size_t max_request_bytes = std::size_t{4} << 20;
-    /// Bytes of replies that one connection has not taken yet; passed by at most two replies.
-    std::size_t max_reply_bytes = std::size_t{4} << 20;
-    /// Bytes of one reply to MGET.
-    std::size_t max_mget_bytes = std::size_t{64} << 20;
+    /// Bytes of replies that one connection has not taken yet; passed by at most one reply.
+    std::size_t max_unsent_bytes = std::size_t{4} << 20;
+    /// Bytes of one reply to a read.
+    std::size_t max_reply_bytes = reply_bytes_max_default;
     /// Of one request, checked as its bytes arrive.
     RequestLimits request;
 
+    /// How long a client may take to complete a request that it has begun to send. 0: any time.
+    std::chrono::milliseconds request_timeout{30'000};
+    /// How long a client may take no byte although replies wait for it. 0: any time.
+    std::chrono::milliseconds reply_timeout{60'000};
     /// How long a connection that is being closed waits for the client to take the last reply.
     std::chrono::milliseconds linger{1000};
+    /// How long clients' requests are worked on until the replica gets a turn.
+    std::chrono::microseconds slice{4000};
+
+    /// Called with a sentence for the operator; must not throw.
+    std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 
 /// What a server has done since it was started.
@@ -37,10 +57,20 @@ struct ServerCounters {
     std::size_t clients = 0;  ///< connected now
     std::uint64_t accepted = 0;
     std::uint64_t refused = 0;
+    std::uint64_t closed_for_memory = 0;
+    std::uint64_t closed_for_time = 0;
     std::uint64_t commands = 0;
     std::uint64_t snapshots_installed = 0;  ///< received from a leader
-    std::size_t reply_bytes_peak = 0;       ///< of any one connection, not yet taken
+    std::size_t unsent_bytes_peak = 0;      ///< replies of any one connection
 };
+
+/// Makes room in the log for every command, and lets few of them be applied in one go.
+inline void fit_commands(raft::Options& options) {
+    constexpr std::size_t applied_at_once = std::size_t{256} << 10;
+    options.max_entry_bytes = entry_bytes_max;
+    options.max_message_bytes = std::max(options.max_message_bytes, entry_bytes_max);
+    options.apply_batch_bytes = std::min(options.apply_batch_bytes, applied_at_once);
+}
 
 }  // namespace kv
 

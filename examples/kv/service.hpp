@@ -4,10 +4,13 @@
 #ifndef RSM_EXAMPLES_KV_SERVICE_HPP
 #define RSM_EXAMPLES_KV_SERVICE_HPP
 
-#include "resp.hpp"
+#include "client_memory.hpp"
+#include "connection_commands.hpp"
+#include "reply_writer.hpp"
 #include "server_options.hpp"
 #include "store.hpp"
 #include "topology.hpp"
+#include "work_queue.hpp"
 
 #include <rsm/error.hpp>
 #include <rsm/status.hpp>
@@ -15,6 +18,7 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -72,11 +76,18 @@ template <class Replica>
 class Service {
 public:
     Service(Replica& replica, Directory directory, ServerOptions options)
-        : replica_(replica), directory_(std::move(directory)), options_(std::move(options)) {}
+        : replica_(replica),
+          directory_(std::move(directory)),
+          options_(std::move(options)),
+          memory_(options_.client_memory),
+          queue_(replica.get_executor(), options_.slice) {}
 
     Replica& replica() { return replica_; }
     const ServerOptions& options() const { return options_; }
     ServerCounters& counters() { return counters_; }
+    ClientMemory& memory() { return memory_; }
+    WorkQueue& queue() { return queue_; }
+    void log(const std::string& text) const { options_.log(text); }
 
     Topology topology() const {
         const rsm::Status status = replica_.status();
@@ -123,7 +134,7 @@ public:
     }
 
     /// "digest:<index>:<hex>": a fingerprint of this replica's state after the entry at `index`.
-    /// Two replicas that have applied the same index must show the same one. Linear in the state.
+    /// Two replicas that have applied the same index must show the same one.
     std::string digest() const {
         return "digest:" + std::to_string(replica_.status().applied.value) + ":" +
                detail::hex(replica_.machine().digest());
@@ -193,31 +204,66 @@ public:
         return text;
     }
 
-    std::string info() const {
-        std::string text = "# Server\r\n";
+    /// The sections of INFO that are asked for, in lower case; all of them if none is.
+    std::string info(const std::vector<std::string>& asked) const {
+        std::string text;
+        const auto add = [&](std::string_view name, std::string_view lower, auto lines) {
+            const bool is_asked =
+                asked.empty() || std::find(asked.begin(), asked.end(), lower) != asked.end();
+            if (!is_asked) return;
+            if (!text.empty()) text += "\r\n";
+            text += "# " + std::string(name) + "\r\n" + lines();
+        };
+        add("Server", "server", [this] { return server_info(); });
+        add("Clients", "clients", [this] { return clients_info(); });
+        add("Memory", "memory", [this] { return memory_info(); });
+        add("Stats", "stats", [this] { return stats_info(); });
+        add("Cluster", "cluster", [] { return std::string("cluster_enabled:1\r\n"); });
+        add("Raft", "raft", [this] { return raft_status(); });
+        add("Peers", "peers", [this] { return peer_counters(); });
+        add("Keyspace", "keyspace", [this] { return keyspace_info(); });
+        return text;
+    }
+
+private:
+    std::string server_info() const {
+        std::string text;
         detail::add_line(text, "server_name", "kv-server");
+        detail::add_line(text, "redis_version", redis_version);
         detail::add_line(text, "redis_mode", "cluster");
-        text += "\r\n# Clients\r\n";
+        return text;
+    }
+    std::string clients_info() const {
+        std::string text;
         detail::add_line(text, "connected_clients", counters_.clients);
         detail::add_line(text, "maxclients", options_.max_clients);
-        text += "\r\n# Memory\r\n";
+        return text;
+    }
+    std::string memory_info() const {
+        std::string text;
         detail::add_line(text, "store_bytes", replica_.machine().bytes());
-        text += "\r\n# Stats\r\n";
+        detail::add_line(text, "client_memory_bytes", memory_.used());
+        detail::add_line(text, "client_memory_peak_bytes", memory_.peak());
+        detail::add_line(text, "client_memory_limit_bytes", memory_.limit());
+        return text;
+    }
+    std::string stats_info() const {
+        std::string text;
         detail::add_line(text, "total_connections_received", counters_.accepted);
         detail::add_line(text, "rejected_connections", counters_.refused);
+        detail::add_line(text, "clients_closed_for_memory", counters_.closed_for_memory);
+        detail::add_line(text, "clients_closed_for_time", counters_.closed_for_time);
         detail::add_line(text, "total_commands_processed", counters_.commands);
-        text += "\r\n# Cluster\r\n";
-        detail::add_line(text, "cluster_enabled", 1);
-        text += "\r\n# Raft\r\n" + raft_status();
-        text += "\r\n# Peers\r\n" + peer_counters();
-        text += "\r\n# Keyspace\r\n";
+        return text;
+    }
+    std::string keyspace_info() const {
+        std::string text;
         if (const std::size_t keys = replica_.machine().key_count(); keys != 0) {
             detail::add_line(text, "db0", "keys=" + std::to_string(keys) + ",expires=0,avg_ttl=0");
         }
         return text;
     }
 
-private:
     static std::string address_of(const std::vector<Member>& members, raft::NodeId node) {
         for (const Member& member : members) {
             if (member.id == node.value) return member.address;
@@ -229,6 +275,8 @@ private:
     Directory directory_;
     ServerOptions options_;
     ServerCounters counters_;
+    ClientMemory memory_;
+    WorkQueue queue_;
 };
 
 }  // namespace kv

@@ -6,7 +6,7 @@
 #ifndef RSM_EXAMPLES_KV_TOPOLOGY_HPP
 #define RSM_EXAMPLES_KV_TOPOLOGY_HPP
 
-#include "resp.hpp"
+#include "reply_writer.hpp"
 
 #include <array>
 #include <cstddef>
@@ -131,13 +131,13 @@ inline void write_slots(const Topology& topology, ReplyWriter& reply) {
         reply.bulk(node->host);
         reply.integer(node->port);
         reply.bulk(node_name(node->id));
-        reply.array(0);  // No further names of the host.
+        reply.map(0);  // No further names of the host.
     }
 }
 
 inline void write_shards(const Topology& topology, ReplyWriter& reply) {
     reply.array(1);
-    reply.array(4);
+    reply.map(2);
     reply.bulk("slots");
     if (topology.leader() == nullptr) {
         reply.array(0);
@@ -149,7 +149,7 @@ inline void write_shards(const Topology& topology, ReplyWriter& reply) {
     reply.bulk("nodes");
     reply.array(topology.nodes.size());
     for (const TopologyNode& node : topology.nodes) {
-        reply.array(14);
+        reply.map(7);
         reply.bulk("id");
         reply.bulk(node_name(node.id));
         reply.bulk("port");
@@ -183,7 +183,7 @@ inline void write_nodes(const Topology& topology, ReplyWriter& reply) {
         text += is_master ? " 0-" + std::to_string(slot_count - 1) : "";
         text += '\n';
     }
-    reply.bulk(text);
+    reply.text(text);
 }
 
 inline void write_cluster_info(const Topology& topology, ReplyWriter& reply) {
@@ -197,14 +197,15 @@ inline void write_cluster_info(const Topology& topology, ReplyWriter& reply) {
     text += "cluster_known_nodes:" + std::to_string(topology.nodes.size()) + "\r\n";
     text += is_up ? "cluster_size:1\r\n" : "cluster_size:0\r\n";
     text += "cluster_current_epoch:" + term + "\r\ncluster_my_epoch:" + term + "\r\n";
-    reply.bulk(text);
+    reply.text(text);
 }
 
 }  // namespace detail
 
 /// Appends the reply to a question about the cluster.
-inline void answer(ClusterQuery query, const Topology& topology, std::string& out) {
-    ReplyWriter reply(out);
+inline void answer(ClusterQuery query, const Topology& topology, std::string& out,
+                   Protocol protocol = Protocol::resp2) {
+    ReplyWriter reply(out, protocol);
     switch (query) {
         case ClusterQuery::slots: detail::write_slots(topology, reply); break;
         case ClusterQuery::shards: detail::write_shards(topology, reply); break;

@@ -1,8 +1,13 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #include <kv/command.hpp>
+#include <kv/limits.hpp>
 #include <kv/reply.hpp>
+#include <kv/server_options.hpp>
 #include <kv/store.hpp>
 #include <kv/topology.hpp>
+
+#include <raft/options.hpp>
+#include <rsm/archive.hpp>
 
 #include <doctest/doctest.h>
 
@@ -22,10 +27,9 @@ using Words = std::vector<std::string_view>;
 // A service of one node without replication: what a server does with a Command, in short.
 struct Service {
     kv::Store store;
-    kv::Connection connection{7, ""};
+    kv::Connection connection{7, "", "", "", kv::Protocol::resp2, false};
     kv::Topology topology;
     bool closed = false;
-    std::size_t reply_bytes_max = kv::reply_bytes_max_default;
 
     std::string run(const Words& words) {
         std::string out;
@@ -34,11 +38,12 @@ struct Service {
             closed = immediate->close;
             out = immediate->reply;
         } else if (const auto* write = std::get_if<kv::Write>(&command)) {
-            kv::write_result(write->form, store.apply(write->operation), out);
+            kv::write_result(write->form, store.apply(write->operation), out, write->protocol);
         } else if (const auto* read = std::get_if<kv::Read>(&command)) {
-            kv::answer(*read, store, out, reply_bytes_max);
+            kv::answer(*read, store, out);
+            CHECK(out.size() <= kv::reply_bytes(*read, store));
         } else if (const auto* query = std::get_if<kv::ClusterQuery>(&command)) {
-            kv::answer(*query, topology, out);
+            kv::answer(*query, topology, out, connection.protocol);
         } else {
             out = "(info)";
         }
@@ -189,14 +194,25 @@ TEST_CASE("commands about the connection are answered at once") {
     CHECK(kv("SELECT 0") == "+OK\r\n");
     CHECK(kv("SELECT 1") == "-ERR SELECT is not allowed in cluster mode\r\n");
     CHECK(kv("SELECT x") == "-ERR value is not an integer or out of range\r\n");
-    CHECK(kv("READONLY") == "+OK\r\n");
+    CHECK(kv("READONLY").starts_with("-ERR READONLY is not supported"));
+    CHECK(kv.connection.wants_replica_reads);
     CHECK(kv("READWRITE") == "+OK\r\n");
-    CHECK(kv("ASKING") == "+OK\r\n");
+    CHECK_FALSE(kv.connection.wants_replica_reads);
+    CHECK(kv("ASKING").starts_with("-ERR ASKING is not supported"));
+    CHECK(kv("AUTH secret").starts_with("-ERR AUTH "));
     CHECK(kv("CLIENT ID") == ":7\r\n");
     CHECK(kv("CLIENT GETNAME") == "$-1\r\n");
     CHECK(kv("CLIENT SETNAME bob") == "+OK\r\n");
     CHECK(kv("CLIENT GETNAME") == "$3\r\nbob\r\n");
     CHECK(kv("CLIENT SETINFO LIB-NAME x") == "+OK\r\n");
+    CHECK(kv("CLIENT SETINFO lib-ver 1.2") == "+OK\r\n");
+    CHECK(kv("CLIENT SETINFO lib-bla 1.2") == "-ERR Unrecognized option 'lib-bla'\r\n");
+    CHECK(parse(kv("CLIENT INFO")).text == "id=7 name=bob resp=2 lib-name=x lib-ver=1.2\n");
+    for (const char* line : {"CLIENT NO-EVICT ON", "CLIENT REPLY OFF", "CLIENT TRACKING ON",
+                             "CLIENT LIST", "CLIENT KILL ID 1"}) {
+        CAPTURE(line);
+        CHECK(kv(line).starts_with("-ERR unknown subcommand "));
+    }
     CHECK(kv.run({"CLIENT", "SETNAME", "a b"}).starts_with("-ERR Client names cannot"));
     CHECK(kv.run({"CLIENT", "SETNAME", std::string(257, 'a')}).starts_with("-ERR Client names"));
     CHECK(kv.connection.name == "bob");
@@ -207,15 +223,61 @@ TEST_CASE("commands about the connection are answered at once") {
     CHECK(kv.closed);
 }
 
-TEST_CASE("RESP3 is refused so that clients fall back to RESP2") {
+TEST_CASE("HELLO chooses the protocol and says who answers, all of it or nothing") {
     Service kv;
-    CHECK(kv("HELLO 3").starts_with("-NOPROTO "));
-    CHECK(kv("HELLO x").starts_with("-ERR "));
-    CHECK(kv("HELLO 2 AUTH a b").starts_with("-ERR syntax error"));
-    const kv::Reply hello = parse(kv("HELLO 2"));
-    REQUIRE(hello.elements.size() == 8);
-    CHECK(hello.elements[3].integer == 2);
-    CHECK(kv("HELLO") == kv("HELLO 2"));
+    const std::string rest =
+        "$6\r\nserver\r\n$2\r\nkv\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$5\r\nproto\r\n:";
+    const std::string end =
+        "\r\n$2\r\nid\r\n:7\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+        "$7\r\nmodules\r\n*0\r\n";
+    CHECK(kv("HELLO") == "*14\r\n" + rest + "2" + end);
+    CHECK(kv("HELLO 3") == "%7\r\n" + rest + "3" + end);
+    CHECK(kv("HELLO") == "%7\r\n" + rest + "3" + end);
+    CHECK(kv("HELLO 2 SETNAME bob") == "*14\r\n" + rest + "2" + end);
+    CHECK(kv.connection.name == "bob");
+    for (const char* line :
+         {"HELLO 4", "HELLO 1", "HELLO 3 SETNAME", "HELLO 3 FOO", "HELLO 3 AUTH a",
+          "HELLO 3 AUTH default secret", "HELLO 3 SETNAME eve AUTH a b", "HELLO x"}) {
+        CAPTURE(line);
+        CHECK(kv(line).starts_with("-"));
+        CHECK(kv.connection.protocol == kv::Protocol::resp2);
+        CHECK(kv.connection.name == "bob");
+    }
+    CHECK(kv("HELLO 4") == "-NOPROTO unsupported protocol version\r\n");
+    CHECK(kv("HELLO 3 AUTH default secret").starts_with("-ERR AUTH called without"));
+    CHECK(kv.run({"HELLO", "3", "SETNAME", "a b"}).starts_with("-ERR Client names cannot"));
+}
+
+TEST_CASE("RESP3 has nulls, maps, sets and texts where Redis has them") {
+    Service kv;
+    kv.topology = three_nodes();
+    kv("SET a 1");
+    const std::string shards = kv("CLUSTER SHARDS");
+    CHECK(shards.starts_with("*1\r\n*4\r\n$5\r\nslots\r\n"));
+    CHECK(shards.find("*14\r\n$2\r\nid\r\n") != std::string::npos);
+    kv("HELLO 3");
+    CHECK(kv("GET b") == "_\r\n");
+    CHECK(kv("GET a") == "$1\r\n1\r\n");
+    CHECK(kv("MGET a b") == "*2\r\n$1\r\n1\r\n_\r\n");
+    CHECK(kv("SET a 1 NX") == "_\r\n");
+    CHECK(kv("VGET a") == "*2\r\n$1\r\n1\r\n:1\r\n");
+    CHECK(kv("CLIENT GETNAME") == "_\r\n");
+    CHECK(kv("CONFIG GET save") == "%1\r\n$4\r\nsave\r\n$0\r\n\r\n");
+    CHECK(kv("COMMAND DOCS") == "%0\r\n");
+    CHECK(kv("COMMAND INFO get nothing") ==
+          "*2\r\n*6\r\n$3\r\nget\r\n:2\r\n~1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n_\r\n");
+    CHECK(kv("CLUSTER SHARDS").starts_with("*1\r\n%2\r\n$5\r\nslots\r\n"));
+    CHECK(kv("CLUSTER SHARDS").find("%7\r\n$2\r\nid\r\n") != std::string::npos);
+    CHECK(kv("CLUSTER NODES").starts_with("="));
+    CHECK(kv("CLIENT INFO").starts_with("=41\r\ntxt:id=7 name= resp=3 lib-name= lib-ver=\n"));
+    CHECK(kv("CLUSTER SLOTS").find("%0\r\n") != std::string::npos);
+    // A request keeps the protocol of its time.
+    const kv::Command read = kv::parse_command(Words{"GET", "b"}, kv.connection);
+    kv("HELLO 2");
+    std::string out;
+    kv::answer(std::get<kv::Read>(read), kv.store, out);
+    CHECK(out == "_\r\n");
+    CHECK(kv("GET b") == "$-1\r\n");
 }
 
 TEST_CASE("an HTTP request closes the connection without an answer") {
@@ -231,6 +293,7 @@ TEST_CASE("benchmarks find the settings that they ask for") {
     CHECK(kv("CONFIG GET save") == "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
     CHECK(kv("CONFIG GET appendonly") == "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
     CHECK(kv("CONFIG GET other") == "*0\r\n");
+    CHECK(parse(kv("CONFIG GET *")).elements.size() == 4);
     CHECK(kv("CONFIG GET") == "-ERR wrong number of arguments for 'config|get' command\r\n");
     CHECK(kv("CONFIG SET a b") == "-ERR unknown subcommand 'SET' of 'config'\r\n");
 }
@@ -244,17 +307,64 @@ TEST_CASE("COMMAND tells clients where the keys are") {
     CHECK(kv("COMMAND DOCS get") == "*0\r\n");
     CHECK(kv("COMMAND INFO mset nothing") ==
           "*2\r\n*6\r\n$4\r\nmset\r\n:-3\r\n*1\r\n+write\r\n:1\r\n:-1\r\n:2\r\n*-1\r\n");
+    Words names(2 + 1024, "get");
+    names[0] = "COMMAND";
+    names[1] = "INFO";
+    CHECK(parse(kv.run(names)).elements.size() == 1024);
+    names.push_back("get");
+    CHECK(kv.run(names) == "-ERR COMMAND INFO takes at most 1024 names\r\n");
     CHECK(kv("COMMAND FOO") == "-ERR unknown subcommand 'FOO' of 'command'\r\n");
 }
 
-TEST_CASE("a request that names a large value often cannot inflate the reply") {
+TEST_CASE("the arguments of a command have a limit together, and it has one of its own") {
     Service kv;
-    kv.run({"SET", "big", std::string(1000, 'x')});
-    kv.reply_bytes_max = 5 * 1032;
-    CHECK(parse(kv("MGET big big big big big")).elements.size() == 5);
-    CHECK(kv("MGET big big big big big big") == "-ERR the reply would exceed 5160 bytes\r\n");
-    kv.reply_bytes_max = 63;
-    CHECK(kv("MGET a b") == "-ERR the reply would exceed 63 bytes\r\n");
+    constexpr std::size_t limit = kv::command_bytes_max;
+    const std::string value(limit, 'v');
+    const std::string_view view = value;
+    const std::string text =
+        "-ERR the arguments of a command have at most 8388608 bytes together\r\n";
+    CHECK(kv.run({"SET", "k", view.substr(2)}) == "+OK\r\n");
+    CHECK(kv.run({"SET", "k", view.substr(1)}) == "+OK\r\n");
+    CHECK(kv.run({"SET", "k", view}) == text);
+    CHECK(kv.run({"SET", view.substr(1), "v"}) == "+OK\r\n");
+    CHECK(kv.run({"SET", view, "v"}) == text);
+    CHECK(kv.run({"GET", view}) == "$-1\r\n");
+    CHECK(kv.run({"MSET", "a", view.substr(limit / 2), "b", view.substr(limit / 2 + 2)}) ==
+          "+OK\r\n");
+    CHECK(kv.run({"MSET", "a", view.substr(limit / 2), "b", view.substr(limit / 2 + 1)}) == text);
+    CHECK(kv.run({"VPUT", "v", view.substr(2), "0"}) == ":1\r\n");
+    CHECK(kv.run({"VPUT", "v", view.substr(1), "1"}) == text);
+    CHECK(kv.run({"ECHO", view}).size() == limit + 12);
+}
+
+TEST_CASE("a command names so many keys and no more") {
+    const std::string text = "-ERR a command names at most 4096 keys\r\n";
+    for (const std::size_t more : {std::size_t{0}, std::size_t{1}}) {
+        Service kv;
+        const std::size_t keys = kv::command_keys_max + more;
+        for (const std::string_view name : {"DEL", "MGET", "EXISTS", "MSET"}) {
+            CAPTURE(name);
+            Words words((name == "MSET" ? 2 * keys : keys) + 1, "k");
+            words[0] = name;
+            CHECK((kv.run(words) == text) == (more == 1));
+        }
+    }
+}
+
+TEST_CASE("everything that a command may carry has room in the log") {
+    raft::Options options;
+    kv::fit_commands(options);
+    CHECK(options.validate());
+    std::string key(kv::command_bytes_max / kv::command_keys_max, 'k');
+    kv::SetMany many;
+    for (std::size_t i = 0; i < kv::command_keys_max; ++i) many.entries.emplace_back(key, "");
+    kv::Delete deletion;
+    deletion.keys.assign(kv::command_keys_max, key);
+    for (const kv::Operation& operation : {kv::Operation{many}, kv::Operation{deletion}}) {
+        rsm::BufferWriter writer;
+        writer << operation;
+        CHECK(writer.view().size() <= options.max_entry_bytes);
+    }
 }
 
 TEST_CASE("slots are those of Redis") {
@@ -365,9 +475,11 @@ TEST_CASE("random requests get exactly one well-formed reply each") {
             words.push_back(pool[random() % pool.size()]);
         }
         const std::string reply = kv.run(words);
-        if (reply != "(info)" && words[0] != "post" && words[0] != "host:") {
+        const bool is_resp3 = kv.connection.protocol == kv::Protocol::resp3;
+        if (reply != "(info)" && words[0] != "post" && words[0] != "host:" && !is_resp3) {
             parse(reply);
         }
+        kv.connection.protocol = kv::Protocol::resp2;  // which parse() can read
     }
     CHECK(kv.store.key_count() > 0);
 }

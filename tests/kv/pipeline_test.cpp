@@ -12,27 +12,20 @@ using kv::Sequence;
 
 namespace {
 
-constexpr std::size_t limit = 100;
-
 kv::Write write() { return {{kv::Set{"k", "v"}}, kv::Write::Form::status}; }
 kv::Read read() { return {kv::Read::Kind::get, {"k"}}; }
 
 /// Begins all that may begin.
-std::vector<Sequence> start_all(Pipeline& pipeline, std::size_t unsent = 0) {
+std::vector<Sequence> start_all(Pipeline& pipeline) {
     std::vector<Sequence> started;
     Sequence sequence = 0;
-    while (pipeline.start(unsent, sequence) != nullptr) started.push_back(sequence);
+    while (pipeline.start(sequence) != nullptr) started.push_back(sequence);
     return started;
-}
-
-void finish(Pipeline& pipeline, Sequence sequence, const std::string& reply) {
-    pipeline.expect(reply.size());
-    pipeline.finish(sequence, reply);
 }
 
 std::string taken(Pipeline& pipeline) {
     std::string out;
-    pipeline.take_replies(out);
+    while (pipeline.take_reply(out)) {}
     return out;
 }
 
@@ -41,77 +34,75 @@ using Sequences = std::vector<Sequence>;
 }  // namespace
 
 TEST_CASE("pipeline: consecutive writes begin together, and a read begins when they are done") {
-    Pipeline pipeline(limit);
+    Pipeline pipeline;
     pipeline.add(write(), 1);
     pipeline.add(write(), 1);
     pipeline.add(read(), 1);
     CHECK(start_all(pipeline) == Sequences{0, 1});
-    finish(pipeline, 0, "a");
+    pipeline.finish(0, "a");
     CHECK(start_all(pipeline).empty());
-    finish(pipeline, 1, "b");
+    pipeline.finish(1, "b");
     CHECK(start_all(pipeline) == Sequences{2});
 }
 
-TEST_CASE("pipeline: consecutive reads begin together, and a write begins when they are done") {
-    Pipeline pipeline(limit);
+TEST_CASE("pipeline: consecutive reads begin together, and a write begins when they are answered") {
+    Pipeline pipeline;
     pipeline.add(read(), 1);
     pipeline.add(read(), 1);
     pipeline.add(write(), 1);
     CHECK(start_all(pipeline) == Sequences{0, 1});
-    finish(pipeline, 1, "b");
-    finish(pipeline, 0, "a");
+    CHECK(pipeline.allowed_read() == nullptr);
+    pipeline.allow(0, 1);
+    REQUIRE(pipeline.allowed_read() != nullptr);
+    pipeline.pop_read();
+    CHECK(start_all(pipeline).empty());
+    REQUIRE(pipeline.allowed_read() != nullptr);
+    pipeline.pop_read();
     CHECK(start_all(pipeline) == Sequences{2});
+    CHECK(pipeline.allowed_read() == nullptr);
 }
 
 TEST_CASE("pipeline: replies leave in the order of the requests, whatever is done first") {
-    Pipeline pipeline(limit);
+    Pipeline pipeline;
     pipeline.add(write(), 7);
     pipeline.add_reply("local ", 3);
     pipeline.add(write(), 5);
     CHECK(pipeline.request_bytes() == 15);
     REQUIRE(start_all(pipeline) == Sequences{0, 2});
-    finish(pipeline, 2, "third ");
+    pipeline.finish(2, "third ");
     CHECK(taken(pipeline).empty());
-    finish(pipeline, 0, "first ");
+    pipeline.finish(0, "first ");
     CHECK(taken(pipeline) == "first local third ");
     CHECK(pipeline.empty());
     CHECK(pipeline.request_bytes() == 0);
     CHECK(pipeline.reply_bytes() == 0);
 }
 
-TEST_CASE("pipeline: nothing begins while too many bytes of replies are unsent") {
-    Pipeline pipeline(limit);
+TEST_CASE("pipeline: a read is answered when all before it is, and not earlier") {
+    Pipeline pipeline;
     pipeline.add(read(), 1);
-    CHECK(start_all(pipeline, limit).empty());
-    CHECK(start_all(pipeline, limit - 1) == Sequences{0});
+    pipeline.add_reply("local ", 1);
+    pipeline.add(read(), 1);
+    REQUIRE(start_all(pipeline) == Sequences{0, 2});
+    pipeline.allow(2, 2);
+    CHECK(pipeline.allowed_read() == nullptr);
+    pipeline.allow(0, 0);
+    REQUIRE(pipeline.allowed_read() != nullptr);
+    pipeline.pop_read();
+    CHECK(pipeline.allowed_read() == nullptr);
+    CHECK(taken(pipeline) == "local ");
+    CHECK(pipeline.allowed_read() != nullptr);
 }
 
-TEST_CASE("pipeline: the oldest request begins although replies wait behind it") {
-    Pipeline pipeline(limit);
+TEST_CASE("pipeline: reads that fail together each have a reply, and what is between them stays") {
+    Pipeline pipeline;
     pipeline.add(read(), 1);
+    pipeline.add_reply("local ", 1);
     pipeline.add(read(), 1);
-    pipeline.add(read(), 1);
-    REQUIRE(start_all(pipeline) == Sequences{0, 1, 2});
-    finish(pipeline, 1, std::string(limit, 'x'));
-    CHECK_FALSE(pipeline.put_off(0, 0));
-    CHECK(pipeline.put_off(2, 0));
-    pipeline.give_back(2);
-    pipeline.give_back(0);
-    CHECK(start_all(pipeline) == Sequences{0});
-}
-
-TEST_CASE("pipeline: when a read is put off, so are those behind it, and all begin again") {
-    Pipeline pipeline(limit);
-    for (int i = 0; i < 3; ++i) pipeline.add(read(), 1);
-    REQUIRE(start_all(pipeline) == Sequences{0, 1, 2});
-    CHECK_FALSE(pipeline.put_off(0, 0));
-    CHECK(pipeline.put_off(1, limit));
-    CHECK(pipeline.put_off(2, 0));
-    finish(pipeline, 0, "a");
-    pipeline.give_back(1);
-    pipeline.add(read(), 1);
-    CHECK(start_all(pipeline).empty());
-    pipeline.give_back(2);
-    CHECK(taken(pipeline) == "a");
-    CHECK(start_all(pipeline) == Sequences{1, 2, 3});
+    pipeline.add(write(), 1);
+    REQUIRE(start_all(pipeline) == Sequences{0, 2});
+    pipeline.fail(0, 2, "no ");
+    CHECK(pipeline.reply_bytes() == 12);
+    CHECK(taken(pipeline) == "no local no ");
+    CHECK(start_all(pipeline) == Sequences{3});
 }

@@ -27,7 +27,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -72,6 +71,7 @@ inline ClusterOptions quick_options() {
     ClusterOptions options;
     options.replica.raft.election_timeout = std::chrono::milliseconds(60);
     options.replica.raft.heartbeat_interval = std::chrono::milliseconds(15);
+    kv::fit_commands(options.replica.raft);
     return options;
 }
 
@@ -88,8 +88,10 @@ public:
                 io.get_executor(), kv::Store{},
                 rsm::MemoryTransport{network, members[i], members}, rsm::MemoryStorage{},
                 std::move(replica));
+            std::vector<tcp::acceptor> acceptors;
+            acceptors.emplace_back(io, any_port());
             node.server = std::make_unique<kv::Server<Replica>>(
-                *node.replica, tcp::acceptor(io, any_port()), [this] { return directory(); },
+                *node.replica, std::move(acceptors), [this] { return directory(); },
                 options.server);
         }
     }

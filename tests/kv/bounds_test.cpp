@@ -1,0 +1,288 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What clients may not do to a server: fill its memory, keep it from its own work, hold places.
+#include "server_support.hpp"
+
+#include <kv/client_memory.hpp>
+#include <kv/work_queue.hpp>
+
+#include <boost/asio/post.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace kv_test;
+
+namespace {
+
+/// Does not let go of its memory by itself.
+struct Holder final : kv::ClientMemory::Account {
+    explicit Holder(kv::ClientMemory& memory) : Account(memory) {}
+    void give_way() override {
+        gave_way = true;
+        close_account();
+    }
+    bool gave_way = false;
+};
+
+/// For tests of large values, which a busy machine may copy slowly.
+ClusterOptions calm_options() {
+    ClusterOptions options = quick_options();
+    options.replica.raft.election_timeout = std::chrono::seconds(1);
+    return options;
+}
+
+kv::ServerCounters& counters(Cluster& cluster, std::size_t node) {
+    return cluster.nodes[node].server->counters();
+}
+
+/// How often each node has become leader or given that up.
+struct Reigns {
+    explicit Reigns(ClusterOptions& options) {
+        options.replica.on_event = [count = changes](const raft::Event& event) {
+            if (event.kind == raft::EventKind::became_leader ||
+                event.kind == raft::EventKind::quorum_lost) {
+                ++*count;
+            }
+        };
+    }
+    std::shared_ptr<int> changes = std::make_shared<int>(0);
+};
+
+std::string repeated(const std::string& text, std::size_t count) {
+    std::string all;
+    all.reserve(text.size() * count);
+    for (std::size_t i = 0; i < count; ++i) all += text;
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("client memory: who holds most gives way to one that would hold less") {
+    kv::ClientMemory memory(100);
+    Holder small(memory);
+    Holder large(memory);
+    Holder other(memory);
+    small.set(10);
+    large.set(60);
+    other.set(30);
+    CHECK(memory.used() == 100);
+    CHECK(small.admit(0));
+    CHECK_FALSE(large.admit(1));
+    CHECK_FALSE(other.admit(30));
+    CHECK_FALSE(large.gave_way);
+    CHECK(other.admit(29));
+    CHECK(large.gave_way);
+    CHECK_FALSE(small.gave_way);
+    CHECK(memory.used() == 40);
+    CHECK(memory.peak() == 100);
+    CHECK_FALSE(large.admit(1));  // it is out
+    other.close_account();
+    CHECK(memory.used() == 10);
+}
+
+TEST_CASE("work queue: workers take turns, and what else is ready gets its turn between them") {
+    struct Busy final : kv::WorkQueue::Worker, std::enable_shared_from_this<Busy> {
+        void work(kv::Slice& slice) override {
+            order->push_back(name);
+            while (!slice.over_now()) {}
+            if (--rounds != 0) queue->add(shared_from_this());
+        }
+        kv::WorkQueue* queue = nullptr;
+        std::vector<char>* order = nullptr;
+        char name = 0;
+        int rounds = 3;
+    };
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
+    std::vector<char> order;
+    for (const char name : {'a', 'b'}) {
+        const auto busy = std::make_shared<Busy>();
+        busy->queue = &queue;
+        busy->order = &order;
+        busy->name = name;
+        queue.add(busy);
+        queue.add(busy);  // it waits already
+    }
+    boost::asio::post(io, [&] { order.push_back('x'); });
+    io.run();
+    CHECK(std::string(order.begin(), order.end()) == "axbabab");
+}
+
+TEST_CASE("kv server: half requests together stay within the budget, and others are served") {
+    ClusterOptions options = calm_options();
+    options.server.client_memory = std::size_t{8} << 20;
+    Cluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
+    std::vector<std::unique_ptr<TestClient>> greedy;
+    for (int i = 0; i < 16; ++i) {
+        greedy.push_back(std::make_unique<TestClient>(cluster, leader));
+        greedy.back()->send("*2\r\n$4\r\nECHO\r\n$4000000\r\n" + std::string(3'000'000, 'x'));
+    }
+    TestClient modest(cluster, leader);
+    REQUIRE(
+        run_until(cluster.io, [&] { return counters(cluster, leader).closed_for_memory >= 14; }));
+    CHECK(modest.ask({"SET", "k", "v"}) == simple("OK"));
+    CHECK(modest.ask({"GET", "k"}) == bulk("v"));
+    CHECK(memory.peak() <= memory.limit());
+}
+
+TEST_CASE("kv server: replies that nobody reads stay within the budget, and others are served") {
+    ClusterOptions options = calm_options();
+    options.server.client_memory = std::size_t{32} << 20;
+    Cluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
+    TestClient modest(cluster, leader);
+    REQUIRE(modest.ask({"SET", "b", std::string(1'500'000, 'x')}) == simple("OK"));
+    const auto before = counters(cluster, leader).commands;
+    std::vector<std::unique_ptr<TestClient>> deaf;
+    for (int i = 0; i < 12; ++i) {
+        deaf.push_back(std::make_unique<TestClient>(cluster, leader));
+        deaf.back()->send(request({"MGET", "b", "b", "b", "b", "b", "b", "b", "b", "b"}));
+    }
+    REQUIRE(
+        run_until(cluster.io, [&] { return counters(cluster, leader).commands == before + 12; }));
+    CHECK(modest.ask({"SET", "k", "v"}) == simple("OK"));
+    CHECK(modest.ask({"GET", "k"}) == bulk("v"));
+    CHECK(memory.peak() <= memory.limit());
+    // Each is either served, told to come again, or closed.
+    std::size_t served = 0;
+    std::size_t refused = 0;
+    for (const auto& client : deaf) {
+        for (const kv::Reply& reply : client->receive(1)) {
+            served += reply.elements.size() == 9 ? 1U : 0U;
+            refused += reply.is_error("BUSY") ? 1U : 0U;
+        }
+    }
+    CHECK(served >= 1);
+    CHECK(served + refused + counters(cluster, leader).closed_for_memory >= 12);
+    REQUIRE(run_until(cluster.io, [&] { return memory.used() < (std::size_t{1} << 20); }));
+}
+
+TEST_CASE("kv server: a reply beyond its limit is an error, and one below it is not") {
+    ClusterOptions options = quick_options();
+    options.server.max_reply_bytes = 10'000;
+    Cluster cluster(options);
+    TestClient client(cluster, cluster.leader());
+    REQUIRE(client.ask({"SET", "k", std::string(3200, 'x')}) == simple("OK"));
+    CHECK(client.ask({"MGET", "k", "k", "k"}).elements.size() == 3);
+    CHECK(client.ask({"MGET", "k", "k", "k", "k"}).text ==
+          "ERR the reply would have more than 10000 bytes");
+}
+
+TEST_CASE("kv server: a request that is not completed in time is refused, idleness is not") {
+    ClusterOptions options = quick_options();
+    options.server.request_timeout = std::chrono::milliseconds(60);
+    Cluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    TestClient idle(cluster, leader);
+    REQUIRE(idle.ask({"PING"}) == simple("PONG"));
+    TestClient slow(cluster, leader);
+    slow.send(request({"PING"}) + "*2\r\n$4\r\nECHO\r\n$10\r\nabc");
+    const std::vector<kv::Reply> replies = slow.receive(3);
+    REQUIRE(replies.size() == 2);
+    CHECK(replies[0] == simple("PONG"));
+    CHECK(replies[1].text == "ERR the request was not completed in time");
+    CHECK(counters(cluster, leader).closed_for_time == 1);
+    CHECK(idle.ask({"PING"}) == simple("PONG"));
+}
+
+TEST_CASE("kv server: a client that takes nothing of its replies is closed, idleness is not") {
+    ClusterOptions options = calm_options();
+    options.server.reply_timeout = std::chrono::milliseconds(60);
+    Cluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    TestClient idle(cluster, leader);
+    REQUIRE(idle.ask({"SET", "b", std::string(4'000'000, 'x')}) == simple("OK"));
+    TestClient deaf(cluster, leader);
+    deaf.send(repeated(request({"GET", "b"}), 20));
+    REQUIRE(run_until(cluster.io, [&] { return counters(cluster, leader).closed_for_time == 1; }));
+    CHECK(idle.ask({"PING"}) == simple("PONG"));
+    CHECK(deaf.receive(20).size() < 20);
+}
+
+TEST_CASE("kv server: pipelines of everything that costs much do not end the leader's reign") {
+    ClusterOptions options = calm_options();
+    const Reigns reigns(options);
+    Cluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    TestClient client(cluster, leader);
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < kv::command_keys_max; ++i) keys.push_back("k" + std::to_string(i));
+    std::vector<std::string_view> names(keys.begin(), keys.end());
+    const auto command = [&](std::vector<std::string_view> words, std::size_t step) {
+        for (std::size_t i = 0; i < names.size(); i += step) {
+            words.push_back(names[i]);
+            if (words[0] == "MSET") words.push_back("value");
+        }
+        return request(words);
+    };
+    const std::string mset = command({"MSET"}, 1);
+    REQUIRE((client.send(mset), client.receive(1).front()) == simple("OK"));
+    const int before = *reigns.changes;
+    std::vector<std::unique_ptr<TestClient>> clients;
+    const std::pair<std::string, std::size_t> floods[] = {
+        {request({"RAFT.DIGEST"}), 2000},
+        {request({"PING"}), 50000},
+        {command({"MGET"}, 1), 80},
+        {command({"EXISTS"}, 1), 80},
+        {command({"COMMAND", "INFO"}, 4), 80},
+        {mset, 20},
+        {command({"DEL"}, 1), 20},
+    };
+    for (const auto& [text, count] : floods) {
+        clients.push_back(std::make_unique<TestClient>(cluster, leader));
+        clients.back()->send(repeated(text, count));
+    }
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        CHECK(clients[i]->receive(floods[i].second).size() == floods[i].second);
+    }
+    CHECK(*reigns.changes == before);
+}
+
+TEST_CASE("kv server: who asks for reads from replicas is told that there are none") {
+    Cluster cluster;
+    TestClient client(cluster, cluster.follower());
+    CHECK(client.ask({"GET", "k"}).is_error("MOVED"));
+    CHECK(client.ask({"READONLY"}).is_error("ERR"));
+    CHECK(client.ask({"GET", "k"}).is_error("ERR"));
+    CHECK(client.ask({"SET", "k", "v"}).is_error("MOVED"));
+    CHECK(client.ask({"READWRITE"}) == simple("OK"));
+    CHECK(client.ask({"GET", "k"}).is_error("MOVED"));
+}
+
+TEST_CASE("kv server: values up to the limit are stored, and refused beyond it") {
+    Cluster cluster(calm_options());
+    TestClient client(cluster, cluster.leader());
+    constexpr std::size_t limit = kv::command_bytes_max;
+    for (const std::size_t size : {limit - 2, limit - 1}) {
+        const std::string value(size, 'v');
+        CHECK(client.ask({"SET", "k", value}) == simple("OK"));
+        CHECK(client.ask({"GET", "k"}) == bulk(value));
+    }
+    CHECK(client.ask({"SET", "k", std::string(limit, 'v')}).text ==
+          "ERR the arguments of a command have at most 8388608 bytes together");
+    CHECK(client.ask({"SET", "k", std::string(limit + 1, 'v')}).text ==
+          "ERR Protocol error: invalid bulk length: at most 8388608 bytes");
+    CHECK(client.is_closed());
+}
+
+TEST_CASE("kv server: INFO gives the sections that are asked for") {
+    Cluster cluster;
+    TestClient client(cluster, cluster.leader());
+    const std::string clients = client.ask({"INFO", "Clients"}).text;
+    CHECK(clients == "# Clients\r\nconnected_clients:1\r\nmaxclients:10000\r\n");
+    CHECK(client.ask({"INFO", "memory"}).text.find("client_memory_limit_bytes:268435456\r\n") !=
+          std::string::npos);
+    CHECK(client.ask({"INFO", "all"}).text.find("# Raft\r\n") != std::string::npos);
+}
