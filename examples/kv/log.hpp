@@ -95,6 +95,15 @@ inline std::string describe(const raft::Event& event) {
             return "snapshot: the own one up to " + index + " is damaged or cannot be read" + term;
         case raft::EventKind::protocol_violation:
             return "PROTOCOL VIOLATION by " + node + term;
+        case raft::EventKind::acknowledgement_lost:
+            return "ACKNOWLEDGEMENT LOST: " + node + " has nothing after " + index +
+                   " of what it had acknowledged" + term;
+        case raft::EventKind::rival_leader:
+            return "RIVAL LEADER: " + node + " leads the term that this node leads" + term;
+        case raft::EventKind::number_out_of_range:
+            return "ignored a message of " + node + " with a number that no cluster comes to" + term;
+        case raft::EventKind::paused:
+            return "this node did not run for a while and asks peers and disk anew" + term;
     }
     return "an event of an unknown kind" + term;
 }

@@ -5,6 +5,8 @@
 #ifndef RSM_EXAMPLES_KV_PROCESS_HPP
 #define RSM_EXAMPLES_KV_PROCESS_HPP
 
+#include <raft/options.hpp>
+
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
@@ -40,7 +42,7 @@ inline std::size_t own_descriptors(std::size_t members, std::uint64_t snapshot_b
     // The log is one file for each segment. While a snapshot is being written or sent it grows
     // beyond the size at which that began.
     constexpr std::uint64_t segment_bytes = std::uint64_t{16} << 20;
-    constexpr std::uint64_t more_log_bytes = std::uint64_t{256} << 20;
+    constexpr std::uint64_t more_log_bytes = raft::Options{}.max_hold_bytes;
     constexpr std::uint64_t most_segments = 4096;
     const std::uint64_t log_bytes =
         snapshot_bytes + std::min(snapshot_bytes, most_segments * segment_bytes) + more_log_bytes;

@@ -46,7 +46,7 @@ struct ServerOptions {
     /// How long a connection that is being closed waits for the client to take the last reply.
     std::chrono::milliseconds linger{1000};
     /// How long clients' requests are worked on until the replica gets a turn.
-    std::chrono::microseconds slice{4000};
+    std::chrono::microseconds slice{1000};
 
     /// Called with a sentence for the operator; must not throw.
     std::function<void(std::string_view)> log = [](std::string_view) {};
