@@ -12,6 +12,7 @@
 //   only forward      term, commit and applied never fall; a restart keeps what was promised
 //   durable before visible: what a message promises is on the disk when it leaves
 //   bounds            windows, what is not committed, waiting reads
+//   repetition        what moved neither side forward is said again at a heartbeat, not before
 #ifndef RSM_SIM_ORACLE_HPP
 #define RSM_SIM_ORACLE_HPP
 
@@ -124,6 +125,7 @@ public:
 
     /// For each message that leaves a node. `core` and `now` are the sender's.
     void sent(const raft::Message& message, const raft::Core& core, raft::Time now) {
+        now_ = now;
         const raft::Recovered* disk = durable_(message.from);
         const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
         if (requests && core.role() == raft::Role::leader) check_fitness(core, now);
@@ -219,6 +221,13 @@ private:
         raft::Time spoke{};                     ///< as the leader of its reign, last
         raft::Index durable;                    ///< when it last spoke
         std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
+    };
+    /// The transfer that a leader began last to a node.
+    struct Transfer {
+        raft::Term term;
+        raft::LogPosition snapshot;
+        raft::Time since{};     ///< when its first piece was sent
+        std::size_t times = 0;  ///< since then
     };
     struct EntryRecord {
         raft::Term previous;
@@ -486,6 +495,23 @@ private:
         }
     }
 
+    /// A transfer that is begun anew has brought nobody forward, so that waits for a heartbeat. A
+    /// few times more, for messages that are late; a loop would do so hundreds of times.
+    void check_repetition(const raft::Message& message, const raft::SnapshotChunk& chunk) {
+        constexpr std::size_t most = 5;
+        if (chunk.offset != 0) return;
+        Transfer& last = transfers_[{message.from, message.to}];
+        const bool same = chunk.term == last.term && chunk.meta.last == last.snapshot;
+        if (!same || now_ - last.since >= options_.heartbeat_interval) {
+            last = {chunk.term, chunk.meta.last, now_, 1};
+        } else if (++last.times > most) {
+            complain("repetition",
+                     "node " + text(message.from) + " sends node " + text(message.to) +
+                         " the same snapshot again and again between two heartbeats",
+                     {message.from, message.to});
+        }
+    }
+
     /// A leader that speaks has just made sure that its disk does not hang, and not long ago that
     /// it hears from a quorum.
     void check_fitness(const raft::Core& core, raft::Time now) {
@@ -606,6 +632,7 @@ private:
               Disk disk) {
         speak(message, chunk.term, disk);
         lead(message, chunk.term);
+        check_repetition(message, chunk);
         if (chunk.data.size() <= options_.snapshot_chunk_bytes) return;
         complain("bounds", "node " + text(message.from) + " sends more than is allowed",
                  {message.from});
@@ -643,6 +670,9 @@ private:
     std::vector<Node> nodes_;
     std::map<raft::LogPosition, EntryRecord> entries_;
     std::map<raft::Term, LeaderRecord> leaders_;
+    std::map<std::pair<raft::NodeId, raft::NodeId>, Transfer>
+        transfers_;     ///< by sender and receiver
+    raft::Time now_{};  ///< the clock of who sends the message at hand
     std::vector<raft::Term> committed_;
     std::vector<raft::Term> committed_in_;  ///< the term of the leader that committed it
 };
