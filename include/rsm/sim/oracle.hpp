@@ -11,7 +11,7 @@
 //   state machine safety: what is committed at an index is the same for everybody, for ever (5.4.3)
 //   only forward      term, commit and applied never fall; a restart keeps what was promised
 //   durable before visible: what a message promises is on the disk when it leaves
-//   bounds            windows, what is not committed, waiting reads
+//   bounds            windows, what is not committed, waiting reads, what is kept in memory
 //   repetition        what moved neither side forward is said again at a heartbeat, not before
 #ifndef RSM_SIM_ORACLE_HPP
 #define RSM_SIM_ORACLE_HPP
@@ -476,6 +476,7 @@ private:
                          text(follower.node) + " than its window",
                      {core.self(), follower.node});
         }
+        check_memory(core);
         const raft::Log& log = core.log();
         const bool droppable = log.cached(log.cache_first()) && log.cache_first() <= log.durable();
         if (droppable && log.cache_bytes() > options_.log_cache_bytes) {
@@ -493,6 +494,18 @@ private:
             complain("bounds", "node " + text(core.self()) + " counts what it has done with",
                      {core.self()});
         }
+    }
+
+    /// What is not durable or not applied here stays in memory, and that too is limited.
+    void check_memory(const raft::Core& core) {
+        const std::size_t most = options_.log_cache_bytes + options_.max_uncommitted_bytes +
+                                 2 * (options_.window_bytes + options_.max_message_bytes);
+        if (core.log().cache_bytes() <= most) return;
+        complain(
+            "bounds",
+            "node " + text(core.self()) + " keeps " + std::to_string(core.log().cache_bytes()) +
+                " bytes of its log in memory, where its options add up to " + std::to_string(most),
+            {core.self()});
     }
 
     /// A transfer that is begun anew has brought nobody forward, so that waits for a heartbeat. A
