@@ -49,6 +49,9 @@ struct ClusterPlan {
     /// the node promises; 0: none.
     std::uint64_t durable_view_every = 8;
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
+    /// Nothing is done that may end a reign: a leader gives way only where others stand for
+    /// election.
+    bool reigns_last = false;
 };
 
 enum class NodeState : std::uint8_t {
@@ -265,6 +268,7 @@ protected:
         raft::Index snapshot;    // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
+        std::uint64_t candidacies = 0;  // of all nodes, when it was elected
         std::uint64_t view_version = 0;
         bool view_readable = false;
         raft::Recovered view;
@@ -285,10 +289,19 @@ protected:
     void observe(raft::NodeId node, const raft::Event& event) {
         oracle_.event(node, event);
         switch (event.kind) {
-            case raft::EventKind::became_leader: coverage_.count(Counter::elections); break;
+            case raft::EventKind::became_leader:
+                coverage_.count(Counter::elections);
+                nodes_[node.value].candidacies = all_candidacies();
+                break;
             case raft::EventKind::log_truncated: coverage_.count(Counter::truncations); break;
-            case raft::EventKind::quorum_lost: coverage_.count(Counter::quorums_lost); break;
-            case raft::EventKind::disk_stalled: coverage_.count(Counter::stalled_leaders); break;
+            case raft::EventKind::quorum_lost:
+                coverage_.count(Counter::quorums_lost);
+                if (plan_.reigns_last) gave_way(node, "hears from no quorum");
+                break;
+            case raft::EventKind::disk_stalled:
+                coverage_.count(Counter::stalled_leaders);
+                if (plan_.reigns_last) gave_way(node, "its disk hangs");
+                break;
             case raft::EventKind::snapshot_installed:
                 coverage_.count(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
@@ -298,6 +311,19 @@ protected:
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
+    }
+
+    std::uint64_t all_candidacies() const {
+        std::uint64_t sum = 0;
+        for (std::uint64_t id = 1; id <= size(); ++id) sum += oracle_.candidacies({id});
+        return sum;
+    }
+    void gave_way(raft::NodeId leader, const std::string& reason) {
+        if (all_candidacies() != nodes_[leader.value].candidacies) return;
+        violate({"stable leadership",
+                 "node " + std::to_string(leader.value) +
+                     " gives up leadership, which nobody disputed, and says: " + reason,
+                 {leader}});
     }
 
     /// What a whole snapshot is made of arrives whole.

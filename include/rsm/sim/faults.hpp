@@ -50,9 +50,14 @@ enum class Fault : std::uint8_t {
     bit_rot,
     lost_write,         ///< reported as synced, and never there
     misdirected_write,  ///< and it has overwritten something else
+    // Of themes only.
+    followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
+    short_pause,      ///< of the leader, over before or about when the others miss it
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
+/// Those that a run may draw without a theme.
+inline constexpr std::size_t common_fault_kinds = static_cast<std::size_t>(Fault::followers_stall);
 inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "partition",
     "isolate-leader",
@@ -77,7 +82,9 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "full-disk",
     "bit-rot",
     "lost-write",
-    "misdirected-write"};
+    "misdirected-write",
+    "followers-stall",
+    "short-pause"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
@@ -174,6 +181,8 @@ private:
             case Fault::bit_rot: return rot(node);
             case Fault::lost_write:
             case Fault::misdirected_write: return lose_write(kind, node);
+            case Fault::followers_stall: return stall_followers();
+            case Fault::short_pause: return pause_shortly(cluster_.leader());
             case Fault::count_: return;
         }
     }
@@ -286,6 +295,10 @@ private:
 
     void pause(raft::NodeId node) {
         if (!cluster_.running(node) || cluster_.process(node).paused()) return;
+        begin_pause(node);
+        undo_later([this, node] { resume(node); });
+    }
+    void begin_pause(raft::NodeId node) {
         cluster_.coverage().count(Counter::pauses);
         cluster_.process(node).pause();
         TraceRecord record;
@@ -293,7 +306,13 @@ private:
         record.kind = TraceKind::pause;
         record.node = node;
         pauses_[node.value] = cluster_.trace().add(std::move(record));
-        undo_later([this, node] { resume(node); });
+    }
+    void pause_shortly(raft::NodeId leader) {
+        if (!leader || cluster_.process(leader).paused()) return;
+        const raft::Duration patience = cluster_.plan().options.raft.election_timeout;
+        const raft::Duration lasts = patience / 4 + draw(patience);
+        begin_pause(leader);
+        world().call_after(lasts, [this, leader] { resume(leader); });
     }
     void resume(raft::NodeId node) {
         if (!cluster_.process(node).paused()) return;
@@ -375,11 +394,23 @@ private:
 
     // ---- disks ----
 
-    void stall(raft::NodeId node) {
+    void stall(raft::NodeId node) { stall(node, draw(plan_.lasts_max)); }
+    void stall_followers() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        const raft::Duration patience = cluster_.plan().options.raft.election_timeout;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (id != leader.value) stall({id}, 2 * patience + draw(4 * patience));
+        }
+        // It has much to do, so that what is due is often done late, together with other things.
+        cluster_.process(leader).slow_down(std::chrono::microseconds(500));
+        undo_later([this, leader] { cluster_.process(leader).slow_down({}); });
+    }
+    void stall(raft::NodeId node, raft::Duration lasts) {
         cluster_.coverage().count(Counter::stalled_disks);
         TraceRecord record;
         record.at = world().now();
-        record.until = record.at + draw(plan_.lasts_max);
+        record.until = record.at + lasts;
         record.kind = TraceKind::disk_stall;
         record.node = node;
         cluster_.disk(node).stall_until(record.until);

@@ -44,6 +44,7 @@ public:
         clients_.start();
         nemesis_.start();
         run_until([] { return false; }, plan_.safety_phase);
+        if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
         if (!failed()) recover();
         if (!failed()) check_end();
         return report();
@@ -66,6 +67,36 @@ private:
             return failed() || holds();
         };
         return world.run_until(ends, world.now() + limit) && !failed();
+    }
+
+    /// A follower that was away until it needs a snapshot has caught up in a bounded time, however
+    /// fast writes go on.
+    void catch_up_under_load() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        const raft::NodeId away{leader.value % cluster_.size() + 1};
+        const auto position = [&] { return cluster_.core(away).log().applied(); };
+        const auto snapshot = [&] { return cluster_.core(leader).log().base().index; };
+        isolate(away);
+        const bool behind =
+            run_until([&] { return snapshot() > position(); }, std::chrono::seconds(20));
+        cluster_.network().heal();
+        if (!behind || cluster_.leader() != leader) return;
+        const auto caught_up = [&] {
+            return position() + 5 > cluster_.core(leader).log().commit();
+        };
+        run_until([] { return false; }, 2 * plan_.cluster.options.raft.election_timeout);
+        if (run_until(caught_up, plan_.recovery_limit) || failed()) return;
+        cluster_.violate(
+            {"liveness",
+             "node " + std::to_string(away.value) + " does not catch up while writes go on",
+             {away, leader}});
+    }
+    void isolate(raft::NodeId node) {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            cluster_.network().cut(node, {id}, true);
+            cluster_.network().cut({id}, node, true);
+        }
     }
 
     /// Liveness: the faults have ended.
@@ -128,10 +159,7 @@ private:
         if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
         const raft::NodeId away{leader.value % cluster_.size() + 1};
         const raft::Term term = cluster_.core(leader).term();
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            cluster_.network().cut(away, {id}, true);
-            cluster_.network().cut({id}, away, true);
-        }
+        isolate(away);
         run_until([] { return false; }, quiet_time);
         cluster_.network().heal();
         run_until([] { return false; }, quiet_time);

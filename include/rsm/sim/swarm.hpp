@@ -57,16 +57,22 @@ public:
         if (plan.clients.pipeline == 1) plan.clients.burst = burst;
         plan.clients.at_old_leader = chance(50) ? 0 : below(800);
         if (chance(40)) {
-            plan.theme =
-                static_cast<Theme>(1 + below(static_cast<std::uint64_t>(Theme::count_) - 1));
+            plan.theme = static_cast<Theme>(
+                1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        } else if (chance(15)) {
+            plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
+                                            below(calm_themes));
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
+        if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
         plan.recovery_limit += transfer_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
         plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
-                                without(Fault::clock_jump) && without(Fault::drift);
+                                without(Fault::clock_jump) && without(Fault::drift) &&
+                                without(Fault::short_pause) && without(Fault::followers_stall);
         return plan;
     }
 
@@ -150,7 +156,7 @@ private:
 
     void faults(FaultPlan& plan) {
         const std::uint64_t share = 10 + below(60);
-        for (bool& enabled : plan.enabled) enabled = chance(share);
+        for (std::size_t i = 0; i < common_fault_kinds; ++i) plan.enabled[i] = chance(share);
         plan.every_max = milliseconds(200 + below(4000));
         plan.lasts_max = milliseconds(200 + below(4000));
     }

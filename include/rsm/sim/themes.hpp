@@ -33,12 +33,19 @@ enum class Theme : std::uint8_t {
     no_time_limit,    ///< what is forgotten waits for ever
     rotten_snapshots,
     reading_back,  ///< nothing is in memory: entries come from the disk
+    // Calm ones, in which more is asked of the cluster than elsewhere.
+    slow_followers,    ///< their disks hang under load, and the reign must last
+    short_pauses,      ///< of the leader, of which nobody takes notice
+    hanging_disks,     ///< the leader's among them, which the others do not wait for
+    chased_snapshots,  ///< slower on their way than the next one comes, and yet it ends
     count_
 };
+inline constexpr std::uint64_t calm_themes =
+    static_cast<std::uint64_t>(Theme::count_) - static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
-    "none",        "small-log",  "late-messages", "late-disks",    "early-snapshots",
-    "lost-names",  "torn-tails", "waiting-reads", "no-time-limit", "rotten-snapshots",
-    "reading-back"};
+    "none",         "small-log",      "late-messages", "late-disks",    "early-snapshots",
+    "lost-names",   "torn-tails",     "waiting-reads", "no-time-limit", "rotten-snapshots",
+    "reading-back", "slow-followers", "short-pauses",  "hanging-disks", "chased-snapshots"};
 
 namespace detail {
 
@@ -60,6 +67,10 @@ public:
             case Theme::no_time_limit: return no_time_limit();
             case Theme::rotten_snapshots: return rotten_snapshots();
             case Theme::reading_back: return reading_back();
+            case Theme::slow_followers: return slow_followers();
+            case Theme::short_pauses: return short_pauses();
+            case Theme::hanging_disks: return hanging_disks();
+            case Theme::chased_snapshots: return chased_snapshots();
             default: return;
         }
     }
@@ -189,6 +200,73 @@ private:
         only({Fault::power_failure, Fault::process_kill, Fault::isolate_leader, Fault::partial,
               Fault::left_behind},
              150, 300);
+    }
+
+    /// Nothing is wrong but what a theme adds.
+    void calm() {
+        cluster_.network = NetworkConditions{};
+        cluster_.disk.max = std::min(cluster_.disk.max, milliseconds(3));
+        cluster_.disk.stall_one_in = 0;
+        cluster_.options.max_pending_bytes = rsm::Options{}.max_pending_bytes;
+        raft().pre_vote = raft().check_quorum = true;
+        raft().disk_stall_timeout = milliseconds(5000);
+        only({}, 1000, 1000);
+    }
+    /// Many clients, so that work goes on coming where nothing is answered for a while.
+    void under_load() {
+        clients_.clients = 4 + below(4);
+        clients_.pipeline = 8 + below(8);
+        clients_.burst = 1;
+        clients_.pause_max = milliseconds(500 + below(500));
+        clients_.reads = below(300);
+        clients_.at_leader = 1000;
+        clients_.at_old_leader = 0;
+        clients_.operations_max = 20'000;
+    }
+    void slow_followers() {
+        calm();
+        under_load();
+        cluster_.nodes = 3 + 2 * below(2);
+        cluster_.reigns_last = true;
+        raft().heartbeat_interval = milliseconds(30 + below(30));
+        raft().election_timeout = 3 * raft().heartbeat_interval;
+        raft().commit_notice_delay = {};
+        // No window is full, so that every step has entries to send.
+        raft().max_entry_bytes = 4096;
+        raft().max_message_bytes = 65'536;
+        raft().window_bytes = raft().max_uncommitted_bytes = std::size_t{1} << 20;
+        cluster_.options.snapshot_threshold = 20'000;
+        cluster_.durable_view_every = 64;
+        clients_.reads = 0;
+        only({Fault::followers_stall}, 2500, 1000);
+    }
+    void short_pauses() {
+        calm();
+        under_load();
+        cluster_.nodes = 5;
+        cluster_.reigns_last = true;
+        raft().disk_stall_timeout = milliseconds(60);
+        only({Fault::short_pause}, 3000, 1000);
+    }
+    void hanging_disks() {
+        calm();
+        under_load();
+        cluster_.nodes = 3 + 2 * below(2);
+        raft().max_entry_bytes = raft().max_message_bytes = raft().window_bytes = 1024;
+        raft().max_uncommitted_bytes = 1600;
+        raft().log_cache_bytes = below(600);
+        raft().snapshot_chunk_bytes = 200;
+        only({Fault::disk_stall}, 1500, 3000);
+    }
+    void chased_snapshots() {
+        calm();
+        under_load();
+        cluster_.nodes = 3;
+        cluster_.network.delay_min = milliseconds(2);
+        cluster_.network.delay_max = milliseconds(3 + below(5));
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(1000));
+        raft().retained_bytes = 0;
+        raft().snapshot_chunk_bytes = 16 + below(24);
     }
 
     ClusterPlan& cluster_;
