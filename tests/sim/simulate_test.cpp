@@ -30,6 +30,7 @@ struct QuietCluster {
               [] {
                   ClusterPlan plan;
                   plan.options.snapshot_threshold = 1500;
+                  plan.options.raft.max_hold_time = {};  // who was away needs a snapshot
                   return plan;
               }(),
               [] { return sim_workloads::Counter{}; }, false) {
