@@ -140,6 +140,7 @@ public:
     }
     raft::Result<void> restore(const raft::SnapshotMeta&, raft::ByteSource&) { return {}; }
     void snapshot_saved(const raft::SnapshotMeta&) {}
+    void snapshot_failed(const raft::Failure&) {}
     void observe(const raft::Event&) {}
     raft::Time tick(raft::Time) { return raft::Time::max(); }
     void failed(const raft::Failure&) {}

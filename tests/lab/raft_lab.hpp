@@ -128,6 +128,7 @@ public:
         return {};
     }
     void snapshot_saved(const raft::SnapshotMeta&) { saving_ = false; }
+    void snapshot_failed(const raft::Failure& failure) { complain(failure.message()); }
     void observe(const raft::Event& event) {
         if (event.kind == raft::EventKind::protocol_violation) complain("protocol violation");
         if (event.kind == raft::EventKind::became_leader) {
