@@ -158,7 +158,7 @@ private:
     void on(Output& out, const Message& message, VoteReply& reply);
     void check_leadership(Output& out, Leader& leader);
     void reset_election_timer();
-    void notice_pause(Output& out);
+    void notice_pause(Output& out, Time before);
 
     // leader.hpp
     void append_own(Leader& leader, EntryKind kind, Bytes payload);
@@ -305,8 +305,8 @@ inline Time Core::deadline() const {
 
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
-    now_ = std::max(now_, now);
-    notice_pause(output);
+    const Time before = std::exchange(now_, std::max(now_, now));
+    notice_pause(output, before);
     for (Input& input : inputs) {
         std::visit([this, &output](auto& what) { on(output, what); }, input);
     }

@@ -81,6 +81,23 @@ TEST_CASE("a leader that was stopped for a while hears its peers before it judge
     CHECK(cluster.core(1).role() == Role::leader);
 }
 
+TEST_CASE("a leader that was stopped just before its disk would have been late hears of it first") {
+    Cluster cluster = led(3);
+    cluster.node(1).disk_stalled = true;
+    cluster.propose(1, "operation");
+    const Time began = cluster.now;
+    cluster.run(std::chrono::seconds(5) - milliseconds(1));
+    REQUIRE(cluster.core(1).role() == Role::leader);
+    REQUIRE(cluster.now - began < Options{}.disk_stall_timeout);
+    cluster.now += std::chrono::seconds(1);
+    cluster.step(1, Tick{});
+    CHECK(cluster.core(1).role() == Role::leader);
+    cluster.step(1, *cluster.complete_write(1));
+    cluster.run(milliseconds(500));
+    CHECK(cluster.core(1).role() == Role::leader);
+    CHECK(seen(cluster, EventKind::disk_stalled) == 0);
+}
+
 TEST_CASE("a leader that is stopped again and again does not excuse itself for ever") {
     Cluster cluster = led(3);
     cluster.run(milliseconds(2000));

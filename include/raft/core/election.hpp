@@ -22,9 +22,9 @@ inline void Core::reset_election_timer() {
 /// Time in which this node did not run (it was stopped, or its machine slept) says nothing about
 /// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
 /// long it takes is therefore judged by how long it took while the node ran.
-inline void Core::notice_pause(Output& out) {
-    const Duration pause = now_ - deadline();
-    if (pause <= options_.heartbeat_interval) return;
+inline void Core::notice_pause(Output& out, Time before) {
+    if (now_ - deadline() <= options_.heartbeat_interval) return;
+    const Duration pause = now_ - before;
     announce(out, EventKind::paused, self_);
     log_.excuse_writes(pause);
     if (auto* leader = std::get_if<Leader>(&role_)) {
