@@ -6,7 +6,8 @@ include(GNUInstallDirs)
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/rsm")
 
 install(TARGETS rsm_raft rsm_rsm EXPORT rsm-targets
-    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+    FILE_SET implementation DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT rsm-targets NAMESPACE rsm:: DESTINATION "${package_dir}")
 
 configure_package_config_file(cmake/rsm-config.cmake.in rsm-config.cmake
