@@ -82,6 +82,7 @@ public:
     std::uint64_t persisted_bytes() const { return 0; }
     void save_snapshot(raft::LogPosition, raft::Membership, raft::SnapshotProducer,
                        raft::SnapshotSaved) {}
+    void abandon_transfer() {}
     void receive_chunk(const raft::SnapshotMeta&, std::uint64_t, raft::Bytes, raft::ChunkReceived) {
     }
     void read_chunk(const raft::SnapshotMeta&, std::uint64_t, std::size_t, raft::ChunkRead) {}

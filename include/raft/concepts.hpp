@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace raft {
@@ -28,7 +30,9 @@ using ChunkReceived = std::function<void(Result<ChunkOutcome>)>;
 using ChunkRead = std::function<void(Result<Bytes>)>;
 
 /// Keeps a node's persistent state. Any failure that a callback reports is final for the node
-/// (it stops voting and acknowledging), except where stated.
+/// (it stops voting and acknowledging), except where stated. What merely cannot be begun for want
+/// of space, descriptors or memory is no failure of a write: the write waits, and those behind it
+/// with it, until it can be.
 ///
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
@@ -45,21 +49,22 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   snapshots are not counted.
 /// - `save_snapshot(last, membership, produce, done)` writes a snapshot aside, makes it durable
 ///   under its final name and then calls done with its size and checksum filled in. Not final: a
-///   failure leaves nothing behind and costs this snapshot only; it is tried again later.
+///   failure says that there is no such snapshot, and leaves nothing behind.
 /// - `receive_chunk(meta, offset, data, done)` collects a snapshot from a peer; offset 0 begins
-///   (anew); each call continues where the last ended. At the end the checksum is verified. Several
-///   may be under way; they complete in order. Not final: a failure says that it cannot be kept
-///   here; what was kept is gone, and what continues it fails too until offset 0 begins anew.
-/// - `abandon_transfer()` drops what has been received of an unfinished snapshot, if anything.
-///   @pre no receive_chunk is under way
-/// - Of two snapshots of one position, the one that was completed last stands; the other is gone.
+///   (anew); each call continues where the last ended. Several may be under way; they complete in
+///   order. At the end the checksum is verified. Not final: a failure drops what was collected, as
+///   a rejection does, and all further calls are rejected until one begins anew.
+/// - `abandon_transfer()` drops what was collected of a snapshot that is not complete, as of the
+///   calls of receive_chunk() so far; nothing where there is none.
+/// - Snapshots of one position replace each other: the one whose save or receipt completes last is
+///   kept, also through a restart, and the other one is not there any more.
 /// - `read_chunk(meta, offset, max_bytes, done)` reads a piece of a kept snapshot. Not final: a
 ///   failure says that this snapshot is not there (any more).
 /// - `open_snapshot(meta)` gives a kept snapshot's content to be read at once; it may block.
 ///   The source ends early when the content is damaged; the reader checks the count.
 /// - `drop_snapshots_before(index)` removes every kept snapshot of a lower index.
-/// - `close(done)` finishes what is under way, then releases the files. Nothing may be asked
-///   after it.
+/// - `close(done)` finishes what is under way, then releases the files. Writes that wait for
+///   space fail. Nothing may be asked after it.
 template <class S>
 concept Storage =
     std::movable<S> && requires(S storage, const S& fixed, Write write, Index index,
@@ -74,11 +79,37 @@ concept Storage =
         { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
         storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
         storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
+        storage.abandon_transfer();
         storage.read_chunk(meta, offset, size, std::move(chunk));
         { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
         storage.drop_snapshots_before(index);
         storage.close(std::move(closed));
     };
+
+/// A Storage that knows whose state it keeps.
+///
+/// - `claim(identity)`, before recover(): whose it is to be. recover() gives a new storage this
+///   identity, durably, before anything else can be in it, and refuses one of another identity.
+template <class S>
+concept ClaimedStorage = Storage<S> && requires(S storage, Identity identity) {
+    storage.claim(std::move(identity));
+};
+
+/// A Storage whose room has an end.
+///
+/// - `refuses()`: why it has no more room than its last reserve, if so. The reserve is for votes,
+///   terms and what others have decided; what clients ask for should be refused until it is
+///   nothing again. That comes by itself.
+template <class S>
+concept LimitedStorage = Storage<S> && requires(const S& storage) {
+    { storage.refuses() } -> std::convertible_to<const std::optional<Failure>&>;
+};
+
+/// A Storage that says what recover() has done to what it found, a sentence for each.
+template <class S>
+concept ReportingStorage = Storage<S> && requires(const S& storage) {
+    { storage.recovery_report() } -> std::convertible_to<const std::vector<std::string>&>;
+};
 
 /// Carries messages. It may drop, delay, double and reorder them; it never corrupts one, never
 /// blocks and never queues without bound.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace raft {
@@ -36,6 +37,14 @@ struct Write {
     std::optional<LogPosition> release;
 
     friend bool operator==(const Write&, const Write&) = default;
+};
+
+/// Who a node's persistent state belongs to. It is the same at every start.
+struct Identity {
+    NodeId node;
+    std::string cluster;          ///< its name; empty where the transport gives none
+    std::vector<NodeId> members;  ///< that the cluster was begun with, ascending
+    friend bool operator==(const Identity&, const Identity&) = default;
 };
 
 /// What a node finds at its start. A fresh node finds the value-initialised one.

@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -54,9 +55,39 @@ private:
     std::filesystem::path path_;
 };
 
+/// Jobs that wait for a time, which passes when a test says so.
+class Delayed {
+public:
+    void add(std::chrono::nanoseconds delay, std::function<void()> job) {
+        jobs_.emplace(now_ + delay, std::move(job));
+    }
+    /// Runs what is due until then.
+    void pass(std::chrono::nanoseconds time) {
+        const auto until = now_ + time;
+        while (!jobs_.empty() && jobs_.begin()->first <= until) {
+            now_ = jobs_.begin()->first;
+            const auto job = std::move(jobs_.extract(jobs_.begin()).mapped());
+            job();
+        }
+        now_ = until;
+    }
+    std::size_t size() const { return jobs_.size(); }
+    /// Until the first one.
+    std::chrono::nanoseconds left() const { return jobs_.begin()->first - now_; }
+
+private:
+    std::chrono::nanoseconds now_{};
+    std::multimap<std::chrono::nanoseconds, std::function<void()>> jobs_;
+};
+
 /// Runs its jobs on the calling thread, in order, never one inside another.
 class InlineWorker {
 public:
+    InlineWorker() = default;
+    explicit InlineWorker(std::shared_ptr<Delayed> delayed) : delayed_(std::move(delayed)) {}
+    void post_after(std::chrono::nanoseconds delay, std::function<void()> job) {
+        delayed_->add(delay, std::move(job));
+    }
     void post(std::function<void()> job) {
         jobs_.push_back(std::move(job));
         if (std::exchange(running_, true)) return;
@@ -70,6 +101,7 @@ public:
     void stop() { jobs_.clear(); }
 
 private:
+    std::shared_ptr<Delayed> delayed_ = std::make_shared<Delayed>();
     std::deque<std::function<void()>> jobs_;
     bool running_ = false;
 };
@@ -256,6 +288,7 @@ struct FakeFiles {
         std::shared_ptr<FakeDisk::Inode> inode;
         std::string path;
         std::shared_ptr<void> held;
+        void bear(std::string name) { path = std::move(name); }
     };
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
 
@@ -279,6 +312,7 @@ struct FakeFiles {
         return result;
     }
     raft::Result<File> open(const std::string& path, rsm::OpenMode mode) const {
+        if (mode == rsm::OpenMode::directory) return File{nullptr, path, nullptr};
         if (mode == rsm::OpenMode::create) {
             if (!disk->step()) return failed(path);
             disk->names[path] = std::make_shared<FakeDisk::Inode>();
@@ -332,8 +366,8 @@ struct FakeFiles {
         disk->names.erase(path);
         return {};
     }
-    raft::Result<void> sync_directory(const std::string& path) const {
-        if (!disk->step()) return failed(path);
+    raft::Result<void> sync_directory(const File& directory) const {
+        if (!disk->step()) return failed(directory.path);
         disk->durable_names = disk->names;
         return {};
     }

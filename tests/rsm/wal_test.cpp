@@ -77,23 +77,24 @@ TEST_CASE("A small segment has the bytes that the format describes") {
     const std::string& content = disk->names.at("d/" + first_segment)->now;
     CHECK(content.size() == 4096);
     const std::string golden =
-        // segment header: magic, version, log id, number, checksum
-        "72736d2d77616c0a02000000000000008877665544332211010000000000000061548e91f46104fb"
+        // segment header: magic, version, log id, number, capacity, checksum
+        "72736d2d77616c0a0300000000000000887766554433221101000000000000000010000000000000"
+        "565ee6ebb939476e"
         // batch record: number 1, 209 bytes, no blank pieces, no lone bits, mark
-        "e0ba1c80653818bb18000000010200000100000000000000d10000000000000000000000b5b5b5b5"
+        "c347658c816dba4e18000000010200000100000000000000d10000000000000000000000b5b5b5b5"
         // checkpoint: nothing yet
-        "68d65186fb0ad3173500000002020000000000000000000000000000000000000000000000000000"
+        "e874e8202269c5103500000002020000000000000000000000000000000000000000000000000000"
         "0000000000000000000000000000000000000000000000000000000000"
         // reset to (7, 3)
-        "ccfbc2011fb99706100000000502000007000000000000000300000000000000"
+        "60cf98374986f8f2100000000502000007000000000000000300000000000000"
         // entry (8, 4), operation, abc
-        "cdac981cfa5466c114000000030200000800000000000000040000000000000001616263"
+        "b238b90eeab17dd114000000030200000800000000000000040000000000000001616263"
         // hard state: term 5, vote 2, commit 7
-        "0551ec60b061e5fa1800000004020000050000000000000002000000000000000700000000000000"
+        "ac165594157b319d1800000004020000050000000000000002000000000000000700000000000000"
         // release of (7, 3), padding
-        "cc4719069ddf32fe10000000060200000700000000000000030000000000000000000000000000"
+        "996103272d9cbb4e10000000060200000700000000000000030000000000000000000000000000"
         // seal
-        "9c350cc16fcb003a";
+        "f8644d5c3923e07f";
     CHECK(hex(content.substr(0, frontier(content))) == golden);
 }
 
@@ -133,15 +134,46 @@ TEST_CASE("A last batch that is cut at any sector is wholly gone, and the log go
     }
 }
 
-TEST_CASE("A segment that ends in the middle of its last batch loses that batch") {
+TEST_CASE("A segment that is not of the size with which it was made is refused, at any size") {
     const auto disk = disk_with({entries({entry(1, 1, "a")}), entries({entry(2, 1, "b")})});
-    const std::string whole = disk->names.at("d/" + first_segment)->now;
-    const FakeFiles files =
-        changed(*disk, first_segment, whole.substr(0, used_bytes(whole) - 1));
+    const std::string path = "d/" + first_segment;
+    const std::string whole = disk->names.at(path)->now;
+    for (std::size_t size = 0; size < whole.size(); size += size < 500 ? 1U : 97U) {
+        CAPTURE(size);
+        const FakeFiles files = changed(*disk, first_segment, whole.substr(0, size));
+        Node<FakeWal> node(fake_wal(files));
+        const auto recovered = node.recover();
+        REQUIRE_FALSE(recovered.has_value());
+        CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
+        const std::string place = path + " at offset " + std::to_string(size);
+        CHECK(recovered.error().what.starts_with(place + ": the file is cut short"));
+        CHECK(files.disk->names.at(path)->now.size() == size);
+    }
+    const FakeFiles longer = changed(*disk, first_segment, whole + std::string(4096, '\0'));
+    Node<FakeWal> node(fake_wal(longer));
+    CHECK(node.recover().error().what ==
+          path + " at offset 4096: the file has grown (8192 bytes, made with 4096)");
+}
+
+TEST_CASE("A recovery says what it has cut, and up to which entry the log goes") {
+    const auto before = disk_with({entries({entry(1, 1, "a")})});
+    const auto after = disk_with({entries({entry(1, 1, "a")}), entries({entry(2, 1, 1700)})});
+    std::string content = after->names.at("d/" + first_segment)->now;
+    const std::size_t begin = frontier(before->names.at("d/" + first_segment)->now);
+    const std::size_t end = used_bytes(content);
+    std::fill(content.begin() + 1024, content.begin() + 1536, '\0');
+    const FakeFiles files = changed(*after, first_segment, content);
     Node<FakeWal> node(fake_wal(files));
     CHECK(node.start().last == raft::Index{1});
-    CHECK(node.write(entries({entry(2, 2, "c")})).has_value());
-    CHECK(node.read(2, 1)->front().payload.text() == "c");
+    CHECK(node.storage().recovery_report() ==
+          std::vector{"cut " + std::to_string(end - begin) + " bytes from offset " +
+                      std::to_string(begin) + " of d/" + first_segment +
+                      ", what is left of a write that was never completed; the log ends with "
+                      "entry 1"});
+    node.close();
+    Node<FakeWal> again(fake_wal(files));
+    again.start();
+    CHECK(again.storage().recovery_report().empty());
 }
 
 TEST_CASE("Any changed byte before the last batch is refused, with file and offset") {
@@ -275,8 +307,8 @@ TEST_CASE("Any changed byte in an older segment is refused, also behind its last
 TEST_CASE("An older segment whose last batch became zeros is refused") {
     const FakeFiles good = several_segments(6);
     std::string content = good.disk->names.at("d/" + second_segment)->now;
-    // The second of its two batches, of one entry each.
-    const std::size_t batch = 40 + 33 + 1500 + 3 + 8;
+    // The second of its two batches, of one entry each, and its end.
+    const std::size_t batch = 40 + 33 + 1500 + 3 + 8 + 40 + 16 + 8;
     const std::size_t begin = frontier(content) - batch;
     content.replace(begin, batch, std::string(batch, '\0'));
     const FakeFiles files = changed(*good.disk, second_segment, content);
@@ -306,22 +338,74 @@ TEST_CASE("A missing segment is refused, wherever it is needed") {
     }
 }
 
+TEST_CASE("Segments that are missing at the end are missed, because the one before says that it ended") {
+    const FakeFiles good = several_segments(12);
+    const auto names = segment_names(*good.disk);
+    REQUIRE(names.size() > 4);
+    for (std::size_t left = 1; left + 1 < names.size(); ++left) {
+        CAPTURE(left);
+        const FakeFiles files =
+            changed(*good.disk, first_segment, good.disk->names.at("d/" + first_segment)->now);
+        for (std::size_t i = left; i < names.size(); ++i) files.disk->names.erase(names[i]);
+        Node<FakeWal> node(fake_wal(files));
+        const auto recovered = node.recover();
+        REQUIRE_FALSE(recovered.has_value());
+        CHECK(recovered.error().what == names[left] + " is missing");
+    }
+}
+
+TEST_CASE("Files that stand under one another's names, or under two, are refused") {
+    FakeFiles good = several_segments(12);
+    {
+        Node<FakeWal> node(fake_wal(good));
+        node.start();
+        CHECK(node.save(at(2, 1), "two").has_value());
+        CHECK(node.save(at(3, 1), "three").has_value());
+        node.close();
+    }
+    const auto names = segment_names(*good.disk);
+    const std::string two = rsm::detail::wal::snapshot_path("d", at(2, 1));
+    const std::string three = rsm::detail::wal::snapshot_path("d", at(3, 1));
+    const std::string four = rsm::detail::wal::snapshot_path("d", at(4, 1));
+    struct Case {
+        std::string from;
+        std::string to;
+    };
+    for (const Case& one : {Case{names[0], names[1]}, Case{names[1], names[0]},
+                            Case{names[2], rsm::detail::wal::segment_path("d", 99)},
+                            Case{names[2], rsm::detail::wal::segment_path("d", 0)},
+                            Case{two, three}, Case{three, four}}) {
+        CAPTURE(one.from);
+        CAPTURE(one.to);
+        const FakeFiles files =
+            changed(*good.disk, first_segment, good.disk->names.at("d/" + first_segment)->now);
+        files.disk->names[one.to] =
+            std::make_shared<FakeDisk::Inode>(*good.disk->names.at(one.from));
+        Node<FakeWal> node(fake_wal(files));
+        CHECK(node.recover().error().code == rsm::StorageErrc::corrupted);
+    }
+}
+
 TEST_CASE("A segment of another log or another version is refused") {
     const FakeFiles good = several_segments(4);
     rsm::detail::wal::SegmentId id{1, 2};
     SUBCASE("another log") {}
     SUBCASE("another number") { id = {0x1122334455667788ULL, 3}; }
-    auto header = rsm::detail::wal::encode_segment_header(id);
+    auto header = rsm::detail::wal::encode_segment_header({id, 4096});
     std::string content = good.disk->names.at("d/" + second_segment)->now;
     rsm::StorageErrc expected = rsm::StorageErrc::corrupted;
     std::uint8_t version = 0;
-    SUBCASE("the version before") { version = 1; }
-    SUBCASE("a later version") { version = 3; }
+    std::size_t covered = 40;
+    SUBCASE("the version before, whose header was shorter") {
+        version = 2;
+        covered = 32;
+    }
+    SUBCASE("a later version") { version = 4; }
     if (version != 0) {
-        header = rsm::detail::wal::encode_segment_header({0x1122334455667788ULL, 2});
+        header = rsm::detail::wal::encode_segment_header({{0x1122334455667788ULL, 2}, 4096});
         header[8] = std::byte{version};
-        raft::codec::store_little(header.data() + 32,
-                                  rsm::detail::checksum(std::span(header).first(32)));
+        raft::codec::store_little(header.data() + covered,
+                                  rsm::detail::checksum(std::span(header).first(covered)));
         expected = rsm::StorageErrc::unsupported_version;
     }
     std::memcpy(content.data(), header.data(), header.size());

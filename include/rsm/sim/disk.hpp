@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -128,7 +129,10 @@ public:
     void fail_in_next_log_file(std::uint64_t count, DiskFault fault) {
         plans_.push_back({fault, count, 0, true});
     }
-    void clear_plans() { plans_.clear(); }
+    void clear_plans() {
+        plans_.clear();
+        refusal_ = 0;
+    }
     /// The planned stop has come: every operation fails until crash().
     bool stopped() const { return stopped_; }
     /// How many crashes there were. Whatever began in an earlier life is over.
@@ -151,6 +155,14 @@ public:
     /// How many bytes the files may take, each with a sector for itself. What there is stays.
     void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
     std::uint64_t used() const { return *usage_; }
+
+    /// From now on files cannot be opened, for want of descriptors (EMFILE, ENFILE), or neither
+    /// made nor made larger by preallocation nor given a name, for want of space (ENOSPC, EDQUOT).
+    /// 0 ends it. What is open goes on.
+    void refuse_openings(int error) { refusal_ = error; }
+    bool refuses_openings() const { return refusal_ != 0; }
+    /// How many were refused.
+    std::uint64_t refused_openings() const { return refused_openings_; }
 
     /// Flips a bit of a durable file, mostly where something was written. Nothing: no file has any
     /// bytes. A sector that is dirty is not healed of it before its next sync.
@@ -322,6 +334,13 @@ private:
         for (Plan& plan : plans_) plan.sleeps = false;
     }
     bool coin() { return random_.below(2) == 0; }
+    /// The error with which what needs space, or else a descriptor, is refused at present; 0: none.
+    int refusal(bool needs_space) {
+        const bool lacks_space = refusal_ == ENOSPC || refusal_ == EDQUOT;
+        if (refusal_ == 0 || lacks_space != needs_space) return 0;
+        ++refused_openings_;
+        return refusal_;
+    }
 
     // ---- names ----
 
@@ -453,7 +472,7 @@ private:
         ++durable_version_;
         ++life_;
         stopped_ = false;
-        plans_.clear();
+        clear_plans();
         locks_.clear();
         for (Loss& loss : losses_) loss.behind.clear();
         stalled_until_ = {};
@@ -476,6 +495,8 @@ private:
     std::vector<Loss> losses_;
     std::uint64_t mood_ = 0;  ///< of 8 choices so many are not for what is durable
     bool stopped_ = false;
+    int refusal_ = 0;
+    std::uint64_t refused_openings_ = 0;
     std::uint64_t life_ = 0;
     std::uint64_t operations_ = 0;
     std::uint64_t syncs_ = 0;

@@ -38,6 +38,7 @@ public:
         std::string name;
         std::shared_ptr<void> held;  ///< a lock
         const std::string& path() const { return name; }
+        void bear(std::string path) { name = std::move(path); }
     };
 
     explicit Files(std::shared_ptr<Disk> disk) : disk_(std::move(disk)), life_(disk_->life_) {}
@@ -79,6 +80,10 @@ public:
     raft::Result<File> open(const std::string& path, OpenMode mode) const {
         if (mode == OpenMode::create) return create(path);
         if (dead()) return stopped("open", path);
+        if (const int error = disk_->refusal(false)) return failure(error, "open", path);
+        if (mode == OpenMode::directory && disk_->directories_.contains(path)) {
+            return File{nullptr, path, nullptr};
+        }
         const auto found = disk_->names_.find(path);
         if (found == disk_->names_.end()) return failure(ENOENT, "open", path);
         return File{found->second, path, nullptr};
@@ -120,6 +125,10 @@ public:
     using Writer = rsm::detail::CachedWriter<Files>;
     raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
         if (dead() || disk_->begin(Disk::Operation::other)) return stopped("allocate", file.name);
+        const bool more = size > file.inode->size();
+        if (const int error = more ? disk_->refusal(true) : 0) {
+            return failure(error, "allocate", file.name);
+        }
         if (fitting(file, 0, size) < size) return failure(ENOSPC, "allocate", file.name);
         file.inode->grow(size);
         return {};
@@ -141,6 +150,7 @@ public:
         const auto found = disk_->names_.find(from);
         if (found == disk_->names_.end()) return failure(ENOENT, "rename", from);
         if (!happens()) return stopped("rename", from);
+        if (const int error = disk_->refusal(true)) return failure(error, "rename", from);
         disk_->record({Disk::Change::Kind::rename, from, to, found->second});
         if (disk_->stopped_) return stopped("rename", from);
         return {};
@@ -153,6 +163,9 @@ public:
         disk_->record({Disk::Change::Kind::remove, path, {}, found->second});
         if (disk_->stopped_) return stopped("remove", path);
         return {};
+    }
+    raft::Result<void> sync_directory(const File& directory) const {
+        return sync_directory(directory.name);
     }
     raft::Result<void> sync_directory(const std::string& path) const {
         if (dead()) return stopped("sync", path);
@@ -203,6 +216,9 @@ private:
         const auto found = disk_->names_.find(path);
         const auto old = found == disk_->names_.end() ? nullptr : found->second;
         if (!happens()) return stopped("open", path);
+        for (const bool needs_space : {false, true}) {
+            if (const int error = disk_->refusal(needs_space)) return failure(error, "open", path);
+        }
         if (old == nullptr && *disk_->usage_ + sector_bytes > disk_->capacity_) {
             return failure(ENOSPC, "open", path);
         }

@@ -69,6 +69,15 @@ public:
         state.jobs.push_back(std::move(job));
         if (!state.busy) begin(state_);
     }
+    /// The same, but not before that time has passed.
+    void post_after(raft::Duration delay, Job job) {
+        state_->world.call_after(delay, [weak = std::weak_ptr(state_), job = std::move(job)] {
+            const auto state = weak.lock();
+            if (state == nullptr || state->stopped) return;
+            state->jobs.push_back(job);
+            if (!state->busy) begin(state);
+        });
+    }
     void stop() {
         // What a job owns may own this lane.
         const auto state = state_;

@@ -27,6 +27,7 @@ enum class StorageErrc {
     invalid_read,         ///< what was to be read is not in the log or not durable yet
     producer_failed,      ///< the snapshot's producer threw; no snapshot was made
     closed,               ///< the storage was closed, or has not been recovered yet
+    foreign,              ///< what is stored belongs to another node, cluster or list of members
 };
 
 namespace detail {
@@ -45,6 +46,7 @@ public:
             case StorageErrc::invalid_read: return "not in the durable log";
             case StorageErrc::producer_failed: return "the snapshot's producer failed";
             case StorageErrc::closed: return "the storage is not open";
+            case StorageErrc::foreign: return "the data belong to another node or cluster";
         }
         return "unknown storage error";
     }
@@ -66,7 +68,8 @@ inline raft::Failure storage_failure(StorageErrc code, std::string what) {
     return {make_error_code(code), std::move(what)};
 }
 /// Names the file and the offset, as every report of damage does.
-inline raft::Failure damage(const std::string& path, std::uint64_t offset, const char* what) {
+inline raft::Failure damage(const std::string& path, std::uint64_t offset,
+                            const std::string& what) {
     return storage_failure(StorageErrc::corrupted,
                            path + " at offset " + std::to_string(offset) + ": " + what);
 }

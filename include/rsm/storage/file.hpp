@@ -38,6 +38,7 @@ enum class OpenMode : std::uint8_t {
     read,        ///< an existing file, to be read
     read_write,  ///< an existing file, to be read and written
     create,      ///< a new file; whatever had the name before is emptied
+    directory,   ///< an existing directory, to be synced
 };
 
 /// Blocking file calls. Each reports failures with the errno code and a sentence that names the
@@ -65,6 +66,8 @@ public:
         }
         int descriptor() const { return descriptor_; }
         const std::string& path() const { return path_; }
+        /// Failures name the file so from now on: it was renamed.
+        void bear(std::string path) { path_ = std::move(path); }
 
     private:
         int descriptor_ = -1;
@@ -76,7 +79,9 @@ public:
         for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
             const std::string part = path.substr(0, end);
             if (::mkdir(part.c_str(), 0777) == 0) {
-                if (auto synced = sync_directory(parent_of(part)); !synced) return synced;
+                const auto parent = open(parent_of(part), OpenMode::directory);
+                if (!parent) return parent.error();
+                if (auto synced = sync_directory(*parent); !synced) return synced;
             } else if (errno != EEXIST) {
                 return failure("create directory", part);
             }
@@ -115,16 +120,26 @@ public:
         return names;
     }
 
+    /// Errors, beside the system's: invalid_argument where it is neither a regular file nor, if
+    /// that is asked for, a directory. It never waits, as opening a pipe would.
     raft::Result<File> open(const std::string& path, OpenMode mode) const {
-        int flags = O_CLOEXEC;
+        int flags = O_CLOEXEC | O_NONBLOCK;
         switch (mode) {
             case OpenMode::read: flags |= O_RDONLY; break;
             case OpenMode::read_write: flags |= O_RDWR; break;
             case OpenMode::create: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
+            case OpenMode::directory: flags |= O_RDONLY | O_DIRECTORY; break;
         }
         const int descriptor = open_retrying(path, flags);
         if (descriptor < 0) return failure("open", path);
-        return File(descriptor, path);
+        File file(descriptor, path);
+        struct stat status {};
+        if (::fstat(descriptor, &status) != 0) return failure("stat", path);
+        if (!S_ISREG(status.st_mode) && mode != OpenMode::directory) {
+            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
+                                 "open " + path + ", which is not a regular file"};
+        }
+        return file;
     }
 
     raft::Result<std::uint64_t> size(const File& file) const {
@@ -300,8 +315,12 @@ public:
     /// surprises, no promise.
     raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
 #if defined(__linux__)
-        const int error = ::posix_fallocate(file.descriptor(), 0, static_cast<off_t>(size));
-        if (error == ENOSPC || error == EFBIG || error == EIO) {
+        int error = EINTR;
+        while (error == EINTR) {
+            error = ::posix_fallocate(file.descriptor(), 0, static_cast<off_t>(size));
+        }
+        // Others say that the file system has no such thing.
+        if (error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO) {
             errno = error;
             return failure("allocate", file.path());
         }
@@ -337,12 +356,11 @@ public:
         return {};
     }
 
-    /// Makes the names in a directory durable.
-    raft::Result<void> sync_directory(const std::string& path) const {
-        const int descriptor = open_retrying(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (descriptor < 0) return failure("open", path);
-        const File file(descriptor, path);
-        if (retry([&] { return ::fsync(descriptor); }) != 0) return failure("sync", path);
+    /// Makes the names in a directory, which was opened as one, durable.
+    raft::Result<void> sync_directory(const File& directory) const {
+        if (retry([&] { return ::fsync(directory.descriptor()); }) != 0) {
+            return failure("sync", directory.path());
+        }
         return {};
     }
 
@@ -372,6 +390,31 @@ private:
 };
 
 namespace detail {
+
+/// Whether something was refused before it could begin: no space, no quota, no descriptor, no
+/// memory, or a limit on the size of files. Nothing was lost, and it may go better later.
+inline bool is_refused(const raft::Failure& failure) {
+    if (failure.code.category() != std::system_category() &&
+        failure.code.category() != std::generic_category()) {
+        return false;
+    }
+    const int error = failure.code.value();
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EMFILE ||
+           error == ENFILE || error == ENOMEM;
+}
+inline raft::Failure no_memory(const std::string& path) {
+    return {std::make_error_code(std::errc::not_enough_memory), path};
+}
+
+/// A directory in the hands of one storage, for as long as anybody may be busy in it.
+template <class Files>
+struct HeldDirectory {
+    std::string path;
+    typename Files::File lock;
+    typename Files::File handle;  ///< held, so that a sync never lacks a descriptor
+};
+template <class Files>
+using DirectoryPointer = std::shared_ptr<const HeldDirectory<Files>>;
 
 /// Stands in for PosixFiles::Writer where there is but one way to write a file.
 template <class Files>

@@ -255,6 +255,10 @@ public:
             });
     }
 
+    void abandon_transfer() {
+        if (open()) disk_->perform([this] { incoming_.reset(); });
+    }
+
     void read_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, std::size_t max_bytes,
                     raft::ChunkRead done) {
         run<raft::Bytes>(std::move(done),
@@ -407,6 +411,7 @@ public:
                        raft::ChunkReceived done) {
         front_->receive_chunk(meta, offset, std::move(data), std::move(done));
     }
+    void abandon_transfer() { front_->abandon_transfer(); }
     void read_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, std::size_t max_bytes,
                     raft::ChunkRead done) {
         front_->read_chunk(meta, offset, max_bytes, std::move(done));

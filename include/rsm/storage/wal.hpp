@@ -29,6 +29,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -60,6 +61,10 @@ public:
         completions_->attach(std::move(executor));
     }
 
+    void claim(raft::Identity identity) { claimed_ = std::move(identity); }
+    const std::vector<std::string>& recovery_report() const { return report_; }
+    const std::optional<raft::Failure>& refuses() const { return refusal_; }
+
     raft::Result<raft::Recovered> recover() {
         constexpr std::uint64_t limit = LogAccount::max_write_bytes;
         if (options_.segment_bytes < 4096 || options_.segment_bytes > limit ||
@@ -70,19 +75,11 @@ public:
         if (log_ != nullptr || closing_ || !completions_->attached()) {
             return storage_failure(StorageErrc::closed, "recover " + options_.directory);
         }
-        auto opened = WalOpener<Files>(files_, options_).run();
+        auto opened = WalOpener<Files>(files_, options_, claimed_).run();
         if (!opened) return opened.error();
-        log_ = std::make_shared<Log>(
-            files_, options_.directory, opened->lock,
-            WalLimits{options_.segment_bytes, options_.batch_bytes}, lanes_,
-            [this, completions = completions_](typename Log::Outcome outcome) {
-                const std::size_t writes = outcome.writes;
-                completions->deliver(writes, [this, outcome = std::move(outcome)] {
-                    on_batch(outcome);
-                });
-            });
-        snapshots_ = std::make_shared<SnapshotLane<Files>>(files_, options_.directory,
-                                                           std::move(opened->lock));
+        log_ = std::make_shared<Log>(files_, opened->directory, limits(), lanes_, reports());
+        snapshots_ = std::make_shared<SnapshotLane<Files>>(files_, opened->directory);
+        report_ = std::move(opened->report);
         if (auto result = log_->start(std::move(opened->log), opened->void_after); !result) {
             log_ = nullptr;
             snapshots_ = nullptr;
@@ -161,6 +158,10 @@ public:
                });
     }
 
+    void abandon_transfer() {
+        if (open()) lanes_->snapshots.post([lane = snapshots_] { lane->abandon(); });
+    }
+
     void read_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, std::size_t max_bytes,
                     raft::ChunkRead done) {
         if (!open()) return refuse(std::move(done));
@@ -210,6 +211,8 @@ public:
             completions_->deliver(1, [this] { closed(); });
         } else if (completions_->under_way() == 0) {
             release_files();
+        } else {
+            log_->give_up_waiting();
         }
     }
 
@@ -228,6 +231,23 @@ private:
     };
 
     bool open() const { return log_ != nullptr && !closing_; }
+
+    WalLimits limits() const {
+        const std::uint64_t units = (options_.segment_bytes + segment_unit - 1) / segment_unit;
+        return {units * segment_unit, options_.batch_bytes};
+    }
+    /// What is delivered to the executor, where `this` lives; before that it is only carried along.
+    typename Log::Reports reports() {
+        return {[this, completions = completions_](typename Log::Outcome outcome) {
+                    const std::size_t writes = outcome.writes;
+                    completions->deliver(writes, [this, outcome = std::move(outcome)] {
+                        on_batch(outcome);
+                    });
+                },
+                [this, completions = completions_](std::optional<raft::Failure> why) {
+                    completions->deliver(0, [this, why = std::move(why)] { refusal_ = why; });
+                }};
+    }
 
     // ---- operations and their ends ----
 
@@ -343,6 +363,9 @@ private:
     }
 
     const WalOptions options_;
+    std::optional<raft::Identity> claimed_;
+    std::vector<std::string> report_;
+    std::optional<raft::Failure> refusal_;  ///< of the next segment
     const Files files_;
     const std::shared_ptr<Lanes<Worker>> lanes_;
     const std::shared_ptr<Completions> completions_;
@@ -383,8 +406,10 @@ private:
 /// The memory that waits is bounded by what the caller submits before it waits (the engine's
 /// windows); the index costs eight bytes for each entry of the log.
 ///
-/// A full disk is noticed when a segment is prepared, well before the log needs it; the failure is
-/// reported, finally, by the first write for which there is no room.
+/// A full disk is noticed when a segment is prepared, well before the log needs it: refuses() says
+/// so, it is tried again, and a write for which there is no room waits until there is. So does one
+/// that needs a file descriptor, or memory. No write into a segment needs any of these, where the
+/// file system overwrites blocks in place.
 ///
 /// Thread safety: one object from the attached executor only (or while that does not run).
 /// Destroy it before the executor's execution context. Its destruction waits for nothing; a worker
@@ -392,7 +417,7 @@ private:
 /// with close().
 ///
 /// Policies: Files is PosixFiles or offers the same members (copyable; the copies share one disk);
-/// Worker is ThreadWorker or offers post(job) and stop().
+/// Worker is ThreadWorker or offers post(job), post_after(delay, job) and stop().
 template <class Files, class Worker>
 class BasicWalStorage {
 public:
@@ -406,9 +431,20 @@ public:
     /// Names the executor on which callbacks run. Called once, before recover().
     void attach(boost::asio::any_io_executor executor) { front_->attach(std::move(executor)); }
 
+    /// Says whose directory it is to be; before recover(), which gives a new directory this
+    /// identity and refuses one that has another. Without it nobody asks.
+    void claim(raft::Identity identity) { front_->claim(std::move(identity)); }
+    /// What recover() did to what it found, and what it left alone: a sentence each, with file and
+    /// offset.
+    const std::vector<std::string>& recovery_report() const { return front_->recovery_report(); }
+    /// Why the log cannot be given another segment at present, if it cannot: only what is left of
+    /// the one in use can be written. The storage tries again by itself.
+    const std::optional<raft::Failure>& refuses() const { return front_->refuses(); }
+
     /// Blocks. Creates the directory for a new node. Errors: StorageErrc::locked where another
-    /// storage has the directory; corrupted or unsupported_version, with file and offset;
-    /// invalid_argument for options out of range; the operating system's own.
+    /// storage has the directory; foreign where it is not the claimed one; corrupted or
+    /// unsupported_version, with file and offset; invalid_argument for options out of range; the
+    /// operating system's own.
     raft::Result<raft::Recovered> recover() { return front_->recover(); }
 
     void append(raft::Write write, raft::WriteDone done) {
@@ -431,12 +467,14 @@ public:
                     raft::ChunkRead done) {
         front_->read_chunk(meta, offset, max_bytes, std::move(done));
     }
+    void abandon_transfer() { front_->abandon_transfer(); }
     raft::Result<std::unique_ptr<raft::ByteSource>> open_snapshot(const raft::SnapshotMeta& meta) {
         return front_->open_snapshot(meta);
     }
     void drop_snapshots_before(raft::Index index) { front_->drop_snapshots_before(index); }
 
     /// Waits for what is under way, lets go of the files and of the directory, then calls `done`.
+    /// Writes for which there is no room fail then.
     void close(std::function<void()> done) { front_->close(std::move(done)); }
 
 private:

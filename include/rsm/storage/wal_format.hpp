@@ -28,9 +28,11 @@
 namespace rsm::detail::wal {
 
 inline constexpr std::uint8_t record_version = 2;
-inline constexpr std::uint32_t segment_version = 2;
+inline constexpr std::uint32_t segment_version = 3;
 inline constexpr std::string_view segment_magic = "rsm-wal\n";
-inline constexpr std::size_t segment_header_bytes = 40;
+inline constexpr std::size_t segment_header_bytes = 48;
+/// Segments are made of whole ones, so that a write of whole pages never moves a file's end.
+inline constexpr std::uint64_t segment_unit = 4096;
 inline constexpr std::size_t record_header_bytes = raft::codec::record_header_bytes;
 inline constexpr std::size_t batch_body_bytes = 24;
 inline constexpr std::size_t batch_record_bytes = record_header_bytes + batch_body_bytes;
@@ -41,7 +43,7 @@ inline constexpr std::size_t batch_seal_bytes = 8;
 /// Batches begin at multiples of this, so that a search need not try every byte.
 inline constexpr std::size_t batch_alignment = 8;
 
-static_assert(segment_header_bytes % batch_alignment == 0);
+static_assert(segment_header_bytes % batch_alignment == 0 && segment_header_bytes <= piece_bytes);
 static_assert(record_header_bytes == 16);
 
 enum class RecordType : std::uint8_t {
@@ -51,6 +53,7 @@ enum class RecordType : std::uint8_t {
     hard_state = 4,
     reset = 5,
     release = 6,
+    end = 7,  ///< alone in the last batch of a segment: the log goes on in the next one
 };
 
 // ---- names -----------------------------------------------------------------------------------
@@ -88,32 +91,47 @@ struct SegmentId {
     std::uint64_t log_id = 0;
     std::uint64_t number = 0;
 };
+struct SegmentHeader {
+    SegmentId id;
+    std::uint64_t capacity = 0;  ///< the file's size, from its making on
+};
 
-inline std::array<std::byte, segment_header_bytes> encode_segment_header(SegmentId id) {
+inline std::array<std::byte, segment_header_bytes> encode_segment_header(SegmentHeader header) {
     std::array<std::byte, segment_header_bytes> bytes{};
     std::memcpy(bytes.data(), segment_magic.data(), segment_magic.size());
     raft::codec::store_little(bytes.data() + 8, segment_version);
-    raft::codec::store_little(bytes.data() + 16, id.log_id);
-    raft::codec::store_little(bytes.data() + 24, id.number);
-    raft::codec::store_little(bytes.data() + 32, checksum(std::span(bytes).first(32)));
+    raft::codec::store_little(bytes.data() + 16, header.id.log_id);
+    raft::codec::store_little(bytes.data() + 24, header.id.number);
+    raft::codec::store_little(bytes.data() + 32, header.capacity);
+    raft::codec::store_little(bytes.data() + 40, checksum(std::span(bytes).first(40)));
     return bytes;
 }
 
 /// Fails with corrupted or unsupported_version; the caller compares the number with the name.
-inline raft::Result<SegmentId> decode_segment_header(std::span<const std::byte> bytes,
-                                                     const std::string& path) {
+inline raft::Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
+                                                         const std::string& path) {
     using raft::codec::load_little;
-    if (bytes.size() < segment_header_bytes) return damage(path, 0, "the header is cut short");
+    if (bytes.size() < segment_header_bytes) {
+        return damage(path, bytes.size(), "the file is cut short, within its header");
+    }
+    const auto checked = [&](std::size_t size) {
+        return load_little<std::uint64_t>(bytes.data() + size) == checksum(bytes.first(size));
+    };
+    const auto version = load_little<std::uint32_t>(bytes.data() + 8);
+    // The header of earlier versions was shorter.
     if (std::memcmp(bytes.data(), segment_magic.data(), segment_magic.size()) != 0 ||
-        load_little<std::uint64_t>(bytes.data() + 32) != checksum(bytes.first(32))) {
+        !(checked(40) || (version < segment_version && checked(32)))) {
         return damage(path, 0, "the header is damaged");
     }
-    if (load_little<std::uint32_t>(bytes.data() + 8) != segment_version ||
-        load_little<std::uint32_t>(bytes.data() + 12) != 0) {
-        return storage_failure(StorageErrc::unsupported_version, path);
+    if (version != segment_version || load_little<std::uint32_t>(bytes.data() + 12) != 0) {
+        return storage_failure(StorageErrc::unsupported_version,
+                               path + " has version " + std::to_string(version) +
+                                   " of the segment format, where only version " +
+                                   std::to_string(segment_version) + " is known");
     }
-    return SegmentId{load_little<std::uint64_t>(bytes.data() + 16),
-                     load_little<std::uint64_t>(bytes.data() + 24)};
+    return SegmentHeader{{load_little<std::uint64_t>(bytes.data() + 16),
+                          load_little<std::uint64_t>(bytes.data() + 24)},
+                         load_little<std::uint64_t>(bytes.data() + 32)};
 }
 
 // ---- records ---------------------------------------------------------------------------------
@@ -144,7 +162,7 @@ inline std::optional<RecordView> read_record(std::span<const std::byte> bytes, S
     if (bytes.size() < record_header_bytes) return std::nullopt;
     const std::uint32_t length = load_little<std::uint32_t>(bytes.data() + 8);
     const auto type = load_little<std::uint8_t>(bytes.data() + 12);
-    if (length > bytes.size() - record_header_bytes || type < 1 || type > 6 ||
+    if (length > bytes.size() - record_header_bytes || type < 1 || type > 7 ||
         load_little<std::uint8_t>(bytes.data() + 13) != record_version ||
         load_little<std::uint16_t>(bytes.data() + 14) != 0) {
         return std::nullopt;
@@ -176,6 +194,21 @@ struct BatchHead {
     }
     std::uint64_t size() const { return seal() + batch_seal_bytes; }
 };
+
+/// The most that a batch takes whose records behind its batch record take `record_bytes`: a lone
+/// bit can be in each of its whole pieces.
+inline constexpr std::uint64_t batch_bytes_max(std::uint64_t record_bytes) {
+    const std::uint64_t bytes = aligned(batch_record_bytes + record_bytes) + batch_seal_bytes;
+    return bytes + lone_bit_bytes * (aligned(record_bytes) / piece_bytes);
+}
+inline constexpr std::size_t end_record_bytes = record_header_bytes;
+/// Kept free in each segment for the batch that ends it.
+inline constexpr std::uint64_t segment_end_bytes = batch_bytes_max(end_record_bytes);
+/// A segment of this size, and of none smaller, has room for its only batch and its end.
+inline constexpr std::uint64_t segment_bytes_for(std::uint64_t batch_bytes) {
+    const std::uint64_t bytes = segment_header_bytes + batch_bytes + segment_end_bytes;
+    return (bytes + segment_unit - 1) / segment_unit * segment_unit;
+}
 
 /// The batch record at the front of `bytes`, or nothing.
 inline std::optional<BatchHead> read_batch_head(std::span<const std::byte> bytes,
@@ -282,6 +315,9 @@ public:
             record(RecordType::hard_state, [&] { raft::codec::put(out_, *write.hard_state); });
         }
         if (write.release) record(RecordType::release, [&] { out_.put(*write.release); });
+    }
+    void add_end() {
+        record(RecordType::end, [] {});
     }
     /// Completes the batch: the padding, what recovery needs to know of its pieces, and its head.
     void finish(std::uint64_t number) {

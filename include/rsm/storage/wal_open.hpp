@@ -8,7 +8,9 @@
 #include <rsm/storage/file.hpp>
 #include <rsm/storage/log_account.hpp>
 #include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/wal_identity.hpp>
 #include <rsm/storage/wal_recovery.hpp>
+#include <rsm/storage/wal_repair.hpp>
 #include <rsm/storage/wal_segment.hpp>
 #include <rsm/storage/wal_snapshots.hpp>
 #include <rsm/storage/wal_state.hpp>
@@ -19,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,8 +33,9 @@ struct WalOptions {
     std::string directory;
     /// The size of a segment, in bytes; 4 KiB to 1 GiB. Released entries give their room back
     /// segment by segment, save for up to four segments, which are used again. Each segment of the
-    /// log takes a file descriptor, the last one two. A single write that is larger makes its
-    /// segment larger.
+    /// log takes a file descriptor, the last one two. A single write that is larger gets a larger
+    /// segment.
+    /// Rounded up to whole 4 KiB.
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     /// How much of what waits is written and synced together at most, in bytes; at least one
     /// write is. From 1 byte to 1 GiB.
@@ -46,13 +50,14 @@ inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
 /// A directory that has been read and repaired.
 template <class Files>
 struct OpenedWal {
-    std::shared_ptr<const typename Files::File> lock;
+    DirectoryPointer<Files> directory;
     ScannedLog<Files> log;
     raft::Recovered recovered;
     EntryIndex<Segment<Files>> index;
     LogAccount account;
     KeptPointer<Files> snapshot;  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
+    std::vector<std::string> report;  ///< what an operator should know, a sentence each
 };
 
 /// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
@@ -60,25 +65,35 @@ struct OpenedWal {
 template <class Files>
 class WalOpener {
 public:
-    WalOpener(Files files, const WalOptions& options)
-        : files_(std::move(files)), options_(options) {}
+    /// @param claimed  whose directory it must be; nothing: nobody asks
+    WalOpener(Files files, const WalOptions& options, const std::optional<raft::Identity>& claimed)
+        : files_(std::move(files)), options_(options), claimed_(claimed) {}
 
     raft::Result<OpenedWal<Files>> run() {
-        if (auto result = lock(); !result) return result.error();
+        if (auto result = take_directory(); !result) return result.error();
         if (auto result = read_names(); !result) return result.error();
+        if (auto result = check_claim(); !result) return result.error();
+        if (auto result = remove_unfinished(); !result) return result.error();
         if (auto result = load_snapshot(); !result) return result.error();
         auto result = segments_.empty() ? create_log() : read_log();
-        if (result) result = remove_older_snapshots();
+        if (result && claimed_ && !stored_) {
+            result = save_identity(files_, *opened_.directory, {*claimed_, opened_.log.log_id});
+        }
         if (!result) return result.error();
+        remove_older_snapshots();
         return std::move(opened_);
     }
 
 private:
-    raft::Result<void> lock() {
-        if (auto result = files_.create_directories(options_.directory); !result) return result;
-        auto lock = files_.lock(options_.directory);
+    raft::Result<void> take_directory() {
+        const std::string& path = options_.directory;
+        if (auto result = files_.create_directories(path); !result) return result;
+        auto lock = files_.lock(path);
         if (!lock) return lock.error();
-        opened_.lock = std::make_shared<const typename Files::File>(std::move(*lock));
+        auto handle = files_.open(path, OpenMode::directory);
+        if (!handle) return handle.error();
+        opened_.directory = std::make_shared<const HeldDirectory<Files>>(
+            HeldDirectory<Files>{path, std::move(*lock), std::move(*handle)});
         return {};
     }
 
@@ -86,19 +101,75 @@ private:
         const auto names = files_.list(options_.directory);
         if (!names) return names.error();
         for (const std::string& name : *names) {
-            if (name.ends_with(temporary_suffix)) {
-                auto result = files_.remove(options_.directory + "/" + name);
-                if (!result) return result;
+            if (is_unfinished(name)) {
+                unfinished_.push_back(name);
             } else if (const auto number = segment_number(name)) {
                 segments_.push_back(*number);
             } else if (const auto position = snapshot_position(name)) {
                 snapshots_.push_back(*position);
+            } else if (name == identity_name) {
+                has_identity_ = true;
+            } else if (name.ends_with(segment_suffix) || name.ends_with(snapshot_suffix)) {
+                opened_.report.push_back("left alone " + options_.directory + "/" + name +
+                                         ", which is not the name of a file of this log");
             }
         }
         std::ranges::sort(segments_);
         std::ranges::sort(snapshots_);
         return {};
     }
+    /// Other temporary files are somebody else's.
+    static bool is_unfinished(std::string_view name) {
+        if (!name.ends_with(temporary_suffix)) return false;
+        if (name == saving_name || name == incoming_name) return true;
+        if (name.ends_with(spare_suffix)) {
+            return segment_number(name.substr(0, name.size() - spare_suffix.size())).has_value();
+        }
+        name.remove_suffix(temporary_suffix.size());
+        return name == identity_name || segment_number(name);
+    }
+    raft::Result<void> remove_unfinished() {
+        for (const std::string& name : unfinished_) {
+            auto result = files_.remove(options_.directory + "/" + name);
+            if (!result) return result;
+        }
+        return {};
+    }
+
+    // ---- whose directory it is ----
+
+    /// Before anything is changed.
+    raft::Result<void> check_claim() {
+        if (!claimed_) return {};
+        if (!has_identity_) {
+            if (snapshots_.empty()) return {};
+            return without_identity();
+        }
+        auto stored = load_identity(files_, options_.directory);
+        if (!stored) return stored.error();
+        stored_ = std::move(*stored);
+        if (stored_->identity == *claimed_) return {};
+        return storage_failure(StorageErrc::foreign,
+                               identity_path(options_.directory) + " says " +
+                                   describe(stored_->identity) + ", and this is a start of " +
+                                   describe(*claimed_));
+    }
+    raft::Result<void> check_log_id(const ScannedLog<Files>& log) const {
+        if (!claimed_) return {};
+        // Before the first batch nobody can have promised anything.
+        if (!stored_ && !log.used.empty()) return without_identity();
+        if (!stored_ || stored_->log_id == log.log_id) return {};
+        return storage_failure(StorageErrc::foreign,
+                               identity_path(options_.directory) +
+                                   " names another log than the one that is here");
+    }
+    raft::Failure without_identity() const {
+        return storage_failure(StorageErrc::corrupted,
+                               identity_path(options_.directory) +
+                                   " is missing, although there is a log or a snapshot");
+    }
+
+    // ---- snapshots ----
 
     /// The newest snapshot must be whole, because the log it stands for may be gone.
     raft::Result<void> load_snapshot() {
@@ -109,32 +180,30 @@ private:
         opened_.recovered.snapshot = opened_.snapshot->meta;
         return verify_snapshot(files_, opened_.snapshot);
     }
-    /// Nobody reads them any more. @pre the newest one's name is durable
-    raft::Result<void> remove_older_snapshots() {
+    /// Nobody reads them any more, so one that stays does no harm. @pre the newest one's name is
+    /// durable
+    void remove_older_snapshots() {
         for (const raft::LogPosition position : snapshots_) {
             if (position == snapshots_.back()) break;
-            auto result = files_.remove(snapshot_path(options_.directory, position));
-            if (!result) return result;
+            const auto result = files_.remove(snapshot_path(options_.directory, position));
+            if (!result) opened_.report.push_back("left alone: " + result.error().message());
         }
-        return {};
     }
 
+    // ---- the log ----
+
     raft::Result<void> create_log() {
-        if (!snapshots_.empty()) {
+        if (!snapshots_.empty() || stored_) {
             // The first segment is made before anything else, so it has been there.
             return storage_failure(StorageErrc::corrupted,
                                    options_.directory + ": the log is missing");
         }
         const SegmentId id{files_.unique_id(), 1};
-        SegmentDraft<Files> draft(files_, options_.directory, id,
-                                  std::min(options_.segment_bytes, first_segment_bytes));
-        for (;;) {
-            const auto done = draft.step();
-            if (!done) return done.error();
-            if (*done) break;
-        }
+        auto segment = make_segment(files_, opened_.directory, id,
+                                    std::min(options_.segment_bytes, first_segment_bytes));
+        if (!segment) return segment.error();
         opened_.log.log_id = id.log_id;
-        opened_.log.unused.push_back(draft.take());
+        opened_.log.unused.push_back(std::move(*segment));
         return {};
     }
 
@@ -143,11 +212,15 @@ private:
         auto log = scanner.run(segments_);
         if (!log) return log.error();
         opened_.log = std::move(*log);
+        if (auto result = check_log_id(opened_.log); !result) return result;
         raft::Recovered& recovered = opened_.recovered;
         if (auto result = assemble(opened_.log, scanner, recovered, opened_.index,
                                    opened_.account);
             !result) {
             return result;
+        }
+        for (std::string& note : describe_repair(opened_.log)) {
+            opened_.report.push_back(std::move(note));
         }
         const auto is_void = fit_to_snapshot(recovered);
         if (!is_void) {
@@ -155,15 +228,22 @@ private:
                                  options_.directory + ": " + is_void.error().what};
         }
         if (*is_void) {
+            opened_.report.push_back(
+                "gave up the log up to entry " + std::to_string(opened_.log.state.last.value) +
+                ", in whose place " + opened_.snapshot->path + " was received");
             opened_.void_after = recovered.base;
             opened_.index.clear();
             opened_.account.restart(recovered.base);
         }
-        return repair(files_, options_.directory, opened_.log);
+        return repair(files_, *opened_.directory, opened_.log);
     }
 
     Files files_;
     const WalOptions& options_;
+    const std::optional<raft::Identity>& claimed_;
+    std::optional<StoredIdentity> stored_;
+    bool has_identity_ = false;
+    std::vector<std::string> unfinished_;
     std::vector<std::uint64_t> segments_;
     std::vector<raft::LogPosition> snapshots_;
     OpenedWal<Files> opened_;

@@ -19,6 +19,7 @@
 #include <rsm/storage/wal_state.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -84,6 +85,7 @@ struct ScannedLog {
     std::vector<ScannedSegment<Files>> used;  ///< in order; the last one is to be continued
     std::vector<std::shared_ptr<Segment<Files>>> unused;  ///< behind it, prepared
     std::uint64_t frontier = segment_header_bytes;        ///< where the last used one is continued
+    bool ended = false;  ///< the last used one is not: the log goes on in the first unused one
     std::uint64_t last_batch = 0;  ///< where the last batch begins; 0 is nowhere
     std::optional<TornTail<Files>> torn;
     std::vector<LoneBit> restored;  ///< bits of the last batch that are missing in the file
@@ -102,6 +104,8 @@ public:
             if (auto result = scan(number); !result) return result.error();
         }
         std::uint64_t previous = log_.used.empty() ? 0 : log_.used.back().segment->id.number;
+        // It was ended only when the next one was there.
+        if (log_.ended && log_.unused.empty()) return missing(previous + 1);
         for (const auto& segment : log_.unused) {
             // A segment is prepared only when its predecessor is, and that one is in use, or
             // unused as well: in neither case may it have been removed.
@@ -152,29 +156,47 @@ private:
         const std::string path = segment_path(directory_, number);
         auto file = files_.open(path, OpenMode::read_write);
         if (!file) return file.error();
-        const auto size = files_.size(*file);
-        if (!size) return size.error();
-        if (*size > 4 * LogAccount::max_write_bytes - 1) {
-            return damage(path, 0, "larger than any segment");
-        }
-        if (buffer_.size() < *size) buffer_ = raft::Buffer(static_cast<std::size_t>(*size));
-        const auto target = buffer_.writable().first(static_cast<std::size_t>(*size));
-        const auto count = files_.read_at(*file, 0, target);
-        if (!count) return count.error();
-        bytes_ = target.first(*count);
-        const auto id = decode_segment_header(bytes_, path);
-        if (!id) return id.error();
+        const auto header = read_header(*file, path);
+        if (!header) return header.error();
         const bool first = log_.used.empty() && log_.unused.empty() && !log_.torn;
-        if (first) log_.log_id = id->log_id;
-        if (id->number != number || id->log_id != log_.log_id) {
+        if (first) log_.log_id = header->id.log_id;
+        if (header->id.number != number || header->id.log_id != log_.log_id) {
             return damage(path, 0, "the segment belongs to another place or another log");
         }
+        const auto size = static_cast<std::size_t>(header->capacity);
+        if (buffer_.size() < size) buffer_ = raft::Buffer(size);
+        const auto count = files_.read_at(*file, 0, buffer_.writable().first(size));
+        if (!count) return count.error();
+        if (*count != size) return damage(path, *count, "the file is cut short");
+        bytes_ = buffer_.writable().first(size);
         return std::make_shared<Segment<Files>>(
-            Segment<Files>{std::move(*file), path, *id, bytes_.size()});
+            Segment<Files>{std::move(*file), path, header->id, header->capacity});
+    }
+    /// Fails where it does not fit the file, which has its full size from its making on.
+    raft::Result<SegmentHeader> read_header(const typename Files::File& file,
+                                            const std::string& path) const {
+        const auto size = files_.size(file);
+        if (!size) return size.error();
+        std::array<std::byte, segment_header_bytes> bytes{};
+        const auto count = files_.read_at(file, 0, bytes);
+        if (!count) return count.error();
+        auto header = decode_segment_header(std::span(bytes).first(*count), path);
+        if (!header) return header;
+        const std::uint64_t capacity = header->capacity;
+        if (capacity < segment_unit || capacity % segment_unit != 0 ||
+            capacity > segment_bytes_max) {
+            return damage(path, 0, "the header is of no segment");
+        }
+        const auto sizes = " (" + std::to_string(*size) + " bytes, made with " +
+                           std::to_string(capacity) + ")";
+        if (*size < capacity) return damage(path, *size, "the file is cut short" + sizes);
+        if (*size > capacity) return damage(path, capacity, "the file has grown" + sizes);
+        return header;
     }
 
     raft::Result<void> scan_batches(std::shared_ptr<Segment<Files>> segment) {
         const std::uint64_t number = segment->id.number;
+        log_.ended = false;
         // Whether all batches between this segment's first and the ones already read are known.
         const bool follows =
             log_.used.empty() ? number == 1 : log_.used.back().segment->id.number + 1 == number;
@@ -294,7 +316,7 @@ private:
             const bool must_carry = first && at == batch_record_bytes;
             const bool carries = view.type == RecordType::checkpoint;
             const bool good =
-                must_carry == carries &&
+                must_carry == carries && !log_.ended &&
                 (carries ? adopt(view, follows) : apply_record(scanned, view, offset + at));
             if (!good) {
                 return damage(scanned.segment->path, offset + at,
@@ -319,6 +341,10 @@ private:
     bool apply_record(ScannedSegment<Files>& scanned, const RecordView& record,
                       std::uint64_t offset) {
         if (record.type == RecordType::entry) return apply_entry(scanned, record, offset);
+        if (record.type == RecordType::end) {
+            log_.ended = true;
+            return record.body.empty();
+        }
         raft::codec::Reader in(raft::Bytes::copy_of(record.body));
         LogState& state = log_.state;
         if (record.type == RecordType::hard_state) {
@@ -393,8 +419,10 @@ private:
             return damage(segment.path, invalid_offset,
                           "an invalid record, and later batches follow it");
         }
-        // The batch was to extend the file. Had it been durable, so would be the file's size.
-        if (rest.size() < batch_record_bytes) return {};
+        if (log_.ended) return damage(segment.path, offset, "bytes behind the end of a segment");
+        if (rest.size() < batch_record_bytes) {
+            return damage(segment.path, offset, "bytes where there is no room for a batch");
+        }
         const auto head = read_batch_head(rest, segment.id, offset);
         if (!head) {
             // It lies in one sector or in two, each of which holds several of its bits.
@@ -410,7 +438,9 @@ private:
         if (head->number != log_.next_batch) {
             return damage(segment.path, offset, "a batch is out of sequence");
         }
-        if (head->size() > rest.size()) return {};  // as above
+        if (head->size() > rest.size()) {
+            return damage(segment.path, offset, "a batch larger than its file");
+        }
         const auto size = static_cast<std::size_t>(head->size());
         if (tail > size) {
             const auto behind = rest.subspan(size);
@@ -434,103 +464,16 @@ private:
         return false;
     }
 
+    /// Bounds what a header can make a reader allocate.
+    static constexpr std::uint64_t segment_bytes_max =
+        segment_bytes_for(batch_bytes_max(2 * LogAccount::max_write_bytes));
+
     Files files_;
     std::string directory_;
     raft::Buffer buffer_;
     std::span<const std::byte> bytes_;  ///< of the segment at hand, in buffer_
     ScannedLog<Files> log_;
 };
-
-/// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
-/// the account. Errors: corrupted where a segment that is needed is missing.
-template <class Files>
-raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files>& scanner,
-                            raft::Recovered& recovered, EntryIndex<Segment<Files>>& index,
-                            LogAccount& account) {
-    recovered.hard_state = log.state.hard_state;
-    recovered.base = log.state.base;
-    recovered.last = log.state.last;
-    account.restart(log.state.base);
-    if (log.state.has_hard_state) account.set_has_hard_state();
-    for (const LiveRange& range : log.state.live.ranges()) {
-        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
-            return scanned.segment->id.number;
-        });
-        if (found == log.used.end()) return scanner.missing(range.segment);
-        if (range.first < found->first || range.last >= found->end()) {
-            return damage(found->segment->path, 0, "entries are missing");
-        }
-        for (raft::Index i = range.first; i <= range.last; ++i) {
-            const auto at = static_cast<std::size_t>(i - found->first);
-            index.append(found->segment, i, found->offsets[at]);
-            account.push(found->sizes[at]);
-        }
-        for (std::size_t r = 0; r < found->runs.size(); ++r) {
-            const raft::Index begin = std::max(found->runs[r].first, range.first);
-            const raft::Index end =
-                r + 1 < found->runs.size() ? found->runs[r + 1].first : found->end();
-            if (begin < end && begin <= range.last) {
-                add_to_runs(recovered.runs, begin, found->runs[r].term);
-            }
-        }
-        for (const raft::Entry& entry : found->memberships) {
-            if (entry.index >= range.first && entry.index <= range.last) {
-                recovered.memberships.push_back(entry);
-            }
-        }
-    }
-    return {};
-}
-
-/// Overwrites a torn tail with zeros, durably, or what is left of it could come back to life
-/// behind a later, shorter batch.
-template <class Files>
-raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
-    const auto& file = torn.segment->file;
-    raft::Buffer before(static_cast<std::size_t>(torn.end - torn.frontier));
-    const auto count = files.read_at(file, torn.frontier, before.writable());
-    if (!count) return count.error();
-    std::vector<std::span<const std::byte>> zeros;
-    add_zeros(zeros, torn.end - torn.frontier);
-    auto result = files.write_at(file, torn.frontier, zeros);
-    if (result) result = files.sync(file);
-    if (!result) {
-        // The system may take the zeros for written now, and they would hide from the next
-        // recovery what the disk still holds. With the tail in their place it does this again.
-        const std::span<const std::byte> part = before.writable().first(*count);
-        static_cast<void>(files.write_at(file, torn.frontier, std::span(&part, 1)).has_value());
-    }
-    return result;
-}
-
-/// Makes the log fit to be continued, after which everything in it is durable. May be interrupted
-/// at any point and done again.
-template <class Files>
-raft::Result<void> repair(const Files& files, const std::string& directory,
-                          const ScannedLog<Files>& log) {
-    if (log.torn && !RSM_MUTANT(tail_left_in_place)) {
-        if (auto result = cut(files, *log.torn); !result) return result;
-    }
-    if (log.last_batch != 0 && !RSM_MUTANT(last_batch_trusted)) {
-        // The last batch may be in the page cache only: the writer may have been killed before
-        // its sync, or the sync may have failed, after which the system takes the pages for
-        // clean. So it is written again. All batches before it have been synced.
-        const auto& segment = *log.used.back().segment;
-        raft::Buffer buffer(static_cast<std::size_t>(log.frontier - log.last_batch));
-        auto count = files.read_at(segment.file, log.last_batch, buffer.writable());
-        if (!count) return count.error();
-        for (const LoneBit& bit : log.restored) {
-            buffer.writable()[static_cast<std::size_t>(bit.offset - log.last_batch)] =
-                std::byte{bit.value};
-        }
-        const std::span<const std::byte> part = buffer.writable().first(*count);
-        auto result = files.write_at(segment.file, log.last_batch, std::span(&part, 1));
-        if (result) result = files.sync(segment.file);
-        if (!result) return result;
-    }
-    if (RSM_MUTANT(names_not_synced)) return {};
-    return files.sync_directory(directory);
-}
 
 }  // namespace rsm::detail::wal
 

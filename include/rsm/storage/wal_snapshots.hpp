@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -168,14 +169,17 @@ raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>&
 template <class Files>
 class SnapshotFile final : public raft::ByteSink {
 public:
-    /// `path` is where it is written aside; nothing may have happened when error() is set.
-    SnapshotFile(Files files, std::string directory, std::string path, raft::LogPosition last,
-                 raft::Membership membership)
-        : files_(std::move(files)), directory_(std::move(directory)), path_(std::move(path)) {
+    /// `name` is where it is written aside; nothing may have happened when error() is set.
+    SnapshotFile(Files files, DirectoryPointer<Files> directory, std::string_view name,
+                 raft::LogPosition last, raft::Membership membership)
+        : files_(std::move(files)),
+          directory_(std::move(directory)),
+          path_(directory_->path + "/" + std::string(name)) {
         meta_.last = last;
         meta_.membership = std::move(membership);
         if (!storable(meta_)) {
-            failure_ = storage_failure(StorageErrc::invalid_write, snapshot_path(directory_, last));
+            failure_ = storage_failure(StorageErrc::invalid_write,
+                                       snapshot_path(directory_->path, last));
             return;
         }
         header_bytes_ = encode_snapshot_header(meta_).size();
@@ -212,16 +216,15 @@ public:
         const std::span<const std::byte> part = header;
         auto result = files_.write_at(*file_, 0, std::span(&part, 1));
         if (result && !RSM_MUTANT(snapshot_not_synced)) result = files_.sync(*file_);
-        const std::string path = snapshot_path(directory_, meta_.last);
+        std::string path = snapshot_path(directory_->path, meta_.last);
         if (result) result = files_.rename(path_, path);
-        if (result && !RSM_MUTANT(directory_not_synced)) result = files_.sync_directory(directory_);
+        if (result && !RSM_MUTANT(directory_not_synced)) {
+            result = files_.sync_directory(directory_->handle);
+        }
         if (!result) return result.error();
-        // Opened anew, so that failures name the file by the name that it bears.
-        auto file = files_.open(path, OpenMode::read);
-        if (!file) return file.error();
-        file_.reset();
+        file_->bear(path);
         return std::optional(std::make_shared<const KeptSnapshot<Files>>(
-            KeptSnapshot<Files>{std::move(*file), path, meta_, header_bytes_}));
+            KeptSnapshot<Files>{std::move(*file_), std::move(path), meta_, header_bytes_}));
     }
     /// Gives up: removes what was written aside.
     void discard() {
@@ -251,7 +254,7 @@ private:
     }
 
     Files files_;
-    std::string directory_;
+    DirectoryPointer<Files> directory_;
     std::string path_;
     std::optional<typename Files::File> file_;
     std::optional<raft::Failure> failure_;
@@ -262,7 +265,15 @@ private:
     std::uint64_t unsynced_ = 0;
 };
 
-/// The snapshots' lane: everything here runs there, one after the other.
+/// What snapshots are written to until they are complete.
+inline constexpr std::string_view saving_name = "saving.tmp";
+inline constexpr std::string_view incoming_name = "incoming.tmp";
+
+/// The snapshots' lane: everything here runs there, one after the other. So of two snapshots of
+/// one position the one that is completed later is the one that stands under their name.
+///
+/// What fails leaves no file behind, unless it fails after the file has got its name: then the
+/// snapshot is whole, and may or may not be found by the next recovery.
 template <class Files>
 class SnapshotLane {
 public:
@@ -271,21 +282,56 @@ public:
         KeptPointer<Files> installed;
     };
 
-    /// `lock` keeps others out of the directory for as long as a job may be busy in it.
-    SnapshotLane(Files files, std::string directory,
-                 std::shared_ptr<const typename Files::File> lock)
-        : files_(std::move(files)), directory_(std::move(directory)), lock_(std::move(lock)) {}
+    SnapshotLane(Files files, DirectoryPointer<Files> directory)
+        : files_(std::move(files)), directory_(std::move(directory)) {}
 
     raft::Result<KeptPointer<Files>> save(raft::LogPosition last, raft::Membership membership,
                                           const raft::SnapshotProducer& produce) {
-        SnapshotFile<Files> file(files_, directory_, directory_ + "/saving.tmp", last,
-                                 std::move(membership));
+        try {
+            SnapshotFile<Files> file(files_, directory_, saving_name, last,
+                                     std::move(membership));
+            return save_to(file, last, produce);
+        } catch (const std::bad_alloc&) {
+            return no_memory(snapshot_path(directory_->path, last));
+        }
+    }
+
+    raft::Result<Received> receive(const raft::SnapshotMeta& meta, std::uint64_t offset,
+                                   const raft::Bytes& data) {
+        raft::Result<Received> received = Received{raft::ChunkOutcome::rejected, nullptr};
+        try {
+            received = take(meta, offset, data);
+        } catch (const std::bad_alloc&) {
+            received = no_memory(snapshot_path(directory_->path, meta.last));
+        }
+        if (!received || received->outcome == raft::ChunkOutcome::rejected) abandon();
+        return received;
+    }
+    /// Drops what was received of a snapshot that is not complete.
+    void abandon() {
+        if (incoming_) incoming_->discard();
+        incoming_.reset();
+    }
+
+    void remove(const std::string& path) {
+        // Nothing depends on its success: what stays is found again after the next restart.
+        static_cast<void>(files_.remove(path).has_value());
+    }
+    void close() {
+        abandon();
+        directory_ = nullptr;
+    }
+
+private:
+    raft::Result<KeptPointer<Files>> save_to(SnapshotFile<Files>& file, raft::LogPosition last,
+                                             const raft::SnapshotProducer& produce) {
         try {
             if (!file.error()) produce(file);
         } catch (...) {
             // It is the user's code; what it throws must not end the thread.
             file.discard();
-            return storage_failure(StorageErrc::producer_failed, snapshot_path(directory_, last));
+            return storage_failure(StorageErrc::producer_failed,
+                                   snapshot_path(directory_->path, last));
         }
         auto kept = file.finish(std::nullopt);
         if (!kept) {
@@ -295,12 +341,13 @@ public:
         return **kept;
     }
 
-    raft::Result<Received> receive(const raft::SnapshotMeta& meta, std::uint64_t offset,
-                                   const raft::Bytes& data) {
-        if (!storable(meta)) return reject();
+    raft::Result<Received> take(const raft::SnapshotMeta& meta, std::uint64_t offset,
+                                const raft::Bytes& data) {
+        constexpr auto rejected = raft::ChunkOutcome::rejected;
+        if (!storable(meta)) return Received{rejected, nullptr};
         if (offset == 0 && !(RSM_MUTANT(transfers_mixed) && incoming_)) {
-            incoming_.emplace(files_, directory_, directory_ + "/incoming.tmp", meta.last,
-                              meta.membership);
+            abandon();
+            incoming_.emplace(files_, directory_, incoming_name, meta.last, meta.membership);
             incoming_meta_ = meta;
             next_offset_ = 0;
         }
@@ -309,7 +356,7 @@ public:
         const bool continues = offset == next_offset_ || RSM_MUTANT(chunks_unordered);
         if (!incoming_ || meta != incoming_meta_ || !continues ||
             data.size() > meta.size - offset) {
-            return reject();
+            return Received{rejected, nullptr};
         }
         incoming_->write(data.view());
         next_offset_ += data.size();
@@ -317,30 +364,13 @@ public:
         if (next_offset_ < meta.size) return Received{};
         auto kept = incoming_->finish(meta);
         if (!kept) return kept.error();
-        if (!*kept) return reject();
+        if (!*kept) return Received{rejected, nullptr};
         incoming_.reset();
         return Received{raft::ChunkOutcome::installed, **kept};
     }
 
-    void remove(const std::string& path) {
-        // Nothing depends on its success: what stays is found again after the next restart.
-        static_cast<void>(files_.remove(path).has_value());
-    }
-    void close() {
-        incoming_.reset();
-        lock_ = nullptr;
-    }
-
-private:
-    Received reject() {
-        if (incoming_) incoming_->discard();
-        incoming_.reset();
-        return Received{raft::ChunkOutcome::rejected, nullptr};
-    }
-
     Files files_;
-    std::string directory_;
-    std::shared_ptr<const typename Files::File> lock_;
+    DirectoryPointer<Files> directory_;
     std::optional<SnapshotFile<Files>> incoming_;
     raft::SnapshotMeta incoming_meta_;
     std::uint64_t next_offset_ = 0;

@@ -5,9 +5,11 @@
 #ifndef RSM_STORAGE_WORKER_HPP
 #define RSM_STORAGE_WORKER_HPP
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -49,20 +51,35 @@ public:
         state_->changed.notify_one();
     }
 
+    /// The same, but not before that time has passed. Jobs that were posted meanwhile go first.
+    void post_after(std::chrono::nanoseconds delay, Job job) {
+        const auto due = Clock::now() + delay;
+        post([state = std::weak_ptr(state_), due, job = std::move(job)]() mutable {
+            const auto alive = state.lock();
+            if (alive == nullptr) return;
+            const std::lock_guard lock(alive->mutex);
+            if (!alive->stopped) alive->later.emplace(due, std::move(job));
+        });
+    }
+
     /// Drops the jobs that have not begun and takes no more; does not wait for the one that has.
     void stop() {
         std::deque<Job> dropped;
+        std::multimap<Clock::time_point, Job> dropped_later;
         const std::lock_guard lock(state_->mutex);
         state_->stopped = true;
         dropped.swap(state_->jobs);
+        dropped_later.swap(state_->later);
         state_->changed.notify_one();
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
     struct State {
         std::mutex mutex;
         std::condition_variable changed;
         std::deque<Job> jobs;
+        std::multimap<Clock::time_point, Job> later;
         bool started = false;
         bool stopped = false;
     };
@@ -70,7 +87,13 @@ private:
     static void run(State& state) {
         std::unique_lock lock(state.mutex);
         for (;;) {
-            state.changed.wait(lock, [&] { return state.stopped || !state.jobs.empty(); });
+            const auto ready = [&] { return state.stopped || !state.jobs.empty(); };
+            if (state.later.empty()) {
+                state.changed.wait(lock, ready);
+            } else if (!state.changed.wait_until(lock, state.later.begin()->first, ready)) {
+                state.jobs.push_back(std::move(state.later.begin()->second));
+                state.later.erase(state.later.begin());
+            }
             if (state.stopped) return;
             Job job = std::move(state.jobs.front());
             state.jobs.pop_front();
