@@ -218,6 +218,7 @@ private:
                 ++server_->counters().snapshots_installed;
             }
         };
+        options.on_notice = [](const std::string& what) { kv::log_line("storage: " + what); };
         options.on_failure = [this](const raft::Failure& failure) {
             kv::log_line("stopped for good: " + failure.message());
             exit_status_ = 2;

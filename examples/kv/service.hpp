@@ -114,6 +114,11 @@ public:
             case rsm::ErrorClass::none: break;
             case rsm::ErrorClass::retry_elsewhere: write_redirect(topology(), out); break;
             case rsm::ErrorClass::overload:
+                if (why == rsm::Errc::no_space) {
+                    reply.error("BUSY no room for the log (" + replica_.status().refuses +
+                                "), nothing happened, try again later");
+                    break;
+                }
                 reply.error("BUSY the server is overloaded, nothing happened, try again later");
                 break;
             case rsm::ErrorClass::misuse:
@@ -157,6 +162,7 @@ public:
         detail::add_line(text, "snapshot", status.snapshot.value);
         detail::add_line(text, "snapshot_bytes", status.snapshot_bytes);
         detail::add_line(text, "persisted_bytes", status.persisted_bytes);
+        detail::add_line(text, "storage", status.refuses.empty() ? "ok" : status.refuses);
         detail::add_line(text, "snapshots_installed", counters_.snapshots_installed);
         detail::add_line(text, "pending_operations", status.pending_operations);
         detail::add_line(text, "pending_reads", status.pending_reads);

@@ -34,6 +34,9 @@ enum class Errc : int {
     /// The node stopped or failed while the operation was under way. It may have happened, or may
     /// still happen.
     interrupted,
+    /// The disk of this node, which leads, has only the reserve left that votes and entries under
+    /// way need (Status::refuses says why). Nothing happened; try again later.
+    no_space,
 };
 
 enum class ErrorClass {
@@ -70,6 +73,7 @@ public:
             case Errc::result_lost: return "a snapshot replaced the operation's entry";
             case Errc::stopped: return "the node has stopped";
             case Errc::interrupted: return "the node stopped before the outcome was known";
+            case Errc::no_space: return "the node's storage has no room";
         }
         return "unknown rsm error";
     }
@@ -99,7 +103,8 @@ inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
     switch (static_cast<Errc>(code.value())) {
         case Errc::not_leader:
         case Errc::superseded: return ErrorClass::retry_elsewhere;
-        case Errc::overloaded: return ErrorClass::overload;
+        case Errc::overloaded:
+        case Errc::no_space: return ErrorClass::overload;
         case Errc::too_large:
         case Errc::user_exception: return ErrorClass::misuse;
         case Errc::timed_out:

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 namespace rsm {
 
@@ -43,9 +44,10 @@ struct Options {
     /// Called on the node's executor for everything noteworthy; must not throw and must not
     /// destroy the node.
     std::function<void(const raft::Event&)> on_event = {};
-    /// Called on the node's executor for what went wrong and does not stop the node: a snapshot
-    /// that could not be saved, which is tried again later. Same conditions.
-    std::function<void(const raft::Failure&)> on_warning = {};
+    /// Called with a sentence for the operator: what recovery cut or left alone (from the
+    /// constructor), whenever that changes, that the storage has no room, and that a snapshot could
+    /// not be saved, which is tried again later. Same conditions.
+    std::function<void(const std::string&)> on_notice = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
     /// damaged log, a state machine that threw. Same conditions.
     std::function<void(const raft::Failure&)> on_failure = {};

@@ -30,6 +30,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -43,7 +44,8 @@ concept Attachable = requires(P policy, const boost::asio::any_io_executor& exec
     policy.attach(executor);
 };
 /// A transport knows who the node is and who the cluster is at its first start. If it has a
-/// max_message_bytes(), larger messages than that are refused as options.
+/// max_message_bytes(), larger messages than that are refused as options; its cluster(), if there
+/// is one, is the cluster's name, which a storage may keep.
 template <class T>
 concept NodeTransport = raft::Transport<T> && Attachable<T> && requires(const T& transport) {
     { transport.self() } -> std::same_as<raft::NodeId>;
@@ -84,8 +86,8 @@ public:
     /// @param machine   in its initial state
     /// @throws boost::system::system_error  with a code and what went wrong where: options that
     ///         contradict each other, a transport that cannot listen, a storage that is in use
-    ///         by another process, damaged or of an unknown format, a snapshot that `machine`
-    ///         refuses.
+    ///         by another process, damaged, of an unknown format or of another node, cluster or
+    ///         list of members (StorageErrc::foreign), a snapshot that `machine` refuses.
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
@@ -93,6 +95,7 @@ public:
         storage.attach(queue_->strand());
         clock.attach(queue_->strand());
         raft::NodeConfig config = configure(transport, options);
+        claim(storage, transport, config);
         node_ = std::make_shared<Node>(queue_, std::move(machine), std::move(config),
                                        std::move(transport), std::move(storage),
                                        std::move(clock), std::move(options));
@@ -110,7 +113,7 @@ public:
     ///
     /// - committed: no error.
     /// - not committed, now or ever: not_leader (status().leader may name who to ask), overloaded,
-    ///   too_large, user_exception, superseded, stopped.
+    ///   no_space, too_large, user_exception, superseded, stopped.
     /// - unknown: timed_out, result_lost, interrupted.
     ///
     /// Completion signature: void(boost::system::error_code, Result), without the second where
@@ -295,6 +298,18 @@ private:
         }
         config.seed = options.seed ? *options.seed : detail::random_number();
         return config;
+    }
+
+    /// Whose state it is, so that a start under another name does not take it over.
+    static void claim(Storage& storage, const Transport& transport,
+                      const raft::NodeConfig& config) {
+        if constexpr (raft::ClaimedStorage<Storage>) {
+            raft::Identity identity{config.self, {}, config.membership.voters};
+            if constexpr (requires { std::string(transport.cluster()); }) {
+                identity.cluster = transport.cluster();
+            }
+            storage.claim(std::move(identity));
+        }
     }
 
     Queue queue_;

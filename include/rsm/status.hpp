@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +36,8 @@ struct Status {
     raft::Index snapshot;  ///< the last index that the newest snapshot covers
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t persisted_bytes = 0;
+    /// Why the storage takes nothing new from clients at present; empty: it does.
+    std::string refuses;
     std::size_t pending_operations = 0;
     std::size_t pending_reads = 0;
     bool stopped = false;  ///< for good: by async_stop or by a failure

@@ -79,7 +79,9 @@ public:
         queue_->on_called = [node = self_] {
             if (const std::shared_ptr<Node> alive = node.lock()) alive->turn();
         };
-        return engine_.start();
+        raft::Result<void> started = engine_.start();
+        if (started) tell_recovery();
+        return started;
     }
 
     // ---- what users ask for ----
@@ -89,6 +91,9 @@ public:
         PendingOperation pending;
         pending.complete.held = std::move(held);
         if (engine_.halted()) return pending.complete(Errc::stopped);
+        if (storage_refusal() && engine_.core().role() == raft::Role::leader) {
+            return pending.complete(Errc::no_space);
+        }
         try {
             writer_.clear();
             writer_ << operation;
@@ -143,6 +148,7 @@ public:
         status.snapshot = core.snapshot().last.index;
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();
+        if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
@@ -218,7 +224,9 @@ public:
 
     void snapshot_failed(const raft::Failure& failure) {
         policy_.failed(engine_.now());
-        if (options_.on_warning) options_.on_warning(failure);
+        if (!options_.on_notice) return;
+        options_.on_notice("a snapshot could not be saved and is tried again later: " +
+                           failure.message());
     }
 
     void observe(const raft::Event& event) {
@@ -230,6 +238,7 @@ public:
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
+        tell_refusal();
         operations_.expire(now);
         if (!RSM_MUTANT(reads_not_expired)) reads_.expire(now);
         const bool pausing = policy_.not_before() > now;
@@ -312,6 +321,31 @@ private:
         if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
         return held_bytes_;
     }
+    /// Why the storage has only its last reserve left, if so.
+    const std::optional<raft::Failure>& storage_refusal() {
+        if constexpr (raft::LimitedStorage<Storage>) {
+            return engine_.storage().refuses();
+        } else {
+            static const std::optional<raft::Failure> none;
+            return none;
+        }
+    }
+    void tell_refusal() {
+        const std::optional<raft::Failure>& refusal = storage_refusal();
+        if (refusal == told_refusal_) return;
+        told_refusal_ = refusal;
+        if (!options_.on_notice) return;
+        options_.on_notice(refusal ? "no room for more of the log: " + refusal->message()
+                                   : "there is room for the log again");
+    }
+    void tell_recovery() {
+        if constexpr (raft::ReportingStorage<Storage>) {
+            if (!options_.on_notice) return;
+            for (const std::string& what : engine_.storage().recovery_report()) {
+                options_.on_notice(what);
+            }
+        }
+    }
 
     void machine_failed(const std::string& why) {
         engine_.fail(
@@ -339,6 +373,7 @@ private:
     raft::Index snapshot_;          // the newest one's
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
     bool held_unknown_ = false;
+    std::optional<raft::Failure> told_refusal_;
     std::vector<StopHeld> stops_;
     bool stopped_ = false;
     Engine engine_;  // last: its policies go first, and call nobody any more

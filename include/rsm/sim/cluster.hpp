@@ -65,9 +65,10 @@ enum class NodeState : std::uint8_t {
 
 /// What has been done to a node's disk, which excuses that the node fails or does not start.
 struct DiskHistory {
-    bool failing = false;  ///< since the last start: a write or sync failed, or the disk was full
+    bool failing = false;  ///< since the last start: a write or sync failed
     bool planned = false;  ///< a failure is planned and has perhaps not happened yet
     bool full = false;     ///< now
+    bool refusing = false; ///< since the last start: there was no space, or nothing could be opened
     bool damaged = false;  ///< ever: durable bytes are not what they were
 };
 
@@ -353,10 +354,15 @@ protected:
         node.state = NodeState::failed;
         oracle_.crashed(id);
         const DiskHistory& history = node.disk_history;
-        if (history.failing || history.damaged || history.full || disk(id).stopped()) return;
+        if (history.failing || history.damaged || disk(id).stopped()) return;
+        if (history.refusing && is_of_snapshot(failure)) return;
         violate({"no failure without a cause",
                  "node " + std::to_string(id.value) + " failed: " + failure.message(),
                  {id}});
+    }
+    static bool is_of_snapshot(const raft::Failure& failure) {
+        return failure.what.find("saving.tmp") != std::string::npos ||
+               failure.what.find("incoming.tmp") != std::string::npos;
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
@@ -368,7 +374,7 @@ protected:
         note(TraceKind::disk_fault, id, "refused to start: " + why);
         const DiskHistory& history = node.disk_history;
         node.state = history.damaged ? NodeState::refused : NodeState::down;
-        if (history.damaged || history.full || history.failing) return;
+        if (history.damaged || history.refusing || history.failing) return;
         violate({"no refusal without damage",
                  "node " + std::to_string(id.value) + " does not start: " + why,
                  {id}});
@@ -466,7 +472,8 @@ public:
     void start(raft::NodeId id) override {
         Node& node = nodes_[id.value];
         drop_replica(id);
-        node.disk_history.failing = node.disk_history.full || node.disk_history.planned;
+        node.disk_history.failing = node.disk_history.planned;
+        node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
         rsm::Options options = plan_.options;
         options.seed = random_.next();
         options.on_event = [this, id](const raft::Event& event) { observe(id, event); };

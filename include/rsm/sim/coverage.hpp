@@ -45,6 +45,8 @@ enum class Counter : std::uint8_t {
     expired_sessions,
     healed_logs,
     wiped_disks,
+    refused_openings,
+    interrupted_copies,
     count_
 };
 
@@ -79,7 +81,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "membership changes",
                   "sessions expired",
                   "damaged logs healed",
-                  "wiped disks"};
+                  "wiped disks",
+                  "times that openings were refused",
+                  "interrupted copies"};
 
 /// Counters of one run or of many.
 class Coverage {

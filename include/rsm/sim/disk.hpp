@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -43,6 +44,7 @@ enum class DiskFault : std::uint8_t {
     lost_write,         ///< the write is reported and synced and never gets to the disk
     misdirected_write,  ///< so too, and it harms another place of the disk
     bit_rot,            ///< a durable bit is not what it was
+    copied_in_part,     ///< a file is shorter than it was, or not there
 };
 
 /// A fault that took place, and where.
@@ -191,6 +193,25 @@ public:
         if (begin >= end) begin = 0;
         const std::uint64_t offset = begin + random.below(end - begin);
         return flip(name, offset, static_cast<unsigned>(random.below(8)));
+    }
+    /// The files are those of a copy of the disk that was interrupted: one of them has lost its
+    /// end, or is missing. Nothing: there are no files. @pre after a crash
+    std::optional<DiskHit> copy_in_part(raft::Random& random) {
+        if (durable_names_.empty()) return std::nullopt;
+        const auto place = static_cast<std::ptrdiff_t>(random.below(durable_names_.size()));
+        const auto file = std::next(durable_names_.begin(), place);
+        DiskHit hit{.fault = DiskFault::copied_in_part, .path = file->first};
+        hit.size = file->second->durable_size();
+        if (random.below(2) == 0) {
+            names_.erase(file->first);
+            durable_names_.erase(file);
+        } else {
+            hit.offset = random.below(hit.size + 1);
+            hit.size -= hit.offset;
+            file->second->shorten(hit.offset);
+        }
+        ++durable_version_;
+        return hits_.emplace_back(std::move(hit));
     }
     /// Flips one bit. Nothing: there is no such durable byte.
     std::optional<DiskHit> flip(std::string_view path, std::uint64_t offset, unsigned bit) {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,8 @@ enum class Fault : std::uint8_t {
     bit_rot,
     lost_write,         ///< reported as synced, and never there
     misdirected_write,  ///< and it has overwritten something else
+    refused_openings,   ///< for want of space or of descriptors, for a while
+    interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
     // Of themes only.
     followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
     short_pause,      ///< of the leader, over before or about when the others miss it
@@ -83,6 +86,8 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "bit-rot",
     "lost-write",
     "misdirected-write",
+    "refused-openings",
+    "interrupted-copy",
     "followers-stall",
     "short-pause"};
 
@@ -181,6 +186,8 @@ private:
             case Fault::bit_rot: return rot(node);
             case Fault::lost_write:
             case Fault::misdirected_write: return lose_write(kind, node);
+            case Fault::refused_openings: return refuse_openings(node);
+            case Fault::interrupted_copy: return copy_in_part(node);
             case Fault::followers_stall: return stall_followers();
             case Fault::short_pause: return pause_shortly(cluster_.leader());
             case Fault::count_: return;
@@ -419,7 +426,7 @@ private:
     void fail_disk(Fault kind, raft::NodeId node) {
         if (!cluster_.running(node)) return;
         DiskHistory& history = cluster_.disk_history(node);
-        history.failing = true;
+        (kind == Fault::full_disk ? history.refusing : history.failing) = true;
         Disk& disk = cluster_.disk(node);
         if (kind == Fault::failed_write) {
             cluster_.coverage().count(Counter::failed_writes);
@@ -438,6 +445,15 @@ private:
             history.full = true;
             disk.set_capacity(disk.used());
         }
+        undo_later([this, node] { repair(node); });
+    }
+    /// It passes, and the node goes on by itself.
+    void refuse_openings(raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::refused_openings);
+        cluster_.disk_history(node).refusing = true;
+        constexpr std::array<int, 4> errors{ENOSPC, EDQUOT, EMFILE, ENFILE};
+        cluster_.disk(node).refuse_openings(errors[random_.below(errors.size())]);
         undo_later([this, node] { repair(node); });
     }
     void repair(raft::NodeId node) {
@@ -466,6 +482,15 @@ private:
         cluster_.disk_history(node).damaged = true;
         static_cast<void>(cluster_.disk(node).rot(random_));
         if (random_.below(2) == 0) crash(node, Counter::power_failures);
+    }
+    /// Whatever is missing of it is missed at the start, if it is needed.
+    void copy_in_part(raft::NodeId node) {
+        if (!may_destroy(node) || !cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::interrupted_copies);
+        cluster_.disk_history(node).damaged = true;
+        crash(node, Counter::power_failures);
+        if (cluster_.state(node) != NodeState::down) return;
+        static_cast<void>(cluster_.disk(node).copy_in_part(random_));
     }
     /// A write that was lost shows once something is written after it; until then the node must
     /// not come back, for nobody could tell.

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -71,10 +72,13 @@ public:
     }
     /// The same, but not before that time has passed.
     void post_after(raft::Duration delay, Job job) {
-        state_->world.call_after(delay, [weak = std::weak_ptr(state_), job = std::move(job)] {
+        if (state_->stopped) return;
+        const std::uint64_t id = state_->next_delayed++;
+        state_->delayed.emplace(id, std::move(job));
+        state_->world.call_after(delay, [weak = std::weak_ptr(state_), id] {
             const auto state = weak.lock();
             if (state == nullptr || state->stopped) return;
-            state->jobs.push_back(job);
+            state->jobs.push_back(std::move(state->delayed.extract(id).mapped()));
             if (!state->busy) begin(state);
         });
     }
@@ -84,6 +88,7 @@ public:
         if (std::exchange(state->stopped, true)) return;
         if (state->busy && !state->running) state->world.cancel(state->timer);
         const auto dropped = std::exchange(state->jobs, {});
+        const auto dropped_later = std::exchange(state->delayed, {});
     }
 
 private:
@@ -103,6 +108,8 @@ private:
         raft::Random random;
         std::uint64_t life;
         std::deque<Job> jobs;
+        std::map<std::uint64_t, Job> delayed;
+        std::uint64_t next_delayed = 0;
         World::TimerId timer;
         bool busy = false;     ///< the front job has begun
         bool running = false;  ///< and is being run, so there is no timer
@@ -131,6 +138,7 @@ private:
         if (state->disk->stopped() || state->disk->life() != state->life) {
             state->stopped = true;
             const auto dropped = std::exchange(state->jobs, {});
+            const auto dropped_later = std::exchange(state->delayed, {});
             return;
         }
         const raft::Time stalled = state->disk->stalled_until();

@@ -221,6 +221,12 @@ public:
         own().cut(size_);
     }
 
+    /// Cuts the file short, durably. @pre nothing is unsynced
+    void shorten(std::uint64_t size) {
+        size_ = durable_size_ = std::min(size, durable_size_);
+        own().cut(size_);
+    }
+
     /// A file that holds exactly what is durable; shares its pages.
     std::shared_ptr<Inode> image(Usage usage) const {
         auto content = durable_;

@@ -85,6 +85,8 @@ public:
 
     std::size_t max_message_bytes() const { return node_->shared->options.max_frame_bytes; }
     raft::NodeId self() const { return node_->shared->options.self; }
+    /// The cluster's name.
+    const std::string& cluster() const { return node_->shared->options.cluster; }
     /// This node and every peer that the options name: the cluster at its first start.
     std::vector<raft::NodeId> members() const {
         std::vector<raft::NodeId> nodes{self()};
