@@ -256,6 +256,8 @@ public:
     std::uint64_t stop_at = UINT64_MAX;
     std::uint64_t syncs = 0;
     bool locked = false;
+    int refuses = 0;  ///< the error with which files are neither made nor allocated; 0: they are
+    std::uint64_t refusals = 0;
 
     /// Whether the operation that begins takes place.
     bool step() { return ++operations < stop_at; }
@@ -315,6 +317,7 @@ struct FakeFiles {
         if (mode == rsm::OpenMode::directory) return File{nullptr, path, nullptr};
         if (mode == rsm::OpenMode::create) {
             if (!disk->step()) return failed(path);
+            if (auto made = allocated(path); !made) return made.error();
             disk->names[path] = std::make_shared<FakeDisk::Inode>();
         }
         const auto found = disk->names.find(path);
@@ -348,7 +351,15 @@ struct FakeFiles {
         return {};
     }
     using Writer = rsm::detail::CachedWriter<FakeFiles>;
-    raft::Result<void> preallocate(const File&, std::uint64_t) const { return {}; }
+    raft::Result<void> preallocate(const File& file, std::uint64_t) const {
+        return allocated(file.path);
+    }
+    raft::Result<void> allocated(const std::string& path) const {
+        if (disk->refuses == 0) return {};
+        ++disk->refusals;
+        return raft::Failure{std::error_code(disk->refuses, std::system_category()),
+                             "open " + path};
+    }
     raft::Result<void> sync(const File& file) const {
         if (!disk->step()) return failed(file.path);
         ++disk->syncs;

@@ -353,6 +353,89 @@ TEST_CASE_TEMPLATE("A received snapshot that is not what was announced is reject
     CHECK(content(node.storage(), meta) == text);
 }
 
+TEST_CASE_TEMPLATE("Of two snapshots of one position the one that is completed last is there", Bed,
+                   RSM_STORAGES) {
+    Bed bed;
+    NodeOf<Bed> node(bed.make());
+    node.start();
+    CHECK(node.write(entries({entry(1, 1, "a"), entry(2, 1, "b")})).has_value());
+    const std::string received = "from the leader";
+    const raft::SnapshotMeta theirs{at(2, 1), three(), received.size(),
+                                    rsm::detail::checksum(std::as_bytes(std::span(received)))};
+    // Both are under way at once.
+    std::vector<raft::SnapshotMeta> completed;
+    const auto save = [&] {
+        node.storage().save_snapshot(at(2, 1), three(), produce("my own"), [&](auto saved) {
+            completed.push_back(*saved);
+        });
+    };
+    const auto receive = [&] {
+        node.storage().receive_chunk(theirs, 0, raft::Bytes::copy_of(received), [&](auto outcome) {
+            CHECK(*outcome == raft::ChunkOutcome::installed);
+            completed.push_back(theirs);
+        });
+    };
+    SUBCASE("the own one first") {
+        save();
+        receive();
+    }
+    SUBCASE("the received one first") {
+        receive();
+        save();
+    }
+    node.run();
+    REQUIRE(completed.size() == 2);
+    const std::string last = completed[1] == theirs ? received : "my own";
+    CHECK(content(node.storage(), completed[1]) == last);
+    CHECK(node.storage().open_snapshot(completed[0]).error().code ==
+          rsm::StorageErrc::no_such_snapshot);
+    CHECK(node.chunk(completed[0], 0, 3).error().code == rsm::StorageErrc::no_such_snapshot);
+    CHECK(node.chunk(completed[1], 0, 3)->text() == last.substr(0, 3));
+    node.close();
+    NodeOf<Bed> again(bed.make());
+    CHECK(again.start().snapshot == completed[1]);
+    CHECK(content(again.storage(), completed[1]) == last);
+}
+
+TEST_CASE_TEMPLATE("Several pieces of a snapshot may be under way, and none follows a rejected one",
+                   Bed, RSM_STORAGES) {
+    Bed bed;
+    NodeOf<Bed> node(bed.make());
+    node.start();
+    const std::string text = "0123456789";
+    const raft::SnapshotMeta meta{at(4, 1), three(), text.size(),
+                                  rsm::detail::checksum(std::as_bytes(std::span(text)))};
+    std::vector<raft::ChunkOutcome> outcomes;
+    const auto receive = [&](std::size_t offset, std::size_t size) {
+        node.storage().receive_chunk(meta, offset, raft::Bytes::copy_of(text.substr(offset, size)),
+                                     [&](auto outcome) { outcomes.push_back(*outcome); });
+    };
+    using enum raft::ChunkOutcome;
+    SUBCASE("in order") {
+        for (const std::size_t offset : {0U, 4U, 8U}) receive(offset, 4);
+        node.run();
+        CHECK(outcomes == std::vector{stored, stored, installed});
+    }
+    SUBCASE("one is missing") {
+        receive(0, 4);
+        receive(8, 2);
+        receive(4, 4);
+        receive(8, 2);
+        receive(0, 4);
+        node.run();
+        CHECK(outcomes == std::vector{stored, rejected, rejected, rejected, stored});
+    }
+    SUBCASE("abandoned") {
+        receive(0, 4);
+        node.storage().abandon_transfer();
+        receive(4, 4);
+        node.storage().abandon_transfer();
+        receive(0, 10);
+        node.run();
+        CHECK(outcomes == std::vector{stored, rejected, installed});
+    }
+}
+
 TEST_CASE_TEMPLATE("A producer that throws fails the save and leaves no snapshot", Bed,
                    RSM_STORAGES) {
     Bed bed;

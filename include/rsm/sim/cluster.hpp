@@ -68,7 +68,8 @@ struct DiskHistory {
     bool failing = false;  ///< since the last start: a write or sync failed
     bool planned = false;  ///< a failure is planned and has perhaps not happened yet
     bool full = false;     ///< now
-    bool refusing = false; ///< since the last start: there was no space, or nothing could be opened
+    /// Since the last start there was no space, or nothing could be opened.
+    bool refusing = false;
     bool damaged = false;  ///< ever: durable bytes are not what they were
 };
 

@@ -14,6 +14,7 @@
 #define RSM_SIM_DISK_HPP
 
 #include <raft/types.hpp>
+#include <rsm/sim/disk_fault.hpp>
 #include <rsm/sim/sectors.hpp>
 #include <rsm/storage/wal_format.hpp>
 
@@ -36,28 +37,6 @@
 #include <vector>
 
 namespace rsm::sim {
-
-enum class DiskFault : std::uint8_t {
-    stop,               ///< the machine stops in the midst of the operation
-    write_error,        ///< the write fails; any of its sectors may be there
-    sync_error,         ///< the sync fails, see Disk
-    lost_write,         ///< the write is reported and synced and never gets to the disk
-    misdirected_write,  ///< so too, and it harms another place of the disk
-    bit_rot,            ///< a durable bit is not what it was
-    copied_in_part,     ///< a file is shorter than it was, or not there
-};
-
-/// A fault that took place, and where.
-struct DiskHit {
-    DiskFault fault = DiskFault::stop;
-    std::string path;  ///< where it should have been, or what was hit
-    std::uint64_t offset = 0;
-    std::uint64_t size = 0;     ///< bytes from `offset` on
-    std::string landed_path{};  ///< a misdirected write: where it went, in whole sectors
-    std::uint64_t landed_offset = 0;
-    std::uint64_t landed_size = 0;
-    friend bool operator==(const DiskHit&, const DiskHit&) = default;
-};
 
 class Files;
 

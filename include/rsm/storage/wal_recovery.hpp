@@ -196,7 +196,6 @@ private:
 
     raft::Result<void> scan_batches(std::shared_ptr<Segment<Files>> segment) {
         const std::uint64_t number = segment->id.number;
-        log_.ended = false;
         // Whether all batches between this segment's first and the ones already read are known.
         const bool follows =
             log_.used.empty() ? number == 1 : log_.used.back().segment->id.number + 1 == number;
@@ -305,6 +304,7 @@ private:
                                    bool follows) {
         using raft::codec::load_little;
         const bool first = offset == segment_header_bytes;
+        if (first) log_.ended = false;
         const auto rest = from(offset);
         const std::size_t end =
             batch_record_bytes + load_little<std::uint32_t>(rest.data() + record_header_bytes + 8);
@@ -419,7 +419,9 @@ private:
             return damage(segment.path, invalid_offset,
                           "an invalid record, and later batches follow it");
         }
-        if (log_.ended) return damage(segment.path, offset, "bytes behind the end of a segment");
+        if (log_.ended && offset != segment_header_bytes) {
+            return damage(segment.path, offset, "bytes behind the end of a segment");
+        }
         if (rest.size() < batch_record_bytes) {
             return damage(segment.path, offset, "bytes where there is no room for a batch");
         }

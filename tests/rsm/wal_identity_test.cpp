@@ -1,0 +1,197 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Whose a data directory is, and what in it is not the log's.
+#include "storage_support.hpp"
+
+#include <raft/stable.hpp>
+#include <rsm/storage/wal.hpp>
+
+#include <sys/stat.h>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wal_identity_test {
+
+using namespace storage_test;
+namespace wal = rsm::detail::wal;
+
+const raft::Identity one{{1}, "shop", {{1}, {2}, {3}}};
+
+Node<FakeWal> claimed(const FakeFiles& files, raft::Identity identity) {
+    FakeWal storage = fake_wal(files);
+    storage.claim(std::move(identity));
+    return Node<FakeWal>(std::move(storage));
+}
+raft::Result<raft::Recovered> start(const FakeFiles& files, raft::Identity identity = one) {
+    FakeWal storage = fake_wal(files);
+    storage.claim(std::move(identity));
+    return Node<FakeWal>(std::move(storage)).recover();
+}
+FakeFiles copy_of(const FakeFiles& files) {
+    FakeFiles copy;
+    for (const auto& [name, inode] : files.disk->names) {
+        copy.disk->names[name] = std::make_shared<FakeDisk::Inode>(*inode);
+    }
+    copy.disk->durable_names = copy.disk->names;
+    return copy;
+}
+/// A directory of node 1 with a vote in its log.
+FakeFiles used() {
+    FakeFiles files;
+    FakeWal storage = fake_wal(files);
+    storage.claim(one);
+    Node<FakeWal> node(std::move(storage));
+    node.start();
+    REQUIRE(node.write(hard_state({{1}, {1}, {}})).has_value());
+    node.close();
+    return files;
+}
+
+TEST_CASE("A directory belongs to one node, one cluster and one list of members") {
+    const FakeFiles files = used();
+    CHECK(start(files).has_value());
+    raft::Identity other = one;
+    std::string says;
+    SUBCASE("another node") {
+        other.node = {2};
+        says = "node 2 of cluster \"shop\" with the members 1, 2, 3";
+    }
+    SUBCASE("another cluster") {
+        other.cluster = "bank";
+        says = "node 1 of cluster \"bank\" with the members 1, 2, 3";
+    }
+    SUBCASE("other members") {
+        other.members = {{1}, {2}};
+        says = "node 1 of cluster \"shop\" with the members 1, 2";
+    }
+    const auto refused = start(files, other);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == rsm::StorageErrc::foreign);
+    CHECK(refused.error().what ==
+          "d/identity says node 1 of cluster \"shop\" with the members 1, 2, 3, and this is a "
+          "start of " +
+              says);
+    CHECK(start(files).has_value());
+}
+
+TEST_CASE("A directory without its identity, without its log, or with another's is refused") {
+    const FakeFiles files = used();
+    SUBCASE("no identity") {
+        files.disk->names.erase("d/identity");
+        CHECK(start(files).error().what ==
+              "d/identity is missing, although there is a log or a snapshot");
+    }
+    SUBCASE("no log") {
+        std::erase_if(files.disk->names,
+                      [](const auto& file) { return file.first.ends_with(".wal"); });
+        CHECK(start(files).error().what == "d: the log is missing");
+    }
+    SUBCASE("the identity of another log") {
+        wal::StoredIdentity stored{one, 7};
+        const auto bytes = wal::encode_identity(stored);
+        files.disk->names["d/identity"]->now.assign(reinterpret_cast<const char*>(bytes.data()),
+                                                    bytes.size());
+        const auto refused = start(files);
+        CHECK(refused.error().code == rsm::StorageErrc::foreign);
+    }
+    SUBCASE("any changed or missing byte of it") {
+        const std::string whole = files.disk->names["d/identity"]->now;
+        for (std::size_t at = 0; at < whole.size(); ++at) {
+            CAPTURE(at);
+            for (const bool cut : {false, true}) {
+                std::string content = cut ? whole.substr(0, at) : whole;
+                if (!cut) content[at] = static_cast<char>(content[at] ^ 4);
+                const FakeFiles copy = copy_of(files);
+                copy.disk->names["d/identity"]->now = content;
+                CHECK(start(copy).error().code == rsm::StorageErrc::corrupted);
+            }
+        }
+    }
+}
+
+TEST_CASE("The identity is durable before the first write, whenever the machine stops") {
+    for (std::uint64_t stop = 1;; ++stop) {
+        CAPTURE(stop);
+        FakeFiles files;
+        files.disk->stop_at = stop;
+        bool done = false;
+        {
+            Node<FakeWal> node = claimed(files, one);
+            done = node.recover().has_value() &&
+                   node.write(hard_state({{1}, {1}, {}})).has_value();
+        }
+        for (std::uint64_t seed = 0; seed < 6; ++seed) {
+            CAPTURE(seed);
+            const FakeFiles copy = copy_of(files);
+            copy.disk->durable_names.clear();
+            for (const auto& [name, inode] : files.disk->durable_names) {
+                copy.disk->durable_names[name] = std::make_shared<FakeDisk::Inode>(*inode);
+            }
+            copy.disk->crash(seed);
+            Node<FakeWal> node = claimed(copy, one);
+            const auto recovered = node.recover();
+            if (!recovered) FAIL(recovered.error().message());
+            if (done) CHECK(recovered->hard_state.voted_for == raft::NodeId{1});
+            node.close();
+            raft::Identity other = one;
+            other.node = {2};
+            CHECK(start(copy, other).error().code == rsm::StorageErrc::foreign);
+        }
+        if (done) break;
+        REQUIRE(stop < 100);
+    }
+}
+
+TEST_CASE("What is not the log's is left alone, whatever it is") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path();
+    std::filesystem::create_directory(path + "/foo.tmp");
+    REQUIRE(::mkfifo((path + "/pipe.tmp").c_str(), 0600) == 0);
+    std::filesystem::create_symlink("nowhere", path + "/link.tmp");
+    std::filesystem::create_directory(path + "/1.wal");
+    write_file(path + "/mine.snapshot", "mine");
+    {
+        Node<rsm::WalStorage> node(rsm::WalStorage{path});
+        node.start();
+        CHECK(node.storage().recovery_report().size() == 2);
+        for (const std::string& what : node.storage().recovery_report()) {
+            CHECK(what.starts_with("left alone " + path + "/"));
+        }
+        CHECK(node.write(entries({entry(1, 1, "a")})).has_value());
+        node.close();
+    }
+    CHECK(std::filesystem::is_directory(path + "/foo.tmp"));
+    CHECK(std::filesystem::is_fifo(path + "/pipe.tmp"));
+    CHECK(std::filesystem::is_symlink(path + "/link.tmp"));
+    CHECK(read_file(path + "/mine.snapshot") == "mine");
+}
+
+TEST_CASE("Something else under a name of the log's is refused with that name, and not waited for") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path();
+    {
+        Node<rsm::WalStorage> node(rsm::WalStorage{path});
+        node.start();
+        CHECK(node.write(entries({entry(1, 1, "a")})).has_value());
+        node.close();
+    }
+    std::string name = path + "/" + first_segment;
+    SUBCASE("a segment") {}
+    SUBCASE("the newest snapshot") { name = wal::snapshot_path(path, at(9, 1)); }
+    std::filesystem::remove(name);
+    SUBCASE("a directory") { std::filesystem::create_directory(name); }
+    SUBCASE("a pipe") { REQUIRE(::mkfifo(name.c_str(), 0600) == 0); }
+    SUBCASE("a link to nothing") { std::filesystem::create_symlink("nowhere", name); }
+    Node<rsm::WalStorage> node(rsm::WalStorage{path});
+    const auto recovered = node.recover();
+    REQUIRE_FALSE(recovered.has_value());
+    CHECK(recovered.error().what.starts_with("open " + name));
+}
+
+}  // namespace wal_identity_test
