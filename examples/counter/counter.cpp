@@ -45,7 +45,8 @@ private:
 // ---- one replica at work ---------------------------------------------------------------------
 
 /// Adds 1 whenever the last addition has ended: what an application does with a replica. Only the
-/// leader takes operations in; the others say so, and are asked again a little later.
+/// leader takes operations in; the others say so, and are asked again a little later. It ends by
+/// itself when its replica has stopped.
 template <class Replica>
 class Adder {
 public:
@@ -95,13 +96,18 @@ int in_one_process() {
     const std::vector<raft::NodeId> members{{1}, {2}, {3}};
     std::vector<std::unique_ptr<Replica>> replicas;
     std::vector<std::unique_ptr<Adder<Replica>>> adders;
+    // Not io.stop(): that would leave behind whoever still waits for an answer. When everything
+    // that is under way has ended, run() returns.
+    const auto stop_all = [&replicas] {
+        for (const auto& replica : replicas) replica->async_stop([](auto) {});
+    };
     for (const raft::NodeId id : members) {
         auto& replica = replicas.emplace_back(std::make_unique<Replica>(
             io.get_executor(), Counter{}, rsm::MemoryTransport{network, id, members},
             rsm::MemoryStorage{}, rsm::Options{.snapshot_threshold = rsm::kibibytes(64)}));
-        const auto reached = [&io, id](std::int64_t value) {
+        const auto reached = [&stop_all, id](std::int64_t value) {
             std::cout << "replica " << id.value << " leads and reads " << value << '\n';
-            io.stop();
+            stop_all();
         };
         adders.push_back(std::make_unique<Adder<Replica>>(*replica, limit, reached));
         adders.back()->add();
@@ -121,15 +127,14 @@ int one_of_several(std::uint64_t self, const std::string& directory,
     }
     boost::asio::io_context io;
     Replica replica{io.get_executor(), Counter{}, rsm::TcpTransport{tcp},
-                    rsm::WalStorage{directory},
-                    {.snapshot_threshold = rsm::mebibytes(64)}};
+                    rsm::WalStorage{directory}};
     Adder<Replica> adder{replica, INT64_MAX, {}};
     adder.add();
 
     boost::asio::steady_timer timer(replica.get_executor());
     const std::function<void(boost::system::error_code)> report = [&](auto error) {
-        if (error) return;
         const rsm::Status status = replica.status();
+        if (error || status.stopped) return;
         std::cout << rsm::to_string(status.role) << " in term " << status.term.value
                   << ", value " << replica.machine().value() << std::endl;
         timer.expires_after(std::chrono::seconds(1));
@@ -138,8 +143,11 @@ int one_of_several(std::uint64_t self, const std::string& directory,
     report({});
 
     boost::asio::signal_set signals(io, SIGINT, SIGTERM);
-    signals.async_wait([&](auto, int) { replica.async_stop([&](auto) { io.stop(); }); });
-    io.run();
+    signals.async_wait([&](auto, int) {
+        timer.cancel();
+        replica.async_stop([](auto) {});
+    });
+    io.run();  // until everything has ended: io.stop() would leave behind who still waits
     return 0;
 }
 

@@ -52,6 +52,7 @@ struct Arguments {
     std::string announce;
     std::string data;
     std::uint64_t snapshot_threshold = std::uint64_t{64} << 20;
+    std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
     std::uint64_t election_timeout_ms = 500;
     std::size_t max_clients = 10000;
@@ -85,6 +86,12 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t{0}, size_max))
         ->default_str("64MiB");
+    app.add_option("--skip-operation", arguments.skip_operations,
+                   "Log index of an operation at which every server stops, as their last line "
+                   "says; the same on all servers, once for each")
+        ->expected(1)
+        ->take_all()
+        ->check(CLI::PositiveNumber);
     app.add_option("--operation-timeout", arguments.operation_timeout_ms,
                    "Milliseconds until a client is told that an outcome is unknown; 0: never")
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
@@ -205,6 +212,9 @@ private:
         const milliseconds election(arguments.election_timeout_ms);
         rsm::Options options;
         options.snapshot_threshold = static_cast<std::int64_t>(arguments.snapshot_threshold);
+        for (const std::uint64_t index : arguments.skip_operations) {
+            options.skip_operations.push_back({index});
+        }
         options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
         kv::fit_commands(options.raft);
         options.raft.election_timeout = election;

@@ -25,6 +25,10 @@
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP
 
+#if __cplusplus < 202002L
+#error "rsm needs C++20: compile with -std=c++20 or later"
+#else
+
 #include <raft/bytes.hpp>
 #include <raft/codec.hpp>
 #include <raft/concepts.hpp>
@@ -40,5 +44,7 @@
 #include <raft/stable.hpp>
 #include <raft/step.hpp>
 #include <raft/types.hpp>
+
+#endif  // C++20
 
 #endif

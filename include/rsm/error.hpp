@@ -5,22 +5,28 @@
 #ifndef RSM_ERROR_HPP
 #define RSM_ERROR_HPP
 
+#include <raft/types.hpp>
+#include <rsm/detail/error_details.hpp>
+
 #include <boost/system/error_category.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace rsm {
 
 enum class Errc : int {
-    /// This node does not lead. Nothing happened.
+    /// This node does not lead. Nothing happened. leader_in(code) may tell who does.
     not_leader = 1,
     /// A bound is reached (Options, raft::Options). Nothing happened; try again later.
     overloaded,
     /// The encoded operation is larger than raft::Options::max_entry_bytes. Nothing happened.
     too_large,
-    /// The operation's serialization, or the query of a read, threw. Nothing happened.
+    /// The operation's serialization, or the query of a read, threw. Nothing happened. The code's
+    /// message says what.
     user_exception,
     /// Another leader's entry took the operation's place: it did not happen and never will.
     superseded,
@@ -37,7 +43,17 @@ enum class Errc : int {
     /// The disk of this node, which leads, has only the reserve left that votes and entries under
     /// way need (Status::refuses says why). Nothing happened; try again later.
     no_space,
+    /// The operation threw on every node and Options::skip_operations leaves it out. It had no
+    /// effect and never will.
+    skipped,
 };
+
+}  // namespace rsm
+
+template <>
+struct boost::system::is_error_code_enum<rsm::Errc> : std::true_type {};
+
+namespace rsm {
 
 enum class ErrorClass {
     none,             ///< no error
@@ -59,11 +75,27 @@ namespace detail {
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 #endif
 
+/// The library's category, and its twins that know more of one code and are equal to it.
 class ErrorCategory final : public boost::system::error_category {
 public:
+    /// @param details  of a twin; must outlive it
+    constexpr explicit ErrorCategory(const ErrorDetails* details = nullptr) noexcept
+        : error_category(0x52534d20f1c8a3b5ULL), details_(details) {}
+
+    const ErrorDetails* details() const { return details_; }
+
     const char* name() const noexcept override { return "rsm"; }
     std::string message(int code) const override {
-        switch (static_cast<Errc>(code)) {
+        std::string text = plain_message(static_cast<Errc>(code));
+        if (details_ == nullptr) return text;
+        if (details_->leader == 0) return text + ": " + details_->text;
+        text += ": node " + std::to_string(details_->leader) + " is";
+        return details_->text.empty() ? text : text + ", at " + details_->text;
+    }
+
+private:
+    static const char* plain_message(Errc code) {
+        switch (code) {
             case Errc::not_leader: return "this node is not the leader";
             case Errc::overloaded: return "a bound of the node is reached";
             case Errc::too_large: return "the operation is too large";
@@ -74,9 +106,12 @@ public:
             case Errc::stopped: return "the node has stopped";
             case Errc::interrupted: return "the node stopped before the outcome was known";
             case Errc::no_space: return "the node's storage has no room";
+            case Errc::skipped: return "the operation threw and is skipped on all nodes";
         }
         return "unknown rsm error";
     }
+
+    const ErrorDetails* details_;
 };
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -95,6 +130,38 @@ inline boost::system::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), error_category()};
 }
 
+namespace detail {
+
+inline boost::system::error_code detailed_code(Errc code, ErrorDetails details) {
+    using Registry = ErrorDetailsRegistry<ErrorCategory>;
+    Registry& registry = details.leader != 0 ? Registry::of_leaders() : Registry::of_exceptions();
+    const ErrorCategory* twin = registry.find(std::move(details));
+    if (twin == nullptr) return rsm::make_error_code(code);
+    return {static_cast<int>(code), *twin};
+}
+
+}  // namespace detail
+
+/// Who leads, as far as a node knew.
+struct Leader {
+    raft::NodeId node;
+    /// What the leader advertises (TcpOptions::advertise), e.g. where it serves clients; empty
+    /// where that is not known.
+    std::string address;
+    friend bool operator==(const Leader&, const Leader&) = default;
+};
+
+/// The leader that a code of Errc::not_leader names; nothing if the node knew none, and for every
+/// other code. The code keeps it wherever it is copied to, an exception included, and its message
+/// says it too. Codes are equal to rsm::Errc::not_leader with it and without.
+inline std::optional<Leader> leader_in(const boost::system::error_code& code) {
+    if (code != Errc::not_leader) return std::nullopt;
+    const auto& category = static_cast<const detail::ErrorCategory&>(code.category());
+    const detail::ErrorDetails* known = category.details();
+    if (known == nullptr) return std::nullopt;
+    return Leader{{known->leader}, known->text};
+}
+
 /// The class of any error code that an operation of this library completes with. Codes of other
 /// categories are operating system errors of this node: fatal.
 inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
@@ -106,6 +173,7 @@ inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
         case Errc::overloaded:
         case Errc::no_space: return ErrorClass::overload;
         case Errc::too_large:
+        case Errc::skipped:
         case Errc::user_exception: return ErrorClass::misuse;
         case Errc::timed_out:
         case Errc::result_lost:
@@ -123,8 +191,5 @@ inline Outcome outcome(const boost::system::error_code& code) noexcept {
 }
 
 }  // namespace rsm
-
-template <>
-struct boost::system::is_error_code_enum<rsm::Errc> : std::true_type {};
 
 #endif

@@ -14,6 +14,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace rsm {
 
@@ -23,8 +24,9 @@ inline constexpr std::int64_t gibibytes(std::int64_t count) { return count * 102
 
 struct Options {
     /// Bytes of persisted Raft state (Storage::persisted_bytes) at which a snapshot is taken and
-    /// the log before it released. Negative: never.
-    std::int64_t snapshot_threshold = -1;
+    /// the log before it released. 0: after every operation. Negative: never, so that the log
+    /// grows for ever.
+    std::int64_t snapshot_threshold = mebibytes(64);
 
     /// How long an operation or a read may take before it completes with Errc::timed_out, unless
     /// the call says otherwise. 0: no limit.
@@ -37,6 +39,15 @@ struct Options {
     /// The algorithm's own. `raft.retained_bytes` is kept at or below a quarter of
     /// snapshot_threshold, so that releasing the log always leaves room below the threshold.
     raft::Options raft = {};
+
+    /// Log indexes of operations that make `apply` throw on every node, and so stop every node:
+    /// the way out. Start all nodes with the same list. An operation of the list is tried; where it
+    /// throws, the state is put back to what it was before, and the operation counts as without
+    /// effect (Errc::skipped). Where replicas would come to differ the node stops instead, with a
+    /// sentence: the operation does not throw, so other nodes may have applied it; the entry is no
+    /// operation; or a snapshot, of this node or of a leader, has the operation in it. A snapshot
+    /// remembers what was skipped, so the list may stay, and may go once snapshots cover it.
+    std::vector<raft::Index> skip_operations = {};
 
     /// Of the election timeouts. Absent: drawn from the operating system.
     std::optional<std::uint64_t> seed = {};

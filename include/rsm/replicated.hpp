@@ -11,6 +11,8 @@
 #include <rsm/detail/completion.hpp>
 #include <rsm/detail/entropy.hpp>
 #include <rsm/detail/node.hpp>
+#include <rsm/detail/requirements.hpp>
+#include <rsm/detail/temporaries.hpp>
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
 #include <rsm/state_machine.hpp>
@@ -31,30 +33,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace rsm {
-
-/// What Replicated asks of a policy beyond its raft concept: to be told, once and first of all,
-/// the executor on which everything happens. A transport that cannot listen throws here.
-template <class P>
-concept Attachable = requires(P policy, const boost::asio::any_io_executor& executor) {
-    policy.attach(executor);
-};
-/// A transport knows who the node is and who the cluster is at its first start. If it has a
-/// max_message_bytes(), larger messages than that are refused as options; its cluster(), if there
-/// is one, is the cluster's name, which a storage may keep.
-template <class T>
-concept NodeTransport = raft::Transport<T> && Attachable<T> && requires(const T& transport) {
-    { transport.self() } -> std::same_as<raft::NodeId>;
-    { transport.members() } -> std::convertible_to<std::vector<raft::NodeId>>;
-};
-template <class S>
-concept NodeStorage = raft::Storage<S> && Attachable<S>;
-template <class C>
-concept NodeClock = raft::Clock<C> && Attachable<C>;
 
 /// One replica of a state machine. Every member of the cluster runs one; the members agree on one
 /// sequence of operations and apply it each to its own machine.
@@ -63,16 +47,28 @@ concept NodeClock = raft::Clock<C> && Attachable<C>;
 /// is never lost as long as a quorum of disks survives; operations and reads are linearizable;
 /// each submitted operation is applied at most once.
 ///
-/// Thread safety: async_submit, async_read, async_stop and get_executor may be called from any
-/// thread. status(), machine() and the policies may be used on get_executor() only. Construct it
+/// What it is made of, and what it says first where something is missing: a StateMachine, and
+/// models of raft::Transport, raft::Storage and raft::Clock that are attach()ed to an executor. A
+/// transport knows who the node is, self(), and who the cluster is at its first start, members().
+/// If it has a max_message_bytes(), larger messages than that are refused as options; if it has a
+/// peer_advertisement(node), Status and Errc::not_leader say what the leader advertises.
+///
+/// Thread safety: the async_ functions and get_executor may be called from any thread. status(),
+/// machine() and the policies may be used on get_executor() only. Construct it
 /// before, or destroy it after, the executor's threads run, or do both on get_executor().
 /// Destruction completes what is under way with Errc::interrupted or Errc::stopped and waits for
 /// nothing; async_stop is the clean way.
-template <StateMachine Machine, NodeTransport Transport, NodeStorage Storage,
-          NodeClock Clock = SteadyClock>
+///
+/// Handlers are called by the executor, so nothing completes while nobody runs it. Where it is that
+/// of an io_context which has been stopped, destruction destroys the handlers instead of leaving
+/// them behind: a future is then told of a broken promise.
+template <class Machine, class Transport, class Storage, class Clock = SteadyClock>
 class Replicated {
+    static_assert(detail::MachineRequirements<Machine>::held &&
+                  detail::PolicyRequirements<Transport, Storage, Clock>::held);
+
     using Node = detail::Node<Machine, Transport, Storage, Clock>;
-    using SubmitSignature = typename Node::Signature::Type;
+    using SubmitEnding = typename Node::Ending;
 
 public:
     using Operation = typename Machine::Operation;
@@ -85,15 +81,15 @@ public:
     /// @param executor  runs the node, in a strand of its own; it may have several threads
     /// @param machine   in its initial state
     /// @throws boost::system::system_error  with a code and what went wrong where: options that
-    ///         contradict each other, a transport that cannot listen, a storage that is in use
-    ///         by another process, damaged, of an unknown format or of another node, cluster or
-    ///         list of members (StorageErrc::foreign), a snapshot that `machine` refuses.
+    ///         contradict each other, an address that is none (std::errc::invalid_argument), a
+    ///         transport that cannot listen, a storage that is in use by another process, damaged,
+    ///         of an unknown format or of another node, cluster or list of members
+    ///         (StorageErrc::foreign), a snapshot that `machine` refuses. Nothing else, but for
+    ///         std::bad_alloc and what moving the arguments throws.
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
-        transport.attach(queue_->strand());
-        storage.attach(queue_->strand());
-        clock.attach(queue_->strand());
+        attach(transport, storage, clock);
         raft::NodeConfig config = configure(transport, options);
         claim(storage, transport, config);
         node_ = std::make_shared<Node>(queue_, std::move(machine), std::move(config),
@@ -112,38 +108,41 @@ public:
     /// what `apply` returned, or with an error; outcome(code) tells whether it took place:
     ///
     /// - committed: no error.
-    /// - not committed, now or ever: not_leader (status().leader may name who to ask), overloaded,
-    ///   no_space, too_large, user_exception, superseded, stopped.
+    /// - not committed, now or ever: not_leader (leader_in(code) may name who to ask), overloaded,
+    ///   no_space, too_large, user_exception, superseded, skipped, stopped.
     /// - unknown: timed_out, result_lost, interrupted.
     ///
     /// Completion signature: void(boost::system::error_code, Result), without the second where
-    /// `apply` returns nothing. The Result that comes with an error is a default one.
+    /// `apply` returns nothing. The Result that comes with an error is a default one; where it has
+    /// no default, the second is a std::optional<Result>, empty exactly if there is an error.
     ///
+    /// @param given  an Operation, or what converts to one; braces will do: {.add = 5}
     /// @param timeout  until Errc::timed_out; 0 or less: none
     ///
-    /// With g++ 12, name the operation before a `co_await` and move it in: that compiler copies
-    /// aggregates that are made inside the expression as raw bytes (GCC bug, clang is right).
+    /// In a coroutine, GCC 12 frees twice what an operation in braces owns (a string, say), so
+    /// there such a temporary does not compile: name the operation before the co_await and pass it
+    /// by its name. Nothing of this concerns Clang, later GCCs, and operations that own nothing.
     template <class CompletionToken>
-    auto async_submit(Operation operation, std::chrono::nanoseconds timeout,
+    auto async_submit(Operation&& given, std::chrono::nanoseconds timeout,
                       CompletionToken&& token) {
-        return boost::asio::async_initiate<CompletionToken, SubmitSignature>(
-            [where = here()](auto handler, Operation submitted, std::chrono::nanoseconds limit) {
-                using Held = typename Node::Signature::Held;
-                where.run([submitted = std::move(submitted),
-                           kept = where.template keep<Held>(std::move(handler)),
-                           limit](Node* node, const Queue& queue) mutable {
-                    Held held = kept.take(queue);
-                    if (node == nullptr) return Node::Signature::fail(held, Errc::stopped);
-                    node->submit(std::move(submitted), std::move(held), limit);
-                });
-            },
-            token, std::move(operation), timeout);
+        return submit<Operation>(std::move(given), timeout, std::forward<CompletionToken>(token));
+    }
+    template <class Given, class CompletionToken>
+    auto async_submit(Given&& given, std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        return submit<Given>(std::forward<Given>(given), timeout,
+                             std::forward<CompletionToken>(token));
     }
     /// With Options::operation_timeout.
     template <class CompletionToken>
         requires(!std::convertible_to<CompletionToken, std::chrono::nanoseconds>)
-    auto async_submit(Operation operation, CompletionToken&& token) {
-        return async_submit(std::move(operation), node_->options().operation_timeout,
+    auto async_submit(Operation&& given, CompletionToken&& token) {
+        return async_submit(std::move(given), node_->options().operation_timeout,
+                            std::forward<CompletionToken>(token));
+    }
+    template <class Given, class CompletionToken>
+        requires(!std::convertible_to<CompletionToken, std::chrono::nanoseconds>)
+    auto async_submit(Given&& given, CompletionToken&& token) {
+        return async_submit(std::forward<Given>(given), node_->options().operation_timeout,
                             std::forward<CompletionToken>(token));
     }
 
@@ -152,33 +151,62 @@ public:
     /// log. The errors are not_leader, overloaded, timed_out, user_exception (the query threw) and
     /// stopped; a read that failed had no effect in any case.
     ///
-    /// Completion signature: void(boost::system::error_code, decltype(query(machine))).
+    /// Completion signature: void(boost::system::error_code, Value), where Value is
+    /// decltype(query(machine)), decayed, or a std::optional of it where it has no default, as for
+    /// async_submit.
+    ///
+    /// In a coroutine with GCC 12, a query whose captures own something must have a name too.
     template <class Query, class CompletionToken>
-        requires std::invocable<Query&, const Machine&>
-    auto async_read(Query query, std::chrono::nanoseconds timeout, CompletionToken&& token) {
-        using Value = std::decay_t<std::invoke_result_t<Query&, const Machine&>>;
-        static_assert(!std::is_void_v<Value>, "a read must return something");
-        return boost::asio::async_initiate<CompletionToken,
-                                           void(boost::system::error_code, Value)>(
-            [where = here()](auto handler, Query asked, std::chrono::nanoseconds limit) {
-                where.run([asked = std::move(asked),
-                           kept = where.template keep<ReadHeld<Value>>(std::move(handler)),
-                           limit](Node* node, const Queue& queue) mutable {
-                    auto read = std::make_unique<Read<Query, Value>>(std::move(asked),
-                                                                     kept.take(queue));
-                    if (node == nullptr) return read->fail(Errc::stopped);
-                    node->read(std::move(read), limit);
-                });
-            },
-            token, std::move(query), timeout);
+    auto async_read(Query&& query, std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        static_assert(std::invocable<std::decay_t<Query>&, const Machine&>,
+                      "rsm: a query must be callable with a const Machine&");
+        using Reader = std::decay_t<Query>;
+        using Value = std::decay_t<std::invoke_result_t<Reader&, const Machine&>>;
+        static_assert(!std::is_void_v<Value>, "rsm: a query must return something");
+        using Ending = detail::Ending<Value>;
+        const auto begin = [where = here()](auto handler, Reader asked,
+                                            std::chrono::nanoseconds limit) {
+            where.run([asked = std::move(asked),
+                       kept = where.template keep<typename Ending::Held>(std::move(handler)),
+                       limit](Node* node, const Queue& queue) mutable {
+                auto read = std::make_unique<Read<Reader, Value>>(std::move(asked),
+                                                                  kept.take(queue));
+                if (node == nullptr) return read->fail(Errc::stopped);
+                node->read(std::move(read), limit);
+            });
+        };
+        using Initiated = decltype(initiate<typename Ending::Signature>(
+            std::forward<CompletionToken>(token), begin, Reader(std::forward<Query>(query)),
+            timeout));
+        static_assert(detail::query_survives<Query, Initiated>,
+                      "rsm: GCC 12 miscompiles a lambda with such captures inside a co_await "
+                      "expression: name the query before, and pass it by its name");
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin,
+                                                    Reader(std::forward<Query>(query)), timeout);
     }
     /// With Options::operation_timeout.
     template <class Query, class CompletionToken>
-        requires(std::invocable<Query&, const Machine&> &&
-                 !std::convertible_to<CompletionToken, std::chrono::nanoseconds>)
-    auto async_read(Query query, CompletionToken&& token) {
-        return async_read(std::move(query), node_->options().operation_timeout,
+        requires(!std::convertible_to<CompletionToken, std::chrono::nanoseconds>)
+    auto async_read(Query&& query, CompletionToken&& token) {
+        return async_read(std::forward<Query>(query), node_->options().operation_timeout,
                           std::forward<CompletionToken>(token));
+    }
+
+    /// What status() says, for any thread. Completion signature:
+    /// void(boost::system::error_code, Status). The only error is Errc::stopped, where this object
+    /// was destroyed first; a node that has stopped still answers.
+    template <class CompletionToken>
+    auto async_status(CompletionToken&& token) {
+        using Ending = detail::Ending<Status>;
+        const auto begin = [where = here()](auto handler) {
+            where.run([kept = where.template keep<typename Ending::Held>(std::move(handler))](
+                          Node* node, const Queue& queue) mutable {
+                typename Ending::Held held = kept.take(queue);
+                if (node == nullptr) return Ending::fail(held, Errc::stopped);
+                held({}, node->status());
+            });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
     }
 
     /// Stops taking part, finishes the writes that are under way and releases the storage; what
@@ -186,17 +214,16 @@ public:
     /// void(boost::system::error_code), never with an error.
     template <class CompletionToken>
     auto async_stop(CompletionToken&& token) {
-        return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
-            [where = here()](auto handler) {
-                using Held = detail::Completion<boost::system::error_code>;
-                where.run([kept = where.template keep<Held>(std::move(handler))](
-                              Node* node, const Queue& queue) mutable {
-                    Held held = kept.take(queue);
-                    if (node == nullptr) return held({});
-                    node->stop(std::move(held));
-                });
-            },
-            token);
+        using Ending = detail::Ending<void>;
+        const auto begin = [where = here()](auto handler) {
+            where.run([kept = where.template keep<typename Ending::Held>(std::move(handler))](
+                          Node* node, const Queue& queue) mutable {
+                typename Ending::Held held = kept.take(queue);
+                if (node == nullptr) return held({});
+                node->stop(std::move(held));
+            });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
     }
 
     /// On get_executor() only.
@@ -211,28 +238,66 @@ public:
     const Storage& storage() const { return node_->engine().storage(); }
 
 private:
-    template <class Value>
-    using ReadHeld = detail::Completion<boost::system::error_code, Value>;
+    template <class Signature, class CompletionToken, class Initiation, class... Args>
+    static auto initiate(CompletionToken&& token, Initiation begin, Args&&... args) {
+#if defined(BOOST_ASIO_HAS_CONCEPTS)
+        static_assert(boost::asio::completion_token_for<CompletionToken, Signature>,
+                      "rsm: the handler cannot be called with what this operation completes with: "
+                      "an error_code, and then the Result of `apply` or the Value of the query");
+#endif
+        return boost::asio::async_initiate<CompletionToken, Signature>(
+            std::move(begin), token, std::forward<Args>(args)...);
+    }
+
+    template <class Given, class CompletionToken>
+    auto submit(Given&& given, std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        static_assert(std::convertible_to<Given, Operation>,
+                      "rsm: what is submitted must be an Operation of the state machine, or "
+                      "convert to one");
+        const auto begin = [where = here()](auto handler, Operation submitted,
+                                            std::chrono::nanoseconds limit) {
+            using Held = typename SubmitEnding::Held;
+            where.run([submitted = std::move(submitted),
+                       kept = where.template keep<Held>(std::move(handler)),
+                       limit](Node* node, const Queue& queue) mutable {
+                Held held = kept.take(queue);
+                if (node == nullptr) return SubmitEnding::fail(held, Errc::stopped);
+                node->submit(std::move(submitted), std::move(held), limit);
+            });
+        };
+        Operation operation = std::forward<Given>(given);
+        using Signature = typename SubmitEnding::Signature;
+        using Initiated =
+            decltype(initiate<Signature>(std::forward<CompletionToken>(token), begin,
+                                         std::move(operation), timeout));
+        static_assert(detail::operation_survives<Given, Initiated>,
+                      "rsm: GCC 12 miscompiles an operation in braces inside a co_await "
+                      "expression: name the operation before, and pass it by its name");
+        return initiate<Signature>(std::forward<CompletionToken>(token), begin,
+                                   std::move(operation), timeout);
+    }
 
     template <class Query, class Value>
     class Read final : public detail::PendingRead<Machine> {
+        using Ending = detail::Ending<Value>;
+
     public:
-        Read(Query query, ReadHeld<Value> held)
+        Read(Query query, typename Ending::Held held)
             : query_(std::move(query)), held_(std::move(held)) {}
         void answer(const Machine& machine) override {
             std::optional<Value> value;
             try {
                 value.emplace(query_(machine));
             } catch (...) {
-                return fail(Errc::user_exception);
+                return fail(detail::thrown_code());
             }
             held_({}, std::move(*value));
         }
-        void fail(Errc why) override { held_(why, Value{}); }
+        void fail(boost::system::error_code why) override { Ending::fail(held_, why); }
 
     private:
         Query query_;
-        ReadHeld<Value> held_;
+        typename Ending::Held held_;
     };
 
     using Queue = std::shared_ptr<detail::CompletionQueue>;
@@ -252,6 +317,19 @@ private:
         }
     };
 
+    /// An operation on its way from another thread. The queue owns it, and it not the queue.
+    template <class Function>
+    class Job final : public detail::CompletionQueue::Jobs::Job {
+    public:
+        Job(std::weak_ptr<Node> node, Function function)
+            : node_(std::move(node)), function_(std::move(function)) {}
+        void run(const Queue& queue) override { function_(node_.lock().get(), queue); }
+
+    private:
+        std::weak_ptr<Node> node_;
+        Function function_;
+    };
+
     /// How an operation finds its node, without keeping it: a `Replicated` that is destroyed
     /// takes its node with it, whoever still waits.
     struct Where {
@@ -263,9 +341,7 @@ private:
         template <class Function>
         void run(Function f) const {
             if (queue->strand().running_in_this_thread()) return f(node.lock().get(), queue);
-            boost::asio::post(queue->strand(), [self = *this, f = std::move(f)]() mutable {
-                f(self.node.lock().get(), self.queue);
-            });
+            queue->post_job(std::make_unique<Job<Function>>(node, std::move(f)));
         }
 
         template <class Held, class Handler>
@@ -278,6 +354,15 @@ private:
         }
     };
     Where here() const { return {queue_, node_}; }
+
+    void attach(Transport& transport, Storage& storage, Clock& clock) try {
+        transport.attach(queue_->strand());
+        storage.attach(queue_->strand());
+        clock.attach(queue_->strand());
+    } catch (const std::invalid_argument& error) {
+        throw boost::system::system_error(
+            make_error_code(boost::system::errc::invalid_argument), error.what());
+    }
 
     static raft::NodeConfig configure(const Transport& transport, const Options& options) {
         if constexpr (requires { transport.max_message_bytes(); }) {

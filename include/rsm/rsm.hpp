@@ -4,6 +4,10 @@
 #ifndef RSM_RSM_HPP
 #define RSM_RSM_HPP
 
+#if __cplusplus < 202002L
+#error "rsm needs C++20: compile with -std=c++20 or later"
+#else
+
 #include <raft/raft.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/clock.hpp>
@@ -15,7 +19,10 @@
 #include <rsm/status.hpp>
 #include <rsm/storage/memory.hpp>
 #include <rsm/storage/wal.hpp>
+#include <rsm/to_string.hpp>
 #include <rsm/transport/memory.hpp>
 #include <rsm/transport/tcp.hpp>
+
+#endif  // C++20
 
 #endif

@@ -7,12 +7,12 @@
 #include <raft/core.hpp>
 #include <raft/progress.hpp>
 #include <raft/types.hpp>
+#include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace rsm {
@@ -30,6 +30,7 @@ struct Status {
     raft::Role role{};
     raft::Term term;
     raft::NodeId leader;  ///< 0: not known
+    std::string leader_address;  ///< what it advertises (TcpOptions::advertise); empty: not known
     raft::Index commit;
     raft::Index applied;
     raft::Index last;  ///< of the log
@@ -43,17 +44,8 @@ struct Status {
     bool stopped = false;  ///< for good: by async_stop or by a failure
     std::vector<Follower> followers;  ///< empty unless this node leads
     std::vector<PeerStatus> peers;    ///< empty if the transport does not tell
+    std::vector<raft::Index> skipped_operations;  ///< that the state lacks
 };
-
-inline std::string_view to_string(raft::Role role) {
-    switch (role) {
-        case raft::Role::follower: return "follower";
-        case raft::Role::pre_candidate: return "pre-candidate";
-        case raft::Role::candidate: return "candidate";
-        case raft::Role::leader: return "leader";
-    }
-    return "unknown";
-}
 
 }  // namespace rsm
 

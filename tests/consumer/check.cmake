@@ -1,14 +1,14 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# Builds and runs the project beside this file. WAY is find_package (after an installation into a
-# folder of its own) or add_subdirectory. Uses COMPILER, LAUNCHER, GENERATOR, SOURCE_DIR and
+# Builds and runs the project beside this file. WAY is find_package or pkg_config (both after an
+# installation into a folder of its own), or add_subdirectory. Uses COMPILER, LAUNCHER, GENERATOR, SOURCE_DIR and
 # BINARY_DIR of the main build.
 cmake_minimum_required(VERSION 3.25)
 
 set(work "${BINARY_DIR}/consumer/${WAY}")
 file(REMOVE_RECURSE "${work}")
 
-if(WAY STREQUAL "find_package")
+if(NOT WAY STREQUAL "add_subdirectory")
     execute_process(
         COMMAND "${CMAKE_COMMAND}" --install "${BINARY_DIR}" --prefix "${work}/prefix"
         OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
@@ -17,6 +17,31 @@ if(WAY STREQUAL "find_package")
     set(from "-DCMAKE_PREFIX_PATH=${work}/moved")
 else()
     set(from "-DRSM_SOURCE_DIR=${SOURCE_DIR}")
+endif()
+
+if(WAY STREQUAL "pkg_config")
+    set(ENV{PKG_CONFIG_PATH} "${work}/moved/share/pkgconfig")
+    foreach(linking IN ITEMS --print-errors --static)
+        execute_process(
+            COMMAND pkg-config ${linking} --cflags --libs rsm
+            OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
+            COMMAND_ERROR_IS_FATAL ANY)
+        if(flags MATCHES "(^| )-l")
+            message(FATAL_ERROR "Headers alone need no library, but pkg-config says ${flags}")
+        endif()
+    endforeach()
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    foreach(program IN ITEMS raft_consumer consumer)
+        set(sources "${CMAKE_CURRENT_LIST_DIR}/${program}.cpp")
+        if(program STREQUAL "consumer")
+            list(APPEND sources "${CMAKE_CURRENT_LIST_DIR}/second.cpp")
+        endif()
+        execute_process(
+            COMMAND "${COMPILER}" -std=c++20 ${sources} ${flags} -o "${work}/${program}"
+            COMMAND_ERROR_IS_FATAL ANY)
+        execute_process(COMMAND "${work}/${program}" COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()
+    return()
 endif()
 
 execute_process(

@@ -276,7 +276,7 @@ TEST_CASE("the log is compacted at the threshold and a restart begins from the s
 }
 
 TEST_CASE("a negative threshold never takes a snapshot") {
-    Cluster cluster(1);
+    Cluster cluster(1, {.snapshot_threshold = -1});
     for (int i = 0; i < 200; ++i) add(cluster, 1);
     CHECK(cluster.node(1).status().snapshot.value == 0);
     CHECK(cluster.node(1).status().persisted_bytes > 200 * 30);
@@ -429,6 +429,8 @@ TEST_CASE("a state machine that throws stops its node and says why") {
     CHECK((*answer)->error == rsm::Errc::interrupted);
     REQUIRE(failure);
     CHECK(failure->what.find("poisoned") != std::string::npos);
+    CHECK(failure->what.find("index 2 ") != std::string::npos);  // 1 is the leader's barrier
+    CHECK(failure->what.find("skip_operations") != std::string::npos);
     CHECK(cluster.node(1).status().stopped);
 }
 
@@ -486,7 +488,7 @@ TEST_CASE("futures and coroutines receive values and errors") {
     std::int64_t seen = 0;  // the first result, then its sum with the second
     const auto work = [&]() -> boost::asio::awaitable<void> {
         Counter::Operation four{4, {}};
-        seen = co_await cluster.node(1).async_submit(std::move(four), boost::asio::use_awaitable);
+        seen = co_await cluster.node(1).async_submit(four, boost::asio::use_awaitable);
         seen += co_await cluster.node(1).async_read(
             [](const Counter& counter) { return counter.value(); }, boost::asio::use_awaitable);
     };
@@ -526,6 +528,7 @@ TEST_CASE("a query that throws fails alone") {
         [&](Error error, std::int64_t) { failed = error; });
     CHECK(cluster.run_until([&] { return failed.has_value(); }));
     CHECK(failed == rsm::Errc::user_exception);
+    CHECK(failed->message() == "the operation or the query threw an exception: no");
     CHECK(add(cluster, 1) == 2);
 }
 

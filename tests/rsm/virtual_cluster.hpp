@@ -19,12 +19,10 @@
 
 namespace rsm_test {
 
-template <class Machine>
+template <class Machine, class Transport = rsm::MemoryTransport>
 class VirtualCluster {
 public:
-    using Replica =
-        rsm::Replicated<Machine, rsm::MemoryTransport, rsm::MemoryStorage,
-                        rsm::sim::Clock>;
+    using Replica = rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
 
     explicit VirtualCluster(std::uint64_t size, rsm::Options options = {})
         : options_(std::move(options)) {
@@ -35,12 +33,15 @@ public:
         for (const raft::NodeId id : members_) start(id.value);
     }
 
+    /// For the nodes that are started from now on.
+    rsm::Options& options() { return options_; }
+
     void start(std::uint64_t id) {
         rsm::Options options = options_;
         options.seed = id + 17 * ++starts_;
         nodes_[id] = std::make_unique<Replica>(
             world_.get_executor(), Machine{},
-            rsm::MemoryTransport{network_, raft::NodeId{id}, members_},
+            Transport{network_, raft::NodeId{id}, members_},
             rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
     }
     /// What was not durable is lost.

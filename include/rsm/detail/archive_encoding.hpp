@@ -162,6 +162,32 @@ private:
     std::uint32_t& depth_;
 };
 
+namespace free_serialize {
+
+// A rival for Boost's own template, which takes every class and passes it on to its member: the two
+// are ambiguous, so that a call is possible only where there is a function for just this class.
+template <class Archive, class T>
+void serialize(Archive& ar, T& value, const unsigned int version);
+
+template <class T>
+concept Found = requires(OutputArchive& ar, T& value, const boost::serialization::version_type v) {
+    serialize(ar, value, v);
+};
+
+}  // namespace free_serialize
+
+// A member that is private to all but boost::serialization::access can only be found by its name:
+// it and a stranger's of the same name are ambiguous in a class that has both for bases.
+struct NamesSerialize {
+    int serialize;
+};
+template <class T>
+struct NamedTwice : T, NamesSerialize {};
+template <class T>
+concept SerializeMember =
+    (std::is_class_v<T> && !std::is_final_v<T> && !requires { &NamedTwice<T>::serialize; }) ||
+    requires(OutputArchive& ar, T& value) { value.serialize(ar, 0U); };
+
 // Classes that serialize themselves, through Boost's dispatch: a member, or a free function found
 // beside the class or in boost::serialization.
 template <class T>
@@ -184,7 +210,11 @@ struct Encoding {
     static constexpr auto class_version =
         static_cast<unsigned>(boost::serialization::version<T>::value);
 
+    // Marks the one template that asks the class itself.
+    static constexpr bool asks_the_class = true;
+
     static void save(OutputArchive& ar, const T& value) {
+        require_serialize();
         const Nesting nesting(ar, ar.depth_);
         if constexpr (versioned) {
             ar.write_varint(class_version);
@@ -195,6 +225,7 @@ struct Encoding {
     }
 
     static void load(InputArchive& ar, T& value) {
+        require_serialize();
         const Nesting nesting(ar, ar.depth_);
         unsigned stored_version = class_version;
         if constexpr (versioned) {
@@ -205,6 +236,14 @@ struct Encoding {
             stored_version = static_cast<unsigned>(stored);
         }
         boost::serialization::serialize_adl(ar, value, stored_version);
+    }
+
+private:
+    static constexpr void require_serialize() {
+        static_assert(SerializeMember<T> || free_serialize::Found<T>,
+                      "a class that is to be written has no serialize: give it the member template "
+                      "<class Archive> void serialize(Archive&, unsigned), or such a function "
+                      "beside it");
     }
 };
 
@@ -545,5 +584,15 @@ private:
 };
 
 }  // namespace rsm::detail
+
+namespace rsm {
+
+/// An archive can carry it: a type of the table in rsm/archive.hpp, or a class with `serialize`.
+/// What it consists of is looked at only when it is written.
+template <class T>
+concept Serializable = !requires { detail::Encoding<T>::asks_the_class; } ||
+                       detail::SerializeMember<T> || detail::free_serialize::Found<T>;
+
+}  // namespace rsm
 
 #endif

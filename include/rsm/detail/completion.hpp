@@ -5,13 +5,17 @@
 #ifndef RSM_DETAIL_COMPLETION_HPP
 #define RSM_DETAIL_COMPLETION_HPP
 
+#include <rsm/detail/job_list.hpp>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/system_executor.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -29,11 +33,14 @@ using Strand = boost::asio::strand<boost::asio::any_io_executor>;
 /// Calls handlers on a strand. What becomes ready in one job of the strand is called by one other
 /// job, in the order in which it became ready.
 ///
+/// Jobs for the strand may come from any thread, through post_job(); they stay in the queue until
+/// they run, so that abandon() finds them.
+///
 /// As long as handlers are kept that counts as work of the executor, so that run() does not return
 /// before they have been called. A handler that throws does so out of run(); those behind it are
 /// called when the executor goes on. What is ready when the execution context ends is destroyed.
 ///
-/// Thread safety: strand() from any thread, the rest on the strand only.
+/// Thread safety: strand() and post_job() from any thread, the rest on the strand only.
 class CompletionQueue : public std::enable_shared_from_this<CompletionQueue> {
 public:
     /// A handler with its arguments.
@@ -47,6 +54,34 @@ public:
     explicit CompletionQueue(Strand strand) : strand_(std::move(strand)) {}
 
     const Strand& strand() const { return strand_; }
+
+    using Jobs = JobList<std::shared_ptr<CompletionQueue>>;
+    void post_job(std::unique_ptr<Jobs::Job> job) {
+        jobs_.push(std::move(job));
+        boost::asio::post(strand_,
+                          [self = shared_from_this()] { self->jobs_.run_next(self); });
+    }
+
+    /// Whether the strand's jobs do not run any more, as far as that can be known: only an
+    /// io_context tells.
+    bool stopped() const {
+        using Context = boost::asio::io_context;
+        const boost::asio::any_io_executor inner = strand_.get_inner_executor();
+        if (const auto* plain = inner.target<Context::executor_type>()) {
+            return plain->context().stopped();
+        }
+        using ContextStrand = boost::asio::strand<Context::executor_type>;
+        const auto* strand = inner.target<ContextStrand>();
+        return strand != nullptr && strand->get_inner_executor().context().stopped();
+    }
+    /// Destroys the jobs that have not run and the handlers that are ready and have not been called.
+    void abandon() {
+        jobs_.clear();
+        const auto ready = std::exchange(ready_, {});
+        const auto batch = std::exchange(batch_, {});
+        next_ = 0;
+        work_ = {};
+    }
 
     /// A handler is kept from now on, until it is ready, or for ever: dropped() says so.
     void kept() {
@@ -102,6 +137,7 @@ private:
     }
 
     const Strand strand_;
+    Jobs jobs_;
     std::vector<std::unique_ptr<Ready>> ready_;
     std::vector<std::unique_ptr<Ready>> batch_;  // being called
     std::size_t next_ = 0;                       // in batch_
@@ -208,6 +244,23 @@ private:
     };
 
     std::unique_ptr<Kept> kept_;
+};
+
+/// How an operation that ends with a Value completes, with it or with an error. A Value that has no
+/// default comes in an optional, since there is nothing to give with an error.
+template <class Value>
+struct Ending {
+    static constexpr bool has_default = std::is_default_constructible_v<Value>;
+    using Given = std::conditional_t<has_default, Value, std::optional<Value>>;
+    using Signature = void(boost::system::error_code, Given);
+    using Held = Completion<boost::system::error_code, Given>;
+    static void fail(Held& held, boost::system::error_code why) { held(why, Given{}); }
+};
+template <>
+struct Ending<void> {
+    using Signature = void(boost::system::error_code);
+    using Held = Completion<boost::system::error_code>;
+    static void fail(Held& held, boost::system::error_code why) { held(why); }
 };
 
 }  // namespace rsm::detail

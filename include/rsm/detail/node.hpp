@@ -12,6 +12,7 @@
 #include <rsm/detail/completion.hpp>
 #include <rsm/detail/pending_operations.hpp>
 #include <rsm/detail/pending_reads.hpp>
+#include <rsm/detail/skipped_operations.hpp>
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
 #include <rsm/snapshot.hpp>
@@ -23,10 +24,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -34,27 +37,28 @@
 
 namespace rsm::detail {
 
-/// How an operation's completion is called, whether apply returns something or not.
-template <class Result>
-struct SubmitSignature {
-    using Type = void(boost::system::error_code, Result);
-    using Held = Completion<boost::system::error_code, Result>;
-    static void fail(Held& held, boost::system::error_code why) { held(why, Result{}); }
-};
-template <>
-struct SubmitSignature<void> {
-    using Type = void(boost::system::error_code);
-    using Held = Completion<boost::system::error_code>;
-    static void fail(Held& held, boost::system::error_code why) { held(why); }
-};
+/// What the exception that is being handled says. @pre there is one
+inline std::string thrown_text() {
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "an exception of an unknown type";
+    }
+}
+/// The user's own function threw the exception that is being handled.
+inline boost::system::error_code thrown_code() {
+    return detailed_code(Errc::user_exception, {0, thrown_text()});
+}
 
 /// All members are used on the strand only.
-template <StateMachine Machine, class Transport, class Storage, class Clock>
+template <class Machine, class Transport, class Storage, class Clock>
 class Node {
 public:
     using Operation = typename Machine::Operation;
     using Result = ResultOf<Machine>;
-    using Signature = SubmitSignature<Result>;
+    using Ending = detail::Ending<Result>;
     using Engine = raft::Engine<Transport, Storage, Clock, Node>;
 
     Node(std::shared_ptr<CompletionQueue> queue, Machine machine, raft::NodeConfig config,
@@ -63,13 +67,20 @@ public:
           machine_(std::move(machine)),
           options_(std::move(options)),
           policy_(options_.snapshot_threshold),
+          skipped_(options_.skip_operations),
           engine_(std::move(config), std::move(transport), std::move(storage), std::move(clock),
                   *this) {}
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
     ~Node() {
-        end_pending();
-        end_stops();
+        // What is given to an executor that does not run would wait there for somebody to destroy
+        // it: then everything goes with the node, and a future learns of a broken promise.
+        if (queue_->stopped()) {
+            queue_->abandon();
+        } else {
+            end_pending();
+            end_stops();
+        }
     }
 
     /// @param self  by which posted work recognises that the node is gone
@@ -86,7 +97,7 @@ public:
 
     // ---- what users ask for ----
 
-    void submit(Operation operation, typename Signature::Held held,
+    void submit(Operation operation, typename Ending::Held held,
                 std::chrono::nanoseconds timeout) {
         PendingOperation pending;
         pending.complete.held = std::move(held);
@@ -98,7 +109,7 @@ public:
             writer_.clear();
             writer_ << operation;
         } catch (...) {
-            return pending.complete(Errc::user_exception);
+            return pending.complete(thrown_code());
         }
         pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
         if (operations_.bytes() + pending.bytes > options_.max_pending_bytes &&
@@ -152,6 +163,8 @@ public:
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
+        status.leader_address = address_of(status.leader);
+        status.skipped_operations = skipped_.done();
         const raft::Time now = engine_.now();
         for (const raft::Progress& follower : core.followers()) {
             status.followers.push_back(
@@ -179,7 +192,7 @@ public:
     void proposed(const raft::ProposalOutcome& outcome) {
         switch (outcome.refusal) {
             case raft::Refusal::none: return operations_.place(outcome.position);
-            case raft::Refusal::not_leader: return operations_.refuse(Errc::not_leader);
+            case raft::Refusal::not_leader: return operations_.refuse(not_leader());
             case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
             case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
         }
@@ -191,29 +204,41 @@ public:
             case raft::Refusal::overloaded:
                 if (RSM_MUTANT(overload_unanswered)) return;
                 return reads_.fail(outcome.token, Errc::overloaded);
-            default: return reads_.fail(outcome.token, Errc::not_leader);
+            default: return reads_.fail(outcome.token, not_leader());
         }
     }
 
     void apply(std::span<const raft::Entry> entries) {
+        raft::Index at;
         try {
-            for (const raft::Entry& entry : entries) apply_entry(entry);
+            for (const raft::Entry& entry : entries) {
+                at = entry.index;
+                apply_entry(entry);
+            }
             if (RSM_MUTANT(snapshot_misnumbered)) take_snapshot_if_due();
             applied_ = entries.back().position();
-        } catch (const std::exception& error) {
-            machine_failed(error.what());
+        } catch (const SkipRefused& refused) {
+            machine_failed(refused.what());
         } catch (...) {
-            machine_failed("an exception of an unknown type");
+            machine_failed("the state machine threw at the operation of index " +
+                           std::to_string(at.value) + " (" + thrown_text() +
+                           "), as it will on every node and after every restart unless "
+                           "skip_operations leaves that operation out on all nodes");
         }
     }
 
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
-        raft::Result<void> restored = restore_state(source, meta, machine_);
-        if (!restored) return restored;
+        auto restored = restore_state(source, meta, machine_);
+        if (!restored) return restored.error();
+        std::string refused = skipped_.restore(meta.last.index, std::move(*restored));
+        if (!refused.empty()) {
+            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
+                                 std::move(refused)};
+        }
         applied_ = meta.last;
         snapshot_ = meta.last.index;
         operations_.restore(meta.last);
-        return restored;
+        return {};
     }
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
@@ -255,9 +280,9 @@ private:
     static constexpr raft::Token nobodys_read = 0;  // PendingReads count from 1
 
     struct Complete {
-        typename Signature::Held held;
+        typename Ending::Held held;
         explicit operator bool() const { return static_cast<bool>(held); }
-        void operator()(Errc why) { Signature::fail(held, why); }
+        void operator()(boost::system::error_code why) { Ending::fail(held, why); }
     };
     using Operations = PendingOperations<Operation, Complete>;
     using PendingOperation = typename Operations::Pending;
@@ -268,26 +293,81 @@ private:
         return timeout < raft::Time::max() - now ? now + timeout : raft::Time::max();
     }
 
+    /// Leaving an operation out would make this replica another than the others.
+    struct SkipRefused : std::runtime_error {
+        SkipRefused(raft::Index index, const char* why)
+            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
+                                 ", but " + why) {}
+    };
+
     void apply_entry(const raft::Entry& entry) {
         std::optional<PendingOperation> own = operations_.apply(entry.position());
-        if (entry.kind != raft::EntryKind::operation) return;
+        const bool is_operation = entry.kind == raft::EntryKind::operation;
+        if (skipped_.wanted(entry.index)) {
+            if (!is_operation) throw SkipRefused(entry.index, "that entry is no operation");
+            return skip_operation(entry, own);
+        }
+        if (!is_operation) return;
+        try {
+            apply_operation(entry, own);
+        } catch (...) {
+            if (own && own->complete) own->complete(Errc::interrupted);
+            throw;
+        }
+    }
+
+    /// Tries it: only what throws here may have thrown everywhere.
+    void skip_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
+        const SavedState<Machine> before(machine_);
+        try {
+            apply_operation(entry, own);
+        } catch (...) {
+            before.put_back(machine_);
+            skipped_.add(entry.index);
+            if (own && own->complete) own->complete(Errc::skipped);
+            return;
+        }
+        throw SkipRefused(entry.index,
+                          "the state machine does not throw at that operation: replicas would "
+                          "differ");
+    }
+
+    void apply_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
         // The node that took the operation in has it at hand; others decode it.
         std::optional<Operation> decoded;
         const bool at_hand = own && own->operation;
         if (!at_hand) decoded = decode<Operation>(entry.payload.view());
         const Operation& operation = at_hand ? *own->operation : *decoded;
         const bool wanted = own && own->complete;
-        try {
-            if constexpr (std::is_void_v<Result>) {
-                machine_.apply(operation);
-                if (wanted) own->complete.held({});
-            } else {
-                Result result = machine_.apply(operation);
-                if (wanted) own->complete.held({}, std::move(result));
-            }
-        } catch (...) {
-            if (own && own->complete) own->complete(Errc::interrupted);
-            throw;
+        if constexpr (std::is_void_v<Result>) {
+            machine_.apply(operation);
+            if (wanted) own->complete.held({});
+        } else {
+            Result result = machine_.apply(operation);
+            if (wanted) own->complete.held({}, std::move(result));
+        }
+    }
+
+    /// Names the leader, if one is known.
+    boost::system::error_code not_leader() {
+        const raft::NodeId leader = engine_.core().leader();
+        if (!leader || leader == engine_.core().self()) return Errc::not_leader;
+        Leader known{leader, address_of(leader)};
+        if (known != leader_) {
+            not_leader_ = detailed_code(Errc::not_leader, {leader.value, known.address});
+            leader_ = std::move(known);
+        }
+        return not_leader_;
+    }
+    /// What the node advertises, as far as the transport knows.
+    std::string address_of(raft::NodeId node) {
+        if constexpr (requires {
+                          { engine_.transport().peer_advertisement(node) }
+                              -> std::convertible_to<std::string>;
+                      }) {
+            return engine_.transport().peer_advertisement(node);
+        } else {
+            return {};
         }
     }
 
@@ -306,11 +386,11 @@ private:
         if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
         policy_.begun(now);
         try {
-            engine_.take_snapshot(applied_, capture_state(machine_));
-        } catch (const std::exception& error) {
-            machine_failed(error.what());
+            engine_.take_snapshot(applied_, capture_state(machine_, skipped_.done()));
         } catch (...) {
-            machine_failed("an exception of an unknown type");
+            machine_failed("the state machine threw when a snapshot of index " +
+                           std::to_string(applied_.index.value) + " was taken (" + thrown_text() +
+                           ")");
         }
     }
 
@@ -347,10 +427,8 @@ private:
         }
     }
 
-    void machine_failed(const std::string& why) {
-        engine_.fail(
-            {std::make_error_code(std::errc::state_not_recoverable),
-             "the state machine failed to apply an operation or to give a snapshot (" + why + ")"});
+    void machine_failed(std::string why) {
+        engine_.fail({std::make_error_code(std::errc::state_not_recoverable), std::move(why)});
     }
 
     void end_pending() {
@@ -366,6 +444,7 @@ private:
     Machine machine_;
     Options options_;
     SnapshotPolicy policy_;
+    SkippedOperations skipped_;
     BufferWriter writer_;
     Operations operations_;
     PendingReads<Machine> reads_;
@@ -376,6 +455,8 @@ private:
     std::optional<raft::Failure> told_refusal_;
     std::vector<StopHeld> stops_;
     bool stopped_ = false;
+    Leader leader_;  // that not_leader_ names
+    boost::system::error_code not_leader_;
     Engine engine_;  // last: its policies go first, and call nobody any more
 };
 

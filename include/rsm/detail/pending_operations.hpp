@@ -10,6 +10,8 @@
 #include <raft/types.hpp>
 #include <rsm/error.hpp>
 
+#include <boost/system/error_code.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -51,7 +53,7 @@ public:
     }
 
     /// The oldest unplaced operation was not taken on. @pre there is one
-    void refuse(Errc why) { end_front(unplaced_, why); }
+    void refuse(boost::system::error_code why) { end_front(unplaced_, why); }
 
     /// The entry at `position` is being applied. Gives the operation that stands there, if it is
     /// one of this node's. All that is pending from an earlier term is lost: terms never fall
@@ -125,7 +127,7 @@ private:
         bytes_ -= pending.bytes;
         return pending;
     }
-    void end_front(raft::Ring<Pending>& ring, Errc why) {
+    void end_front(raft::Ring<Pending>& ring, boost::system::error_code why) {
         Pending pending = take_front(ring);
         if (pending.complete) pending.complete(why);
     }

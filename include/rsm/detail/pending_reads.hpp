@@ -9,6 +9,8 @@
 #include <raft/types.hpp>
 #include <rsm/error.hpp>
 
+#include <boost/system/error_code.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -22,7 +24,7 @@ class PendingRead {
 public:
     virtual ~PendingRead() = default;
     virtual void answer(const Machine& machine) = 0;
-    virtual void fail(Errc why) = 0;
+    virtual void fail(boost::system::error_code why) = 0;
     raft::Time deadline = raft::Time::max();
 };
 
@@ -41,7 +43,7 @@ public:
     void answer(raft::Token token, const Machine& machine) {
         if (auto read = take(token)) read->answer(machine);
     }
-    void fail(raft::Token token, Errc why) {
+    void fail(raft::Token token, boost::system::error_code why) {
         if (auto read = take(token)) read->fail(why);
     }
 

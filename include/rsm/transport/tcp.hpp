@@ -140,7 +140,9 @@ public:
     }
     /// What the peer advertised when this node last dialled it; empty before. What others say who
     /// connect to this node, be it in the peer's name, does not count.
+    /// For this node: what it advertises itself.
     std::string peer_advertisement(raft::NodeId peer) const {
+        if (peer == self()) return node_->shared->options.advertise;
         const detail::TcpPeer* known = node_->shared->peer(peer);
         return known == nullptr ? std::string() : known->advertisement;
     }
