@@ -223,7 +223,7 @@ private:
         options.raft.commit_notice_delay =
             std::min(options.raft.commit_notice_delay, options.raft.heartbeat_interval);
         options.on_event = [this](const raft::Event& event) {
-            kv::log_line(kv::describe(event));
+            events_.line(event);
             if (event.kind == raft::EventKind::snapshot_installed && server_) {
                 ++server_->counters().snapshots_installed;
             }
@@ -257,6 +257,7 @@ private:
         });
     }
 
+    kv::EventLog events_;
     kv::CalmLog client_log_;
     boost::asio::io_context io_{1};
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};

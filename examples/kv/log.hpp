@@ -8,8 +8,10 @@
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_refusal.hpp>
 
+#include <bit>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <string>
@@ -107,6 +109,26 @@ inline std::string describe(const raft::Event& event) {
     }
     return "an event of an unknown kind" + term;
 }
+
+/// Tells of events. A node without a quorum asks for one again and again, for ever, and says so at the
+/// first, second, fourth, eighth, ... time.
+class EventLog {
+public:
+    void line(const raft::Event& event) {
+        if (event.kind != raft::EventKind::became_pre_candidate) {
+            attempts_ = 0;
+            return log_line(describe(event));
+        }
+        ++attempts_;
+        if (!std::has_single_bit(attempts_)) return;
+        const std::string again = ": no quorum answered " + std::to_string(attempts_ - 1) +
+                                  (attempts_ == 2 ? " time" : " times");
+        log_line(describe(event) + (attempts_ == 1 ? "" : again));
+    }
+
+private:
+    std::uint64_t attempts_ = 0;
+};
 
 inline std::string describe(const rsm::PeerStatus& peer) {
     const std::string who = "peer " + std::to_string(peer.node.value);

@@ -123,6 +123,7 @@ private:
         Ring<Unsettled> unsettled;         // the others
         Time heartbeat_at;
         Time quorum_check_at;
+        std::optional<Time> stall_seen_at;
         std::optional<Time> commit_notice_at;
         std::uint64_t round = 0;       // the latest read round
         bool round_due = false;        // it must still be announced
@@ -156,9 +157,10 @@ private:
     bool hears_from_leader() const;
     void on(Output& out, const Message& message, VoteRequest& request);
     void on(Output& out, const Message& message, VoteReply& reply);
+    bool disk_hangs(Leader& leader) const;
     void check_leadership(Output& out, Leader& leader);
     void reset_election_timer();
-    void notice_pause(Output& out, Time before);
+    void notice_pause(Output& out);
 
     // leader.hpp
     void append_own(Leader& leader, EntryKind kind, Bytes payload);
@@ -238,7 +240,7 @@ private:
     Random random_;
     Time now_;
     Time election_at_;                  // when to stand for election, unless leader
-    bool election_excused_ = false;     // put off because the node did not run
+    unsigned pauses_ = 0;               // that ended with the last steps, without one between
     std::optional<Time> leader_heard_;  // when a leader last spoke to this node
     std::optional<Receiving> receiving_;
     Ring<ConfirmedReads> confirmed_reads_;
@@ -305,8 +307,8 @@ inline Time Core::deadline() const {
 
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
-    const Time before = std::exchange(now_, std::max(now_, now));
-    notice_pause(output, before);
+    now_ = std::max(now_, now);
+    notice_pause(output);
     for (Input& input : inputs) {
         std::visit([this, &output](auto& what) { on(output, what); }, input);
     }

@@ -109,7 +109,7 @@ public:
     }
     void add(const Message& message) {
         add_all(message.from, message.to, message.body.index());
-        std::visit([this](const auto& body) { add(body); }, message.body);
+        std::visit([this](const auto& body) { this->add(body); }, message.body);
     }
 
     void add(const Options& options);
@@ -148,8 +148,8 @@ struct Anatomy {
         digest.add_all(core.options_, core.self_, core.membership_, core.hard_, core.log_,
                        core.snapshot_, core.role_.index());
         std::visit([&digest](const auto& role) { add(digest, role); }, core.role_);
-        digest.add_all(core.random_, core.now_, core.election_excused_, core.election_at_,
-                       core.leader_heard_, core.receiving_.has_value());
+        digest.add_all(core.random_, core.now_, core.pauses_, core.election_at_, core.leader_heard_,
+                       core.receiving_.has_value());
         if (core.receiving_) {
             const Core::Receiving& receiving = *core.receiving_;
             digest.add_all(receiving.meta, receiving.term, receiving.from, receiving.kept,
@@ -180,8 +180,9 @@ struct Anatomy {
         for (std::size_t i = 0; i < role.unsettled.size(); ++i) {
             digest.add_all(role.unsettled[i].last, role.unsettled[i].bytes);
         }
-        digest.add_all(role.heartbeat_at, role.quorum_check_at, role.commit_notice_at, role.round,
-                       role.round_due, role.new_reads, role.rounds.size());
+        digest.add_all(role.heartbeat_at, role.quorum_check_at, role.stall_seen_at,
+                       role.commit_notice_at, role.round, role.round_due, role.new_reads,
+                       role.rounds.size());
         for (std::size_t i = 0; i < role.rounds.size(); ++i) {
             digest.add_all(role.rounds[i].round, role.rounds[i].index, role.rounds[i].tokens);
         }

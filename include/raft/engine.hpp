@@ -324,9 +324,7 @@ private:
                     take_in(ChunkStored{meta, outcome ? *outcome : ChunkOutcome::refused});
                 });
         }
-        if constexpr (requires { storage_.abandon_transfer(); }) {
-            if (output_.abandon_transfer) storage_.abandon_transfer();
-        }
+        if (output_.abandon_transfer) storage_.abandon_transfer();
         if (output_.drop_snapshots_before) {
             storage_.drop_snapshots_before(*output_.drop_snapshots_before);
         }

@@ -51,7 +51,8 @@ namespace rsm {
 /// models of raft::Transport, raft::Storage and raft::Clock that are attach()ed to an executor. A
 /// transport knows who the node is, self(), and who the cluster is at its first start, members().
 /// If it has a max_message_bytes(), larger messages than that are refused as options; if it has a
-/// peer_advertisement(node), Status and Errc::not_leader say what the leader advertises.
+/// peer_advertisement(node), Status and Errc::not_leader say what the leader advertises; its
+/// cluster(), if there is one, is the cluster's name, which a storage may keep.
 ///
 /// Thread safety: the async_ functions and get_executor may be called from any thread. status(),
 /// machine() and the policies may be used on get_executor() only. Construct it

@@ -372,9 +372,11 @@ TEST_CASE("every constructor's failure is a system_error with a sentence") {
 
     CHECK_FALSE(refusal(sound, "/dev/null/data").empty());
     CHECK_FALSE(refusal(sound, "").empty());
+    // Another directory: those that were refused give theirs back when their lanes have ended.
+    const std::string other = directory.path() + "/other";
     Replica replica{io.get_executor(), Machine{}, rsm::TcpTransport{sound},
-                    rsm::WalStorage{data}};
-    CHECK_FALSE(refusal(sound, data).empty());  // in use
+                    rsm::WalStorage{other}};
+    CHECK(says(refusal(sound, other), "in use"));
 }
 
 TEST_CASE("events, kinds and refusals have names") {

@@ -170,12 +170,21 @@ public:
         io.run();
     }
     void destroy() { storage_.reset(); }
+    /// Whether an operation that waits for room fails instead.
+    bool gives_up_without_room = false;
 
     template <class Value, class Start>
     raft::Result<Value> wait(Start start) {
         std::optional<raft::Result<Value>> outcome;
         start([&](raft::Result<Value> result) { outcome = std::move(result); });
         CHECK_FALSE(outcome.has_value());
+        if constexpr (raft::LimitedStorage<Storage>) {
+            if (gives_up_without_room) {
+                io.restart();
+                io.poll();
+                if (!outcome && storage_->refuses()) return *storage_->refuses();
+            }
+        }
         run();
         REQUIRE(outcome.has_value());
         return *outcome;

@@ -123,8 +123,7 @@ TEST_CASE("The identity is durable before the first write, whenever the machine 
         bool done = false;
         {
             Node<FakeWal> node = claimed(files, one);
-            done = node.recover().has_value() &&
-                   node.write(hard_state({{1}, {1}, {}})).has_value();
+            done = node.recover().has_value() && node.write(hard_state({{1}, {1}, {}})).has_value();
         }
         for (std::uint64_t seed = 0; seed < 6; ++seed) {
             CAPTURE(seed);
@@ -172,7 +171,8 @@ TEST_CASE("What is not the log's is left alone, whatever it is") {
     CHECK(read_file(path + "/mine.snapshot") == "mine");
 }
 
-TEST_CASE("Something else under a name of the log's is refused with that name, and not waited for") {
+TEST_CASE(
+    "Something else under a name of the log's is refused with that name, and not waited for") {
     const TemporaryDirectory directory;
     const std::string path = directory.path();
     {
@@ -181,17 +181,27 @@ TEST_CASE("Something else under a name of the log's is refused with that name, a
         CHECK(node.write(entries({entry(1, 1, "a")})).has_value());
         node.close();
     }
-    std::string name = path + "/" + first_segment;
-    SUBCASE("a segment") {}
-    SUBCASE("the newest snapshot") { name = wal::snapshot_path(path, at(9, 1)); }
-    std::filesystem::remove(name);
-    SUBCASE("a directory") { std::filesystem::create_directory(name); }
-    SUBCASE("a pipe") { REQUIRE(::mkfifo(name.c_str(), 0600) == 0); }
-    SUBCASE("a link to nothing") { std::filesystem::create_symlink("nowhere", name); }
-    Node<rsm::WalStorage> node(rsm::WalStorage{path});
-    const auto recovered = node.recover();
-    REQUIRE_FALSE(recovered.has_value());
-    CHECK(recovered.error().what.starts_with("open " + name));
+    const std::string segment = path + "/" + first_segment;
+    const std::string newest = wal::snapshot_path(path, at(9, 1));
+    for (const std::string& name : {newest, segment}) {
+        for (const std::string kind : {"a directory", "a pipe", "a link to nothing"}) {
+            CAPTURE(name);
+            CAPTURE(kind);
+            std::filesystem::remove(name);
+            if (kind == "a directory") {
+                std::filesystem::create_directory(name);
+            } else if (kind == "a pipe") {
+                REQUIRE(::mkfifo(name.c_str(), 0600) == 0);
+            } else {
+                std::filesystem::create_symlink("nowhere", name);
+            }
+            Node<rsm::WalStorage> node(rsm::WalStorage{path});
+            const auto recovered = node.recover();
+            REQUIRE_FALSE(recovered.has_value());
+            CHECK(recovered.error().what.starts_with("open " + name));
+        }
+        std::filesystem::remove(name);
+    }
 }
 
 }  // namespace wal_identity_test

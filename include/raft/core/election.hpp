@@ -15,23 +15,27 @@ namespace raft {
 /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
 inline void Core::reset_election_timer() {
     election_at_ = now_ + options_.election_timeout + random_.below(options_.election_timeout);
-    election_excused_ = false;
     if (RSM_MUTANT(same_timeouts)) election_at_ = now_ + options_.election_timeout;
 }
 
 /// Time in which this node did not run (it was stopped, or its machine slept) says nothing about
 /// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
 /// long it takes is therefore judged by how long it took while the node ran.
-inline void Core::notice_pause(Output& out, Time before) {
-    if (now_ - deadline() <= options_.heartbeat_interval) return;
-    const Duration pause = now_ - before;
+inline void Core::notice_pause(Output& out) {
+    const Duration late = std::max(now_ - deadline(), Duration{});
+    log_.excuse_writes(late);
+    auto* leader = std::get_if<Leader>(&role_);
+    if (leader != nullptr) {
+        leader->quorum_check_at += late;
+        for (Progress& follower : leader->followers) follower.last_contact += late;
+    }
+    const bool paused = late > options_.heartbeat_interval;
+    pauses_ = paused ? std::min(pauses_ + 1, 2U) : 0;
+    if (!paused) return;
     announce(out, EventKind::paused, self_);
-    log_.excuse_writes(pause);
-    if (auto* leader = std::get_if<Leader>(&role_)) {
-        leader->quorum_check_at += pause;
-        for (Progress& follower : leader->followers) follower.last_contact += pause;
-    } else if (!std::exchange(election_excused_, true)) {
-        // Once: a node that is always late stands for election nevertheless.
+    // What has come meanwhile is heard before anything is judged; but once, or a node that is
+    // always late would never judge.
+    if (leader == nullptr && pauses_ == 1) {
         election_at_ =
             now_ + options_.heartbeat_interval + random_.below(options_.heartbeat_interval);
     }
@@ -161,12 +165,23 @@ inline void Core::on(Output& out, const Message& message, VoteReply& reply) {
     if (reply.election == election || RSM_MUTANT(old_vote_replies)) count_vote(out, message.from);
 }
 
+/// Whether the oldest write has been under way for too long. Its end may be waiting to be told, so
+/// that is looked at twice, a heartbeat apart.
+inline bool Core::disk_hangs(Leader& leader) const {
+    const std::optional<Time> write = log_.oldest_write();
+    if (!write || now_ - *write < options_.disk_stall_timeout) {
+        leader.stall_seen_at.reset();
+        return false;
+    }
+    if (!leader.stall_seen_at) leader.stall_seen_at = now_;
+    return now_ - *leader.stall_seen_at >= options_.heartbeat_interval;
+}
+
 /// A leader that cannot serve gives way: one that does not hear from a quorum (thesis, section
 /// 6.2), and one whose own disk hangs.
 inline void Core::check_leadership(Output& out, Leader& leader) {
-    const std::optional<Time> write = log_.oldest_write();
-    if (write && now_ - *write >= options_.disk_stall_timeout &&
-        !RSM_MUTANT(stalled_leader_stays)) {
+    if (pauses_ == 1) return;
+    if (disk_hangs(leader) && !RSM_MUTANT(stalled_leader_stays)) {
         announce(out, EventKind::disk_stalled, self_);
         become_follower(out, hard_.term, NodeId{});
         return;

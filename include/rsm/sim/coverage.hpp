@@ -41,12 +41,12 @@ enum class Counter : std::uint8_t {
     failed_nodes,
     refused_starts,
     durable_views,
+    refused_openings,
+    interrupted_copies,
     membership_changes,
     expired_sessions,
     healed_logs,
     wiped_disks,
-    refused_openings,
-    interrupted_copies,
     count_
 };
 
@@ -78,12 +78,12 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "nodes failed",
                   "starts refused",
                   "durable states read",
+                  "times that openings were refused",
+                  "interrupted copies",
                   "membership changes",
                   "sessions expired",
                   "damaged logs healed",
-                  "wiped disks",
-                  "times that openings were refused",
-                  "interrupted copies"};
+                  "wiped disks"};
 
 /// Counters of one run or of many.
 class Coverage {

@@ -548,7 +548,11 @@ private:
             node.not_durable = now;
         }
         node.durable = log.durable();
-        if (node.not_durable && now - *node.not_durable >= options_.disk_stall_timeout) {
+        // A node that is late counts only the time in which it ran, which is half at least: what is
+        // later by more than a heartbeat is a gap.
+        const raft::Duration longest =
+            2 * options_.disk_stall_timeout + options_.heartbeat_interval;
+        if (node.not_durable && now - *node.not_durable >= longest) {
             complain("prompt step-down",
                      "node " + text(core.self()) + " leads while its disk hangs", {core.self()});
         }

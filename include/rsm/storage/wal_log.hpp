@@ -315,10 +315,10 @@ private:
         return result;
     }
 
-    /// Gives up the segments that hold no entry of the log any more. The active segment's first
-    /// batch, if there are others, is durable by now and carries all else that they held
-    /// (docs/format.md).
+    /// Gives up the segments that hold no entry of the log any more, once the active segment's first
+    /// batch is durable, which carries all else that they held (docs/format.md).
     void remove_unneeded() {
+        if (at_start() && !RSM_MUTANT(segment_removed_unsynced)) return;  // nothing carries it yet
         const auto unneeded = [&](const auto& segment) {
             if (RSM_MUTANT(segments_never_removed)) return false;
             return segment != active_ && !state_.live.needs(segment->id.number);

@@ -218,6 +218,7 @@ public:
         if (result && !RSM_MUTANT(snapshot_not_synced)) result = files_.sync(*file_);
         std::string path = snapshot_path(directory_->path, meta_.last);
         if (result) result = files_.rename(path_, path);
+        if (result) name_ = path;
         if (result && !RSM_MUTANT(directory_not_synced)) {
             result = files_.sync_directory(directory_->handle);
         }
@@ -229,8 +230,10 @@ public:
     /// Gives up: removes what was written aside.
     void discard() {
         file_.reset();
-        static_cast<void>(files_.remove(path_).has_value());  // or recovery does
+        if (name_.empty()) static_cast<void>(files_.remove(path_).has_value());  // or recovery does
     }
+    /// The final name, empty as long as it has none.
+    const std::string& name() const { return name_; }
 
 private:
     static constexpr std::size_t buffer_bytes = std::size_t{256} << 10;
@@ -256,6 +259,7 @@ private:
     Files files_;
     DirectoryPointer<Files> directory_;
     std::string path_;
+    std::string name_;
     std::optional<typename Files::File> file_;
     std::optional<raft::Failure> failure_;
     raft::SnapshotMeta meta_;
@@ -273,7 +277,8 @@ inline constexpr std::string_view incoming_name = "incoming.tmp";
 /// one position the one that is completed later is the one that stands under their name.
 ///
 /// What fails leaves no file behind, unless it fails after the file has got its name: then the
-/// snapshot is whole, and may or may not be found by the next recovery.
+/// snapshot is whole, and may or may not be found by the next recovery. It goes when another one
+/// has got its name.
 template <class Files>
 class SnapshotLane {
 public:
@@ -334,11 +339,19 @@ private:
                                    snapshot_path(directory_->path, last));
         }
         auto kept = file.finish(std::nullopt);
+        named(file, kept.has_value());
         if (!kept) {
             file.discard();
             return kept.error();
         }
         return **kept;
+    }
+
+    /// @param durable  whether the name is, if the file has one
+    void named(const SnapshotFile<Files>& file, bool durable) {
+        if (file.name().empty()) return;
+        if (!doubtful_.empty() && doubtful_ != file.name()) remove(doubtful_);
+        doubtful_ = durable ? std::string() : file.name();
     }
 
     raft::Result<Received> take(const raft::SnapshotMeta& meta, std::uint64_t offset,
@@ -363,6 +376,7 @@ private:
         if (incoming_->error()) return *incoming_->error();
         if (next_offset_ < meta.size) return Received{};
         auto kept = incoming_->finish(meta);
+        named(*incoming_, kept.has_value());
         if (!kept) return kept.error();
         if (!*kept) return Received{rejected, nullptr};
         incoming_.reset();
@@ -374,6 +388,7 @@ private:
     std::optional<SnapshotFile<Files>> incoming_;
     raft::SnapshotMeta incoming_meta_;
     std::uint64_t next_offset_ = 0;
+    std::string doubtful_;  // a whole snapshot, of whose name nobody knows whether it is durable
 };
 
 }  // namespace rsm::detail::wal

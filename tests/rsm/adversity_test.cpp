@@ -1,0 +1,176 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a node does when a snapshot cannot be saved, when the newest is damaged, and when memory
+// runs out in the midst of a turn.
+#include "virtual_cluster.hpp"
+
+#include <rsm/snapshot.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Sum {
+    using Operation = std::int64_t;
+    std::int64_t apply(std::int64_t add) { return value += add; }
+    void snapshot(rsm::SnapshotWriter& out) const { out << value; }
+    void restore(rsm::SnapshotReader& in) { in >> value; }
+    std::int64_t value = 0;
+};
+
+/// Has no room for a snapshot, so many times.
+class FullStorage : public rsm::MemoryStorage {
+public:
+    FullStorage(std::shared_ptr<rsm::MemoryDisk> disk, int* refusals)
+        : MemoryStorage(std::move(disk)), refusals_(refusals) {}
+    void save_snapshot(raft::LogPosition last, raft::Membership membership,
+                       raft::SnapshotProducer produce, raft::SnapshotSaved done) {
+        if (*refusals_ == 0) {
+            return MemoryStorage::save_snapshot(last, std::move(membership), std::move(produce),
+                                                std::move(done));
+        }
+        --*refusals_;
+        // Answered in its time, never at once.
+        read(last.index, 1, [done = std::move(done)](const auto&) {
+            done(raft::Failure{std::make_error_code(std::errc::no_space_on_device), "snapshot"});
+        });
+    }
+
+private:
+    int* refusals_;
+};
+
+raft::NodeId out_of_memory;
+
+/// Runs out of memory when told to.
+class ScarceTransport : public rsm::MemoryTransport {
+public:
+    using rsm::MemoryTransport::MemoryTransport;
+    void send(raft::Message message) {
+        if (message.from == out_of_memory) throw std::bad_alloc();
+        MemoryTransport::send(std::move(message));
+    }
+};
+
+constexpr raft::Time at(raft::Duration time) { return raft::Time{} + time; }
+
+}  // namespace
+
+TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
+    rsm::sim::World world;
+    int refusals = 3;
+    std::vector<std::string> notices;
+    std::optional<raft::Failure> failed;
+    rsm::Options options{.snapshot_threshold = 1000};
+    options.on_notice = [&](const std::string& what) { notices.push_back(what); };
+    options.on_failure = [&](const raft::Failure& failure) { failed = failure; };
+    rsm::Replicated<Sum, rsm::MemoryTransport, FullStorage, rsm::sim::Clock> node(
+        world.get_executor(), Sum{},
+        rsm::MemoryTransport{std::make_shared<rsm::MemoryNetwork>(), {1}, {{1}}},
+        FullStorage{std::make_shared<rsm::MemoryDisk>(), &refusals}, options,
+        rsm::sim::Clock{world});
+    const auto add = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+            node.async_submit(1, [](auto, auto) {});
+            world.run_for({});
+        }
+    };
+    world.run_for(2s);
+    add(100);
+    CHECK(notices.size() == 1);
+    CHECK(notices.at(0).find("snapshot") != std::string::npos);
+    world.run_for(900ms);
+    add(1);
+    CHECK(refusals == 2);
+    // The pauses grow: 1 s, 2 s, 4 s.
+    world.run_for(200ms);
+    CHECK(refusals == 1);
+    world.run_for(1700ms);
+    CHECK(refusals == 1);
+    world.run_for(400ms);
+    CHECK(refusals == 0);
+    CHECK(node.status().snapshot.value == 0);
+    world.run_for(4100ms);
+    CHECK(node.status().snapshot.value > 100);
+    CHECK(node.status().persisted_bytes < 1000);
+    CHECK(!failed);
+    CHECK(node.machine().value == 101);
+}
+
+TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
+    rsm::SnapshotPolicy policy(1000);
+    CHECK(!policy.due(at(0s), 10, 0, false));
+    policy.damaged();
+    CHECK(policy.due(at(0s), 10, 0, false));
+    policy.begun(at(0s));
+    CHECK(!policy.due(at(0s), 10, 0, false));
+    policy.ended();
+    CHECK(!policy.due(at(9s), 10, 0, false));
+}
+
+TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
+    rsm::SnapshotPolicy policy(1000);
+    raft::Time now = at(0s);
+    for (const auto pause : {1s, 2s, 4s, 8s}) {
+        policy.damaged();
+        REQUIRE(policy.due(now, 0, 0, false));
+        policy.begun(now);
+        policy.ended();
+        policy.damaged();
+        CHECK(!policy.due(now + pause - 1ms, 0, 0, false));
+        CHECK(policy.due(now + pause, 0, 0, false));
+        now += pause;
+    }
+    policy.begun(now);
+    policy.ended();
+    policy.begun(now);  // a sound one
+    policy.ended();
+    policy.damaged();
+    CHECK(policy.due(now + 16s, 0, 0, false));
+    policy.begun(now + 16s);
+    CHECK(policy.not_before() == now + 17s);
+}
+
+TEST_CASE("what is held for a follower does not make one snapshot follow another") {
+    rsm::SnapshotPolicy policy(1000);
+    CHECK(policy.due(at(0s), 1000, 0, true));
+    CHECK(!policy.due(at(0s), 5999, 5000, true));
+    CHECK(policy.due(at(0s), 6000, 5000, true));
+    CHECK(!policy.due(at(0s), 6000, 5000, false));
+    CHECK(!rsm::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
+}
+
+TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the others go on") {
+    std::vector<std::string> failures;
+    rsm::Options options;
+    options.on_failure = [&](const raft::Failure& failure) {
+        failures.push_back(failure.message());
+    };
+    rsm_test::VirtualCluster<Sum, ScarceTransport> cluster(3, options);
+    const std::uint64_t first = cluster.elect();
+    out_of_memory = {first};
+    std::optional<boost::system::error_code> outcome;
+    cluster.node(first).async_submit(1, [&](auto error, auto) { outcome = error; });
+    cluster.settle();
+    REQUIRE(failures.size() == 1);
+    CHECK(failures.front().find("bad_alloc") != std::string::npos);
+    CHECK(outcome == rsm::Errc::interrupted);
+    CHECK(cluster.node(first).status().stopped);
+    REQUIRE(cluster.run_until([&] { return cluster.leader() != 0 && cluster.leader() != first; }));
+    std::optional<std::int64_t> sum;
+    cluster.node(cluster.leader()).async_submit(1, [&](auto, auto value) { sum = value; });
+    CHECK(cluster.run_until([&] { return sum.has_value(); }));
+    out_of_memory = {};
+}
