@@ -109,7 +109,9 @@ public:
             rsm::TcpOptions tcp;
             tcp.self = raft::NodeId{id};
             for (std::uint64_t peer = 1; peer <= 3; ++peer) {
-                tcp.peers[raft::NodeId{peer}] = "127.0.0.1:0";
+                // Nobody's until set_peer() says where the others listen.
+                tcp.peers[raft::NodeId{peer}] =
+                    "127.0.0.1:" + std::to_string(peer == id ? 0 : peer);
             }
             rsm::Options options;
             options.snapshot_threshold = snapshot_threshold;

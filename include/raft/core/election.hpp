@@ -22,7 +22,11 @@ inline void Core::reset_election_timer() {
 /// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
 /// long it takes is therefore judged by how long it took while the node ran.
 inline void Core::notice_pause(Output& out) {
-    const Duration late = std::max(now_ - deadline(), Duration{});
+    const Duration late = now_ - deadline();
+    if (late <= Duration{}) {
+        pauses_ = 0;
+        return;
+    }
     log_.excuse_writes(late);
     auto* leader = std::get_if<Leader>(&role_);
     if (leader != nullptr) {
