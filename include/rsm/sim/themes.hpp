@@ -144,7 +144,11 @@ private:
     }
     void lost_names() {
         small_files();
-        only({Fault::failed_sync, Fault::power_failure, Fault::isolate_leader}, 150, 200);
+        // What is made in the background takes long enough for the next failure to find it undone.
+        if (below(2) == 0) cluster_.disk.max = milliseconds(10 + below(60));
+        only({Fault::failed_sync, Fault::power_failure, Fault::isolate_leader,
+              Fault::crash_between_disk_calls, Fault::process_kill},
+             150, 200);
     }
     void torn_tails() {
         large_messages();
@@ -166,10 +170,21 @@ private:
         clients_.at_old_leader = 800;
         raft().check_quorum = below(2) == 0;
         if (below(2) == 0) cluster_.nodes = 5;
+        if (below(2) == 0) late_echoes();
         const std::uint64_t lasts = 600 + below(1500);
         only({Fault::isolate_leader, Fault::partition, Fault::left_behind, Fault::partial,
               Fault::clog},
              200 + below(600), lasts);
+    }
+    /// The answers to a leader may come when another one has been elected.
+    void late_echoes() {
+        raft().heartbeat_interval = milliseconds(10 + below(20));
+        raft().election_timeout = 3 * raft().heartbeat_interval;
+        raft().commit_notice_delay = {};
+        NetworkConditions& network = cluster_.network;
+        network.delay_max = milliseconds(2);
+        network.reordering = 100 + below(300);
+        network.reordering_max = 8 * raft().election_timeout;
     }
     void no_time_limit() {
         cluster_.options.operation_timeout = {};
