@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -265,7 +266,9 @@ public:
     std::uint64_t stop_at = UINT64_MAX;
     std::uint64_t syncs = 0;
     bool locked = false;
-    int refuses = 0;  ///< the error with which files are neither made nor allocated; 0: they are
+    /// The error with which files are neither made nor allocated nor, where it is want of space,
+    /// renamed; 0: they are.
+    int refuses = 0;
     std::uint64_t refusals = 0;
 
     /// Whether the operation that begins takes place.
@@ -377,6 +380,9 @@ struct FakeFiles {
     }
     raft::Result<void> rename(const std::string& from, const std::string& to) const {
         if (!disk->step()) return failed(from);
+        if (disk->refuses == ENOSPC || disk->refuses == EDQUOT) {
+            if (auto allowed = allocated(from); !allowed) return allowed;
+        }
         auto node = disk->names.extract(from);
         disk->names[to] = node.mapped();
         return {};

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -59,10 +60,15 @@ struct Bench {
             REQUIRE(last < most);
         }
     }
-    bool has_temporary() const {
-        return std::ranges::any_of(files.disk->names, [](const auto& file) {
-            return file.first.ends_with(".tmp");
-        });
+    bool has_temporary() const { return count(".tmp") != 0; }
+    std::size_t segments() const { return count(".wal"); }
+
+private:
+    std::size_t count(const std::string& suffix) const {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(files.disk->names, [&](const auto& file) {
+                return file.first.ends_with(suffix);
+            }));
     }
 };
 
@@ -162,6 +168,21 @@ TEST_CASE("A broken disk is no refusal: what fails otherwise is final") {
     CHECK_FALSE(bench.failed.empty());
     CHECK_FALSE(bench.node.storage().refuses().has_value());
     CHECK(bench.delayed->size() == 0);
+}
+
+TEST_CASE("Segments that are given up leave a full disk, even if it refuses them new names") {
+    Bench bench;
+    bench.node.start();
+    for (int i = 0; i < 20; ++i) bench.append(1000);
+    REQUIRE(bench.segments() > 4);
+    for (const int error : {ENOSPC, EDQUOT}) {
+        CAPTURE(error);
+        bench.files.disk->refuses = error;
+        CHECK(bench.node.write(release(at(bench.last, 1))).has_value());
+        CHECK(bench.segments() <= 2);
+        bench.files.disk->refuses = 0;
+        for (int i = 0; i < 20; ++i) bench.append(1000);
+    }
 }
 
 TEST_CASE("A snapshot that is refused leaves no file behind, and can be made later") {

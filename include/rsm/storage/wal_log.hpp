@@ -366,15 +366,15 @@ private:
     }
     /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
     /// removes the others. All reads from them have been carried out: they were posted to this
-    /// lane before the write that made a segment superfluous was submitted. Nothing depends on the
-    /// success: what stays is removed after the next restart.
+    /// lane before the write that made a segment superfluous was submitted. A full disk may refuse
+    /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
+    /// stays is removed after the next restart.
     void retire(const std::string& path, bool whole) {
         if (whole && spares_.size() < most_spares) {
             std::string spare = path + std::string(spare_suffix);
-            if (files_.rename(path, spare)) spares_.push_back(std::move(spare));
-        } else {
-            static_cast<void>(files_.remove(path).has_value());
+            if (files_.rename(path, spare)) return spares_.push_back(std::move(spare));
         }
+        static_cast<void>(files_.remove(path).has_value());
     }
     void step(SegmentId id, std::uint64_t capacity) {
         if (is_closing()) return;
