@@ -9,6 +9,7 @@
 #ifndef RSM_RAFT_CODEC_HPP
 #define RSM_RAFT_CODEC_HPP
 
+#include <raft/base/fields.hpp>
 #include <raft/bytes.hpp>
 #include <raft/entry.hpp>
 #include <raft/message.hpp>
@@ -136,6 +137,20 @@ private:
     std::size_t referenced_bytes_ = 0;
 };
 
+/// An output that only counts.
+class Count {
+public:
+    template <std::unsigned_integral Word>
+    void put(Word) {
+        size_ += sizeof(Word);
+    }
+    void put_payload(const Bytes& payload) { size_ += payload.size(); }
+    std::size_t size() const { return size_; }
+
+private:
+    std::size_t size_ = 0;
+};
+
 /// Reads from received bytes; slices of payloads share them. The first read that does not fit
 /// makes the reader bad; a bad reader gives zeros.
 class Reader {
@@ -186,7 +201,155 @@ private:
     bool good_ = true;
 };
 
-// ---- entries and persistent state ------------------------------------------------------------
+// ---- values ----------------------------------------------------------------------------------
+//
+// A type with fields is its fields, one after the other. The last one may be a payload, which
+// reaches to the end of the frame.
+
+inline bool known(EntryKind kind) {
+    return kind == EntryKind::operation || kind == EntryKind::membership ||
+           kind == EntryKind::barrier;
+}
+inline bool known(TransferOutcome outcome) { return outcome <= TransferOutcome::rejected; }
+
+template <class Sink, std::unsigned_integral Word>
+void put(Sink& out, Word value) {
+    if constexpr (std::same_as<Word, bool>) {
+        out.put(static_cast<std::uint8_t>(value ? 1 : 0));
+    } else {
+        out.put(value);
+    }
+}
+template <class Sink, class Kind>
+    requires std::is_enum_v<Kind>
+void put(Sink& out, Kind kind) { out.put(static_cast<std::uint8_t>(kind)); }
+template <class Sink, class Number>
+    requires std::same_as<Number, Term> || std::same_as<Number, Index> ||
+        std::same_as<Number, NodeId>
+void put(Sink& out, Number number) { out.put(number.value); }
+template <class Sink>
+void put(Sink& out, const Bytes& rest) {
+    out.put_payload(rest);
+}
+template <class Sink>
+void put(Sink& out, const std::vector<NodeId>& nodes) {
+    out.put(static_cast<std::uint32_t>(nodes.size()));
+    for (const NodeId node : nodes) put(out, node);
+}
+/// The entries of a request. Their indexes follow from its `previous`, so they do not travel.
+template <class Sink>
+void put(Sink& out, const std::vector<Entry>& entries) {
+    out.put(static_cast<std::uint32_t>(entries.size()));
+    for (const Entry& entry : entries) {
+        put(out, entry.term);
+        put(out, entry.kind);
+        out.put(static_cast<std::uint32_t>(entry.payload.size()));
+        out.put_payload(entry.payload);
+    }
+}
+template <class Sink, HasFields T>
+void put(Sink& out, const T& value) {
+    for_each_field(value, [&out](const auto& field) { put(out, field); });
+}
+
+/// What the fields alone do not say; it restores what does not travel.
+template <class T>
+bool makes_sense(T&) {
+    return true;
+}
+/// The empty membership is that of no cluster.
+inline bool makes_sense(Membership& membership) {
+    return membership == Membership{} || membership.valid();
+}
+inline bool makes_sense(AppendRequest& request) {
+    Index index = request.previous.index;
+    for (Entry& entry : request.entries) entry.index = ++index;
+    return true;
+}
+/// Stated so that the sum cannot overflow.
+inline bool makes_sense(SnapshotChunk& chunk) {
+    return chunk.offset <= chunk.meta.size && chunk.data.size() <= chunk.meta.size - chunk.offset;
+}
+
+template <std::unsigned_integral Word>
+void get(Reader& in, Word& value) {
+    if constexpr (std::same_as<Word, bool>) {
+        value = in.get_flag();
+    } else {
+        value = in.get<Word>();
+    }
+}
+template <class Kind>
+    requires std::is_enum_v<Kind>
+void get(Reader& in, Kind& kind) {
+    kind = static_cast<Kind>(in.get<std::uint8_t>());
+    if (!known(kind)) in.fail();
+}
+template <class Number>
+    requires std::same_as<Number, Term> || std::same_as<Number, Index> ||
+        std::same_as<Number, NodeId>
+void get(Reader& in, Number& number) { number.value = in.get<std::uint64_t>(); }
+inline void get(Reader& in, Bytes& rest) { rest = in.get_bytes(in.remaining()); }
+inline void get(Reader& in, std::vector<NodeId>& nodes) {
+    const std::uint32_t count = in.get<std::uint32_t>();
+    if (count > in.remaining() / sizeof(std::uint64_t)) in.fail();
+    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, nodes.emplace_back());
+}
+inline void get(Reader& in, std::vector<Entry>& entries) {
+    constexpr std::size_t smallest_entry = 8 + 1 + 4;
+    const std::uint32_t count = in.get<std::uint32_t>();
+    if (count > in.remaining() / smallest_entry) in.fail();
+    if (in.good()) entries.reserve(count);
+    for (std::uint32_t i = 0; i < count && in.good(); ++i) {
+        Entry& entry = entries.emplace_back();
+        get(in, entry.term);
+        get(in, entry.kind);
+        entry.payload = in.get_bytes(in.get<std::uint32_t>());
+    }
+}
+template <HasFields T>
+void get(Reader& in, T& value) {
+    for_each_field(value, [&in](auto& field) { get(in, field); });
+    if (in.good() && !makes_sense(value)) in.fail();
+}
+
+/// The number of bytes that put() writes for a value.
+template <class T>
+std::size_t encoded_size(const T& value) {
+    Count count;
+    put(count, value);
+    return count.size();
+}
+/// The value in one piece of bytes, for what carries it as a whole.
+template <class T>
+Bytes encode(const T& value) {
+    Gather out;
+    put(out, value);
+    Buffer whole(out.size());
+    std::size_t at = 0;
+    out.for_each_part([&](std::span<const std::byte> part) {
+        std::copy(part.begin(), part.end(), whole.data() + at);
+        at += part.size();
+    });
+    return whole.share(0, at);
+}
+/// The value that is all of these bytes, or nothing. Payloads are slices of them.
+template <HasFields T>
+std::optional<T> decode(const Bytes& bytes) {
+    Reader in(bytes);
+    T value;
+    get(in, value);
+    if (!in.done()) return std::nullopt;
+    return value;
+}
+/// Of a cluster, so not the empty one.
+inline std::optional<Membership> decode_membership(const Bytes& bytes) {
+    std::optional<Membership> membership = decode<Membership>(bytes);
+    if (membership && !membership->valid()) membership.reset();
+    return membership;
+}
+
+// ---- persistent state ------------------------------------------------------------------------
 
 /// index, term, kind; the payload is the rest.
 inline constexpr std::size_t entry_header_bytes = 8 + 8 + 1;
@@ -196,229 +359,41 @@ inline constexpr std::size_t record_header_bytes = 16;
 
 /// What `Storage::persisted_bytes()` counts for an entry and for the hard state.
 inline std::uint64_t persisted_size(const Entry& entry) {
-    return record_header_bytes + entry_header_bytes + entry.payload.size();
+    return record_header_bytes + encoded_size(entry);
 }
 inline constexpr std::uint64_t persisted_hard_state_size = record_header_bytes + hard_state_bytes;
 
-inline bool known(EntryKind kind) {
-    return kind == EntryKind::operation || kind == EntryKind::membership ||
-           kind == EntryKind::barrier;
-}
-
-/// An entry whose payload reaches to the end of its frame.
-inline void put(Gather& out, const Entry& entry) {
-    out.put(entry.position());
-    out.put(static_cast<std::uint8_t>(entry.kind));
-    out.put_payload(entry.payload);
-}
-inline std::optional<Entry> get_entry(Reader& in) {
-    Entry entry;
-    entry.index = in.get_index();
-    entry.term = in.get_term();
-    entry.kind = static_cast<EntryKind>(in.get<std::uint8_t>());
-    entry.payload = in.get_bytes(in.remaining());
-    if (!in.done() || !known(entry.kind)) return std::nullopt;
-    return entry;
-}
-
-inline void put(Gather& out, const HardState& state) {
-    out.put(state.term);
-    out.put(state.voted_for);
-    out.put(state.commit);
-}
-inline HardState get_hard_state(Reader& in) {
-    HardState state;
-    state.term = in.get_term();
-    state.voted_for = in.get_node();
-    state.commit = in.get_index();
-    return state;
-}
-
-inline void put(Gather& out, const Membership& membership) {
-    for (const auto* nodes : {&membership.voters, &membership.outgoing, &membership.learners}) {
-        out.put(static_cast<std::uint32_t>(nodes->size()));
-        for (const NodeId node : *nodes) out.put(node);
-    }
-}
-/// An invalid membership makes the reader bad, except the empty one (no snapshot, no cluster).
-inline Membership get_membership(Reader& in) {
-    Membership membership;
-    for (auto* nodes : {&membership.voters, &membership.outgoing, &membership.learners}) {
-        const std::uint32_t count = in.get<std::uint32_t>();
-        if (count > in.remaining() / sizeof(std::uint64_t)) in.fail();
-        for (std::uint32_t i = 0; i < count && in.good(); ++i) nodes->push_back(in.get_node());
-    }
-    if (membership != Membership{} && !membership.valid()) in.fail();
-    return membership;
-}
-
-inline void put(Gather& out, const SnapshotMeta& meta) {
-    out.put(meta.last);
-    out.put(meta.size);
-    out.put(meta.checksum);
-    put(out, meta.membership);
-}
-inline SnapshotMeta get_snapshot_meta(Reader& in) {
-    SnapshotMeta meta;
-    meta.last = in.get_position();
-    meta.size = in.get<std::uint64_t>();
-    meta.checksum = in.get<std::uint64_t>();
-    meta.membership = get_membership(in);
-    return meta;
-}
-
-inline Bytes encode(const Membership& membership) {
-    Gather out;
-    put(out, membership);
-    return Bytes::copy_of(out.copied());
-}
-inline std::optional<Membership> decode_membership(const Bytes& bytes) {
-    Reader in(bytes);
-    Membership membership = get_membership(in);
-    if (!in.done() || !membership.valid()) return std::nullopt;
-    return membership;
-}
-
 // ---- messages --------------------------------------------------------------------------------
 
-inline void put(Gather& out, const VoteRequest& body) {
-    out.put(body.pre_vote);
-    out.put(body.last);
-}
-inline void put(Gather& out, const VoteReply& body) {
-    out.put(body.election);
-    out.put(body.pre_vote);
-    out.put(body.granted);
-}
-inline void put(Gather& out, const AppendRequest& body) {
-    out.put(body.previous);
-    out.put(body.commit);
-    out.put(body.round);
-    out.put(static_cast<std::uint32_t>(body.entries.size()));
-    // Indexes follow from `previous`, so they do not travel.
-    for (const Entry& entry : body.entries) {
-        out.put(entry.term);
-        out.put(static_cast<std::uint8_t>(entry.kind));
-        out.put(static_cast<std::uint32_t>(entry.payload.size()));
-        out.put_payload(entry.payload);
-    }
-}
-inline void put(Gather& out, const AppendReply& body) {
-    out.put(body.accepted);
-    out.put(body.index);
-    out.put(body.hint);
-    out.put(body.round);
-}
-inline void put(Gather& out, const SnapshotChunk& body) {
-    put(out, body.meta);
-    out.put(body.offset);
-    out.put_payload(body.data);
-}
-inline void put(Gather& out, const SnapshotReply& body) {
-    out.put(body.last);
-    out.put(body.checksum);
-    out.put(body.next_offset);
-    out.put(static_cast<std::uint8_t>(body.installed ? 1 : body.rejected ? 2 : 0));
-    out.put(body.match);
-}
-
-/// Appends the encoding of a message: kind, from, to, term, then the rest of the body.
+/// Appends the encoding of a message: kind, from, to, then the body, which begins with its term.
 /// @pre every payload and the number of entries are below 2^32
-inline void put(Gather& out, const Message& message) {
+template <class Sink>
+void put(Sink& out, const Message& message) {
     out.put(static_cast<std::uint8_t>(message.body.index() + 1));
-    out.put(message.from);
-    out.put(message.to);
-    out.put(term_of(message));
+    put(out, message.from);
+    put(out, message.to);
     std::visit([&out](const auto& body) { put(out, body); }, message.body);
 }
-/// The same in one piece, for what carries messages as a whole.
-inline Bytes encode(const Message& message) {
-    Gather out;
-    put(out, message);
-    Buffer whole(out.size());
-    std::size_t at = 0;
-    out.for_each_part([&](std::span<const std::byte> part) {
-        std::copy(part.begin(), part.end(), whole.data() + at);
-        at += part.size();
-    });
-    return whole.share(0, at);
+
+/// Whether the message holds slices of the block that it was decoded from.
+inline bool holds_payload(const Message& message) {
+    if (const auto* append = std::get_if<AppendRequest>(&message.body)) {
+        return std::any_of(append->entries.begin(), append->entries.end(),
+                           [](const Entry& entry) { return !entry.payload.empty(); });
+    }
+    const auto* chunk = std::get_if<SnapshotChunk>(&message.body);
+    return chunk != nullptr && !chunk->data.empty();
 }
 
 namespace detail {
 
-inline VoteRequest get(Reader& in, std::type_identity<VoteRequest>) {
-    VoteRequest body;
-    body.pre_vote = in.get_flag();
-    body.last = in.get_position();
-    return body;
-}
-inline VoteReply get(Reader& in, std::type_identity<VoteReply>) {
-    VoteReply body;
-    body.election = in.get_term();
-    body.pre_vote = in.get_flag();
-    body.granted = in.get_flag();
-    return body;
-}
-inline AppendRequest get(Reader& in, std::type_identity<AppendRequest>) {
-    constexpr std::size_t smallest_entry = 8 + 1 + 4;
-    AppendRequest body;
-    body.previous = in.get_position();
-    body.commit = in.get_index();
-    body.round = in.get<std::uint64_t>();
-    const std::uint32_t count = in.get<std::uint32_t>();
-    if (count > in.remaining() / smallest_entry) in.fail();
-    if (in.good()) body.entries.reserve(count);
-    Index index = body.previous.index;
-    for (std::uint32_t i = 0; i < count && in.good(); ++i) {
-        Entry& entry = body.entries.emplace_back();
-        entry.index = ++index;
-        entry.term = in.get_term();
-        entry.kind = static_cast<EntryKind>(in.get<std::uint8_t>());
-        entry.payload = in.get_bytes(in.get<std::uint32_t>());
-        if (!known(entry.kind)) in.fail();
-    }
-    return body;
-}
-inline AppendReply get(Reader& in, std::type_identity<AppendReply>) {
-    AppendReply body;
-    body.accepted = in.get_flag();
-    body.index = in.get_index();
-    body.hint = in.get_position();
-    body.round = in.get<std::uint64_t>();
-    return body;
-}
-inline SnapshotChunk get(Reader& in, std::type_identity<SnapshotChunk>) {
-    SnapshotChunk body;
-    body.meta = get_snapshot_meta(in);
-    body.offset = in.get<std::uint64_t>();
-    body.data = in.get_bytes(in.remaining());
-    // Stated so that the sum cannot overflow.
-    if (body.offset > body.meta.size || body.data.size() > body.meta.size - body.offset) in.fail();
-    return body;
-}
-inline SnapshotReply get(Reader& in, std::type_identity<SnapshotReply>) {
-    SnapshotReply body;
-    body.last = in.get_position();
-    body.checksum = in.get<std::uint64_t>();
-    body.next_offset = in.get<std::uint64_t>();
-    const auto outcome = in.get<std::uint8_t>();
-    if (outcome > 2) in.fail();
-    body.installed = outcome == 1;
-    body.rejected = outcome == 2;
-    body.match = in.get_index();
-    return body;
-}
-
 template <std::size_t Kind = 0>
-bool get_body(Reader& in, std::size_t kind, Term term, Message::Body& body) {
+void get_body(Reader& in, std::size_t kind, Message::Body& body) {
     if constexpr (Kind == std::variant_size_v<Message::Body>) {
-        return false;
+        in.fail();
     } else {
-        if (kind != Kind) return get_body<Kind + 1>(in, kind, term, body);
-        auto value = get(in, std::type_identity<std::variant_alternative_t<Kind, Message::Body>>{});
-        value.term = term;
-        body = std::move(value);
-        return in.done();
+        if (kind != Kind) return get_body<Kind + 1>(in, kind, body);
+        get(in, body.emplace<Kind>());
     }
 }
 
@@ -429,11 +404,11 @@ inline std::optional<Message> decode_message(const Bytes& frame) {
     Reader in(frame);
     const std::uint8_t kind = in.get<std::uint8_t>();
     Message message;
-    message.from = in.get_node();
-    message.to = in.get_node();
-    const Term term = in.get_term();
+    get(in, message.from);
+    get(in, message.to);
     if (!in.good() || kind == 0) return std::nullopt;
-    if (!detail::get_body(in, kind - 1U, term, message.body)) return std::nullopt;
+    detail::get_body(in, kind - 1U, message.body);
+    if (!in.done()) return std::nullopt;
     return message;
 }
 

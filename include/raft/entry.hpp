@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 namespace raft {
 
@@ -27,6 +28,9 @@ struct Entry {
     Bytes payload;
 
     LogPosition position() const { return {index, term}; }
+    static constexpr auto fields() {
+        return std::tuple(&Entry::index, &Entry::term, &Entry::kind, &Entry::payload);
+    }
     friend bool operator==(const Entry&, const Entry&) = default;
 };
 
@@ -43,6 +47,9 @@ struct HardState {
     Term term;
     NodeId voted_for;
     Index commit;
+    static constexpr auto fields() {
+        return std::tuple(&HardState::term, &HardState::voted_for, &HardState::commit);
+    }
     friend bool operator==(const HardState&, const HardState&) = default;
 };
 
@@ -50,6 +57,7 @@ struct HardState {
 struct TermRun {
     Index first;
     Term term;
+    static constexpr auto fields() { return std::tuple(&TermRun::first, &TermRun::term); }
     friend bool operator==(const TermRun&, const TermRun&) = default;
 };
 
@@ -63,6 +71,10 @@ struct SnapshotMeta {
     std::uint64_t checksum = 0;  ///< of the content (XXH3, 64 bits)
 
     bool empty() const { return last.index.value == 0; }
+    static constexpr auto fields() {
+        return std::tuple(&SnapshotMeta::last, &SnapshotMeta::size, &SnapshotMeta::checksum,
+                          &SnapshotMeta::membership);
+    }
     friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
 };
 

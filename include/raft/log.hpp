@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -222,7 +223,16 @@ public:
     void handed_to(Index index) { handed_ = std::max(handed_, index); }
     /// @pre index <= handed
     void applied_to(Index index) { applied_ = std::max(applied_, index); }
+    /// Whether entries for the state machine are being read back from storage.
+    bool reading_back() const { return reading_back_; }
+    void set_reading_back(bool reading) { reading_back_ = reading; }
 
+    static constexpr auto fields() {
+        return std::tuple(&Log::base_, &Log::runs_, &Log::last_, &Log::cache_, &Log::cache_bytes_,
+                          &Log::submitted_, &Log::durable_, &Log::writes_, &Log::writing_bytes_,
+                          &Log::unsubmitted_bytes_, &Log::commit_, &Log::handed_, &Log::applied_,
+                          &Log::reading_back_);
+    }
     friend bool operator==(const Log&, const Log&) = default;
 
 private:
@@ -233,6 +243,10 @@ private:
         Index last;             // what the write makes durable, lowered by later truncations
         std::size_t bytes = 0;  // of the entries that it writes
         Time since;
+        static constexpr auto fields() {
+            return std::tuple(&WriteUnderWay::id, &WriteUnderWay::last, &WriteUnderWay::bytes,
+                              &WriteUnderWay::since);
+        }
         friend bool operator==(const WriteUnderWay&, const WriteUnderWay&) = default;
     };
 
@@ -266,6 +280,7 @@ private:
     Index commit_;
     Index handed_;
     Index applied_;
+    bool reading_back_ = false;
 };
 
 }  // namespace raft

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,9 @@ struct Membership {
         return std::min(incoming, reached_by_majority<Value>(outgoing, value_of));
     }
 
+    static constexpr auto fields() {
+        return std::tuple(&Membership::voters, &Membership::outgoing, &Membership::learners);
+    }
     friend bool operator==(const Membership&, const Membership&) = default;
 
 private:

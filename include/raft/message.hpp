@@ -9,6 +9,7 @@
 #include <raft/types.hpp>
 
 #include <cstdint>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct VoteRequest {
     Term term;  ///< the term to be elected in; for a pre-vote the sender has not entered it
     bool pre_vote = false;
     LogPosition last;  ///< the end of the candidate's log (section 5.4.1)
+    static constexpr auto fields() {
+        return std::tuple(&VoteRequest::term, &VoteRequest::pre_vote, &VoteRequest::last);
+    }
     friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
 
@@ -28,6 +32,10 @@ struct VoteReply {
     Term election;  ///< the term that had been asked for: names the request
     bool pre_vote = false;
     bool granted = false;
+    static constexpr auto fields() {
+        return std::tuple(&VoteReply::term, &VoteReply::election, &VoteReply::pre_vote,
+                          &VoteReply::granted);
+    }
     friend bool operator==(const VoteReply&, const VoteReply&) = default;
 };
 
@@ -38,6 +46,10 @@ struct AppendRequest {
     Index commit;
     std::uint64_t round = 0;  ///< the leader's latest read round (section 8, thesis 6.4)
     std::vector<Entry> entries;
+    static constexpr auto fields() {
+        return std::tuple(&AppendRequest::term, &AppendRequest::previous, &AppendRequest::commit,
+                          &AppendRequest::round, &AppendRequest::entries);
+    }
     friend bool operator==(const AppendRequest&, const AppendRequest&) = default;
 };
 
@@ -51,6 +63,10 @@ struct AppendReply {
     /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
     LogPosition hint;
     std::uint64_t round = 0;  ///< echo of the request
+    static constexpr auto fields() {
+        return std::tuple(&AppendReply::term, &AppendReply::accepted, &AppendReply::index,
+                          &AppendReply::hint, &AppendReply::round);
+    }
     friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };
 
@@ -60,7 +76,18 @@ struct SnapshotChunk {
     SnapshotMeta meta;
     std::uint64_t offset = 0;
     Bytes data;
+    static constexpr auto fields() {
+        return std::tuple(&SnapshotChunk::term, &SnapshotChunk::meta, &SnapshotChunk::offset,
+                          &SnapshotChunk::data);
+    }
     friend bool operator==(const SnapshotChunk&, const SnapshotChunk&) = default;
+};
+
+/// What has become of a snapshot at its receiver. The values are those of the wire format.
+enum class TransferOutcome : std::uint8_t {
+    none = 0,       ///< more is to come
+    installed = 1,  ///< the receiver holds all of it, or more, durably
+    rejected = 2,   ///< what was received does not have the checksum, and was dropped
 };
 
 struct SnapshotReply {
@@ -68,9 +95,16 @@ struct SnapshotReply {
     LogPosition last;               ///< names the snapshot
     std::uint64_t checksum = 0;     ///< names the snapshot
     std::uint64_t next_offset = 0;  ///< where to go on; a transfer resumes here
-    bool installed = false;         ///< the receiver holds all of it, or more, durably
-    bool rejected = false;  ///< what was received does not have the checksum, and was dropped
-    Index match;            ///< installed: the log agrees with the leader's up to here, durably
+    TransferOutcome outcome = TransferOutcome::none;
+    Index match;  ///< installed: the log agrees with the leader's up to here, durably
+    bool installed() const { return outcome == TransferOutcome::installed; }
+    bool rejected() const { return outcome == TransferOutcome::rejected; }
+
+    static constexpr auto fields() {
+        return std::tuple(&SnapshotReply::term, &SnapshotReply::last, &SnapshotReply::checksum,
+                          &SnapshotReply::next_offset, &SnapshotReply::outcome,
+                          &SnapshotReply::match);
+    }
     friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };
 
@@ -80,6 +114,9 @@ struct Message {
     NodeId from;
     NodeId to;
     Body body;
+    static constexpr auto fields() {
+        return std::tuple(&Message::from, &Message::to, &Message::body);
+    }
     friend bool operator==(const Message&, const Message&) = default;
 };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
+#include <tuple>
 
 namespace raft {
 
@@ -87,6 +88,16 @@ struct Options {
     /// Whether the fields agree with each other; the failure names the first that does not.
     Result<void> validate() const;
 
+    static constexpr auto fields() {
+        return std::tuple(
+            &Options::election_timeout, &Options::heartbeat_interval, &Options::commit_notice_delay,
+            &Options::disk_stall_timeout, &Options::max_hold_time, &Options::pre_vote,
+            &Options::check_quorum, &Options::barrier_on_election, &Options::max_entry_bytes,
+            &Options::max_message_bytes, &Options::window_bytes, &Options::max_uncommitted_bytes,
+            &Options::apply_batch_bytes, &Options::log_cache_bytes, &Options::retained_bytes,
+            &Options::max_hold_bytes, &Options::snapshot_chunk_bytes,
+            &Options::snapshot_window_bytes, &Options::max_waiting_reads);
+    }
     friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -40,7 +40,7 @@
 #include <raft/membership.hpp>
 #include <raft/message.hpp>
 #include <raft/options.hpp>
-#include <raft/progress.hpp>
+#include <raft/parts/progress.hpp>
 #include <raft/stable.hpp>
 #include <raft/step.hpp>
 #include <raft/types.hpp>

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -58,6 +59,7 @@ struct NodeId {
 struct LogPosition {
     Index index;
     Term term;
+    static constexpr auto fields() { return std::tuple(&LogPosition::index, &LogPosition::term); }
     friend constexpr auto operator<=>(const LogPosition&, const LogPosition&) = default;
 };
 

@@ -5,7 +5,7 @@
 #define RSM_STATUS_HPP
 
 #include <raft/core.hpp>
-#include <raft/progress.hpp>
+#include <raft/parts/progress.hpp>
 #include <raft/types.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>

@@ -6,7 +6,7 @@
 
 #include <raft/core.hpp>
 #include <raft/entry.hpp>
-#include <raft/progress.hpp>
+#include <raft/parts/progress.hpp>
 #include <raft/step.hpp>
 
 #include <cstdint>

@@ -69,10 +69,10 @@ struct MessageText {
     }
     void operator()(const SnapshotReply& reply) {
         out << "SnapshotReply (term " << reply.term.value << ", to " << text_of(reply.last);
-        if (reply.installed) {
+        if (reply.installed()) {
             out << ", installed, agrees to " << reply.match.value << ")";
         } else {
-            out << (reply.rejected ? ", rejected" : "") << ", goes on at " << reply.next_offset << ")";
+            out << (reply.rejected() ? ", rejected" : "") << ", goes on at " << reply.next_offset << ")";
         }
     }
 };

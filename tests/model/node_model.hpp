@@ -175,7 +175,7 @@ private:
             case Act::forget: return step(node, zero + election_time, Tick{}, effect);
             case Act::silence:
                 // The heartbeats before it were sent, and lost.
-                Anatomy::leader(node.core)->heartbeat_at = zero + election_time;
+                Anatomy::reign(node.core)->heartbeat_at = zero + election_time;
                 return step(node, zero + election_time, Tick{}, effect);
             case Act::heartbeat: return step(node, zero + heartbeat_time, Tick{}, effect);
             case Act::complete:

@@ -157,7 +157,7 @@ inline void make_canonical(Core& core, const Options& options) {
     Anatomy::election_at(core) = zero + options.election_timeout + Duration(1);
     Anatomy::renumber_writes(core, zero);
     if (std::vector<NodeId>* granted = Anatomy::granted(core)) std::ranges::sort(*granted);
-    if (auto* leader = Anatomy::leader(core)) {
+    if (auto* leader = Anatomy::reign(core)) {
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
         leader->commit_notice_at.reset();  // the next heartbeat says it
@@ -167,7 +167,7 @@ inline void make_canonical(Core& core, const Options& options) {
             follower.transfer.patience = Duration{};
             if (follower.hold) follower.hold = LogHold{zero, 0};
         }
-        leader->appended_bytes = 0;  // only limits holds
+        Anatomy::appended(*leader) = 0;  // only limits holds
     }
 }
 

@@ -377,7 +377,7 @@ TEST_CASE("after a piece that is not kept, those behind it are awaited before a 
     const Output refused = core.step(Time{}, ChunkStored{meta, ChunkOutcome::refused});
     REQUIRE(sent<SnapshotReply>(refused).size() == 1);
     CHECK(sent<SnapshotReply>(refused)[0].next_offset == 0);
-    CHECK(!sent<SnapshotReply>(refused)[0].rejected);
+    CHECK(!sent<SnapshotReply>(refused)[0].rejected());
     CHECK(chunk(0).store_chunks.empty());
     core.step(Time{}, ChunkStored{meta, ChunkOutcome::refused});
     CHECK(chunk(0).store_chunks.size() == 1);
@@ -511,7 +511,7 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
         forged.push_back(AppendRequest{Term{far}, {}, {}, 0, {}});
         forged.push_back(AppendReply{Term{far}, false, {}, {}, 0});
         forged.push_back(SnapshotChunk{Term{far}, {}, 0, {}});
-        forged.push_back(SnapshotReply{Term{far}, {}, 0, 0, false, false, {}});
+        forged.push_back(SnapshotReply{Term{far}, {}, 0, 0, {}, {}});
     }
     forged.push_back(AppendRequest{term, {Index{end}, term}, {}, 0, {}});
     forged.push_back(AppendRequest{term, {Index{end - 1}, term}, {}, 0, entries(end, {1})});
@@ -520,7 +520,7 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
     forged.push_back(AppendReply{term, false, Index{end}, {Index{end}, term}, 0});
     forged.push_back(SnapshotChunk{term, {{Index{end}, term}, voters(3), 1, 1}, 0, text("x")});
     forged.push_back(SnapshotChunk{term, {{Index{9}, term}, voters(3), end, 1}, end, text("x")});
-    forged.push_back(SnapshotReply{term, {Index{end}, term}, 0, end, true, false, Index{end}});
+    forged.push_back(SnapshotReply{term, {Index{end}, term}, 0, end, TransferOutcome::installed, Index{end}});
     for (const Message::Body& body : forged) {
         for (std::uint64_t id = 1; id <= 3; ++id) {
             const Output output = cluster.step(id, Message{NodeId{id % 3 + 1}, NodeId{id}, body});

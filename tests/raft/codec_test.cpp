@@ -97,8 +97,8 @@ std::vector<raft::Message> samples() {
         message(SnapshotChunk{Term{5}, meta(most), most, {}}),
         message(SnapshotChunk{Term{5}, meta(10000), 0, pattern(10000)}),
         message(SnapshotReply{}),
-        message(SnapshotReply{Term{most}, end, most, most, true, false, Index{most}}),
-        message(SnapshotReply{Term{most}, end, most, 0, false, true, {}}),
+        message(SnapshotReply{Term{most}, end, most, most, TransferOutcome::installed, Index{most}}),
+        message(SnapshotReply{Term{most}, end, most, 0, TransferOutcome::rejected, {}}),
     };
 }
 
@@ -196,7 +196,8 @@ TEST_CASE("a snapshot chunk has these bytes") {
 
 TEST_CASE("a snapshot reply has these bytes") {
     const raft::Message sample = message(raft::SnapshotReply{
-        raft::Term{5}, {raft::Index{9}, raft::Term{4}}, 0xff, 16, true, false, raft::Index{9}});
+        raft::Term{5}, {raft::Index{9}, raft::Term{4}}, 0xff, 16,
+        raft::TransferOutcome::installed, raft::Index{9}});
     CHECK(encoded(sample) == hex("06 0100000000000000 0200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 ff00000000000000"
                                  "1000000000000000 01 0900000000000000"));
@@ -206,17 +207,14 @@ TEST_CASE("the persistent forms have these bytes and the sizes that are accounte
     const raft::HardState state{raft::Term{3}, raft::NodeId{2}, raft::Index{1}};
     CHECK(encoded(state) == hex("0300000000000000 0200000000000000 0100000000000000"));
     CHECK(encoded(state).size() == raft::codec::hard_state_bytes);
-    raft::codec::Reader in(encoded(state));
-    CHECK(raft::codec::get_hard_state(in) == state);
-    CHECK(in.done());
+    CHECK(raft::codec::decode<raft::HardState>(encoded(state)) == state);
 
     const raft::Entry operation =
         entry(7, 3, raft::EntryKind::operation, raft::Bytes::copy_of("op"));
     CHECK(encoded(operation) == hex("0700000000000000 0300000000000000 01 6f70"));
     CHECK(encoded(operation).size() + raft::codec::record_header_bytes ==
           raft::codec::persisted_size(operation));
-    raft::codec::Reader entry_in(encoded(operation));
-    CHECK(raft::codec::get_entry(entry_in) == operation);
+    CHECK(raft::codec::decode<raft::Entry>(encoded(operation)) == operation);
 
     const raft::Membership members = meta(0).membership;
     CHECK(raft::codec::decode_membership(raft::codec::encode(members)) == members);

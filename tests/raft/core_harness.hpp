@@ -185,7 +185,7 @@ struct Node {
             append->index > safe) {
             return "an append acknowledgement";
         }
-        if (installed != nullptr && installed->installed && installed->match > safe) {
+        if (installed != nullptr && installed->installed() && installed->match > safe) {
             return "an installed snapshot";
         }
         return {};

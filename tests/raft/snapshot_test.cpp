@@ -377,7 +377,7 @@ TEST_CASE("pieces are taken in order, one at a time; the answer says where to go
     CHECK(reply_of(receiver.chunk(meta, 0)).next_offset == 10);
     CHECK(!receiver.chunk(meta, 10).store_chunks.empty());
     const SnapshotReply last = reply_of(receiver.stored(meta, ChunkOutcome::installed));
-    CHECK(last.installed);
+    CHECK(last.installed());
     CHECK(last.match == Index{8});
 }
 
@@ -439,7 +439,7 @@ TEST_CASE("a snapshot of what is committed here already is answered, not taken (
     receiver.core.step(Time{}, message(2, 1, std::move(request)));
     const Output output = receiver.chunk(Receiver::meta(3, 2), 0);
     CHECK(output.store_chunks.empty());
-    CHECK(reply_of(output).installed);
+    CHECK(reply_of(output).installed());
     CHECK(reply_of(output).match == Index{4});
 }
 
@@ -454,7 +454,7 @@ TEST_CASE("a snapshot that the log overtakes while it is stored does not set the
     REQUIRE(receiver.core.log().commit() == Index{3});
     const Output output = receiver.stored(meta, ChunkOutcome::installed);
     CHECK(!output.restore);
-    CHECK(reply_of(output).installed);
+    CHECK(reply_of(output).installed());
     CHECK(receiver.core.log().last_index() == Index{3});
     CHECK(receiver.core.snapshot() == meta);
 }
@@ -464,7 +464,7 @@ TEST_CASE("a piece from an earlier term is refused with the present one") {
     const Output output = receiver.chunk(Receiver::meta(8, 4), 0, 2, 4);
     CHECK(output.store_chunks.empty());
     CHECK(reply_of(output).term == Term{5});
-    CHECK(!reply_of(output).installed);
+    CHECK(!reply_of(output).installed());
 }
 
 TEST_CASE("an older snapshot of the same leader does not displace the one under way") {
@@ -493,7 +493,7 @@ TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") 
     const Output output = receiver.stored(meta, ChunkOutcome::rejected);
     CHECK(count(output, EventKind::snapshot_rejected) == 1);
     CHECK(reply_of(output).next_offset == 0);
-    CHECK(reply_of(output).rejected);
+    CHECK(reply_of(output).rejected());
     CHECK(receiver.core.log().last_index() == Index{0});
     CHECK(!receiver.chunk(meta, 0).store_chunks.empty());
 }
@@ -583,7 +583,7 @@ TEST_CASE("a leader whose snapshot is rejected says that it needs a new one, and
     cluster.run(milliseconds(100));
     REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
     const Message rejects = message(
-        3, 1, SnapshotReply{cluster.core(1).term(), bad.last, bad.checksum, 0, false, true, {}});
+        3, 1, SnapshotReply{cluster.core(1).term(), bad.last, bad.checksum, 0, TransferOutcome::rejected, {}});
     CHECK(count(cluster.step(1, rejects), EventKind::snapshot_unreadable) == 1);
     cluster.failure.clear();  // to which such an event is one, in a cluster without faults
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };

@@ -112,7 +112,7 @@ TEST_CASE("memory transport: a full mailbox drops, an empty one takes any messag
     CHECK(round_of(cluster.b.received[0]) == 1);
     for (std::uint64_t i = 0; i < 100; ++i) cluster.a.transport.send(heartbeat(one, two, i));
     cluster.run();
-    const std::size_t size = rsm::detail::encoded_size(heartbeat(one, two, 0));
+    const std::size_t size = raft::codec::encoded_size(heartbeat(one, two, 0));
     CHECK(cluster.b.received.size() == 1 + 1000 / size);
     CHECK(cluster.network->dropped() == 1 + 100 - 1000 / size);
 }

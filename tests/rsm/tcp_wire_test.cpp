@@ -1,7 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The parts of the TCP transport that need no socket: greetings, frames, the two buffers.
-#include <rsm/transport/message_size.hpp>
 #include <rsm/transport/tcp_inbox.hpp>
 #include <rsm/transport/tcp_options.hpp>
 #include <rsm/transport/tcp_outbox.hpp>
@@ -114,7 +113,7 @@ TEST_CASE("the size of a message that limits use is the size of its encoding") {
         raft::codec::Gather out;
         const raft::Message message{raft::NodeId{1}, raft::NodeId{2}, body};
         raft::codec::put(out, message);
-        CHECK(rsm::detail::encoded_size(message) == out.size());
+        CHECK(raft::codec::encoded_size(message) == out.size());
     }
 }
 

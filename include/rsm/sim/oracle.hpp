@@ -657,7 +657,7 @@ private:
     void sent(const raft::Message& message, const raft::SnapshotReply& reply,
               const raft::Core& core, Disk disk) {
         speak(message, reply.term, disk);
-        if (reply.installed) acknowledge(message, reply.term, reply.match, core, disk);
+        if (reply.installed()) acknowledge(message, reply.term, reply.match, core, disk);
     }
 
     /// What a follower vouches for is on its disk. An answer that leaves after the node has gone

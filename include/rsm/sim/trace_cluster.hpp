@@ -50,8 +50,8 @@ inline std::string label(const raft::SnapshotChunk& chunk) {
     return "SnapshotChunk " + text(chunk.meta.last) + " offset " + std::to_string(chunk.offset);
 }
 inline std::string label(const raft::SnapshotReply& reply) {
-    if (reply.installed) return "SnapshotReply installed, match " + text(reply.match);
-    if (reply.rejected) return "SnapshotReply rejected";
+    if (reply.installed()) return "SnapshotReply installed, match " + text(reply.match);
+    if (reply.rejected()) return "SnapshotReply rejected";
     return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
 }
 

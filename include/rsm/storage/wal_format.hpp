@@ -272,7 +272,7 @@ inline std::optional<LogState> get_checkpoint(raft::codec::Reader& in) {
     state.base = in.get_position();
     state.last = in.get_index();
     state.has_hard_state = in.get_flag();
-    state.hard_state = raft::codec::get_hard_state(in);
+    raft::codec::get(in, state.hard_state);
     const std::uint32_t count = in.get<std::uint32_t>();
     if (count > in.remaining() / live_range_bytes) return std::nullopt;
     raft::Index end = state.base.index;

@@ -81,8 +81,8 @@ private:
         if (!view || view->type != RecordType::entry || view->size() != record.size) {
             return std::nullopt;
         }
-        raft::codec::Reader in(bytes.slice(record_header_bytes, view->body.size()));
-        return raft::codec::get_entry(in);
+        return raft::codec::decode<raft::Entry>(
+            bytes.slice(record_header_bytes, view->body.size()));
     }
 
     raft::Index first_;

@@ -348,7 +348,9 @@ private:
         raft::codec::Reader in(raft::Bytes::copy_of(record.body));
         LogState& state = log_.state;
         if (record.type == RecordType::hard_state) {
-            state.set(raft::codec::get_hard_state(in));
+            raft::HardState hard;
+            raft::codec::get(in, hard);
+            state.set(hard);
             return in.done();
         }
         const raft::LogPosition position = in.get_position();

@@ -108,7 +108,8 @@ raft::Result<KeptPointer<Files>> load_snapshot(const Files& files, const std::st
     }
     if (version != snapshot_version) return storage_failure(StorageErrc::unsupported_version, path);
     raft::codec::Reader in(header.share(prefix.size(), covered - prefix.size()));
-    const raft::SnapshotMeta meta = raft::codec::get_snapshot_meta(in);
+    raft::SnapshotMeta meta;
+    raft::codec::get(in, meta);
     if (!in.done() || meta.last != last) return damage(path, 0, "not the snapshot of its name");
     const auto size = files.size(*file);
     if (!size) return size.error();

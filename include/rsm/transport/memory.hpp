@@ -5,9 +5,9 @@
 #ifndef RSM_TRANSPORT_MEMORY_HPP
 #define RSM_TRANSPORT_MEMORY_HPP
 
+#include <raft/codec.hpp>
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/transport/message_size.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
@@ -54,7 +54,7 @@ public:
 
     /// False: not open, or full. An empty mailbox takes a message of any size.
     static bool put(const std::shared_ptr<Mailbox>& self, raft::Message message) {
-        const std::size_t size = encoded_size(message);
+        const std::size_t size = raft::codec::encoded_size(message);
         const std::scoped_lock lock(self->mutex_);
         if (self->receive_ == nullptr) return false;
         if (!self->waiting_.empty() && self->waiting_bytes_ + size > self->queue_bytes_) {

@@ -8,7 +8,6 @@
 #include <raft/codec.hpp>
 #include <raft/message.hpp>
 #include <rsm/detail/checksum.hpp>
-#include <rsm/transport/message_size.hpp>
 #include <rsm/transport/tcp_wire.hpp>
 
 #include <algorithm>
@@ -75,7 +74,7 @@ public:
         std::optional<raft::Message> decoded = raft::codec::decode_message(body);
         if (!decoded) return Status::invalid;
         begin_ += frame_header_bytes + header.length();
-        if (holds_payload(*decoded)) floor_ = begin_;
+        if (raft::codec::holds_payload(*decoded)) floor_ = begin_;
         message = std::move(*decoded);
         return Status::message;
     }

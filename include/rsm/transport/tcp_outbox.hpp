@@ -6,7 +6,6 @@
 
 #include <raft/codec.hpp>
 #include <raft/message.hpp>
-#include <rsm/transport/message_size.hpp>
 #include <rsm/transport/tcp_wire.hpp>
 
 #include <cstddef>
@@ -51,7 +50,7 @@ public:
 
     /// False: it does not fit, or the peer would not take so large a frame, and it is dropped.
     bool push(raft::Message message) {
-        const std::size_t size = frame_header_bytes + encoded_size(message);
+        const std::size_t size = frame_header_bytes + raft::codec::encoded_size(message);
         if (size - frame_header_bytes > max_frame_bytes_) return false;
         if (bytes() != 0 && bytes() + size > queue_bytes_) return false;
         if (!std::holds_alternative<raft::SnapshotChunk>(message.body)) {
@@ -71,7 +70,7 @@ public:
         if (!chunks_.empty()) {
             put_frame(batch.frames, chunks_.front());
             ++batch.messages;
-            chunk_bytes_ -= frame_header_bytes + encoded_size(chunks_.front());
+            chunk_bytes_ -= frame_header_bytes + raft::codec::encoded_size(chunks_.front());
             chunks_.pop_front();
         }
         taken_bytes_ = batch.frames.size();

@@ -8,11 +8,12 @@
 //    probe -- accepted -----------+<-- installed -- snapshot
 //      |                                             ^
 //      +------------ entries released by a snapshot -+
-#ifndef RSM_RAFT_PROGRESS_HPP
-#define RSM_RAFT_PROGRESS_HPP
+#ifndef RSM_RAFT_PARTS_PROGRESS_HPP
+#define RSM_RAFT_PARTS_PROGRESS_HPP
 
 #include <raft/entry.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/transfer.hpp>
 #include <raft/ring.hpp>
 #include <raft/types.hpp>
 
@@ -20,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 namespace raft {
@@ -30,55 +32,12 @@ enum class ProgressState : std::uint8_t {
     snapshot,   ///< the follower needs entries that are gone: a snapshot is on its way
 };
 
-/// A snapshot on its way to a follower: pieces are sent in order, several at once, as far as the
-/// window allows; the follower's answers say how far it has kept them. What does not come forward
-/// is sent again at a heartbeat, when twice the time has passed that the last step forward took,
-/// and then with a window of one piece, so that a slow line is not filled with repetitions.
-struct SnapshotTransfer {
-    SnapshotMeta meta;
-    std::uint64_t kept = 0;                ///< the follower last wanted to go on from here
-    std::uint64_t offset = 0;              ///< everything before it has been read and sent
-    std::uint64_t window = 0;              ///< how far `offset` may be ahead of `kept`
-    std::optional<std::uint64_t> loading;  ///< where the piece that is being read begins
-    bool installed = false;                ///< the follower holds all of it, but not yet durably
-    Time moved_at;        ///< when it last came forward, or was begun, or sent again
-    Duration patience{};  ///< how long to wait for an answer before sending again
-
-    void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
-        *this = {newest, 0, 0, piece, {}, false, now, shortest};
-    }
-    /// Whether another piece may be read. The first is always sent, even if it is empty.
-    bool may_load(std::uint64_t piece) const {
-        const bool more = offset < meta.size || offset == 0;
-        const bool room = offset == kept || offset + piece - kept <= window;
-        return !loading && more && room;
-    }
-    /// The follower has kept everything before `next_offset`.
-    void answered(std::uint64_t next_offset, std::uint64_t piece, std::uint64_t widest,
-                  Duration shortest, Time now) {
-        const std::uint64_t before = std::exchange(kept, std::min(next_offset, meta.size));
-        if (kept < before) patience = shortest;  // an old answer, or a break: a heartbeat tells
-        if (kept <= before) return;
-        offset = std::max(offset, kept);
-        window = std::min(window + piece, widest);
-        patience = std::max(shortest, 2 * (now - moved_at));
-        moved_at = now;
-    }
-    /// Nothing came forward for long enough: goes back to where the follower wanted to go on.
-    void go_back(std::uint64_t piece, Duration longest, Time now) {
-        offset = kept;
-        window = piece;
-        patience = std::min(2 * patience, longest);
-        moved_at = now;
-    }
-    friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
-};
-
 /// Since when, and since how many bytes of the leader's entries, the log has been kept longer than
 /// its own node needs it, because a follower does.
 struct LogHold {
     Time since;
     std::uint64_t appended = 0;
+    static constexpr auto fields() { return std::tuple(&LogHold::since, &LogHold::appended); }
     friend bool operator==(const LogHold&, const LogHold&) = default;
 };
 
@@ -180,6 +139,14 @@ struct Progress {
     }
 
     std::size_t in_flight_bytes() const { return in_flight_bytes_; }
+    static constexpr auto fields() {
+        return std::tuple(&Progress::node, &Progress::state, &Progress::match, &Progress::next,
+                          &Progress::sent_commit, &Progress::acknowledged_round,
+                          &Progress::last_contact, &Progress::paused, &Progress::reading,
+                          &Progress::doubted_round, &Progress::doubted_match,
+                          &Progress::trusted_round, &Progress::transfer, &Progress::hold,
+                          &Progress::in_flight_, &Progress::in_flight_bytes_);
+    }
     friend bool operator==(const Progress&, const Progress&) = default;
 
 private:
@@ -188,6 +155,7 @@ private:
     struct Sent {
         Index last;
         std::size_t bytes = 0;
+        static constexpr auto fields() { return std::tuple(&Sent::last, &Sent::bytes); }
         friend bool operator==(const Sent&, const Sent&) = default;
     };
 

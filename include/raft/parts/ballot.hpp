@@ -1,0 +1,58 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a node has promised in elections, and whether its disk knows.
+#ifndef RSM_RAFT_PARTS_BALLOT_HPP
+#define RSM_RAFT_PARTS_BALLOT_HPP
+
+#include <raft/mutant.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+
+#include <optional>
+#include <tuple>
+
+namespace raft {
+
+/// currentTerm and votedFor of Figure 2, which are "updated on stable storage before responding to
+/// RPCs": until durable(), nobody may see them.
+///
+/// Invariants: the term only grows; a vote, once given, stays for its term.
+struct Ballot {
+    Term term;
+    NodeId voted_for;
+    bool changed = false;            ///< since the last write was made
+    std::optional<WriteId> writing;  ///< the write under way that makes them durable
+
+    bool durable() const { return !changed && !writing; }
+
+    /// @pre later > term
+    void enter(Term later) {
+        term = later;
+        voted_for = NodeId{};
+        changed = true;
+    }
+    /// @pre nobody else has this term's vote
+    void vote_for(NodeId candidate) {
+        const bool news = voted_for != candidate;
+        changed = changed || (news && !RSM_MUTANT(vote_not_persisted));
+        voted_for = candidate;
+    }
+    /// The write `id` carries them as they are now.
+    void written(WriteId id) {
+        changed = false;
+        writing = id;
+    }
+    /// The write `id` and all before it are durable.
+    void persisted(WriteId id) {
+        if (writing && *writing <= id) writing.reset();
+    }
+
+    static constexpr auto fields() {
+        return std::tuple(&Ballot::term, &Ballot::voted_for, &Ballot::changed, &Ballot::writing);
+    }
+    friend bool operator==(const Ballot&, const Ballot&) = default;
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,40 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// When a node that does not lead stands for election, and what it remembers of leaders and pauses.
+#ifndef RSM_RAFT_PARTS_ELECTION_TIMER_HPP
+#define RSM_RAFT_PARTS_ELECTION_TIMER_HPP
+
+#include <raft/mutant.hpp>
+#include <raft/options.hpp>
+#include <raft/types.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <tuple>
+
+namespace raft {
+
+struct ElectionTimer {
+    explicit ElectionTimer(std::uint64_t seed) : random(seed) {}
+
+    Random random;
+    Time expires;
+    unsigned pauses = 0;               ///< that ended with the last steps, without one between
+    std::optional<Time> leader_heard;  ///< when a leader last spoke to this node
+
+    /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
+    void restart(const Options& options, Time now) {
+        expires = now + options.election_timeout + random.below(options.election_timeout);
+        if (RSM_MUTANT(same_timeouts)) expires = now + options.election_timeout;
+    }
+
+    static constexpr auto fields() {
+        return std::tuple(&ElectionTimer::random, &ElectionTimer::expires, &ElectionTimer::pauses,
+                          &ElectionTimer::leader_heard);
+    }
+    friend bool operator==(const ElectionTimer&, const ElectionTimer&) = default;
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,62 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Linearizable reads on their way: those that wait for a quorum's echo, which only a leader has,
+// and those that wait for the state machine.
+#ifndef RSM_RAFT_PARTS_READS_HPP
+#define RSM_RAFT_PARTS_READS_HPP
+
+#include <raft/ring.hpp>
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <vector>
+
+namespace raft {
+
+/// The rounds by which a leader asks its followers whether it still leads (thesis, section 6.4).
+struct ReadRounds {
+    /// Reads that share one round and the commit index at which it began.
+    struct Round {
+        std::uint64_t number = 0;
+        Index index;
+        std::vector<Token> tokens;
+        static constexpr auto fields() {
+            return std::tuple(&Round::number, &Round::index, &Round::tokens);
+        }
+        friend bool operator==(const Round&, const Round&) = default;
+    };
+
+    std::uint64_t latest = 0;
+    bool due = false;            ///< the latest must still be announced
+    std::vector<Token> joining;  ///< these wait for the next round
+    Ring<Round> open;            ///< these wait for a quorum's echo; ascending
+
+    static constexpr auto fields() {
+        return std::tuple(&ReadRounds::latest, &ReadRounds::due, &ReadRounds::joining,
+                          &ReadRounds::open);
+    }
+    friend bool operator==(const ReadRounds&, const ReadRounds&) = default;
+};
+
+/// Reads whose index is known and confirmed; they wait for the state machine.
+struct Reads {
+    struct Confirmed {
+        Index index;
+        std::vector<Token> tokens;
+        static constexpr auto fields() { return std::tuple(&Confirmed::index, &Confirmed::tokens); }
+        friend bool operator==(const Confirmed&, const Confirmed&) = default;
+    };
+
+    Ring<Confirmed> confirmed;  ///< ascending
+    std::size_t waiting = 0;    ///< all that were asked for here and are not answered
+
+    static constexpr auto fields() { return std::tuple(&Reads::confirmed, &Reads::waiting); }
+    friend bool operator==(const Reads&, const Reads&) = default;
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,136 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a node is in its term (follower, candidate or leader), and what only that role knows.
+#ifndef RSM_RAFT_PARTS_REIGN_HPP
+#define RSM_RAFT_PARTS_REIGN_HPP
+
+#include <raft/parts/progress.hpp>
+#include <raft/parts/reads.hpp>
+#include <raft/ring.hpp>
+#include <raft/types.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace raft {
+
+enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
+
+struct Follower {
+    NodeId leader;  ///< of this term; 0: unknown
+    static constexpr auto fields() { return std::tuple(&Follower::leader); }
+    friend bool operator==(const Follower&, const Follower&) = default;
+};
+
+struct Candidate {
+    bool pre_vote = false;
+    std::vector<NodeId> granted;
+    static constexpr auto fields() { return std::tuple(&Candidate::pre_vote, &Candidate::granted); }
+    friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+
+/// A leader's budget of proposals: the footprint of the entries of its reign that are not yet
+/// committed, durable and applied here.
+class Budget {
+public:
+    void spend(std::size_t bytes) {
+        spent_ += bytes;
+        in_step_ += bytes;
+        appended_ += bytes;
+    }
+    /// The step ends with the entry `last`; what has come up to `settled` costs nothing any more.
+    void settle(Index last, Index settled) {
+        if (in_step_ != 0) steps_.push_back({last, std::exchange(in_step_, 0)});
+        while (!steps_.empty() && steps_.front().last <= settled) {
+            spent_ -= steps_.front().bytes;
+            steps_.pop_front();
+        }
+    }
+    std::size_t spent() const { return spent_; }
+    /// In the whole reign.
+    std::uint64_t appended() const { return appended_; }
+
+    static constexpr auto fields() {
+        return std::tuple(&Budget::appended_, &Budget::spent_, &Budget::in_step_, &Budget::steps_);
+    }
+    friend bool operator==(const Budget&, const Budget&) = default;
+
+private:
+    friend struct Anatomy;  // digest.hpp
+
+    // The entries that one step appended.
+    struct Appended {
+        Index last;
+        std::size_t bytes = 0;
+        static constexpr auto fields() { return std::tuple(&Appended::last, &Appended::bytes); }
+        friend bool operator==(const Appended&, const Appended&) = default;
+    };
+
+    std::uint64_t appended_ = 0;
+    std::size_t spent_ = 0;
+    std::size_t in_step_ = 0;  // of these, appended in this step
+    Ring<Appended> steps_;     // the others
+};
+
+/// "Volatile state on leaders" (Figure 2), from an election to the end of its term.
+struct Reign {
+    std::vector<Progress> followers;  ///< sorted by node
+    Budget budget;
+    ReadRounds rounds;
+    bool holds_log = false;  ///< the log was not released as far as this node could
+    Time heartbeat_at;
+    Time quorum_check_at;
+    std::optional<Time> stall_seen_at;
+    std::optional<Time> commit_notice_at;
+
+    Progress* find(NodeId node) {
+        const auto found = std::find_if(followers.begin(), followers.end(),
+                                        [node](const Progress& one) { return one.node == node; });
+        return found == followers.end() ? nullptr : &*found;
+    }
+    const Progress* find(NodeId node) const { return const_cast<Reign*>(this)->find(node); }
+
+    static constexpr auto fields() {
+        return std::tuple(&Reign::followers, &Reign::budget, &Reign::rounds, &Reign::holds_log,
+                          &Reign::heartbeat_at, &Reign::quorum_check_at, &Reign::stall_seen_at,
+                          &Reign::commit_notice_at);
+    }
+    friend bool operator==(const Reign&, const Reign&) = default;
+};
+
+/// The role and what belongs to it. A role holds what only that role knows.
+struct Office {
+    std::variant<Follower, Candidate, Reign> held;
+
+    Role role() const {
+        if (reign() != nullptr) return Role::leader;
+        if (candidate() == nullptr) return Role::follower;
+        return candidate()->pre_vote ? Role::pre_candidate : Role::candidate;
+    }
+    bool leads() const { return reign() != nullptr; }
+    Reign* reign() { return std::get_if<Reign>(&held); }
+    const Reign* reign() const { return std::get_if<Reign>(&held); }
+    Candidate* candidate() { return std::get_if<Candidate>(&held); }
+    const Candidate* candidate() const { return std::get_if<Candidate>(&held); }
+    /// The leader of this term as far as `self`, whose office this is, knows it; 0: unknown.
+    NodeId leader(NodeId self) const {
+        if (leads()) return self;
+        const auto* follower = std::get_if<Follower>(&held);
+        return follower == nullptr ? NodeId{} : follower->leader;
+    }
+    /// What a leader knows of its followers, if this is one.
+    Progress* follower(NodeId node) { return leads() ? reign()->find(node) : nullptr; }
+
+    static constexpr auto fields() { return std::tuple(&Office::held); }
+    friend bool operator==(const Office&, const Office&) = default;
+};
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,101 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// A snapshot under way between two nodes (section 7), as either side knows it.
+#ifndef RSM_RAFT_PARTS_TRANSFER_HPP
+#define RSM_RAFT_PARTS_TRANSFER_HPP
+
+#include <raft/entry.hpp>
+#include <raft/ring.hpp>
+#include <raft/types.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+namespace raft {
+
+/// A snapshot on its way to a follower: pieces are sent in order, several at once, as far as the
+/// window allows; the follower's answers say how far it has kept them. What does not come forward
+/// is sent again at a heartbeat, when twice the time has passed that the last step forward took,
+/// and then with a window of one piece, so that a slow line is not filled with repetitions.
+struct SnapshotTransfer {
+    SnapshotMeta meta;
+    std::uint64_t kept = 0;                ///< the follower last wanted to go on from here
+    std::uint64_t offset = 0;              ///< everything before it has been read and sent
+    std::uint64_t window = 0;              ///< how far `offset` may be ahead of `kept`
+    std::optional<std::uint64_t> loading;  ///< where the piece that is being read begins
+    bool installed = false;                ///< the follower holds all of it, but not yet durably
+    Time moved_at;        ///< when it last came forward, or was begun, or sent again
+    Duration patience{};  ///< how long to wait for an answer before sending again
+
+    void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
+        *this = {newest, 0, 0, piece, {}, false, now, shortest};
+    }
+    /// Whether another piece may be read. The first is always sent, even if it is empty.
+    bool may_load(std::uint64_t piece) const {
+        const bool more = offset < meta.size || offset == 0;
+        const bool room = offset == kept || offset + piece - kept <= window;
+        return !loading && more && room;
+    }
+    /// The follower has kept everything before `next_offset`.
+    void answered(std::uint64_t next_offset, std::uint64_t piece, std::uint64_t widest,
+                  Duration shortest, Time now) {
+        const std::uint64_t before = std::exchange(kept, std::min(next_offset, meta.size));
+        if (kept < before) patience = shortest;  // an old answer, or a break: a heartbeat tells
+        if (kept <= before) return;
+        offset = std::max(offset, kept);
+        window = std::min(window + piece, widest);
+        patience = std::max(shortest, 2 * (now - moved_at));
+        moved_at = now;
+    }
+    /// Nothing came forward for long enough: goes back to where the follower wanted to go on.
+    void go_back(std::uint64_t piece, Duration longest, Time now) {
+        offset = kept;
+        window = piece;
+        patience = std::min(2 * patience, longest);
+        moved_at = now;
+    }
+    static constexpr auto fields() {
+        return std::tuple(&SnapshotTransfer::meta, &SnapshotTransfer::kept,
+                          &SnapshotTransfer::offset, &SnapshotTransfer::window,
+                          &SnapshotTransfer::loading, &SnapshotTransfer::installed,
+                          &SnapshotTransfer::moved_at, &SnapshotTransfer::patience);
+    }
+    friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
+};
+
+/// A snapshot that is being received. Pieces are given to the storage in order, several at once.
+struct IncomingSnapshot {
+    SnapshotMeta meta;
+    Term term;
+    NodeId from;
+    std::uint64_t kept = 0;         ///< answered by the storage
+    std::uint64_t next_offset = 0;  ///< given to it
+    Ring<std::uint64_t> storing;    ///< where the pieces in between end
+    bool over = false;              ///< ends when the storage has answered all of them
+
+    static constexpr auto fields() {
+        return std::tuple(&IncomingSnapshot::meta, &IncomingSnapshot::term, &IncomingSnapshot::from,
+                          &IncomingSnapshot::kept, &IncomingSnapshot::next_offset,
+                          &IncomingSnapshot::storing, &IncomingSnapshot::over);
+    }
+    friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
+};
+
+/// What a node knows of snapshots: the newest that is durable here, and the one that comes in.
+struct Snapshots {
+    SnapshotMeta newest;
+    std::optional<IncomingSnapshot> incoming;
+    Index dropped_before;  ///< no older one is kept; 0: not known
+
+    static constexpr auto fields() {
+        return std::tuple(&Snapshots::newest, &Snapshots::incoming, &Snapshots::dropped_before);
+    }
+    friend bool operator==(const Snapshots&, const Snapshots&) = default;
+};
+
+}  // namespace raft
+
+#endif

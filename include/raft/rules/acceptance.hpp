@@ -1,0 +1,115 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// AppendEntries, the follower's side: the consistency check, truncation and the hint for fast
+// backup (section 5.3), and what an acknowledgement vouches for.
+#ifndef RSM_RAFT_RULES_ACCEPTANCE_HPP
+#define RSM_RAFT_RULES_ACCEPTANCE_HPP
+
+#include <raft/entry.hpp>
+#include <raft/log.hpp>
+#include <raft/message.hpp>
+#include <raft/mutant.hpp>
+#include <raft/rules/context.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+namespace raft {
+
+/// What is committed here is in the leader's log too (leader completeness, section 5.4.3) and may
+/// be gone from this one: the check begins behind it.
+inline void skip_committed(const Log& log, AppendRequest& request) {
+    const Index commit = log.commit();
+    if (request.previous.index >= commit) return;
+    const std::size_t known =
+        std::min<std::size_t>(commit - request.previous.index, request.entries.size());
+    request.entries.erase(request.entries.begin(),
+                          request.entries.begin() + static_cast<std::ptrdiff_t>(known));
+    request.previous = {commit, *log.term_at(commit)};
+}
+
+/// While the disk is behind, new entries are left as if the message had been lost: a leader sends
+/// them again at its heartbeats, and the memory of what waits to be written has a bound.
+inline void leave_what_does_not_fit(const StepContext& step, const Log& log,
+                                    AppendRequest& request) {
+    if (log.unwritten_bytes() < 2 * step.options.window_bytes) return;
+    std::size_t here = 0;
+    while (here < request.entries.size() && log.matches(request.entries[here].position())) ++here;
+    request.entries.resize(here);
+}
+
+/// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
+/// late request must not cut off what a newer one has brought. False: no correct node sends this.
+inline bool append_received(const StepContext& step, Log& log, NodeId leader,
+                            AppendRequest& request) {
+    Term least = request.previous.term;
+    for (const Entry& entry : request.entries) {
+        if (entry.term < least || entry.term > request.term) {  // terms never fall along a log
+            step.announce(EventKind::protocol_violation, leader, entry.index);
+            return false;
+        }
+        least = entry.term;
+    }
+    for (Entry& entry : request.entries) {
+        if (log.matches(entry.position()) && !RSM_MUTANT(late_request_truncates)) continue;
+        if (RSM_MUTANT(conflicts_kept) && entry.index <= log.last_index()) continue;
+        if (entry.index <= log.last_index()) {
+            log.truncate_from(entry.index);
+            step.announce(EventKind::log_truncated, leader, entry.index);
+        }
+        log.append(std::move(entry));
+    }
+    return true;
+}
+
+/// The answer vouches for entries, so it waits for the write that makes them durable; one that
+/// brings nothing new says at once what is durable already, so that a heartbeat is answered while
+/// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
+inline void acknowledge(const StepContext& step, const Log& log, NodeId leader,
+                        const AppendRequest& request, Index match) {
+    AppendReply reply{step.term(), true, match, {}, request.round};
+    if (RSM_MUTANT(acknowledges_all)) reply.index = log.durable();
+    if (RSM_MUTANT(append_acknowledged_early)) return step.send(leader, reply);
+    if (match > log.durable() && !request.entries.empty()) {
+        step.send_when_durable(leader, reply);
+        return;
+    }
+    if (!RSM_MUTANT(acknowledges_all)) reply.index = std::min(match, log.durable());
+    step.send(leader, reply);
+}
+
+/// Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
+/// by now, with a log of another length.
+inline void refuse_stale_leader(const StepContext& step, NodeId sender) {
+    AppendReply refusal;
+    refusal.term = step.term();
+    step.send(sender, refusal);
+}
+
+/// AppendEntries, receiver implementation (Figure 2). @pre follow()
+inline void accept_entries(const StepContext& step, Log& log, NodeId leader,
+                           AppendRequest& request) {
+    AppendReply refusal;
+    refusal.term = step.term();
+    refusal.index = request.previous.index;
+    refusal.round = request.round;
+    skip_committed(log, request);
+    const bool agrees = log.matches(request.previous) || (RSM_MUTANT(previous_term_unchecked) &&
+                                                          log.term_at(request.previous.index));
+    if (!agrees) {  // rule 2: reply false, with a hint where to go on
+        refusal.hint = log.last_agreeing(request.previous);
+        step.send(leader, refusal);
+        return;
+    }
+    leave_what_does_not_fit(step, log, request);
+    if (!append_received(step, log, leader, request)) return;
+    const Index match = request.previous.index + request.entries.size();
+    const Index known = RSM_MUTANT(commit_beyond_match) ? log.last_index() : match;
+    log.commit_to(std::min(request.commit, known));  // rule 5
+    acknowledge(step, log, leader, request, match);
+}
+
+}  // namespace raft
+
+#endif

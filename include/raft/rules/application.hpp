@@ -1,0 +1,55 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Committed entries on their way to the state machine (section 5.3).
+#ifndef RSM_RAFT_RULES_APPLICATION_HPP
+#define RSM_RAFT_RULES_APPLICATION_HPP
+
+#include <raft/log.hpp>
+#include <raft/mutant.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/step.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace raft {
+
+/// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine"
+/// (Figure 2). One batch at a time, so that a long backlog does not keep the node from its
+/// heartbeats.
+inline void hand_over(const StepContext& step, Log& log) {
+    if (log.handed() != log.applied() || log.handed() == log.commit()) return;
+    const Index first = log.handed() + 1;
+    if (log.cached(first)) {
+        log.copy(first, log.commit(), step.options.apply_batch_bytes, step.out.apply);
+        log.handed_to(step.out.apply.back().index);
+    } else if (!log.reading_back()) {
+        log.set_reading_back(true);
+        step.out.load_entries.push_back({NodeId{}, first, step.options.apply_batch_bytes});
+    }
+}
+
+/// What was read may have been replaced since it was asked for.
+inline void drop_replaced(const Log& log, EntriesLoaded& loaded) {
+    for (std::size_t i = 0; i < loaded.entries.size(); ++i) {
+        const bool same = log.matches(loaded.entries[i].position());
+        if (!same && !RSM_MUTANT(loaded_entries_unchecked)) loaded.entries.resize(i);
+    }
+}
+
+/// Hands over entries that were read back for the state machine. @pre drop_replaced()
+inline void hand_over_loaded(const StepContext& step, Log& log, EntriesLoaded& loaded) {
+    log.set_reading_back(false);
+    while (!loaded.entries.empty() && loaded.entries.back().index > log.commit()) {
+        loaded.entries.pop_back();
+    }
+    const bool next = !loaded.entries.empty() && log.handed() == log.applied() &&
+                      loaded.entries.front().index == log.handed() + 1;
+    if (!next) return;
+    log.handed_to(loaded.entries.back().index);
+    step.out.apply = std::move(loaded.entries);
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,98 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What of the log and of older snapshots may go once a snapshot is durable (section 7). When one is
+// made is decided by the bytes of the log: rsm/node/compaction.hpp.
+#ifndef RSM_RAFT_RULES_COMPACTION_HPP
+#define RSM_RAFT_RULES_COMPACTION_HPP
+
+#include <raft/entry.hpp>
+#include <raft/log.hpp>
+#include <raft/mutant.hpp>
+#include <raft/parts/journal.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/parts/transfer.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/step.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+namespace raft {
+
+/// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
+/// else a transfer that takes longer than the log takes to grow would never be of use.
+inline Index held_for_followers(const StepContext& step, Reign& reign, const Log& log,
+                                Index release) {
+    if (RSM_MUTANT(log_not_held)) return release;
+    Index held = release;
+    const std::uint64_t appended = reign.budget.appended();
+    for (Progress& follower : reign.followers) {
+        const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
+        if (silent || follower.provided() >= release) {
+            follower.hold.reset();
+            continue;
+        }
+        if (!follower.hold) follower.hold = LogHold{step.now, appended};
+        const bool within = step.now - follower.hold->since <= step.options.max_hold_time &&
+                            appended - follower.hold->appended < step.options.max_hold_bytes;
+        if (within) held = std::min(held, follower.provided());
+    }
+    return std::max(held, log.base().index);
+}
+
+/// "Once a server completes writing a snapshot, it may delete all log entries up through the last
+/// included index" (section 7), except what is kept for followers that are slightly behind.
+inline void release_covered(const StepContext& step, Office& office, Log& log, Journal& journal,
+                            const SnapshotMeta& newest) {
+    // What has come in this very step is still to be given to the storage.
+    Index release = std::min({newest.last.index, log.applied(), log.submitted()});
+    if (RSM_MUTANT(released_too_far)) release = log.applied();
+    std::size_t retained = 0;
+    while (release > log.base().index && log.cached(release)) {
+        retained += footprint(log[release]);
+        if (retained > step.options.retained_bytes) break;
+        release = release - 1;
+    }
+    if (Reign* reign = office.reign()) {
+        const Index wanted = std::exchange(release, held_for_followers(step, *reign, log, release));
+        reign->holds_log = release < wanted;
+    }
+    if (release > log.base().index) {
+        log.release(release);
+        journal.release = log.base();
+    }
+}
+
+/// A snapshot of the own state machine has become durable.
+inline void take_own_snapshot(const StepContext& step, Office& office, Log& log, Journal& journal,
+                              Snapshots& snapshots, SnapshotTaken& taken) {
+    // One from a leader may be newer, although the log brought its content faster. Of two of one
+    // position, the storage keeps the one that it completed last.
+    if (taken.meta.last.index >= snapshots.newest.last.index) {
+        snapshots.newest = std::move(taken.meta);
+    }
+    release_covered(step, office, log, journal, snapshots.newest);
+    snapshots.dropped_before = {};
+}
+
+/// Only the newest snapshot is kept, and what is on its way to a follower: "discarding" the others
+/// (section 7).
+inline void drop_unused_snapshots(const StepContext& step, const Office& office,
+                                  Snapshots& snapshots) {
+    if (snapshots.dropped_before == snapshots.newest.last.index) return;
+    Index oldest = snapshots.newest.last.index;
+    if (const Reign* reign = office.reign()) {
+        for (const Progress& follower : reign->followers) {
+            if (follower.state != ProgressState::snapshot) continue;
+            oldest = std::min(oldest, follower.transfer.meta.last.index);
+        }
+    }
+    if (std::exchange(snapshots.dropped_before, oldest) != oldest) {
+        step.out.drop_snapshots_before = oldest;
+    }
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,51 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What every rule may know of the step that it belongs to, and where it puts what follows from it.
+#ifndef RSM_RAFT_RULES_CONTEXT_HPP
+#define RSM_RAFT_RULES_CONTEXT_HPP
+
+#include <raft/membership.hpp>
+#include <raft/message.hpp>
+#include <raft/mutant.hpp>
+#include <raft/options.hpp>
+#include <raft/parts/ballot.hpp>
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+
+#include <utility>
+
+namespace raft {
+
+/// A rule that changes one of these parts takes it as a parameter besides.
+struct StepContext {
+    const Options& options;
+    NodeId self;
+    const Membership& membership;
+    const Ballot& ballot;
+    Time now;
+    Output& out;
+
+    Term term() const { return ballot.term; }
+
+    /// Sends what tells of nothing but the term and vote, which nobody may see before they are
+    /// durable: "updated on stable storage before responding to RPCs" (Figure 2).
+    void send(NodeId to, Message::Body body) const {
+        if (ballot.durable() || RSM_MUTANT(vote_sent_early)) {
+            out.send.push_back({self, to, std::move(body)});
+        } else {
+            send_when_durable(to, std::move(body));
+        }
+    }
+    /// Sends what tells of entries too: after the last write that this step makes or finds under
+    /// way (see record()).
+    void send_when_durable(NodeId to, Message::Body body) const {
+        out.send_after.push_back({WriteId{}, {self, to, std::move(body)}});
+    }
+    void announce(EventKind kind, NodeId node = {}, Index index = {}) const {
+        out.events.push_back({kind, ballot.term, node, index});
+    }
+};
+
+}  // namespace raft
+
+#endif

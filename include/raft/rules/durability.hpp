@@ -1,0 +1,50 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Durable before visible: what a step changed is written before anything that tells of it leaves.
+#ifndef RSM_RAFT_RULES_DURABILITY_HPP
+#define RSM_RAFT_RULES_DURABILITY_HPP
+
+#include <raft/log.hpp>
+#include <raft/parts/ballot.hpp>
+#include <raft/parts/journal.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/step.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace raft {
+
+/// Makes the one write of a step, if anything has changed, and binds to it (or to the last one
+/// under way) all messages that must wait: a vote, a term, an acknowledgement of entries ("updated
+/// on stable storage before responding to RPCs", Figure 2). Which messages wait is decided where
+/// they are made, by StepContext::send() and send_when_durable().
+inline void record(const StepContext& step, Ballot& ballot, Log& log, Journal& journal) {
+    const bool entries = log.submitted() < log.last_index();
+    if (ballot.changed || entries || journal.reset || journal.release) {
+        journal.begun.value += 1;
+        Write& write = step.out.write.emplace();
+        write.id = journal.begun;
+        write.reset = std::exchange(journal.reset, std::nullopt);
+        log.submit(write.id, step.now, write.entries);
+        // The commit index travels along with writes that are made anyway.
+        if (ballot.changed || (entries && journal.commit < log.commit())) {
+            journal.commit = log.commit();
+            write.hard_state = HardState{ballot.term, ballot.voted_for, journal.commit};
+        }
+        if (ballot.changed) ballot.written(write.id);
+        write.release = std::exchange(journal.release, std::nullopt);
+    }
+    for (DeferredMessage& deferred : step.out.send_after) deferred.after = journal.begun;
+}
+
+/// The write `id` and all before it are durable.
+inline void take_persisted(Ballot& ballot, Log& log, Journal& journal, WriteId id) {
+    journal.persisted(id);
+    ballot.persisted(id);
+    log.persisted(id);
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,51 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What clients ask a leader to replicate.
+#ifndef RSM_RAFT_RULES_PROPOSALS_HPP
+#define RSM_RAFT_RULES_PROPOSALS_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/entry.hpp>
+#include <raft/log.hpp>
+#include <raft/mutant.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/step.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace raft {
+
+/// "If command received from client: append entry to local log" (Figure 2).
+inline void append_own(const StepContext& step, Budget& budget, Log& log, EntryKind kind,
+                       Bytes payload) {
+    Entry entry{log.last_index() + 1, step.term(), kind, std::move(payload)};
+    budget.spend(footprint(entry));
+    log.append(std::move(entry));
+}
+
+/// Takes a proposal on, or refuses it: answered at once, "respond after entry applied" is for the
+/// one who asked.
+inline void propose(const StepContext& step, Office& office, Log& log, Propose& proposal) {
+    ProposalOutcome outcome{proposal.token, Refusal::none, {}};
+    const std::size_t size = proposal.payload.size();
+    Reign* reign = office.reign();
+    if (reign == nullptr) {
+        outcome.refusal = Refusal::not_leader;
+    } else if (size > step.options.max_entry_bytes) {
+        outcome.refusal = Refusal::too_large;
+    } else if (reign->budget.spent() + size + entry_overhead_bytes >
+                   step.options.max_uncommitted_bytes &&
+               !RSM_MUTANT(uncommitted_unbounded)) {
+        outcome.refusal = Refusal::overloaded;
+    } else {
+        append_own(step, reign->budget, log, EntryKind::operation, std::move(proposal.payload));
+        outcome.position = log.last();
+    }
+    step.out.proposals.push_back(outcome);
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,114 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Linearizable reads without log entries (ReadIndex; section 8, thesis section 6.4).
+//
+// A read must see everything that was committed when it was asked for. A leader knows that its
+// commit index is that recent once an entry of its own term is committed and once a quorum has
+// answered to it after the read arrived: then no later leader can have committed anything before.
+#ifndef RSM_RAFT_RULES_READS_HPP
+#define RSM_RAFT_RULES_READS_HPP
+
+#include <raft/log.hpp>
+#include <raft/mutant.hpp>
+#include <raft/parts/reads.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/rules/proposals.hpp>
+#include <raft/step.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace raft {
+
+/// Takes a read on, or refuses it.
+inline void ask_read(const StepContext& step, Office& office, Reads& reads, Log& log,
+                     const ReadIndex& read) {
+    Reign* reign = office.reign();
+    if (reign == nullptr) {
+        step.out.reads.push_back({read.token, Refusal::not_leader, {}});
+        return;
+    }
+    if (reads.waiting >= step.options.max_waiting_reads && !RSM_MUTANT(waiting_reads_unbounded)) {
+        step.out.reads.push_back({read.token, Refusal::overloaded, {}});
+        return;
+    }
+    if (RSM_MUTANT(read_without_quorum)) {
+        step.out.reads.push_back({read.token, Refusal::none, log.commit()});
+        return;
+    }
+    ++reads.waiting;
+    reign->rounds.joining.push_back(read.token);
+    // Without an entry of its own term a leader does not know what is committed.
+    if (log.last().term != step.term()) {
+        append_own(step, reign->budget, log, EntryKind::barrier, {});
+    }
+}
+
+/// All reads that have come in since the last round share the next one, which begins once an entry
+/// of this term is committed.
+inline void open_read_round(const StepContext& step, ReadRounds& rounds, const Log& log) {
+    const bool current =
+        log.term_at(log.commit()) == step.term() || RSM_MUTANT(read_before_barrier);
+    if (rounds.joining.empty() || !current) return;
+    if (RSM_MUTANT(read_joins_round) && !rounds.open.empty()) {
+        std::vector<Token>& tokens = rounds.open.back().tokens;
+        tokens.insert(tokens.end(), rounds.joining.begin(), rounds.joining.end());
+        rounds.joining.clear();
+        return;
+    }
+    rounds.latest += 1;
+    rounds.due = true;
+    rounds.open.push_back({rounds.latest, log.commit(), std::move(rounds.joining)});
+    rounds.joining.clear();
+}
+
+/// "wait for the state machine to advance at least as far as the readIndex" (thesis 6.4). That a
+/// later leader may exist by now does no harm: the read's time was before.
+inline void release_reads(const StepContext& step, Reads& reads, const Log& log) {
+    const Index reached = RSM_MUTANT(read_before_applied) ? log.commit() : log.applied();
+    while (!reads.confirmed.empty() && reads.confirmed.front().index <= reached) {
+        const Reads::Confirmed& released = reads.confirmed.front();
+        for (const Token token : released.tokens) {
+            step.out.reads.push_back({token, Refusal::none, released.index});
+        }
+        if (!RSM_MUTANT(waiting_reads_leak)) reads.waiting -= released.tokens.size();
+        reads.confirmed.pop_front();
+    }
+}
+
+/// A quorum's echo of a round confirms it and all before it.
+inline void confirm_reads(const StepContext& step, Reign& reign, Reads& reads, const Log& log) {
+    ReadRounds& rounds = reign.rounds;
+    if (rounds.open.empty()) return;
+    const auto confirmed = step.membership.reached_by_quorum<std::uint64_t>([&](NodeId node) {
+        if (node == step.self) return rounds.latest;
+        const Progress* follower = reign.find(node);
+        return follower == nullptr ? 0 : follower->acknowledged_round;
+    });
+    while (!rounds.open.empty() &&
+           rounds.open.front().number <= confirmed + (RSM_MUTANT(unconfirmed_round) ? 1 : 0)) {
+        ReadRounds::Round& round = rounds.open.front();
+        reads.confirmed.push_back({round.index, std::move(round.tokens)});
+        rounds.open.pop_front();
+    }
+    release_reads(step, reads, log);
+}
+
+/// A leader that steps down cannot confirm anything any more.
+inline void refuse_reads(const StepContext& step, const ReadRounds& rounds, Reads& reads) {
+    const auto refuse = [&](const std::vector<Token>& tokens) {
+        for (const Token token : tokens) {
+            step.out.reads.push_back({token, Refusal::not_leader, {}});
+        }
+        reads.waiting -= tokens.size();
+    };
+    for (std::size_t i = 0; i < rounds.open.size(); ++i) refuse(rounds.open[i].tokens);
+    if (!RSM_MUTANT(new_reads_not_refused)) refuse(rounds.joining);
+}
+
+}  // namespace raft
+
+#endif

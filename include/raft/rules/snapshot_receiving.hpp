@@ -1,0 +1,163 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// InstallSnapshot, the follower's side (section 7, Figure 13).
+#ifndef RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
+#define RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
+
+#include <raft/entry.hpp>
+#include <raft/log.hpp>
+#include <raft/membership.hpp>
+#include <raft/message.hpp>
+#include <raft/mutant.hpp>
+#include <raft/parts/journal.hpp>
+#include <raft/parts/reads.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/parts/transfer.hpp>
+#include <raft/rules/compaction.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/rules/reads.hpp>
+#include <raft/stable.hpp>
+#include <raft/step.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace raft {
+
+/// Says where the transfer should go on, or that nothing more is needed.
+inline void reply_snapshot(const StepContext& step, const Log& log, NodeId to,
+                           const SnapshotMeta& meta, std::uint64_t next_offset,
+                           TransferOutcome outcome = TransferOutcome::none) {
+    SnapshotReply reply;
+    reply.term = step.term();
+    reply.last = meta.last;
+    reply.checksum = meta.checksum;
+    reply.next_offset = next_offset;
+    reply.outcome = outcome;
+    if (meta.last.index <= log.commit()) {
+        reply.outcome = TransferOutcome::installed;
+        reply.match = std::min(log.commit(), log.durable());
+        if (RSM_MUTANT(snapshot_vouches_for_all)) reply.match = log.commit();
+    }
+    step.send(to, reply);
+}
+
+/// Makes the transfer to which this piece belongs the one that is under way, where it may be.
+/// False: the piece is of no use here.
+inline bool joins_transfer(const StepContext& step, const Log& log,
+                           std::optional<IncomingSnapshot>& incoming, NodeId leader,
+                           const SnapshotChunk& chunk) {
+    if (incoming && incoming->over) return false;
+    if (!incoming || incoming->meta != chunk.meta) {
+        if (incoming && !incoming->storing.empty()) return false;
+        // From the same leader, a lower snapshot is an old message.
+        const bool older = incoming && chunk.meta.last.index < incoming->meta.last.index;
+        if (older && chunk.term == incoming->term) return false;
+        if (chunk.offset != 0) {
+            reply_snapshot(step, log, leader, chunk.meta, 0);
+            return false;
+        }
+        incoming = IncomingSnapshot{chunk.meta, chunk.term, leader, 0, 0, {}, false};
+    }
+    incoming->from = leader;
+    incoming->term = chunk.term;
+    return true;
+}
+
+/// InstallSnapshot, receiver implementation (Figure 13). Pieces are kept strictly in order; the
+/// answer always says where to go on, which also resumes a broken transfer. @pre follow()
+inline void accept_chunk(const StepContext& step, const Log& log,
+                         std::optional<IncomingSnapshot>& incoming, NodeId leader,
+                         SnapshotChunk& chunk) {
+    if (chunk.meta.last.index <= log.commit() && !RSM_MUTANT(older_snapshot_installed)) {
+        // Nothing that is not here already.
+        reply_snapshot(step, log, leader, chunk.meta, chunk.meta.size);
+        return;
+    }
+    if (!joins_transfer(step, log, incoming, leader, chunk)) return;
+    if (chunk.offset != incoming->next_offset && !RSM_MUTANT(chunks_unordered)) {
+        reply_snapshot(step, log, leader, chunk.meta, incoming->kept);
+        return;
+    }
+    // A leader whose window is wider will send the rest again.
+    const std::uint64_t storing = incoming->next_offset - incoming->kept;
+    const bool overflows = storing + chunk.data.size() > step.options.snapshot_window_bytes;
+    if (storing != 0 && overflows) return;
+    if (chunk.data.empty() && !incoming->storing.empty()) return;
+    incoming->next_offset = chunk.offset + chunk.data.size();
+    incoming->storing.push_back(incoming->next_offset);
+    step.out.store_chunks.push_back({chunk.meta, chunk.offset, std::move(chunk.data)});
+}
+
+/// What became of a piece that was given to the storage. If it was the last one, the snapshot is
+/// durable now and wants to be installed; returns whom to tell so then.
+inline std::optional<NodeId> take_stored(const StepContext& step, const Log& log,
+                                         std::optional<IncomingSnapshot>& incoming,
+                                         const ChunkStored& stored) {
+    if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return {};
+    incoming->kept = incoming->storing.front();
+    incoming->storing.pop_front();
+    const NodeId from = incoming->from;
+    if (stored.outcome == ChunkOutcome::installed) {
+        incoming.reset();
+        return from;
+    }
+    if (incoming->over) return {};
+    if (stored.outcome == ChunkOutcome::stored) {
+        reply_snapshot(step, log, from, stored.meta, incoming->kept);
+        return {};
+    }
+    // What is outstanding of it is not kept either.
+    incoming->over = true;
+    const bool rejected = stored.outcome == ChunkOutcome::rejected;
+    if (rejected) step.announce(EventKind::snapshot_rejected, from, stored.meta.last.index);
+    reply_snapshot(step, log, from, stored.meta, 0,
+                   rejected ? TransferOutcome::rejected : TransferOutcome::none);
+    return {};
+}
+
+/// A transfer ends when its content has come by the log, or from another leader: what was kept of
+/// it would lie there for ever. The storage is told when it has nothing more of it under way.
+inline void abandon_needless(const StepContext& step, const Log& log,
+                             std::optional<IncomingSnapshot>& incoming, bool leads) {
+    if (!incoming) return;
+    if (leads || incoming->meta.last.index <= log.commit()) incoming->over = true;
+    if (!incoming->over || !incoming->storing.empty()) return;
+    incoming.reset();
+    step.out.abandon_transfer = true;
+}
+
+/// "If existing log entry has same index and term as snapshot's last included entry, retain log
+/// entries following it; otherwise discard the entire log; reset state machine using snapshot
+/// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
+/// is reset, recovery comes to the same result (Storage::recover).
+inline void install(const StepContext& step, Membership& membership, Office& office, Reads& reads,
+                    Log& log, Journal& journal, Snapshots& snapshots, const SnapshotMeta& meta) {
+    if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
+    snapshots.dropped_before = {};
+    // The log may have brought it faster.
+    if (meta.last.index <= log.commit() && !RSM_MUTANT(older_snapshot_installed)) return;
+    const bool kept = RSM_MUTANT(suffix_kept) && log.last_index() > meta.last.index;
+    if (log.matches(meta.last) || kept) {
+        log.covered_by_snapshot(meta.last.index);
+    } else {
+        log.reset(meta.last);
+        journal.reset = meta.last;
+        journal.release.reset();
+    }
+    log.commit_to(meta.last.index);
+    log.handed_to(meta.last.index);
+    log.applied_to(meta.last.index);
+    release_covered(step, office, log, journal, snapshots.newest);
+    membership = meta.membership;
+    step.out.apply.clear();
+    if (!RSM_MUTANT(restore_forgotten)) step.out.restore = meta;
+    step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
+    release_reads(step, reads, log);
+}
+
+}  // namespace raft
+
+#endif

@@ -1,0 +1,112 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// InstallSnapshot, the leader's side (section 7): in pieces that resume, several under way.
+#ifndef RSM_RAFT_RULES_SNAPSHOT_SENDING_HPP
+#define RSM_RAFT_RULES_SNAPSHOT_SENDING_HPP
+
+#include <raft/entry.hpp>
+#include <raft/log.hpp>
+#include <raft/message.hpp>
+#include <raft/mutant.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/step.hpp>
+
+#include <utility>
+
+namespace raft {
+
+/// Reads the next piece where the window has room for it; the one after it follows when this one
+/// has been sent.
+inline void load_chunk(const StepContext& step, Progress& follower) {
+    SnapshotTransfer& transfer = follower.transfer;
+    const std::uint64_t piece = step.options.snapshot_chunk_bytes;
+    if (!transfer.may_load(piece)) return;
+    transfer.loading = transfer.offset;
+    step.out.load_chunks.push_back({follower.node, transfer.meta, transfer.offset, piece});
+}
+
+/// "The leader must occasionally send snapshots to followers that lag behind", because it "has
+/// already discarded the next log entry that it needs to send" (section 7).
+inline void begin_snapshot(const StepContext& step, Progress& follower,
+                           const SnapshotMeta& newest) {
+    follower.become_snapshot(newest, step.options.snapshot_chunk_bytes,
+                             step.options.heartbeat_interval, step.now);
+    load_chunk(step, follower);
+}
+
+/// At a heartbeat: where nothing has come back for long enough, pieces or their answers are taken
+/// for lost, and the transfer goes on where the follower last wanted it to.
+inline void resend_chunk(const StepContext& step, Progress& follower, const SnapshotMeta& newest) {
+    SnapshotTransfer& transfer = follower.transfer;
+    // The follower's disk is behind; the heartbeats ask when it is no longer.
+    const bool waits = transfer.installed && follower.match < transfer.meta.last.index;
+    if (waits || transfer.loading || step.now - transfer.moved_at < transfer.patience) return;
+    if (RSM_MUTANT(chunk_never_resent)) return;
+    // Where nothing of it has arrived, or nobody answers, or all of it is there and the log has
+    // moved on nevertheless, the newest serves better; and the old one, which would be kept for as
+    // long as a follower is away, can go.
+    const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
+    const bool outdated = silent || transfer.kept == 0 || transfer.installed;
+    if (transfer.meta != newest && outdated) return begin_snapshot(step, follower, newest);
+    transfer.go_back(step.options.snapshot_chunk_bytes, 8 * step.options.election_timeout,
+                     step.now);
+    load_chunk(step, follower);
+}
+
+/// Sends a piece that was read, and reads the next.
+inline void send_chunk(const StepContext& step, Office& office, const SnapshotMeta& newest,
+                       ChunkLoaded& loaded) {
+    Progress* follower = office.follower(loaded.reader);
+    if (follower == nullptr || follower->state != ProgressState::snapshot) return;
+    SnapshotTransfer& transfer = follower->transfer;
+    if (transfer.loading != loaded.offset || transfer.meta != loaded.meta) return;
+    transfer.loading.reset();
+    if (loaded.data && loaded.offset == transfer.offset) {
+        transfer.offset += loaded.data->size();
+        step.send(follower->node,
+                  SnapshotChunk{step.term(), loaded.meta, loaded.offset, std::move(*loaded.data)});
+        load_chunk(step, *follower);
+    } else if (loaded.data) {  // an answer has moved the transfer on since it was asked for
+        load_chunk(step, *follower);
+    } else if (transfer.meta != newest) {
+        begin_snapshot(step, *follower, newest);
+    } else {
+        step.announce(EventKind::snapshot_unreadable, step.self, newest.last.index);
+    }
+}
+
+/// Where the follower wants the transfer to go on, or that it needs nothing more of it.
+inline void take_snapshot_reply(const StepContext& step, Office& office, const Log& log,
+                                const SnapshotMeta& newest, NodeId sender,
+                                const SnapshotReply& reply) {
+    Progress* follower = office.follower(sender);
+    if (follower == nullptr || reply.term < step.term()) return;
+    follower->last_contact = step.now;
+    SnapshotTransfer& transfer = follower->transfer;
+    const bool expected = follower->state == ProgressState::snapshot &&
+                          reply.last == transfer.meta.last &&
+                          reply.checksum == transfer.meta.checksum;
+    if (!expected) return;
+    if (reply.installed()) {
+        if (reply.match > log.last_index()) return;
+        follower->accepted(reply.match);
+        // To go on with the log, it must be durable over there from where the log begins here.
+        transfer.installed = true;
+        if (follower->match >= log.base().index) follower->become_replicate();
+        return;
+    }
+    if (reply.rejected() && transfer.meta == newest) {
+        // Damaged on the way or over there, or here: only a new one is surely good.
+        step.announce(EventKind::snapshot_unreadable, sender, transfer.meta.last.index);
+    }
+    transfer.answered(reply.next_offset, step.options.snapshot_chunk_bytes,
+                      step.options.snapshot_window_bytes, step.options.heartbeat_interval,
+                      step.now);
+    load_chunk(step, *follower);
+}
+
+}  // namespace raft
+
+#endif
