@@ -7,6 +7,7 @@
 
 #include <raft/concepts.hpp>
 #include <raft/core.hpp>
+#include <raft/driver/carry_out.hpp>
 #include <raft/mutant.hpp>
 #include <raft/ring.hpp>
 #include <raft/step.hpp>
@@ -174,7 +175,8 @@ private:
             working_.swap(inbox_);
             core_->step(clock_.now(), working_, output_);
             working_.clear();
-            carry_out();
+            Handler handler{*this};
+            carry_out(output_, handler);
         }
         in_turn_ = false;
         if (halted_) return;
@@ -239,31 +241,32 @@ private:
         if constexpr (GroupingTransport<TransportType>) transport_.flush();
     }
 
-    /// The order is the point: a write begins before anything that counts on it is sent, what
-    /// waits for a write is queued under its number, and the state machine sees a restored state
-    /// before the entries that follow it.
-    void carry_out() {
-        if (output_.write) begin_write(std::move(*output_.write));
-        for (Message& message : output_.send) transport_.send(std::move(message));
-        for (DeferredMessage& deferred : output_.send_after) send_after(std::move(deferred));
-        for (const ProposalOutcome& outcome : output_.proposals) host_.proposed(outcome);
-        if (output_.restore) {
-            if (Result<void> restored = restore(*output_.restore); !restored) {
-                return fail(restored.error());
+    // What carry_out() does the pieces of an output with.
+    struct Handler {
+        Engine& engine;
+
+        void begin_write(Write write) { engine.begin_write(std::move(write)); }
+        void send(Message message) { engine.transport_.send(std::move(message)); }
+        void send_after(DeferredMessage deferred) { engine.send_after(std::move(deferred)); }
+        void proposed(const ProposalOutcome& outcome) { engine.host_.proposed(outcome); }
+        void restore(const SnapshotMeta& meta) {
+            if (Result<void> restored = engine.restore(meta); !restored) {
+                engine.fail(restored.error());
             }
         }
-        if (!output_.apply.empty()) {
-            host_.apply(output_.apply);
-            if (halted_) return;
-            take_in(Applied{output_.apply.back().index});
+        void apply(std::span<const Entry> entries) {
+            engine.host_.apply(entries);
+            engine.take_in(Applied{entries.back().index});
         }
-        for (const ReadOutcome& outcome : output_.reads) host_.read_ready(outcome);
-        move_data();
-        for (const Event& event : output_.events) {
-            host_.observe(event);
-            if (RSM_MUTANT(events_lost)) break;
-        }
-    }
+        void read_ready(const ReadOutcome& outcome) { engine.host_.read_ready(outcome); }
+        void load(const LoadEntries& load) { engine.load(load); }
+        void load(const LoadChunk& load) { engine.load(load); }
+        void store(StoreChunk store) { engine.store(std::move(store)); }
+        void abandon_transfer() { engine.storage_.abandon_transfer(); }
+        void drop_snapshots_before(Index index) { engine.storage_.drop_snapshots_before(index); }
+        void observe(const Event& event) { engine.host_.observe(event); }
+        bool stopped() const { return engine.halted_; }
+    };
 
     void begin_write(Write write) {
         const WriteId id = write.id;
@@ -300,34 +303,28 @@ private:
         return host_.restore(meta, **source);
     }
 
-    /// Entries and snapshots between memory and storage.
-    void move_data() {
-        for (const LoadEntries& load : output_.load_entries) {
-            storage_.read(load.first, load.max_bytes,
-                          [this, reader = load.reader](Result<std::vector<Entry>> entries) {
-                              if (!entries) return fail(entries.error());
-                              take_in(EntriesLoaded{reader, std::move(*entries)});
-                          });
-        }
-        for (const LoadChunk& load : output_.load_chunks) {
-            storage_.read_chunk(
-                load.meta, load.offset, load.max_bytes, [this, load](Result<Bytes> data) {
-                    ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
-                    if (data) loaded.data = std::move(*data);
-                    take_in(std::move(loaded));
-                });
-        }
-        for (StoreChunk& store : output_.store_chunks) {
-            storage_.receive_chunk(
-                store.meta, store.offset, std::move(store.data),
-                [this, meta = store.meta](Result<ChunkOutcome> outcome) {
-                    take_in(ChunkStored{meta, outcome ? *outcome : ChunkOutcome::refused});
-                });
-        }
-        if (output_.abandon_transfer) storage_.abandon_transfer();
-        if (output_.drop_snapshots_before) {
-            storage_.drop_snapshots_before(*output_.drop_snapshots_before);
-        }
+    // Entries and snapshots between memory and storage.
+    void load(const LoadEntries& load) {
+        storage_.read(load.first, load.max_bytes,
+                      [this, reader = load.reader](Result<std::vector<Entry>> entries) {
+                          if (!entries) return fail(entries.error());
+                          take_in(EntriesLoaded{reader, std::move(*entries)});
+                      });
+    }
+    void load(const LoadChunk& load) {
+        storage_.read_chunk(
+            load.meta, load.offset, load.max_bytes, [this, load](Result<Bytes> data) {
+                ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
+                if (data) loaded.data = std::move(*data);
+                take_in(std::move(loaded));
+            });
+    }
+    void store(StoreChunk store) {
+        storage_.receive_chunk(
+            store.meta, store.offset, std::move(store.data),
+            [this, meta = store.meta](Result<ChunkOutcome> outcome) {
+                take_in(ChunkStored{meta, outcome ? *outcome : ChunkOutcome::refused});
+            });
     }
 
     void quiet() {

@@ -205,7 +205,8 @@ private:
         Output output;
         node.core.step(now, std::span(&input, 1), output);
         const bool applied = !output.apply.empty();
-        carry_out(node, output, effect);
+        Handler handler{node, effect};
+        carry_out(output, handler);
         if (setup_.disk == DiskMode::instant && !node.flights.empty()) {
             while (!node.flights.empty()) complete(node, effect);
             step(node, now, Persisted{node.done}, effect);
@@ -252,46 +253,60 @@ private:
         node.answers.push_back({Answer::Kind::snapshot_taken, {}, meta, 0, {}, {}, {}});
     }
 
-    // ---- outputs, in the engine's order ----
+    // ---- outputs ----
 
-    void carry_out(NodeState& node, Output& output, Effect& effect) const {
-        if (output.write) node.flights.push_back({std::move(*output.write), {}});
-        for (Message& message : output.send) leave(node, std::move(message), effect);
-        for (DeferredMessage& deferred : output.send_after) {
+    /// What carry_out() does a node's output with.
+    struct Handler {
+        NodeState& node;
+        Effect& effect;
+
+        void begin_write(Write write) { node.flights.push_back({std::move(write), {}}); }
+        void send(Message message) { leave(node, std::move(message), effect); }
+        void send_after(DeferredMessage deferred) {
             const auto flight = std::ranges::find_if(
                 node.flights, [&](const Flight& each) { return each.write.id == deferred.after; });
-            if (flight == node.flights.end()) {
-                leave(node, std::move(deferred.message), effect);
-            } else {
-                flight->bound.push_back(std::move(deferred.message));
-            }
+            if (flight == node.flights.end()) return send(std::move(deferred.message));
+            flight->bound.push_back(std::move(deferred.message));
         }
-        if (output.restore) effect.corners |= bit(Corner::state_restored);
-        if (!output.apply.empty()) effect.corners |= bit(Corner::entry_applied);
-        if (output.restore) restore(node, *output.restore, effect);
-        for (const Entry& entry : output.apply) apply(node, entry, effect);
-        for (const ReadOutcome& outcome : output.reads) {
-            const auto read = static_cast<std::uint8_t>(outcome.token);
-            effect.corners |= bit(outcome.refusal == Refusal::none ? Corner::read_released
-                                                                   : Corner::read_refused);
-            node.reads = static_cast<std::uint8_t>(node.reads & ~(1U << read));
-            effect.answered.push_back(
-                {read, outcome.refusal != Refusal::none, node.machine.size()});
+        void proposed(const ProposalOutcome&) {}
+        void restore(const SnapshotMeta& meta) {
+            effect.corners |= bit(Corner::state_restored);
+            NodeModel::restore(node, meta, effect);
         }
-        move_data(node, output, effect);
-        for (const Event& event : output.events) observe(event, effect);
-    }
+        void apply(std::span<const Entry> entries) {
+            effect.corners |= bit(Corner::entry_applied);
+            for (const Entry& entry : entries) NodeModel::apply(node, entry, effect);
+        }
+        void read_ready(const ReadOutcome& outcome) { NodeModel::release(node, outcome, effect); }
+        void load(const LoadEntries& load) { read_back(node, load, effect); }
+        void load(const LoadChunk& load) { node.answers.push_back(read_chunk(node, load)); }
+        void store(StoreChunk chunk) {
+            const ChunkOutcome outcome = NodeModel::store(node, chunk, effect);
+            node.answers.push_back(
+                {Answer::Kind::chunk_stored, {}, chunk.meta, 0, {}, outcome, {}});
+        }
+        void abandon_transfer() { node.arriving.reset(); }
+        void drop_snapshots_before(Index index) {
+            std::erase_if(node.snapshots,
+                          [&](const SnapshotMeta& meta) { return meta.last.index < index; });
+        }
+        void observe(const Event& event) { NodeModel::observe(event, effect); }
+        bool stopped() const { return false; }
+    };
 
+    static void release(NodeState& node, const ReadOutcome& outcome, Effect& effect) {
+        const auto read = static_cast<std::uint8_t>(outcome.token);
+        const bool refused = outcome.refusal != Refusal::none;
+        effect.corners |= bit(refused ? Corner::read_refused : Corner::read_released);
+        node.reads = static_cast<std::uint8_t>(node.reads & ~(1U << read));
+        effect.answered.push_back({read, refused, node.machine.size()});
+    }
     static void observe(const Event& event, Effect& effect) {
         effect.corners |= bit(event.kind);
         if (event.kind == EventKind::became_leader) effect.leads = event.term;
-        const bool wrong = event.kind == EventKind::protocol_violation ||
-                           event.kind == EventKind::snapshot_rejected ||
-                           event.kind == EventKind::snapshot_unreadable ||
-                           event.kind == EventKind::acknowledgement_lost ||
-                           event.kind == EventKind::rival_leader ||
-                           event.kind == EventKind::number_out_of_range;
-        if (wrong) effect.violate("a node reports what no correct cluster does");
+        if (test::is_suspicious(event.kind)) {
+            effect.violate("a node reports what no correct cluster does");
+        }
     }
 
     /// Durable before visible.
@@ -321,30 +336,14 @@ private:
         node.machine = History(meta.checksum);
     }
 
-    static void move_data(NodeState& node, Output& output, Effect& effect) {
-        for (const LoadEntries& load : output.load_entries) read_back(node, load, effect);
-        for (const LoadChunk& load : output.load_chunks) {
-            Answer answer{
-                Answer::Kind::chunk_loaded, load.reader, load.meta, load.offset, {}, {}, {}};
-            if (std::ranges::find(node.snapshots, load.meta) != node.snapshots.end()) {
-                const Bytes content = content_of(load.meta);
-                const auto offset = static_cast<std::size_t>(load.offset);
-                answer.data =
-                    content.slice(offset, std::min(load.max_bytes, content.size() - offset));
-            }
-            node.answers.push_back(std::move(answer));
+    static Answer read_chunk(const NodeState& node, const LoadChunk& load) {
+        Answer answer{Answer::Kind::chunk_loaded, load.reader, load.meta, load.offset, {}, {}, {}};
+        if (std::ranges::find(node.snapshots, load.meta) != node.snapshots.end()) {
+            const Bytes content = content_of(load.meta);
+            const auto offset = static_cast<std::size_t>(load.offset);
+            answer.data = content.slice(offset, std::min(load.max_bytes, content.size() - offset));
         }
-        for (const StoreChunk& chunk : output.store_chunks) {
-            const ChunkOutcome outcome = store(node, chunk, effect);
-            node.answers.push_back(
-                {Answer::Kind::chunk_stored, {}, chunk.meta, 0, {}, outcome, {}});
-        }
-        if (output.abandon_transfer) node.arriving.reset();
-        if (output.drop_snapshots_before) {
-            std::erase_if(node.snapshots, [&](const SnapshotMeta& meta) {
-                return meta.last.index < *output.drop_snapshots_before;
-            });
-        }
+        return answer;
     }
     static void read_back(NodeState& node, const LoadEntries& load, Effect& effect) {
         const Disk disk = node.submitted();

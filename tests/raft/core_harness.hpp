@@ -10,6 +10,7 @@
 #define RSM_TESTS_RAFT_CORE_HARNESS_HPP
 
 #include <raft/core.hpp>
+#include <raft/driver/carry_out.hpp>
 #include <raft/invariants.hpp>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,6 +69,12 @@ std::vector<Body> sent(const Output& output) {
     for (const Message& message : output.send) look(message);
     for (const DeferredMessage& deferred : output.send_after) look(deferred.message);
     return found;
+}
+/// What no correct cluster does.
+inline bool is_suspicious(EventKind kind) {
+    return kind == EventKind::protocol_violation || kind == EventKind::snapshot_rejected ||
+           kind == EventKind::snapshot_unreadable || kind == EventKind::acknowledgement_lost ||
+           kind == EventKind::rival_leader || kind == EventKind::number_out_of_range;
 }
 inline std::size_t count(const Output& output, EventKind kind) {
     return static_cast<std::size_t>(std::ranges::count(output.events, kind, &Event::kind));
@@ -266,7 +274,8 @@ public:
             fail(verdict->property + ": " + verdict->where);
         }
         Output copy = output;
-        carry_out(target, output);
+        Handler handler{*this, target};
+        carry_out(output, handler);
         return copy;
     }
     Output step(std::uint64_t id, Input input) { return step(id, std::vector<Input>{input}); }
@@ -443,42 +452,51 @@ private:
     }
     static std::string name(const Node& source) { return std::to_string(source.id.value); }
 
-    // The order is that of Engine::carry_out.
-    void carry_out(Node& target, Output& output) {
-        if (output.write) {
-            target.submitted.carry_out(*output.write);
-            target.writes.push_back(std::move(*output.write));
+    /// What carry_out() does a node's output with.
+    struct Handler {
+        Cluster& cluster;
+        Node& node;
+
+        void begin_write(Write write) {
+            node.submitted.carry_out(write);
+            node.writes.push_back(std::move(write));
         }
-        for (Message& message : output.send) leave(target, std::move(message));
-        for (DeferredMessage& deferred : output.send_after) {
-            const bool done = target.writes.empty() || deferred.after < target.writes.front().id;
-            if (done) {
-                leave(target, std::move(deferred.message));
-            } else {
-                target.bound.push_back(std::move(deferred));
-            }
+        void send(Message message) { cluster.leave(node, std::move(message)); }
+        void send_after(DeferredMessage deferred) {
+            const bool done = node.writes.empty() || deferred.after < node.writes.front().id;
+            if (done) return send(std::move(deferred.message));
+            node.bound.push_back(std::move(deferred));
         }
-        proposals.insert(proposals.end(), output.proposals.begin(), output.proposals.end());
-        if (output.restore) restore(target, *output.restore);
-        for (const Entry& applied : output.apply) apply(target, applied);
-        if (!output.apply.empty()) {
-            target.answers.push_back(Applied{output.apply.back().index});
+        void proposed(const ProposalOutcome& outcome) { cluster.proposals.push_back(outcome); }
+        void restore(const SnapshotMeta& meta) { cluster.restore(node, meta); }
+        void apply(std::span<const Entry> entries) {
+            for (const Entry& applied : entries) cluster.apply(node, applied);
+            node.answers.push_back(Applied{entries.back().index});
         }
-        for (const ReadOutcome& outcome : output.reads) release(target, outcome);
-        move_data(target, output);
-        for (const Event& event : output.events) {
-            events.push_back(event);
-            const bool wrong = event.kind == EventKind::protocol_violation ||
-                               event.kind == EventKind::snapshot_rejected ||
-                               event.kind == EventKind::snapshot_unreadable ||
-                               event.kind == EventKind::acknowledgement_lost ||
-                               event.kind == EventKind::rival_leader ||
-                               event.kind == EventKind::number_out_of_range;
-            if (wrong && event.kind != expected_event)
-                fail("node " + name(target) + " reports what no correct cluster does");
+        void read_ready(const ReadOutcome& outcome) { cluster.release(node, outcome); }
+        void load(const LoadEntries& load) {
+            ++cluster.loads;
+            node.answers.push_back(cluster.read_back(node, load));
+        }
+        void load(const LoadChunk& load) { node.answers.push_back(read_chunk(node, load)); }
+        void store(StoreChunk chunk) {
+            node.answers.push_back(ChunkStored{chunk.meta, cluster.store(node, chunk)});
+        }
+        void abandon_transfer() { node.receiving.reset(); }
+        void drop_snapshots_before(Index index) {
+            std::erase_if(node.snapshots,
+                          [&](const Snapshot& kept) { return kept.meta.last.index < index; });
+        }
+        void observe(const Event& event) { cluster.observe(node, event); }
+        bool stopped() const { return false; }
+    };
+
+    void observe(const Node& source, const Event& event) {
+        events.push_back(event);
+        if (is_suspicious(event.kind) && event.kind != expected_event) {
+            fail("node " + name(source) + " reports what no correct cluster does");
         }
     }
-
     void apply(Node& target, const Entry& applied) {
         if (applied.index != target.machine.applied + 1) {
             return fail("node " + name(target) + " applied out of order");
@@ -512,30 +530,14 @@ private:
         }
     }
 
-    void move_data(Node& target, Output& output) {
-        for (const LoadEntries& load : output.load_entries) {
-            ++loads;
-            target.answers.push_back(read_back(target, load));
+    static ChunkLoaded read_chunk(const Node& target, const LoadChunk& load) {
+        ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
+        if (const Snapshot* found = target.find(load.meta)) {
+            const Bytes& content = found->content;
+            const auto offset = static_cast<std::size_t>(load.offset);
+            loaded.data = content.slice(offset, std::min(load.max_bytes, content.size() - offset));
         }
-        for (const LoadChunk& load : output.load_chunks) {
-            ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
-            if (const Snapshot* found = target.find(load.meta)) {
-                const Bytes& content = found->content;
-                const auto offset = static_cast<std::size_t>(load.offset);
-                loaded.data =
-                    content.slice(offset, std::min(load.max_bytes, content.size() - offset));
-            }
-            target.answers.push_back(std::move(loaded));
-        }
-        for (const StoreChunk& chunk : output.store_chunks) {
-            target.answers.push_back(ChunkStored{chunk.meta, store(target, chunk)});
-        }
-        if (output.abandon_transfer) target.receiving.reset();
-        if (output.drop_snapshots_before) {
-            std::erase_if(target.snapshots, [&](const Snapshot& kept) {
-                return kept.meta.last.index < *output.drop_snapshots_before;
-            });
-        }
+        return loaded;
     }
     Input read_back(const Node& target, const LoadEntries& load) {
         EntriesLoaded loaded{load.reader, {}};

@@ -1,0 +1,82 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The one safe order in which what a step asks for is carried out. Everybody who drives a Core
+// takes it from here: the Engine, and those who test or explore Cores without one.
+#ifndef RSM_RAFT_DRIVER_CARRY_OUT_HPP
+#define RSM_RAFT_DRIVER_CARRY_OUT_HPP
+
+#include <raft/entry.hpp>
+#include <raft/message.hpp>
+#include <raft/mutant.hpp>
+#include <raft/stable.hpp>
+#include <raft/step.hpp>
+
+#include <concepts>
+#include <span>
+#include <utility>
+
+namespace raft {
+
+/// Whoever does what an Output asks for, a piece at a time. How the pieces are answered is said in
+/// step.hpp.
+///
+/// - `begin_write(write)`: make it durable; answered by Persisted.
+/// - `send(message)`: it may leave now.
+/// - `send_after(deferred)`: it may leave when the write that it names is durable, which may be so
+///   already. In the order of the calls.
+/// - `apply(entries)`: never empty; answered by Applied.
+/// - `stopped()`: nothing more may happen; asked after what may fail.
+template <class H>
+concept OutputHandler = requires(H handler, Write write, Message message, DeferredMessage deferred,
+                                 const ProposalOutcome& proposal, const SnapshotMeta& meta,
+                                 std::span<const Entry> entries, const ReadOutcome& read,
+                                 const LoadEntries& load, const LoadChunk& chunk, StoreChunk store,
+                                 Index index, const Event& event) {
+    handler.begin_write(std::move(write));
+    handler.send(std::move(message));
+    handler.send_after(std::move(deferred));
+    handler.proposed(proposal);
+    handler.restore(meta);
+    handler.apply(entries);
+    handler.read_ready(read);
+    handler.load(load);
+    handler.load(chunk);
+    handler.store(std::move(store));
+    handler.abandon_transfer();
+    handler.drop_snapshots_before(index);
+    handler.observe(event);
+    { handler.stopped() } -> std::convertible_to<bool>;
+};
+
+/// The order is the point: a write begins before anything that counts on it is sent, what waits for
+/// a write is queued under its number, the state machine sees a restored state before the entries
+/// that follow it, and a read sees all of these.
+template <OutputHandler H>
+void carry_out(Output& output, H& handler) {
+    if (output.write) handler.begin_write(std::move(*output.write));
+    for (Message& message : output.send) handler.send(std::move(message));
+    for (DeferredMessage& deferred : output.send_after) handler.send_after(std::move(deferred));
+    for (const ProposalOutcome& outcome : output.proposals) handler.proposed(outcome);
+    if (output.restore) {
+        handler.restore(*output.restore);
+        if (handler.stopped()) return;
+    }
+    if (!output.apply.empty()) {
+        handler.apply(output.apply);
+        if (handler.stopped()) return;
+    }
+    for (const ReadOutcome& outcome : output.reads) handler.read_ready(outcome);
+    for (const LoadEntries& load : output.load_entries) handler.load(load);
+    for (const LoadChunk& load : output.load_chunks) handler.load(load);
+    for (StoreChunk& store : output.store_chunks) handler.store(std::move(store));
+    if (output.abandon_transfer) handler.abandon_transfer();
+    if (output.drop_snapshots_before) handler.drop_snapshots_before(*output.drop_snapshots_before);
+    for (const Event& event : output.events) {
+        handler.observe(event);
+        if (RSM_MUTANT(events_lost)) break;
+    }
+}
+
+}  // namespace raft
+
+#endif
