@@ -123,10 +123,12 @@ struct Progress {
         return news;
     }
 
-    /// The follower does not have what it had acknowledged after `index`.
-    void lost_after(Index index) {
+    /// The follower does not have what it had acknowledged after `index`. Only acceptances that
+    /// echo `round` or a later one count from now on.
+    void lost_after(Index index, std::uint64_t round) {
         match = std::min(match, index);
-        trusted_round = std::exchange(doubted_round, 0);
+        doubted_round = 0;
+        trusted_round = round;
         become_probe(match + 1);
     }
 

@@ -26,18 +26,24 @@ struct SnapshotTransfer {
     std::uint64_t offset = 0;              ///< everything before it has been read and sent
     std::uint64_t window = 0;              ///< how far `offset` may be ahead of `kept`
     std::optional<std::uint64_t> loading;  ///< where the piece that is being read begins
-    bool installed = false;                ///< the follower holds all of it, but not yet durably
-    Time moved_at;        ///< when it last came forward, or was begun, or sent again
-    Duration patience{};  ///< how long to wait for an answer before sending again
+    bool begun = false;      ///< a piece has been sent since the transfer began or went back
+    bool installed = false;  ///< the follower holds all of it, but not yet durably
+    Time moved_at;           ///< when it last came forward, or was begun, or sent again
+    Duration patience{};     ///< how long to wait for an answer before sending again
 
     void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
-        *this = {newest, 0, 0, piece, {}, false, now, shortest};
+        *this = {newest, 0, 0, piece, {}, false, false, now, shortest};
     }
-    /// Whether another piece may be read. The first is always sent, even if it is empty.
+    /// Whether another piece may be read. There is one even of a snapshot without content.
     bool may_load(std::uint64_t piece) const {
-        const bool more = offset < meta.size || offset == 0;
+        const bool more = offset < meta.size || !begun;
         const bool room = offset == kept || offset + piece - kept <= window;
         return !loading && more && room;
+    }
+    /// The piece that was read is on its way.
+    void sent(std::uint64_t size) {
+        offset += size;
+        begun = true;
     }
     /// The follower has kept everything before `next_offset`.
     void answered(std::uint64_t next_offset, std::uint64_t piece, std::uint64_t widest,
@@ -53,15 +59,16 @@ struct SnapshotTransfer {
     /// Nothing came forward for long enough: goes back to where the follower wanted to go on.
     void go_back(std::uint64_t piece, Duration longest, Time now) {
         offset = kept;
+        begun = false;
         window = piece;
         patience = std::min(2 * patience, longest);
         moved_at = now;
     }
     static constexpr auto fields() {
-        return std::tuple(&SnapshotTransfer::meta, &SnapshotTransfer::kept,
-                          &SnapshotTransfer::offset, &SnapshotTransfer::window,
-                          &SnapshotTransfer::loading, &SnapshotTransfer::installed,
-                          &SnapshotTransfer::moved_at, &SnapshotTransfer::patience);
+        return std::tuple(
+            &SnapshotTransfer::meta, &SnapshotTransfer::kept, &SnapshotTransfer::offset,
+            &SnapshotTransfer::window, &SnapshotTransfer::loading, &SnapshotTransfer::begun,
+            &SnapshotTransfer::installed, &SnapshotTransfer::moved_at, &SnapshotTransfer::patience);
     }
     friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
 };

@@ -30,13 +30,15 @@ inline void skip_committed(const Log& log, AppendRequest& request) {
 }
 
 /// While the disk is behind, new entries are left as if the message had been lost: a leader sends
-/// them again at its heartbeats, and the memory of what waits to be written has a bound.
-inline void leave_what_does_not_fit(const StepContext& step, const Log& log,
-                                    AppendRequest& request) {
-    if (log.unwritten_bytes() < 2 * step.options.window_bytes) return;
+/// them again at its heartbeats, and the memory of what waits to be written has a bound. False: all
+/// of it is left, and so is the answer, or it would bring the same entries again at once.
+inline bool keep_what_fits(const StepContext& step, const Log& log, AppendRequest& request) {
+    const bool asks_only = request.entries.empty();
+    if (asks_only || log.unwritten_bytes() < 2 * step.options.window_bytes) return true;
     std::size_t here = 0;
     while (here < request.entries.size() && log.matches(request.entries[here].position())) ++here;
     request.entries.resize(here);
+    return here != 0;
 }
 
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
@@ -102,7 +104,7 @@ inline void accept_entries(const StepContext& step, Log& log, NodeId leader,
         step.send(leader, refusal);
         return;
     }
-    leave_what_does_not_fit(step, log, request);
+    if (!keep_what_fits(step, log, request)) return;
     if (!append_received(step, log, leader, request)) return;
     const Index match = request.previous.index + request.entries.size();
     const Index known = RSM_MUTANT(commit_beyond_match) ? log.last_index() : match;

@@ -113,7 +113,10 @@ inline void doubt(const StepContext& step, ReadRounds& rounds, Progress& followe
     } else {
         const Index agreeing = std::min(log.last_agreeing(reply.hint).index, reply.index - 1);
         step.announce(EventKind::acknowledgement_lost, follower.node, agreeing);
-        follower.lost_after(agreeing);
+        // What it accepted before the loss may echo even the round that told of it.
+        rounds.latest += 1;
+        rounds.due = true;
+        follower.lost_after(agreeing, rounds.latest);
     }
 }
 

@@ -40,14 +40,15 @@ inline void begin_snapshot(const StepContext& step, Progress& follower,
 /// for lost, and the transfer goes on where the follower last wanted it to.
 inline void resend_chunk(const StepContext& step, Progress& follower, const SnapshotMeta& newest) {
     SnapshotTransfer& transfer = follower.transfer;
+    const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
     // The follower's disk is behind; the heartbeats ask when it is no longer.
-    const bool waits = transfer.installed && follower.match < transfer.meta.last.index;
+    const bool behind = transfer.installed && follower.match < transfer.meta.last.index;
+    const bool waits = behind && !silent;
     if (waits || transfer.loading || step.now - transfer.moved_at < transfer.patience) return;
     if (RSM_MUTANT(chunk_never_resent)) return;
     // Where nothing of it has arrived, or nobody answers, or all of it is there and the log has
     // moved on nevertheless, the newest serves better; and the old one, which would be kept for as
     // long as a follower is away, can go.
-    const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
     const bool outdated = silent || transfer.kept == 0 || transfer.installed;
     if (transfer.meta != newest && outdated) return begin_snapshot(step, follower, newest);
     transfer.go_back(step.options.snapshot_chunk_bytes, 8 * step.options.election_timeout,
@@ -64,7 +65,7 @@ inline void send_chunk(const StepContext& step, Office& office, const SnapshotMe
     if (transfer.loading != loaded.offset || transfer.meta != loaded.meta) return;
     transfer.loading.reset();
     if (loaded.data && loaded.offset == transfer.offset) {
-        transfer.offset += loaded.data->size();
+        transfer.sent(loaded.data->size());
         step.send(follower->node,
                   SnapshotChunk{step.term(), loaded.meta, loaded.offset, std::move(*loaded.data)});
         load_chunk(step, *follower);
