@@ -32,7 +32,7 @@ struct Bench {
     Ballot ballot{Term{5}, {}, false, {}};
     Output out;
     Time now = at(milliseconds(1000));
-    StepContext step{options, NodeId{1}, membership, ballot, now, out};
+    Step step{options, NodeId{1}, membership, ballot, now, out};
 };
 Log log_of(std::vector<std::uint64_t> terms) {
     return Log(recovered({Term{5}, {}, {}}, entries(1, std::move(terms))));
@@ -148,14 +148,15 @@ TEST_CASE("once a loss is known, acceptances from before it do not count, whatev
     Office office;
     office.held = Reign{};
     office.reign()->followers.push_back(follower_at(5, bench.now));
+    Reads reads;
     const Progress& follower = office.reign()->followers[0];
     const auto refuse = [&](std::uint64_t round) {
         const AppendReply reply{Term{5}, false, Index{4}, {Index{2}, Term{5}}, round};
-        take_append_reply(bench.step, office, log, {2}, reply);
+        take_append_reply(bench.step, office, reads, log, {2}, reply);
     };
     const auto accept = [&](std::uint64_t round) {
         const AppendReply reply{Term{5}, true, Index{5}, {}, round};
-        take_append_reply(bench.step, office, log, {2}, reply);
+        take_append_reply(bench.step, office, reads, log, {2}, reply);
     };
     refuse(0);
     CHECK(follower.match == Index{5});

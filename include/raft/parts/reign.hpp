@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -124,7 +125,13 @@ struct Office {
         const auto* follower = std::get_if<Follower>(&held);
         return follower == nullptr ? NodeId{} : follower->leader;
     }
-    /// What a leader knows of its followers, if this is one.
+    // What only a leader has; nothing on others.
+    std::size_t unsettled_bytes() const { return leads() ? reign()->budget.spent() : 0; }
+    bool holds_log() const { return leads() && reign()->holds_log; }
+    std::span<const Progress> followers() const {
+        if (!leads()) return {};
+        return reign()->followers;
+    }
     Progress* follower(NodeId node) { return leads() ? reign()->find(node) : nullptr; }
 
     static constexpr auto fields() { return std::tuple(&Office::held); }

@@ -9,7 +9,12 @@
 #include <raft/log.hpp>
 #include <raft/message.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/ballot.hpp>
+#include <raft/parts/election_timer.hpp>
+#include <raft/parts/reads.hpp>
+#include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/election.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -32,7 +37,7 @@ inline void skip_committed(const Log& log, AppendRequest& request) {
 /// While the disk is behind, new entries are left as if the message had been lost: a leader sends
 /// them again at its heartbeats, and the memory of what waits to be written has a bound. False: all
 /// of it is left, and so is the answer, or it would bring the same entries again at once.
-inline bool keep_what_fits(const StepContext& step, const Log& log, AppendRequest& request) {
+inline bool keep_what_fits(const Step& step, const Log& log, AppendRequest& request) {
     const bool asks_only = request.entries.empty();
     if (asks_only || log.unwritten_bytes() < 2 * step.options.window_bytes) return true;
     std::size_t here = 0;
@@ -43,8 +48,7 @@ inline bool keep_what_fits(const StepContext& step, const Log& log, AppendReques
 
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
 /// late request must not cut off what a newer one has brought. False: no correct node sends this.
-inline bool append_received(const StepContext& step, Log& log, NodeId leader,
-                            AppendRequest& request) {
+inline bool append_received(const Step& step, Log& log, NodeId leader, AppendRequest& request) {
     Term least = request.previous.term;
     for (const Entry& entry : request.entries) {
         if (entry.term < least || entry.term > request.term) {  // terms never fall along a log
@@ -68,7 +72,7 @@ inline bool append_received(const StepContext& step, Log& log, NodeId leader,
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
 /// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
-inline void acknowledge(const StepContext& step, const Log& log, NodeId leader,
+inline void acknowledge(const Step& step, const Log& log, NodeId leader,
                         const AppendRequest& request, Index match) {
     AppendReply reply{step.term(), true, match, {}, request.round};
     if (RSM_MUTANT(acknowledges_all)) reply.index = log.durable();
@@ -81,17 +85,8 @@ inline void acknowledge(const StepContext& step, const Log& log, NodeId leader,
     step.send(leader, reply);
 }
 
-/// Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
-/// by now, with a log of another length.
-inline void refuse_stale_leader(const StepContext& step, NodeId sender) {
-    AppendReply refusal;
-    refusal.term = step.term();
-    step.send(sender, refusal);
-}
-
-/// AppendEntries, receiver implementation (Figure 2). @pre follow()
-inline void accept_entries(const StepContext& step, Log& log, NodeId leader,
-                           AppendRequest& request) {
+/// Rules 2 to 5. @pre follow()
+inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequest& request) {
     AppendReply refusal;
     refusal.term = step.term();
     refusal.index = request.previous.index;
@@ -110,6 +105,20 @@ inline void accept_entries(const StepContext& step, Log& log, NodeId leader,
     const Index known = RSM_MUTANT(commit_beyond_match) ? log.last_index() : match;
     log.commit_to(std::min(request.commit, known));  // rule 5
     acknowledge(step, log, leader, request, match);
+}
+
+/// AppendEntries, receiver implementation (Figure 2).
+inline void answer_append_request(const Step& step, Ballot& ballot, Office& office,
+                                  ElectionTimer& timer, Reads& reads, Log& log,
+                                  const Message& message, AppendRequest& request) {
+    if (follow(step, ballot, office, timer, reads, message)) {
+        return accept_entries(step, log, message.from, request);
+    }
+    // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
+    // by now, with a log of another length.
+    AppendReply refusal;
+    refusal.term = step.term();
+    step.send(message.from, refusal);
 }
 
 }  // namespace raft

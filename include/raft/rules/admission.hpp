@@ -12,7 +12,7 @@ namespace raft {
 
 /// Members, and numbers that a cluster can come to. A term that everybody adopts is for ever, so
 /// one forged or damaged number must not use up those that are left.
-inline bool is_admitted(const StepContext& step, const Message& message) {
+inline bool is_admitted(const Step& step, const Message& message) {
     if (message.to != step.self || message.from == step.self ||
         !step.membership.contains(message.from)) {
         return false;

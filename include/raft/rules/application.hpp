@@ -6,7 +6,9 @@
 
 #include <raft/log.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/reads.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/reads.hpp>
 #include <raft/step.hpp>
 
 #include <cstddef>
@@ -17,7 +19,7 @@ namespace raft {
 /// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine"
 /// (Figure 2). One batch at a time, so that a long backlog does not keep the node from its
 /// heartbeats.
-inline void hand_over(const StepContext& step, Log& log) {
+inline void hand_over(const Step& step, Log& log) {
     if (log.handed() != log.applied() || log.handed() == log.commit()) return;
     const Index first = log.handed() + 1;
     if (log.cached(first)) {
@@ -29,16 +31,14 @@ inline void hand_over(const StepContext& step, Log& log) {
     }
 }
 
-/// What was read may have been replaced since it was asked for.
-inline void drop_replaced(const Log& log, EntriesLoaded& loaded) {
-    for (std::size_t i = 0; i < loaded.entries.size(); ++i) {
-        const bool same = log.matches(loaded.entries[i].position());
-        if (!same && !RSM_MUTANT(loaded_entries_unchecked)) loaded.entries.resize(i);
-    }
+/// The state machine has taken in everything up to `index`; reads may have waited for that.
+inline void take_applied(const Step& step, Reads& reads, Log& log, Index index) {
+    log.applied_to(index);
+    release_reads(step, reads, log);
 }
 
-/// Hands over entries that were read back for the state machine. @pre drop_replaced()
-inline void hand_over_loaded(const StepContext& step, Log& log, EntriesLoaded& loaded) {
+/// Hands over entries that were read back for the state machine. @pre they are not replaced
+inline void hand_over_loaded(const Step& step, Log& log, EntriesLoaded& loaded) {
     log.set_reading_back(false);
     while (!loaded.entries.empty() && loaded.entries.back().index > log.commit()) {
         loaded.entries.pop_back();

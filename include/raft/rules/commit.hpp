@@ -16,7 +16,7 @@ namespace raft {
 /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
 /// log[N].term == currentTerm: set commitIndex = N" (sections 5.3, 5.4.2). The leader's own match
 /// index is what is durable here.
-inline void advance_commit(const StepContext& step, Reign& reign, Log& log) {
+inline void advance_commit(const Step& step, Reign& reign, Log& log) {
     const Index own = RSM_MUTANT(leader_counts_unsynced) ? log.last_index() : log.durable();
     const Index reached = step.membership.reached_by_quorum<Index>([&](NodeId node) {
         if (node == step.self) return own;

@@ -22,8 +22,7 @@ namespace raft {
 
 /// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
 /// else a transfer that takes longer than the log takes to grow would never be of use.
-inline Index held_for_followers(const StepContext& step, Reign& reign, const Log& log,
-                                Index release) {
+inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, Index release) {
     if (RSM_MUTANT(log_not_held)) return release;
     Index held = release;
     const std::uint64_t appended = reign.budget.appended();
@@ -43,7 +42,7 @@ inline Index held_for_followers(const StepContext& step, Reign& reign, const Log
 
 /// "Once a server completes writing a snapshot, it may delete all log entries up through the last
 /// included index" (section 7), except what is kept for followers that are slightly behind.
-inline void release_covered(const StepContext& step, Office& office, Log& log, Journal& journal,
+inline void release_covered(const Step& step, Office& office, Log& log, Journal& journal,
                             const SnapshotMeta& newest) {
     // What has come in this very step is still to be given to the storage.
     Index release = std::min({newest.last.index, log.applied(), log.submitted()});
@@ -65,7 +64,7 @@ inline void release_covered(const StepContext& step, Office& office, Log& log, J
 }
 
 /// A snapshot of the own state machine has become durable.
-inline void take_own_snapshot(const StepContext& step, Office& office, Log& log, Journal& journal,
+inline void take_own_snapshot(const Step& step, Office& office, Log& log, Journal& journal,
                               Snapshots& snapshots, SnapshotTaken& taken) {
     // One from a leader may be newer, although the log brought its content faster. Of two of one
     // position, the storage keeps the one that it completed last.
@@ -78,8 +77,7 @@ inline void take_own_snapshot(const StepContext& step, Office& office, Log& log,
 
 /// Only the newest snapshot is kept, and what is on its way to a follower: "discarding" the others
 /// (section 7).
-inline void drop_unused_snapshots(const StepContext& step, const Office& office,
-                                  Snapshots& snapshots) {
+inline void drop_unused_snapshots(const Step& step, const Office& office, Snapshots& snapshots) {
     if (snapshots.dropped_before == snapshots.newest.last.index) return;
     Index oldest = snapshots.newest.last.index;
     if (const Reign* reign = office.reign()) {

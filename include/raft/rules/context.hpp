@@ -17,7 +17,7 @@
 namespace raft {
 
 /// A rule that changes one of these parts takes it as a parameter besides.
-struct StepContext {
+struct Step {
     const Options& options;
     NodeId self;
     const Membership& membership;

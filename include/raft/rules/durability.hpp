@@ -18,8 +18,8 @@ namespace raft {
 /// Makes the one write of a step, if anything has changed, and binds to it (or to the last one
 /// under way) all messages that must wait: a vote, a term, an acknowledgement of entries ("updated
 /// on stable storage before responding to RPCs", Figure 2). Which messages wait is decided where
-/// they are made, by StepContext::send() and send_when_durable().
-inline void record(const StepContext& step, Ballot& ballot, Log& log, Journal& journal) {
+/// they are made, by Step::send() and send_when_durable().
+inline void record(const Step& step, Ballot& ballot, Log& log, Journal& journal) {
     const bool entries = log.submitted() < log.last_index();
     if (ballot.changed || entries || journal.reset || journal.release) {
         journal.begun.value += 1;

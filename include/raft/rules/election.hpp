@@ -22,8 +22,8 @@ namespace raft {
 
 /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
 /// follower" (Figure 2). In the present term, a candidate gives way or a leader steps down.
-inline void become_follower(const StepContext& step, Ballot& ballot, Office& office,
-                            ElectionTimer& timer, Reads& reads, Term term, NodeId leader) {
+inline void become_follower(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                            Reads& reads, Term term, NodeId leader) {
     const bool was_follower = office.role() == Role::follower;
     if (Reign* ended = office.reign()) {
         refuse_reads(step, ended->rounds, reads);
@@ -37,8 +37,15 @@ inline void become_follower(const StepContext& step, Ballot& ballot, Office& off
     if (!was_follower) step.announce(EventKind::became_follower, leader);
 }
 
+/// A snapshot from a leader may have become durable before the term in which it came. A node whose
+/// log is of a later term than its own could be elected to append earlier ones to it.
+inline void enter_term_of_log(Ballot& ballot, const Log& log) {
+    const Term logged = log.last().term;
+    if (logged > ballot.term && !RSM_MUTANT(vote_forgotten_by_log)) ballot.enter(logged);
+}
+
 /// Volatile state on leaders is "reinitialized after election" (Figure 2).
-inline void become_leader(const StepContext& step, Office& office, Log& log) {
+inline void become_leader(const Step& step, Office& office, Log& log) {
     Reign reign;
     for (const NodeId node : step.membership.all()) {
         if (node == step.self) continue;
@@ -56,13 +63,13 @@ inline void become_leader(const StepContext& step, Office& office, Log& log) {
     office.held = std::move(reign);
 }
 
-inline void count_vote(const StepContext& step, Ballot& ballot, Office& office,
-                       ElectionTimer& timer, Log& log, NodeId voter);
+inline void count_vote(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                       Log& log, NodeId voter);
 
 /// Starts an election: "increment currentTerm, vote for self, reset election timer, send
 /// RequestVote RPCs to all other servers" (Figure 2); or first asks whether it could be won
 /// (thesis, 9.6). The term to be elected in is the next one; only a real candidate enters it.
-inline void stand_for_election(const StepContext& step, Ballot& ballot, Office& office,
+inline void stand_for_election(const Step& step, Ballot& ballot, Office& office,
                                ElectionTimer& timer, Log& log, bool pre_vote) {
     timer.restart(step.options, step.now);
     if (!step.membership.is_voter(step.self)) return;
@@ -90,8 +97,8 @@ inline void stand_for_election(const StepContext& step, Ballot& ballot, Office& 
 
 /// "If votes received from majority of servers: become leader" (Figure 2); of pre-votes: stand.
 /// @pre the node is a candidate
-inline void count_vote(const StepContext& step, Ballot& ballot, Office& office,
-                       ElectionTimer& timer, Log& log, NodeId voter) {
+inline void count_vote(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                       Log& log, NodeId voter) {
     Candidate& candidate = std::get<Candidate>(office.held);
     const auto has_granted = [&candidate](NodeId node) {
         const auto end = candidate.granted.end();
@@ -107,16 +114,15 @@ inline void count_vote(const StepContext& step, Ballot& ballot, Office& office,
 }
 
 /// A candidate's vote for itself counts once it could not be forgotten.
-inline void count_own_vote(const StepContext& step, Ballot& ballot, Office& office,
-                           ElectionTimer& timer, Log& log) {
+inline void count_own_vote(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                           Log& log) {
     const Candidate* candidate = office.candidate();
     if (candidate == nullptr || candidate->pre_vote || !ballot.durable()) return;
     count_vote(step, ballot, office, timer, log, step.self);
 }
 
 /// Whether this node has reason to believe that a leader is alive (thesis, section 4.2.3).
-inline bool hears_from_leader(const StepContext& step, const Office& office,
-                              const ElectionTimer& timer) {
+inline bool hears_from_leader(const Step& step, const Office& office, const ElectionTimer& timer) {
     if (!step.options.check_quorum && !step.options.pre_vote) return false;
     // A leader that checks its quorum steps down by itself when it has lost it.
     if (office.leads()) return step.options.check_quorum && !RSM_MUTANT(leader_not_sticky);
@@ -140,7 +146,7 @@ inline bool has_vote_for(const Ballot& ballot, Term term, NodeId candidate) {
 
 /// RequestVote, receiver implementation (Figure 2), and the same for pre-votes (thesis, 9.6).
 /// Whoever hears from a leader does not help to depose it: the term stays as it is.
-inline void answer_vote_request(const StepContext& step, Ballot& ballot, Office& office,
+inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office,
                                 ElectionTimer& timer, Reads& reads, const Log& log,
                                 NodeId candidate, const VoteRequest& request) {
     const bool loyal = request.term > ballot.term && hears_from_leader(step, office, timer);
@@ -166,8 +172,8 @@ inline void answer_vote_request(const StepContext& step, Ballot& ballot, Office&
 }
 
 /// A vote counts for the candidacy that asked for it, which its term names.
-inline void take_vote_reply(const StepContext& step, Ballot& ballot, Office& office,
-                            ElectionTimer& timer, Log& log, NodeId voter, const VoteReply& reply) {
+inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                            Log& log, NodeId voter, const VoteReply& reply) {
     const Candidate* candidate = office.candidate();
     if (candidate == nullptr || !reply.granted) return;
     if (reply.pre_vote != candidate->pre_vote && !RSM_MUTANT(prevote_reply_is_vote)) return;
@@ -180,7 +186,7 @@ inline void take_vote_reply(const StepContext& step, Ballot& ballot, Office& off
 /// Whether the message comes from the leader of this term, who is then followed. "If AppendEntries
 /// RPC received from new leader: convert to follower" (Figure 2). Later terms have been entered
 /// before.
-inline bool follow(const StepContext& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                    Reads& reads, const Message& message) {
     if (term_of(message) < ballot.term && !RSM_MUTANT(stale_leader_followed)) return false;
     if (office.leads()) {  // election safety says: cannot be

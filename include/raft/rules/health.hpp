@@ -30,7 +30,7 @@ inline Time next_deadline(const Office& office, const ElectionTimer& timer) {
 /// Time in which this node did not run (it was stopped, or its machine slept) says nothing about
 /// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
 /// long it takes is therefore judged by how long it took while the node ran.
-inline void excuse_pause(const StepContext& step, Office& office, ElectionTimer& timer, Log& log) {
+inline void excuse_pause(const Step& step, Office& office, ElectionTimer& timer, Log& log) {
     const Duration late = step.now - next_deadline(office, timer);
     if (late <= Duration{}) {
         timer.pauses = 0;
@@ -56,7 +56,7 @@ inline void excuse_pause(const StepContext& step, Office& office, ElectionTimer&
 
 /// Whether the oldest write has been under way for too long. Its end may be waiting to be told, so
 /// that is looked at twice, a heartbeat apart.
-inline bool disk_hangs(const StepContext& step, Reign& reign, const Log& log) {
+inline bool disk_hangs(const Step& step, Reign& reign, const Log& log) {
     const std::optional<Time> write = log.oldest_write();
     if (!write || step.now - *write < step.options.disk_stall_timeout) {
         reign.stall_seen_at.reset();
@@ -68,7 +68,7 @@ inline bool disk_hangs(const StepContext& step, Reign& reign, const Log& log) {
 
 /// Whether a quorum, this node included, has been heard of for the last election timeout (check
 /// quorum; thesis, section 6.2).
-inline bool hears_from_quorum(const StepContext& step, const Reign& reign) {
+inline bool hears_from_quorum(const Step& step, const Reign& reign) {
     return step.membership.has_quorum([&](NodeId node) {
         if (node == step.self) return true;
         const Progress* follower = reign.find(node);
@@ -79,8 +79,8 @@ inline bool hears_from_quorum(const StepContext& step, const Reign& reign) {
 
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
 /// disk hangs.
-inline void check_leadership(const StepContext& step, Ballot& ballot, Office& office,
-                             ElectionTimer& timer, Reads& reads, const Log& log) {
+inline void check_leadership(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                             Reads& reads, const Log& log) {
     Reign* reign = office.reign();
     if (reign == nullptr || timer.pauses == 1) return;
     const auto step_down = [&](EventKind why) {

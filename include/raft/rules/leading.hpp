@@ -27,7 +27,7 @@ struct Occasions {
     bool notice = false;     ///< a risen commit index has waited long enough for entries
 };
 
-inline Occasions take_occasions(const StepContext& step, Reign& reign) {
+inline Occasions take_occasions(const Step& step, Reign& reign) {
     Occasions occasions;
     occasions.heartbeat = step.now >= reign.heartbeat_at;
     if (occasions.heartbeat) reign.heartbeat_at = step.now + step.options.heartbeat_interval;
@@ -37,7 +37,7 @@ inline Occasions take_occasions(const StepContext& step, Reign& reign) {
 }
 
 /// Entries, a snapshot, or a heartbeat: what this follower needs now.
-inline void serve(const StepContext& step, const Reign& reign, Progress& follower, const Log& log,
+inline void serve(const Step& step, const Reign& reign, Progress& follower, const Log& log,
                   const SnapshotMeta& newest, Occasions occasions) {
     if (follower.state == ProgressState::snapshot) {
         if (occasions.heartbeat) resend_chunk(step, follower, newest);
@@ -57,7 +57,7 @@ inline void serve(const StepContext& step, const Reign& reign, Progress& followe
 }
 
 /// @pre the node leads
-inline void lead(const StepContext& step, Office& office, Reads& reads, Log& log, Journal& journal,
+inline void lead(const Step& step, Office& office, Reads& reads, Log& log, Journal& journal,
                  const SnapshotMeta& newest) {
     Reign& reign = std::get<Reign>(office.held);
     advance_commit(step, reign, log);

@@ -18,8 +18,7 @@
 namespace raft {
 
 /// "If command received from client: append entry to local log" (Figure 2).
-inline void append_own(const StepContext& step, Budget& budget, Log& log, EntryKind kind,
-                       Bytes payload) {
+inline void append_own(const Step& step, Budget& budget, Log& log, EntryKind kind, Bytes payload) {
     Entry entry{log.last_index() + 1, step.term(), kind, std::move(payload)};
     budget.spend(footprint(entry));
     log.append(std::move(entry));
@@ -27,7 +26,7 @@ inline void append_own(const StepContext& step, Budget& budget, Log& log, EntryK
 
 /// Takes a proposal on, or refuses it: answered at once, "respond after entry applied" is for the
 /// one who asked.
-inline void propose(const StepContext& step, Office& office, Log& log, Propose& proposal) {
+inline void propose(const Step& step, Office& office, Log& log, Propose& proposal) {
     ProposalOutcome outcome{proposal.token, Refusal::none, {}};
     const std::size_t size = proposal.payload.size();
     Reign* reign = office.reign();

@@ -24,7 +24,7 @@
 namespace raft {
 
 /// Takes a read on, or refuses it.
-inline void ask_read(const StepContext& step, Office& office, Reads& reads, Log& log,
+inline void ask_read(const Step& step, Office& office, Reads& reads, Log& log,
                      const ReadIndex& read) {
     Reign* reign = office.reign();
     if (reign == nullptr) {
@@ -49,7 +49,7 @@ inline void ask_read(const StepContext& step, Office& office, Reads& reads, Log&
 
 /// All reads that have come in since the last round share the next one, which begins once an entry
 /// of this term is committed.
-inline void open_read_round(const StepContext& step, ReadRounds& rounds, const Log& log) {
+inline void open_read_round(const Step& step, ReadRounds& rounds, const Log& log) {
     const bool current =
         log.term_at(log.commit()) == step.term() || RSM_MUTANT(read_before_barrier);
     if (rounds.joining.empty() || !current) return;
@@ -67,7 +67,7 @@ inline void open_read_round(const StepContext& step, ReadRounds& rounds, const L
 
 /// "wait for the state machine to advance at least as far as the readIndex" (thesis 6.4). That a
 /// later leader may exist by now does no harm: the read's time was before.
-inline void release_reads(const StepContext& step, Reads& reads, const Log& log) {
+inline void release_reads(const Step& step, Reads& reads, const Log& log) {
     const Index reached = RSM_MUTANT(read_before_applied) ? log.commit() : log.applied();
     while (!reads.confirmed.empty() && reads.confirmed.front().index <= reached) {
         const Reads::Confirmed& released = reads.confirmed.front();
@@ -80,7 +80,7 @@ inline void release_reads(const StepContext& step, Reads& reads, const Log& log)
 }
 
 /// A quorum's echo of a round confirms it and all before it.
-inline void confirm_reads(const StepContext& step, Reign& reign, Reads& reads, const Log& log) {
+inline void confirm_reads(const Step& step, Reign& reign, Reads& reads, const Log& log) {
     ReadRounds& rounds = reign.rounds;
     if (rounds.open.empty()) return;
     const auto confirmed = step.membership.reached_by_quorum<std::uint64_t>([&](NodeId node) {
@@ -98,7 +98,7 @@ inline void confirm_reads(const StepContext& step, Reign& reign, Reads& reads, c
 }
 
 /// A leader that steps down cannot confirm anything any more.
-inline void refuse_reads(const StepContext& step, const ReadRounds& rounds, Reads& reads) {
+inline void refuse_reads(const Step& step, const ReadRounds& rounds, Reads& reads) {
     const auto refuse = [&](const std::vector<Token>& tokens) {
         for (const Token token : tokens) {
             step.out.reads.push_back({token, Refusal::not_leader, {}});

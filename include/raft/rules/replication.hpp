@@ -9,8 +9,10 @@
 #include <raft/message.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/progress.hpp>
+#include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/reads.hpp>
 #include <raft/step.hpp>
 
 #include <algorithm>
@@ -21,7 +23,7 @@
 namespace raft {
 
 /// @pre the entries start at follower.next, and follower.next > base
-inline void send_entries(const StepContext& step, const ReadRounds& rounds, Progress& follower,
+inline void send_entries(const Step& step, const ReadRounds& rounds, Progress& follower,
                          const Log& log, std::vector<Entry> entries, std::size_t bytes) {
     AppendRequest request;
     request.term = step.term();
@@ -39,7 +41,7 @@ inline void send_entries(const StepContext& step, const ReadRounds& rounds, Prog
 /// "If last log index >= nextIndex for a follower: send AppendEntries RPC with log entries
 /// starting at nextIndex" (Figure 2), as much as the follower's window allows, without waiting
 /// for answers (pipelining, thesis section 10.2.1). Returns whether anything was sent.
-inline bool replicate(const StepContext& step, const ReadRounds& rounds, Progress& follower,
+inline bool replicate(const Step& step, const ReadRounds& rounds, Progress& follower,
                       const Log& log) {
     bool spoken = false;
     while (follower.next <= log.last_index()) {
@@ -62,8 +64,7 @@ inline bool replicate(const StepContext& step, const ReadRounds& rounds, Progres
 }
 
 /// Goes on with entries that were read back for a follower, if they are still what it needs next.
-inline void send_loaded(const StepContext& step, Office& office, const Log& log,
-                        EntriesLoaded& loaded) {
+inline void send_loaded(const Step& step, Office& office, const Log& log, EntriesLoaded& loaded) {
     Progress* follower = office.follower(loaded.reader);
     if (follower == nullptr || !follower->reading) return;
     follower->reading = false;
@@ -79,7 +80,7 @@ inline void send_loaded(const StepContext& step, Office& office, const Log& log,
 /// Says that the leader is there, what is committed, and asks whether the follower's log agrees
 /// up to where the leader believes it does. A refusal finds lost messages; an acceptance makes up
 /// for lost answers.
-inline void send_heartbeat(const StepContext& step, const ReadRounds& rounds, Progress& follower,
+inline void send_heartbeat(const Step& step, const ReadRounds& rounds, Progress& follower,
                            const Log& log) {
     if (follower.state != ProgressState::snapshot) {
         send_entries(step, rounds, follower, log, {}, 0);
@@ -98,7 +99,7 @@ inline void send_heartbeat(const StepContext& step, const ReadRounds& rounds, Pr
 /// had reported as durable (a disk that lied, an old copy of a directory). The echo of a round
 /// that is asked for now tells. What is lost is sent again and counts for nothing until it has
 /// been acknowledged anew; what has been committed with its help stays so, on one copy less.
-inline void doubt(const StepContext& step, ReadRounds& rounds, Progress& follower, const Log& log,
+inline void doubt(const Step& step, ReadRounds& rounds, Progress& follower, const Log& log,
                   const AppendReply& reply) {
     const bool contradicts = reply.index.value != 0 && reply.index <= follower.match;
     if (!contradicts) return;
@@ -122,23 +123,22 @@ inline void doubt(const StepContext& step, ReadRounds& rounds, Progress& followe
 
 /// "If successful: update nextIndex and matchIndex for follower. If AppendEntries fails because
 /// of log inconsistency: decrement nextIndex and retry" (Figure 2), here by whole terms at a time
-/// (fast backup, end of section 5.3). Answers may come late, twice and in any order. Returns
-/// whether it was an answer to this reign.
-inline bool take_append_reply(const StepContext& step, Office& office, const Log& log,
+/// (fast backup, end of section 5.3). Answers may come late, twice and in any order.
+inline void take_append_reply(const Step& step, Office& office, Reads& reads, const Log& log,
                               NodeId sender, const AppendReply& reply) {
     Reign* reign = office.reign();
-    if (reign == nullptr) return false;
-    if (reply.term < step.term() && !RSM_MUTANT(old_append_replies)) return false;
+    if (reign == nullptr) return;
+    if (reply.term < step.term() && !RSM_MUTANT(old_append_replies)) return;
     Progress* follower = reign->find(sender);
-    if (follower == nullptr) return false;
+    if (follower == nullptr) return;
     if (reply.index > log.last_index() || reply.round > reign->rounds.latest) {
         step.announce(EventKind::protocol_violation, sender, reply.index);
-        return false;
+        return;
     }
     follower->last_contact = step.now;
     follower->acknowledged_round = std::max(follower->acknowledged_round, reply.round);
     if (reply.accepted) {
-        if (reply.round < follower->trusted_round) return false;
+        if (reply.round < follower->trusted_round) return;
         follower->accepted(reply.index);
         if (reply.round >= follower->doubted_round) follower->doubted_round = 0;
         const bool log_reaches = follower->match >= log.base().index;
@@ -152,7 +152,7 @@ inline bool take_append_reply(const StepContext& step, Office& office, const Log
         follower->transfer.installed = false;
         doubt(step, reign->rounds, *follower, log, reply);
     }
-    return true;
+    confirm_reads(step, *reign, reads, log);
 }
 
 }  // namespace raft

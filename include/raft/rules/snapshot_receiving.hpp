@@ -9,12 +9,15 @@
 #include <raft/membership.hpp>
 #include <raft/message.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/ballot.hpp>
+#include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/rules/compaction.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/election.hpp>
 #include <raft/rules/reads.hpp>
 #include <raft/stable.hpp>
 #include <raft/step.hpp>
@@ -27,8 +30,8 @@
 namespace raft {
 
 /// Says where the transfer should go on, or that nothing more is needed.
-inline void reply_snapshot(const StepContext& step, const Log& log, NodeId to,
-                           const SnapshotMeta& meta, std::uint64_t next_offset,
+inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const SnapshotMeta& meta,
+                           std::uint64_t next_offset,
                            TransferOutcome outcome = TransferOutcome::none) {
     SnapshotReply reply;
     reply.term = step.term();
@@ -46,7 +49,7 @@ inline void reply_snapshot(const StepContext& step, const Log& log, NodeId to,
 
 /// Makes the transfer to which this piece belongs the one that is under way, where it may be.
 /// False: the piece is of no use here.
-inline bool joins_transfer(const StepContext& step, const Log& log,
+inline bool joins_transfer(const Step& step, const Log& log,
                            std::optional<IncomingSnapshot>& incoming, NodeId leader,
                            const SnapshotChunk& chunk) {
     if (incoming && incoming->over) return false;
@@ -66,9 +69,9 @@ inline bool joins_transfer(const StepContext& step, const Log& log,
     return true;
 }
 
-/// InstallSnapshot, receiver implementation (Figure 13). Pieces are kept strictly in order; the
-/// answer always says where to go on, which also resumes a broken transfer. @pre follow()
-inline void accept_chunk(const StepContext& step, const Log& log,
+/// Pieces are kept strictly in order; the answer always says where to go on, which also resumes a
+/// broken transfer. @pre follow()
+inline void accept_chunk(const Step& step, const Log& log,
                          std::optional<IncomingSnapshot>& incoming, NodeId leader,
                          SnapshotChunk& chunk) {
     if (chunk.meta.last.index <= log.commit() && !RSM_MUTANT(older_snapshot_installed)) {
@@ -91,49 +94,22 @@ inline void accept_chunk(const StepContext& step, const Log& log,
     step.out.store_chunks.push_back({chunk.meta, chunk.offset, std::move(chunk.data)});
 }
 
-/// What became of a piece that was given to the storage. If it was the last one, the snapshot is
-/// durable now and wants to be installed; returns whom to tell so then.
-inline std::optional<NodeId> take_stored(const StepContext& step, const Log& log,
-                                         std::optional<IncomingSnapshot>& incoming,
-                                         const ChunkStored& stored) {
-    if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return {};
-    incoming->kept = incoming->storing.front();
-    incoming->storing.pop_front();
-    const NodeId from = incoming->from;
-    if (stored.outcome == ChunkOutcome::installed) {
-        incoming.reset();
-        return from;
+/// InstallSnapshot, receiver implementation (Figure 13).
+inline void take_chunk(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                       Reads& reads, const Log& log, Snapshots& snapshots, const Message& message,
+                       SnapshotChunk& chunk) {
+    if (follow(step, ballot, office, timer, reads, message)) {
+        accept_chunk(step, log, snapshots.incoming, message.from, chunk);
+    } else {
+        reply_snapshot(step, log, message.from, chunk.meta, 0);
     }
-    if (incoming->over) return {};
-    if (stored.outcome == ChunkOutcome::stored) {
-        reply_snapshot(step, log, from, stored.meta, incoming->kept);
-        return {};
-    }
-    // What is outstanding of it is not kept either.
-    incoming->over = true;
-    const bool rejected = stored.outcome == ChunkOutcome::rejected;
-    if (rejected) step.announce(EventKind::snapshot_rejected, from, stored.meta.last.index);
-    reply_snapshot(step, log, from, stored.meta, 0,
-                   rejected ? TransferOutcome::rejected : TransferOutcome::none);
-    return {};
-}
-
-/// A transfer ends when its content has come by the log, or from another leader: what was kept of
-/// it would lie there for ever. The storage is told when it has nothing more of it under way.
-inline void abandon_needless(const StepContext& step, const Log& log,
-                             std::optional<IncomingSnapshot>& incoming, bool leads) {
-    if (!incoming) return;
-    if (leads || incoming->meta.last.index <= log.commit()) incoming->over = true;
-    if (!incoming->over || !incoming->storing.empty()) return;
-    incoming.reset();
-    step.out.abandon_transfer = true;
 }
 
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
 /// entries following it; otherwise discard the entire log; reset state machine using snapshot
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
 /// is reset, recovery comes to the same result (Storage::recover).
-inline void install(const StepContext& step, Membership& membership, Office& office, Reads& reads,
+inline void install(const Step& step, Membership& membership, Office& office, Reads& reads,
                     Log& log, Journal& journal, Snapshots& snapshots, const SnapshotMeta& meta) {
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
     snapshots.dropped_before = {};
@@ -156,6 +132,44 @@ inline void install(const StepContext& step, Membership& membership, Office& off
     if (!RSM_MUTANT(restore_forgotten)) step.out.restore = meta;
     step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
     release_reads(step, reads, log);
+}
+
+/// What became of a piece that was given to the storage. After the last one the snapshot is
+/// durable.
+inline void take_stored(const Step& step, Membership& membership, Office& office, Reads& reads,
+                        Log& log, Journal& journal, Snapshots& snapshots,
+                        const ChunkStored& stored) {
+    std::optional<IncomingSnapshot>& incoming = snapshots.incoming;
+    if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return;
+    incoming->kept = incoming->storing.front();
+    incoming->storing.pop_front();
+    const NodeId from = incoming->from;
+    if (stored.outcome == ChunkOutcome::installed) {
+        incoming.reset();
+        install(step, membership, office, reads, log, journal, snapshots, stored.meta);
+        return reply_snapshot(step, log, from, stored.meta, stored.meta.size);
+    }
+    if (incoming->over) return;
+    if (stored.outcome == ChunkOutcome::stored) {
+        return reply_snapshot(step, log, from, stored.meta, incoming->kept);
+    }
+    // What is outstanding of it is not kept either.
+    incoming->over = true;
+    const bool rejected = stored.outcome == ChunkOutcome::rejected;
+    if (rejected) step.announce(EventKind::snapshot_rejected, from, stored.meta.last.index);
+    reply_snapshot(step, log, from, stored.meta, 0,
+                   rejected ? TransferOutcome::rejected : TransferOutcome::none);
+}
+
+/// A transfer ends when its content has come by the log, or from another leader: what was kept of
+/// it would lie there for ever. The storage is told when it has nothing more of it under way.
+inline void abandon_needless(const Step& step, const Log& log,
+                             std::optional<IncomingSnapshot>& incoming, bool leads) {
+    if (!incoming) return;
+    if (leads || incoming->meta.last.index <= log.commit()) incoming->over = true;
+    if (!incoming->over || !incoming->storing.empty()) return;
+    incoming.reset();
+    step.out.abandon_transfer = true;
 }
 
 }  // namespace raft

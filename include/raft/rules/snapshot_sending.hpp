@@ -19,7 +19,7 @@ namespace raft {
 
 /// Reads the next piece where the window has room for it; the one after it follows when this one
 /// has been sent.
-inline void load_chunk(const StepContext& step, Progress& follower) {
+inline void load_chunk(const Step& step, Progress& follower) {
     SnapshotTransfer& transfer = follower.transfer;
     const std::uint64_t piece = step.options.snapshot_chunk_bytes;
     if (!transfer.may_load(piece)) return;
@@ -29,8 +29,7 @@ inline void load_chunk(const StepContext& step, Progress& follower) {
 
 /// "The leader must occasionally send snapshots to followers that lag behind", because it "has
 /// already discarded the next log entry that it needs to send" (section 7).
-inline void begin_snapshot(const StepContext& step, Progress& follower,
-                           const SnapshotMeta& newest) {
+inline void begin_snapshot(const Step& step, Progress& follower, const SnapshotMeta& newest) {
     follower.become_snapshot(newest, step.options.snapshot_chunk_bytes,
                              step.options.heartbeat_interval, step.now);
     load_chunk(step, follower);
@@ -38,7 +37,7 @@ inline void begin_snapshot(const StepContext& step, Progress& follower,
 
 /// At a heartbeat: where nothing has come back for long enough, pieces or their answers are taken
 /// for lost, and the transfer goes on where the follower last wanted it to.
-inline void resend_chunk(const StepContext& step, Progress& follower, const SnapshotMeta& newest) {
+inline void resend_chunk(const Step& step, Progress& follower, const SnapshotMeta& newest) {
     SnapshotTransfer& transfer = follower.transfer;
     const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
     // The follower's disk is behind; the heartbeats ask when it is no longer.
@@ -57,7 +56,7 @@ inline void resend_chunk(const StepContext& step, Progress& follower, const Snap
 }
 
 /// Sends a piece that was read, and reads the next.
-inline void send_chunk(const StepContext& step, Office& office, const SnapshotMeta& newest,
+inline void send_chunk(const Step& step, Office& office, const SnapshotMeta& newest,
                        ChunkLoaded& loaded) {
     Progress* follower = office.follower(loaded.reader);
     if (follower == nullptr || follower->state != ProgressState::snapshot) return;
@@ -79,7 +78,7 @@ inline void send_chunk(const StepContext& step, Office& office, const SnapshotMe
 }
 
 /// Where the follower wants the transfer to go on, or that it needs nothing more of it.
-inline void take_snapshot_reply(const StepContext& step, Office& office, const Log& log,
+inline void take_snapshot_reply(const Step& step, Office& office, const Log& log,
                                 const SnapshotMeta& newest, NodeId sender,
                                 const SnapshotReply& reply) {
     Progress* follower = office.follower(sender);
