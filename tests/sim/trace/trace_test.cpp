@@ -365,10 +365,10 @@ TEST_CASE("Every kind has its name, and no literal is longer than compilers take
     CHECK(name_of(TraceMessage::snapshot_reply) == "snapshot reply");
     CHECK(name_of(TraceOutcome::unknown) == "unknown");
     for (const std::string_view literal :
-         {rsm::sim::detail::trace_page_style, rsm::sim::detail::trace_page_body,
-          rsm::sim::detail::trace_script_model, rsm::sim::detail::trace_script_draw,
-          rsm::sim::detail::trace_script_marks, rsm::sim::detail::trace_script_input,
-          rsm::sim::detail::trace_script_panel}) {
+         {rsm::sim::detail::page_style_css, rsm::sim::detail::page_body_html,
+          rsm::sim::detail::page_model_js, rsm::sim::detail::page_draw_js,
+          rsm::sim::detail::page_marks_js, rsm::sim::detail::page_input_js,
+          rsm::sim::detail::page_panel_js}) {
         CHECK(literal.size() < 16'000);
     }
 }

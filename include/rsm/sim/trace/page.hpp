@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // A trace as a page: a space-time diagram of the run, in one file that needs nothing else. What
-// the page looks like and how it behaves is in detail/trace_page.hpp and detail/trace_script*.hpp;
-// this header writes the data into it.
+// the page looks like and how it behaves is in the files of the folder page, which
+// cmake/trace_page.cmake puts into detail/page_parts.hpp; this header writes the data into it.
 //
 // The data is JSON inside of a script element. Texts come from state machines and from failures,
 // and may contain anything: only printable ASCII is written as it stands, without <, > and &, so
@@ -11,11 +11,8 @@
 #define RSM_SIM_TRACE_PAGE_HPP
 
 #include <raft/types.hpp>
+#include <rsm/sim/trace/detail/page_parts.hpp>
 #include <rsm/sim/trace/trace.hpp>
-#include <rsm/sim/trace/trace_page.hpp>
-#include <rsm/sim/trace/trace_script_draw.hpp>
-#include <rsm/sim/trace/trace_script_input.hpp>
-#include <rsm/sim/trace/trace_script_model.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -289,13 +286,12 @@ inline void write_trace_html(std::ostream& out, const Trace& trace, const TraceH
     title += " (seed " + std::to_string(header.seed) + ")";
     out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"
-        << title << "</title>\n<style>" << detail::trace_page_style << "</style>\n</head>\n"
-        << detail::trace_page_body << "<script id=\"data\" type=\"application/json\">\n";
+        << title << "</title>\n<style>" << detail::page_style_css << "</style>\n</head>\n"
+        << detail::page_body_html << "<script id=\"data\" type=\"application/json\">\n";
     detail::write_trace_json(out, trace, header);
     out << "</script>\n<script>\n\"use strict\";\n"
-        << detail::trace_script_model << detail::trace_script_draw << detail::trace_script_marks
-        << detail::trace_script_input << detail::trace_script_panel
-        << "</script>\n</body>\n</html>\n";
+        << detail::page_model_js << detail::page_draw_js << detail::page_marks_js
+        << detail::page_input_js << detail::page_panel_js << "</script>\n</body>\n</html>\n";
 }
 
 }  // namespace rsm::sim

@@ -1,15 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-//
-// The script of a trace's page, first part: the data, what is derived from it once, and how
-// records are put into words. The parts are one script; each stays below 16 KB.
-#ifndef RSM_SIM_TRACE_TRACE_SCRIPT_MODEL_HPP
-#define RSM_SIM_TRACE_TRACE_SCRIPT_MODEL_HPP
+// First part of the page's script: the data, what is derived from it once, and how records are put
+// into words. The parts are one script and see each other's names.
 
-#include <string_view>
-
-namespace rsm::sim::detail {
-
-inline constexpr std::string_view trace_script_model = R"page(
 const byId = id => document.getElementById(id);
 addEventListener("error", event => {
     document.documentElement.dataset.trace = "failed";
@@ -265,8 +257,3 @@ function searchText(record) {
         (record.links.length ? " " + partitionLabel(record) : "") +
         [...participants(record)].map(node => " " + nodeName(node)).join("")).toLowerCase();
 }
-)page";
-
-}  // namespace rsm::sim::detail
-
-#endif
