@@ -359,7 +359,7 @@ TEST_CASE("A removed file gives its room back when nothing refers to it any more
     CHECK(machine.disk->used() == 0);
 }
 
-TEST_CASE("Bit rot changes one durable bit and says which") {
+TEST_CASE("A flip changes one durable bit and says which") {
     std::set<std::string> hit;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         Machine machine;
@@ -367,7 +367,11 @@ TEST_CASE("Bit rot changes one durable bit and says which") {
         machine.make("g", sectors("c"));
         raft::Random random(seed);
         const std::uint64_t version = machine.disk->durable_version();
-        const auto rot = machine.disk->rot(random);
+        const std::string path = random.below(2) == 0 ? "d/f" : "d/g";
+        const std::uint64_t size = path == "d/f" ? 1024 : 512;
+        CHECK_FALSE(machine.disk->flip(path, size, 0).has_value());
+        CHECK(machine.disk->durable_version() == version);
+        const auto rot = machine.disk->flip(path, random.below(size), 7);
         REQUIRE(rot.has_value());
         CHECK(machine.disk->durable_version() != version);
         CHECK(machine.disk->hits() == std::vector<DiskHit>{*rot});
@@ -395,6 +399,42 @@ TEST_CASE("A lost write is read until the crash and never there after it") {
     CHECK(machine.disk->hits().size() == 1);
     machine.disk->crash_all_kept();
     CHECK(letters(machine.text("f")) == "aab");
+}
+
+TEST_CASE("A fault may wait for a write of which a condition holds") {
+    Machine machine;
+    const auto file = machine.make("f", sectors("aaa"));
+    const auto other = machine.make("g", sectors("aaa"));
+    const auto awaited = [](std::string_view path, std::uint64_t offset) {
+        return path == "d/g" && offset == 512;
+    };
+    machine.disk->fail_from_write(awaited, 2, DiskFault::write_error);
+    CHECK(machine.write(file, 512, sectors("b")).has_value());
+    CHECK(machine.write(other, 0, sectors("b")).has_value());
+    CHECK(machine.write(other, 512, sectors("b")).has_value());
+    CHECK_FALSE(machine.write(file, 0, sectors("b")).has_value());
+    CHECK(machine.write(file, 0, sectors("b")).has_value());
+}
+
+TEST_CASE("A lost write shows as soon as something behind it is synced") {
+    Machine machine;
+    const auto file = machine.make("f", sectors("aaa"));
+    const auto later = machine.make("g", sectors("a"));
+    machine.disk->fail_after(1, DiskFault::lost_write);
+    CHECK(machine.write(file, 512, sectors("b")).has_value());
+    CHECK(machine.write(file, 0, sectors("b")).has_value());
+    CHECK(machine.write(later, 0, sectors("b")).has_value());
+    const auto& lost = machine.disk->lost_writes();
+    REQUIRE(lost.size() == 1);
+    CHECK(machine.files.sync(file).has_value());
+    CHECK_FALSE(lost[0].shows);
+    CHECK(lost[0].later.empty());
+    CHECK(machine.files.sync(later).has_value());
+    CHECK(lost[0].later == std::set<std::string>{"d/g"});
+    CHECK(machine.write(file, 1024, sectors("b")).has_value());
+    CHECK_FALSE(lost[0].shows);
+    CHECK(machine.files.sync(file).has_value());
+    CHECK(lost[0].shows);
 }
 
 TEST_CASE("A misdirected write is somewhere else, in the same file or another one") {

@@ -12,6 +12,7 @@
 #include <rsm/replicated.hpp>
 #include <rsm/sim/rules/oracle.hpp>
 #include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/detail/lost_log_writes.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/trace/words.hpp>
@@ -19,6 +20,7 @@
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/sim/world/process.hpp>
+#include <rsm/sim/world/wal_files.hpp>
 #include <rsm/sim/world/wal_storage.hpp>
 #include <rsm/sim/world/world.hpp>
 
@@ -106,24 +108,6 @@ public:
         trace_.add(std::move(record));
     }
 
-    /// Whether a write of the log never came to the disk and nothing shows for certain that it is
-    /// missing: no batch was made durable behind it, or another fault has struck there since. What
-    /// else is written has a checksum of its own.
-    static bool hides_a_loss(const Disk& disk) {
-        const auto harmed_behind = [&](const Disk::Loss& loss) {
-            return std::ranges::any_of(disk.hits(), [&](const DiskHit& hit) {
-                const bool rotten = hit.fault == DiskFault::bit_rot && hit.path >= loss.path;
-                return rotten || (hit.landed_size != 0 && hit.landed_path >= loss.path);
-            });
-        };
-        const std::vector<std::string> paths = disk.paths();
-        return std::ranges::any_of(disk.losses(), [&](const Disk::Loss& loss) {
-            const bool needed =
-                loss.path.ends_with(".wal") && std::ranges::find(paths, loss.path) != paths.end();
-            return needed && (!loss.shows || harmed_behind(loss));
-        });
-    }
-
     // ---- the life of a node ----
 
     /// @pre state(node) is not up
@@ -138,7 +122,7 @@ public:
         node.process->slow_down({});
         if (node.state != NodeState::gone) node.state = NodeState::down;
         // Nobody could tell that a write is missing, so the node must not come back.
-        if (hides_a_loss(*node.disk)) node.state = NodeState::gone;
+        if (detail::hides_a_lost_write(*node.disk)) node.state = NodeState::gone;
         note(TraceKind::crash, id, "killed");
     }
     /// The same, and what was not synced is on the disk or not.
@@ -164,9 +148,9 @@ public:
         std::size_t segments = 0;
         std::size_t snapshots = 0;
         for (const std::string& path : disk(id).paths()) {
-            if (path.ends_with("saving.tmp")) return path;
-            if (path.ends_with(".wal")) ++segments;
-            if (path.ends_with(".snapshot")) ++snapshots;
+            if (wal_files::is_unsaved_snapshot(path)) return path;
+            if (wal_files::is_segment(path)) ++segments;
+            if (wal_files::is_snapshot(path)) ++snapshots;
         }
         // Each segment but the one in use and the one prepared holds an entry at least.
         const raft::Log& log = core(id).log();
@@ -357,14 +341,10 @@ protected:
         oracle_.crashed(id);
         const DiskHistory& history = node.disk_history;
         if (history.failing || history.damaged || disk(id).stopped()) return;
-        if (history.refusing && is_of_snapshot(failure)) return;
+        if (history.refusing && wal_files::mentions_unfinished_snapshot(failure.what)) return;
         violate({"no failure without a cause",
                  "node " + std::to_string(id.value) + " failed: " + failure.message(),
                  {id}});
-    }
-    static bool is_of_snapshot(const raft::Failure& failure) {
-        return failure.what.find("saving.tmp") != std::string::npos ||
-               failure.what.find("incoming.tmp") != std::string::npos;
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];

@@ -11,6 +11,8 @@
 #include <raft/types.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/rot.hpp>
+#include <rsm/sim/world/wal_files.hpp>
 
 #include <algorithm>
 #include <array>
@@ -386,7 +388,8 @@ private:
         if (!cluster_.running(node)) return;
         Disk& disk = cluster_.disk(node);
         if (random_.below(3) == 0) {
-            disk.fail_in_next_log_file(1 + random_.below(4), DiskFault::stop);
+            disk.fail_from_write(wal_files::puts_segment_to_use, 1 + random_.below(4),
+                                 DiskFault::stop);
         } else {
             disk.fail_after(1 + random_.below(12), DiskFault::stop);
         }
@@ -436,7 +439,7 @@ private:
             cluster_.coverage().count(Counter::failed_syncs);
             history.planned = true;
             if (random_.below(2) == 0) {
-                disk.fail_in_next_log_file(1, DiskFault::sync_error);
+                disk.fail_from_write(wal_files::puts_segment_to_use, 1, DiskFault::sync_error);
             } else {
                 disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
             }
@@ -480,7 +483,7 @@ private:
         if (!may_destroy(node)) return;
         cluster_.coverage().count(Counter::bit_rot);
         cluster_.disk_history(node).damaged = true;
-        static_cast<void>(cluster_.disk(node).rot(random_));
+        static_cast<void>(sim::rot(cluster_.disk(node), random_));
         if (random_.below(2) == 0) crash(node, Counter::power_failures);
     }
     /// Whatever is missing of it is missed at the start, if it is needed.

@@ -16,10 +16,8 @@
 #include <raft/types.hpp>
 #include <rsm/sim/world/detail/sectors.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
-#include <rsm/storage/wal_format.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -105,10 +103,11 @@ public:
     void fail_after(std::uint64_t count, DiskFault fault, std::uint64_t min_bytes = 0) {
         plans_.push_back({fault, count, min_bytes});
     }
-    /// The same, counted from the write on, itself included, with which the next log file is first
-    /// put to use: the moment in which earlier ones lose their worth.
-    void fail_in_next_log_file(std::uint64_t count, DiskFault fault) {
-        plans_.push_back({fault, count, 0, true});
+    /// Whether a write is the one that somebody waits for, by the name of its file and its place.
+    using WriteCondition = std::function<bool(std::string_view path, std::uint64_t offset)>;
+    /// The same, counted from the next write on of which that is so, itself included.
+    void fail_from_write(WriteCondition awaited, std::uint64_t count, DiskFault fault) {
+        plans_.push_back({fault, count, 0, std::move(awaited)});
     }
     void clear_plans() {
         plans_.clear();
@@ -122,16 +121,22 @@ public:
     const std::vector<DiskHit>& hits() const { return hits_; }
 
     /// A write that was reported as synced and is not there.
-    struct Loss {
+    struct LostWrite {
         std::string path;
         const void* file = nullptr;
         std::uint64_t end = 0;
-        /// Something was written behind it, in its file or in a later one of the log, and synced:
-        /// whoever reads on finds that it is missing.
+        /// Something was written behind it in its file, and synced.
         bool shows = false;
-        std::vector<const void*> behind{};  ///< files in which that was written and is not synced
+        /// The files of later names in which something was written since, and synced.
+        std::set<std::string> later{};
+        /// What was written behind it and is not synced.
+        struct Unsynced {
+            const void* file;
+            std::string path;
+        };
+        std::vector<Unsynced> behind{};
     };
-    const std::vector<Loss>& losses() const { return losses_; }
+    const std::vector<LostWrite>& lost_writes() const { return lost_writes_; }
 
     /// How many bytes the files may take, each with a sector for itself. What there is stays.
     void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
@@ -145,34 +150,6 @@ public:
     /// How many were refused.
     std::uint64_t refused_openings() const { return refused_openings_; }
 
-    /// Flips a bit of a durable file, mostly where something was written. Nothing: no file has any
-    /// bytes. A sector that is dirty is not healed of it before its next sync.
-    std::optional<DiskHit> rot(raft::Random& random) {
-        if (random.below(3) == 0) {
-            if (const auto place = end_of_log(random)) return flip(*place);
-        }
-        const bool prefers_snapshots = random.below(4) == 0;
-        std::vector<Names::value_type*> files;
-        std::vector<Names::value_type*> snapshots;
-        for (auto& file : durable_names_) {
-            if (file.second->durable_size() == 0) continue;
-            files.push_back(&file);
-            if (file.first.ends_with(".snapshot")) snapshots.push_back(&file);
-        }
-        if (prefers_snapshots && !snapshots.empty()) files = std::move(snapshots);
-        if (files.empty()) return std::nullopt;
-        const auto& [name, inode] = *files[random.below(files.size())];
-        std::uint64_t begin = 0;
-        std::uint64_t end = inode->durable_size();
-        const auto pages = inode->durable()->used_pages();
-        if (!pages.empty() && random.below(8) != 0) {
-            begin = pages[random.below(pages.size())] * detail::Content::page_bytes;
-            end = std::min<std::uint64_t>(end, begin + detail::Content::page_bytes);
-        }
-        if (begin >= end) begin = 0;
-        const std::uint64_t offset = begin + random.below(end - begin);
-        return flip(name, offset, static_cast<unsigned>(random.below(8)));
-    }
     /// The files are those of a copy of the disk that was interrupted: one of them has lost its
     /// end, or is missing. Nothing: there are no files. @pre after a crash
     std::optional<DiskHit> copy_in_part(raft::Random& random) {
@@ -219,6 +196,41 @@ public:
         for (const auto& file : names_) result.push_back(file.first);
         return result;
     }
+    /// A file as far as it is durable. Good until the disk changes.
+    class DurableFile {
+    public:
+        /// Of what tells where anything was written.
+        static constexpr std::uint64_t page_bytes = detail::Content::page_bytes;
+
+        DurableFile(const std::string& path, const detail::Inode& inode)
+            : path_(&path), inode_(&inode) {}
+        const std::string& path() const { return *path_; }
+        std::uint64_t size() const { return inode_->durable_size(); }
+        /// Where the pages begin that hold anything, ascending; the last may end behind the file.
+        std::vector<std::uint64_t> pages() const {
+            std::vector<std::uint64_t> result;
+            for (const std::size_t page : inode_->durable()->used_pages()) {
+                result.push_back(page * page_bytes);
+            }
+            return result;
+        }
+        /// The sector that holds that place; zeros behind the end.
+        std::span<const std::byte, sector_bytes> sector_at(std::uint64_t offset) const {
+            const auto number = static_cast<std::uint32_t>(offset / sector_bytes);
+            return std::span<const std::byte, sector_bytes>(inode_->durable()->sector(number),
+                                                            sector_bytes);
+        }
+
+    private:
+        const std::string* path_;
+        const detail::Inode* inode_;
+    };
+    /// In the order of their names.
+    std::vector<DurableFile> durable_files() const {
+        std::vector<DurableFile> result;
+        for (const auto& [name, inode] : durable_names_) result.emplace_back(name, *inode);
+        return result;
+    }
     /// Nothing: there is no such file.
     std::optional<std::vector<std::byte>> content(std::string_view path) const {
         const auto found = names_.find(path);
@@ -248,65 +260,13 @@ private:
         DiskFault fault;
         std::uint64_t count;
         std::uint64_t min_bytes;
-        bool sleeps = false;  ///< until a log file is put to use
+        WriteCondition awaited{};  ///< not before a write of which that is so
         bool concerns(Operation operation, std::uint64_t bytes) const {
             if (fault == DiskFault::stop) return true;
             if (fault == DiskFault::sync_error) return operation == Operation::sync;
             return operation == Operation::write && bytes >= min_bytes;
         }
     };
-
-    struct BitPlace {
-        std::string path;
-        std::uint64_t offset = 0;
-        unsigned bit = 0;
-    };
-    std::optional<DiskHit> flip(const BitPlace& place) {
-        return flip(place.path, place.offset, place.bit);
-    }
-    /// A bit of the newest log file that was written late.
-    std::optional<BitPlace> end_of_log(raft::Random& random) const {
-        constexpr std::uint64_t lately = 400;
-        const auto bit = static_cast<unsigned>(random.below(8));
-        const bool lone = random.below(2) == 0;
-        for (auto file = durable_names_.rbegin(); file != durable_names_.rend(); ++file) {
-            if (!file->first.ends_with(".wal")) continue;
-            const auto pages = file->second->durable()->used_pages();
-            if (pages.empty()) continue;
-            const std::uint64_t first = pages.back() * Content::page_bytes;
-            std::uint64_t end = first + Content::page_bytes;
-            const auto is_zero = [&](std::uint64_t at) {
-                const auto number = static_cast<std::uint32_t>(at / sector_bytes);
-                return file->second->durable()->sector(number)[at % sector_bytes] == std::byte{};
-            };
-            while (end > first && is_zero(end - 1)) --end;
-            end = std::min(end, file->second->durable_size());
-            if (end <= log_file_header_bytes) continue;
-            if (auto place = lone ? lone_bit(*file, first, end) : std::nullopt) return place;
-            return BitPlace{file->first, end - 1 - random.below(std::min(end, lately)), bit};
-        }
-        return std::nullopt;
-    }
-    /// The last bit in [begin, end) that is the only one of its sector. Without it nothing is left
-    /// in the sector that was written.
-    static std::optional<BitPlace> lone_bit(const Names::value_type& file, std::uint64_t begin,
-                                            std::uint64_t end) {
-        std::optional<BitPlace> found;
-        for (std::uint64_t at = begin; at < end; at += sector_bytes) {
-            const auto number = static_cast<std::uint32_t>(at / sector_bytes);
-            const std::span sector(file.second->durable()->sector(number), sector_bytes);
-            const auto is_set = [](std::byte byte) { return byte != std::byte{}; };
-            if (std::ranges::count_if(sector, is_set) != 1) continue;
-            const auto set = std::ranges::find_if(sector, is_set);
-            const auto value = static_cast<unsigned>(*set);
-            if (!std::has_single_bit(value)) continue;
-            found = {file.first, at + static_cast<std::uint64_t>(set - sector.begin()),
-                     static_cast<unsigned>(std::countr_zero(value))};
-        }
-        return found;
-    }
-
-    static constexpr std::uint64_t log_file_header_bytes = rsm::detail::wal::segment_header_bytes;
 
     static std::string_view directory_of(std::string_view path) {
         const std::size_t slash = path.rfind('/');
@@ -318,7 +278,7 @@ private:
         ++operations_;
         std::optional<DiskFault> result;
         std::erase_if(plans_, [&](Plan& plan) {
-            if (plan.sleeps) return false;
+            if (plan.awaited) return false;
             if (!plan.concerns(operation, bytes) || --plan.count != 0) return false;
             if (!result || plan.fault == DiskFault::stop) result = plan.fault;
             return true;
@@ -330,8 +290,9 @@ private:
         return result;
     }
     void about_to_write(std::string_view path, std::uint64_t offset) {
-        if (offset != log_file_header_bytes || !path.ends_with(".wal")) return;
-        for (Plan& plan : plans_) plan.sleeps = false;
+        for (Plan& plan : plans_) {
+            if (plan.awaited && plan.awaited(path, offset)) plan.awaited = nullptr;
+        }
     }
     bool coin() { return random_.below(2) == 0; }
     /// The error with which what needs space, or else a descriptor, is refused at present; 0: none.
@@ -402,28 +363,39 @@ private:
         ++syncs_;
         settle_emptied(inode);
         if (inode->sync()) ++durable_version_;
-        for (Loss& loss : losses_) {
-            if (std::erase(loss.behind, inode.get()) != 0) loss.shows = true;
+        for (LostWrite& lost : lost_writes_) {
+            std::erase_if(lost.behind, [&](const LostWrite::Unsynced& write) {
+                if (write.file != inode.get()) return false;
+                if (write.file == lost.file) {
+                    lost.shows = true;
+                } else {
+                    lost.later.insert(write.path);
+                }
+                return true;
+            });
         }
     }
     void fail_sync(const InodePointer& inode, const std::string& path) {
         settle_emptied(inode);
         inode->fail_sync(random_);
-        for (Loss& loss : losses_) std::erase(loss.behind, inode.get());
+        for (LostWrite& lost : lost_writes_) {
+            std::erase_if(lost.behind, [&](const LostWrite::Unsynced& write) {
+                return write.file == inode.get();
+            });
+        }
         ++durable_version_;
         hits_.push_back({.fault = DiskFault::sync_error, .path = path});
     }
     void wrote(const Inode& inode, const std::string& path, std::uint64_t offset) {
-        for (Loss& loss : losses_) {
-            const bool behind = loss.file == &inode ? offset >= loss.end
-                                                    : path > loss.path && path.ends_with(".wal");
-            if (behind) loss.behind.push_back(&inode);
+        for (LostWrite& lost : lost_writes_) {
+            const bool behind = lost.file == &inode ? offset >= lost.end : path > lost.path;
+            if (behind) lost.behind.push_back({&inode, path});
         }
     }
     /// The write is in the cache; it will not get to its place, and may go to another one.
     void lose(Inode& inode, DiskHit hit) {
         inode.lose(hit.offset, hit.size);
-        losses_.push_back({hit.path, &inode, hit.offset + hit.size});
+        lost_writes_.push_back({hit.path, &inode, hit.offset + hit.size});
         if (hit.fault == DiskFault::misdirected_write && hit.size != 0) misdirect(inode, hit);
         hits_.push_back(std::move(hit));
     }
@@ -474,7 +446,7 @@ private:
         stopped_ = false;
         clear_plans();
         locks_.clear();
-        for (Loss& loss : losses_) loss.behind.clear();
+        for (LostWrite& lost : lost_writes_) lost.behind.clear();
         stalled_until_ = {};
     }
 
@@ -492,7 +464,7 @@ private:
 
     std::vector<Plan> plans_;
     std::vector<DiskHit> hits_;
-    std::vector<Loss> losses_;
+    std::vector<LostWrite> lost_writes_;
     std::uint64_t mood_ = 0;  ///< of 8 choices so many are not for what is durable
     bool stopped_ = false;
     int refusal_ = 0;

@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What can go wrong on a simulated disk, and the record of what did.
 #ifndef RSM_SIM_WORLD_DISK_FAULT_HPP
 #define RSM_SIM_WORLD_DISK_FAULT_HPP
 
