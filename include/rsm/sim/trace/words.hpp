@@ -9,9 +9,10 @@
 #include <raft/step.hpp>
 #include <raft/types.hpp>
 #include <rsm/sim/trace/trace.hpp>
-#include <rsm/sim/world/disk.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/network.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -127,13 +128,11 @@ inline void trace_start(Trace& trace, raft::Time now, const raft::Core& core) {
 }
 
 inline void trace_hit(Trace& trace, raft::Time now, raft::NodeId node, const DiskHit& hit) {
-    constexpr const char* names[] = {"stopped",    "failed write",      "failed sync",
-                                     "lost write", "misdirected write", "bit rot"};
     TraceRecord record;
     record.at = now;
     record.kind = TraceKind::disk_fault;
     record.node = node;
-    record.text = names[static_cast<std::size_t>(hit.fault)];
+    record.text = disk_fault_names[static_cast<std::size_t>(hit.fault)];
     if (!hit.path.empty()) {
         record.text += ": " + hit.path + " at offset " + std::to_string(hit.offset) + ", " +
                        std::to_string(hit.size) + " bytes";

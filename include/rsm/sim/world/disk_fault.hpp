@@ -4,8 +4,11 @@
 #ifndef RSM_SIM_WORLD_DISK_FAULT_HPP
 #define RSM_SIM_WORLD_DISK_FAULT_HPP
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace rsm::sim {
 
@@ -18,6 +21,10 @@ enum class DiskFault : std::uint8_t {
     bit_rot,            ///< a durable bit is not what it was
     copied_in_part,     ///< a file is shorter than it was, or not there
 };
+inline constexpr std::array<std::string_view, 7> disk_fault_names{
+    "stopped",           "failed write", "failed sync",   "lost write",
+    "misdirected write", "bit rot",      "copied in part"};
+static_assert(disk_fault_names.size() == static_cast<std::size_t>(DiskFault::copied_in_part) + 1);
 
 /// A fault that took place, and where.
 struct DiskHit {
