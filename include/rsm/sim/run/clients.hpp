@@ -1,33 +1,25 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Clients of a simulated cluster, the record of what they saw, and its check.
-//
-// The order in which the replicas applied the operations is known here (Witness), so whether a
-// history is linearizable need not be searched for: that order must fit what the clients saw. It
-// does if every operation that returned is in it with the result that was returned, none that was
-// reported as not committed is, none is twice, and no two of them, and no read, stand against the
-// order in which one had returned before the other was called.
+// Clients of a simulated cluster, and the record of what they saw.
 #ifndef RSM_SIM_RUN_CLIENTS_HPP
 #define RSM_SIM_RUN_CLIENTS_HPP
 
 #include <raft/types.hpp>
 #include <rsm/error.hpp>
+#include <rsm/sim/rules/deadlines.hpp>
+#include <rsm/sim/rules/linearizability.hpp>
+#include <rsm/sim/rules/pending_bytes.hpp>
+#include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/observed.hpp>
-#include <rsm/sim/rules/oracle.hpp>
 #include <rsm/sim/workload.hpp>
 #include <rsm/sim/world/world.hpp>
 
 #include <boost/system/error_code.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +48,11 @@ public:
     using Watched = Observed<Machine>;
 
     Clients(Cluster<Machine>& cluster, Load& load, ClientPlan plan, std::uint64_t seed)
-        : cluster_(cluster), load_(load), plan_(plan), random_(seed) {}
+        : cluster_(cluster),
+          load_(load),
+          plan_(plan),
+          random_(seed),
+          pending_(cluster.size(), cluster.plan().options) {}
     Clients(const Clients&) = delete;
     Clients& operator=(const Clients&) = delete;
 
@@ -76,8 +72,17 @@ public:
     /// The same for a read.
     std::size_t read(raft::NodeId node) { return read(0, node); }
 
-    /// What is wrong with the history, if anything is.
-    std::optional<std::string> check() const;
+    /// What is wrong with the history, by the order in which the operations were applied and by
+    /// what the workload says of it.
+    Broken check() const {
+        if (Broken broken = linearizability(history_, cluster_.sequence().applied())) return broken;
+        if constexpr (requires { load_.check_history(history_); }) {
+            if (std::string wrong = load_.check_history(history_); !wrong.empty()) {
+                return Violation{"linearizability", std::move(wrong), {}};
+            }
+        }
+        return {};
+    }
 
 private:
     using Kind = typename Record::Kind;
@@ -144,43 +149,20 @@ private:
         check_deadline(record);
         if (record.client != 0) pause(record.client);
     }
-    /// What a node is asked to keep, told by what it was given and has not answered.
-    struct Kept {
-        std::uint64_t life = 0;
-        std::size_t bytes = 0;
-    };
-    struct Asked {
-        raft::NodeId node;
-        std::uint64_t life = 0;
-        std::size_t bytes = 0;
-        std::size_t before = 0;       ///< what the node kept when it was asked
-        std::size_t unsettled = 0;    ///< of its log, then
-    };
-    std::size_t& kept_by(raft::NodeId node) {
-        if (kept_.empty()) kept_.resize(cluster_.size() + 1);
-        Kept& kept = kept_[node.value];
-        const std::uint64_t life = cluster_.oracle().incarnation(node);
-        if (kept.life != life) kept = {life, 0};
-        return kept.bytes;
-    }
     void give(std::size_t place, raft::NodeId node, const typename Watched::Operation& operation) {
-        BufferWriter& scratch = cluster_.witness().scratch;
+        BufferWriter& scratch = cluster_.sequence().scratch;
         scratch.clear();
         scratch << operation;
-        Asked asked;
-        asked.node = node;
-        asked.life = cluster_.oracle().incarnation(node);
-        asked.bytes = scratch.view().size() + raft::entry_overhead_bytes;
-        asked.before = std::exchange(kept_by(node), kept_by(node) + asked.bytes);
-        asked.unsettled = cluster_.core(node).unsettled_bytes();
-        asked_.resize(place + 1);
-        asked_[place] = asked;
+        pending_.given(place, node, cluster_.oracle().incarnation(node),
+                       scratch.view().size() + raft::entry_overhead_bytes, cluster_.core(node));
     }
     void take_back(const Record& record, const boost::system::error_code& error) {
-        const Asked& asked = asked_[record.id - 1];
-        if (asked.life != cluster_.oracle().incarnation(asked.node)) return;
-        kept_by(asked.node) -= asked.bytes;
-        if (error == rsm::Errc::overloaded) check_overload(record, asked);
+        const std::size_t place = record.id - 1;
+        const raft::NodeId node = pending_.node(place);
+        if (!pending_.answered(place, cluster_.oracle().incarnation(node))) return;
+        const bool at_once = record.ret == record.call && is_prompt(node);
+        if (error != rsm::Errc::overloaded || !at_once) return;
+        report(pending_.refusal_has_cause(place, named(record), cluster_.core(node)));
     }
     /// Whether nothing that the node has done waits to be seen by the clients.
     bool is_prompt(raft::NodeId node) {
@@ -189,30 +171,16 @@ private:
     }
     /// @pre called from a timer: the work of this moment that was posted is done
     void check_room(raft::NodeId node) {
-        if (!is_prompt(node) || kept_by(node) <= cluster_.plan().options.max_pending_bytes) return;
-        cluster_.violate(
-            {"bounds",
-             "node " + std::to_string(node.value) + " keeps more operations than max_pending_bytes",
-             {node}});
+        if (!is_prompt(node)) return;
+        report(pending_.bounded(node, cluster_.oracle().incarnation(node)));
     }
-    /// A node refuses what it has no room for, and nothing else.
-    void check_overload(const Record& record, const Asked& asked) {
-        const rsm::Options& options = cluster_.plan().options;
-        const bool at_once = record.ret == record.call && is_prompt(asked.node);
-        if (!at_once || asked.before + asked.bytes > options.max_pending_bytes) return;
-        const raft::Core& core = cluster_.core(asked.node);
-        if (core.role() != raft::Role::leader) return;
-        // Some may have been settled since, at this very moment, and some have come.
-        const std::size_t unsettled = asked.unsettled + core.unsettled_bytes();
-        if (unsettled + asked.bytes > options.raft.max_uncommitted_bytes) return;
-        cluster_.violate({"bounds", name(record) + " was refused although there is room", {}});
+    void report(Broken broken) {
+        if (broken) cluster_.violate(std::move(*broken));
     }
     void check_deadline(const Record& record) {
-        constexpr auto slack = std::chrono::milliseconds(100);
-        const raft::Duration limit = cluster_.plan().options.operation_timeout;
-        const bool limited = plan_.punctual && limit > raft::Duration{};
-        if (!limited || record.ret - record.call <= limit + slack) return;
-        cluster_.violate({"deadlines", name(record) + " was answered after its timeout", {}});
+        if (!plan_.punctual) return;
+        report(deadline(named(record), record.ret - record.call,
+                        cluster_.plan().options.operation_timeout));
     }
     void count(const Record& record) {
         Coverage& coverage = cluster_.coverage();
@@ -232,7 +200,7 @@ private:
         span.kind = TraceKind::client;
         span.client = record.client;
         span.node = node;
-        span.text = name(record);
+        span.text = named(record);
         spans_.resize(record.id + 1);
         spans_[record.id] = trace.add(std::move(span));
     }
@@ -248,7 +216,7 @@ private:
     /// What came of an operation or a read that succeeded.
     std::string outcome_of(const Record& record) const {
         if (record.kind == Kind::read) {
-            return "saw the state after " + cluster_.witness().after(record.number);
+            return "saw the state after " + cluster_.sequence().after(record.number);
         }
         const std::string words = detail::describe(record.result);
         return words.empty() ? words : "result " + words;
@@ -309,14 +277,6 @@ private:
         return sight;
     }
 
-    static std::string name(const Record& record) {
-        return (record.kind == Kind::read ? "read " : "operation ") + std::to_string(record.id);
-    }
-    std::optional<std::string> check_places(
-        const std::map<std::uint64_t, std::uint64_t>& places) const;
-    std::optional<std::string> check_order(
-        const std::map<std::uint64_t, std::uint64_t>& places) const;
-
     Cluster<Machine>& cluster_;
     Load& load_;
     ClientPlan plan_;
@@ -325,82 +285,9 @@ private:
     std::size_t under_way_ = 0;
     std::uint64_t events_ = 0;
     std::vector<Record> history_;
-    std::vector<Asked> asked_;          ///< by place in history_; of operations
-    std::vector<Kept> kept_;            ///< by node
+    PendingBytes pending_;
     std::vector<Trace::Number> spans_;  ///< by id, while there is a trace
 };
-
-template <Workload Load>
-std::optional<std::string> Clients<Load>::check() const {
-    std::map<std::uint64_t, std::uint64_t> places;
-    const auto& applied = cluster_.witness().applied();
-    for (std::size_t i = 0; i < applied.size(); ++i) {
-        const std::uint64_t id = applied[i].id;
-        if (id == 0 || id > history_.size())
-            return "an operation was applied that nobody submitted";
-        if (!places.try_emplace(id, i + 1).second) {
-            return "operation " + std::to_string(id) + " was applied twice";
-        }
-    }
-    if (auto wrong = check_places(places)) return wrong;
-    if (auto wrong = check_order(places)) return wrong;
-    if constexpr (requires { load_.check_history(history_); }) {
-        if (std::string wrong = load_.check_history(history_); !wrong.empty()) return wrong;
-    }
-    return std::nullopt;
-}
-
-template <Workload Load>
-std::optional<std::string> Clients<Load>::check_places(
-    const std::map<std::uint64_t, std::uint64_t>& places) const {
-    for (const Record& record : history_) {
-        if (record.kind == Kind::read) continue;
-        const auto place = places.find(record.id);
-        const bool applied = place != places.end();
-        if (record.end == End::not_committed && applied) {
-            return name(record) + " was reported as not committed, and was applied";
-        }
-        if (record.end != End::committed) continue;
-        if (!applied) return name(record) + " was acknowledged and never applied";
-        if (place->second != record.number) {
-            return name(record) + " was acknowledged with the result of another operation";
-        }
-    }
-    return std::nullopt;
-}
-
-template <Workload Load>
-std::optional<std::string> Clients<Load>::check_order(
-    const std::map<std::uint64_t, std::uint64_t>& places) const {
-    std::vector<const Record*> by_return;
-    for (const Record& record : history_) {
-        if (record.end == End::committed) by_return.push_back(&record);
-    }
-    std::ranges::sort(by_return, {}, &Record::returned);
-    // The latest place that had returned before the call at hand: history is ordered by call.
-    std::uint64_t floor = 0;
-    const Record* last = nullptr;
-    auto returned = by_return.begin();
-    for (const Record& record : history_) {
-        for (; returned != by_return.end() && (*returned)->returned < record.called; ++returned) {
-            if ((*returned)->number < floor) continue;
-            floor = (*returned)->number;
-            last = *returned;
-        }
-        std::uint64_t place = record.number;
-        if (record.kind == Kind::submit) {
-            const auto found = places.find(record.id);
-            if (found == places.end()) continue;
-            place = found->second;
-            if (place > floor) continue;
-        } else if (record.end != End::committed || place >= floor) {
-            continue;
-        }
-        return name(record) + " took effect before " + name(*last) +
-               ", which had returned before it was called";
-    }
-    return std::nullopt;
-}
 
 }  // namespace rsm::sim
 

@@ -10,7 +10,11 @@
 #include <raft/types.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
+#include <rsm/sim/rules/clutter.hpp>
+#include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
 #include <rsm/sim/run/observed.hpp>
@@ -20,7 +24,6 @@
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/sim/world/process.hpp>
-#include <rsm/sim/world/wal_files.hpp>
 #include <rsm/sim/world/wal_storage.hpp>
 #include <rsm/sim/world/world.hpp>
 
@@ -66,16 +69,6 @@ enum class NodeState : std::uint8_t {
     gone,      ///< its disk has lost what it had promised: it must not come back
 };
 
-/// What has been done to a node's disk, which excuses that the node fails or does not start.
-struct DiskHistory {
-    bool failing = false;  ///< since the last start: a write or sync failed
-    bool planned = false;  ///< a failure is planned and has perhaps not happened yet
-    bool full = false;     ///< now
-    /// Since the last start there was no space, or nothing could be opened.
-    bool refusing = false;
-    bool damaged = false;  ///< ever: durable bytes are not what they were
-};
-
 /// The part of a cluster that does not depend on the state machine.
 class ClusterBase {
 public:
@@ -92,9 +85,12 @@ public:
     DiskHistory& disk_history(raft::NodeId node) { return nodes_[node.value].disk_history; }
     NodeState state(raft::NodeId node) const { return nodes_[node.value].state; }
     Oracle& oracle() { return oracle_; }
-    Witness& witness() { return *witness_; }
+    AppliedSequence& sequence() { return *sequence_; }
     Trace& trace() { return trace_; }
     Coverage& coverage() { return coverage_; }
+    void report(Broken broken) {
+        if (broken) violate(std::move(*broken));
+    }
     /// The first rule that was broken.
     const std::optional<Violation>& violation() const { return violation_; }
     void violate(Violation violation) {
@@ -145,19 +141,7 @@ public:
     /// What a node that has done all its work keeps on its disk without need; empty: nothing.
     std::string clutter(raft::NodeId id) {
         if (disk_history(id).damaged) return {};  // what is damaged is not thrown away
-        std::size_t segments = 0;
-        std::size_t snapshots = 0;
-        for (const std::string& path : disk(id).paths()) {
-            if (wal_files::is_unsaved_snapshot(path)) return path;
-            if (wal_files::is_segment(path)) ++segments;
-            if (wal_files::is_snapshot(path)) ++snapshots;
-        }
-        // Each segment but the one in use and the one prepared holds an entry at least.
-        const raft::Log& log = core(id).log();
-        if (segments > 2 + (log.last_index() - log.base().index)) {
-            return std::to_string(segments) + " segments";
-        }
-        return snapshots > 1 ? std::to_string(snapshots) + " snapshots" : std::string();
+        return sim::clutter(disk(id).paths(), core(id).log());
     }
     bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
     /// One that has been asked to stop still takes part until it comes to that.
@@ -213,10 +197,10 @@ protected:
           network_(world_, plan_.nodes, random_.next()),
           trace_(tracing),
           oracle_(
-              plan_.nodes, plan_.options.raft,
+              plan_.nodes, plan_.options.raft, plan_.reigns_last,
               [this](Violation violation) { violate(std::move(violation)); },
               [this](raft::NodeId node) { return durable_view(node); }),
-          witness_(std::make_shared<Witness>(
+          sequence_(std::make_shared<AppliedSequence>(
               [this](raft::NodeId node, std::string what) {
                   violate({"equal state machines",
                            "node " + std::to_string(node.value) + ": " + what,
@@ -255,7 +239,6 @@ protected:
         raft::Index snapshot;    // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
-        std::uint64_t candidacies = 0;  // of all nodes, when it was elected
         std::uint64_t view_version = 0;
         bool view_readable = false;
         raft::Recovered view;
@@ -276,19 +259,10 @@ protected:
     void observe(raft::NodeId node, const raft::Event& event) {
         oracle_.event(node, event);
         switch (event.kind) {
-            case raft::EventKind::became_leader:
-                coverage_.count(Counter::elections);
-                nodes_[node.value].candidacies = all_candidacies();
-                break;
+            case raft::EventKind::became_leader: coverage_.count(Counter::elections); break;
             case raft::EventKind::log_truncated: coverage_.count(Counter::truncations); break;
-            case raft::EventKind::quorum_lost:
-                coverage_.count(Counter::quorums_lost);
-                if (plan_.reigns_last) gave_way(node, "hears from no quorum");
-                break;
-            case raft::EventKind::disk_stalled:
-                coverage_.count(Counter::stalled_leaders);
-                if (plan_.reigns_last) gave_way(node, "its disk hangs");
-                break;
+            case raft::EventKind::quorum_lost: coverage_.count(Counter::quorums_lost); break;
+            case raft::EventKind::disk_stalled: coverage_.count(Counter::stalled_leaders); break;
             case raft::EventKind::snapshot_installed:
                 coverage_.count(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
@@ -300,26 +274,9 @@ protected:
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
     }
 
-    std::uint64_t all_candidacies() const {
-        std::uint64_t sum = 0;
-        for (std::uint64_t id = 1; id <= size(); ++id) sum += oracle_.candidacies({id});
-        return sum;
-    }
-    void gave_way(raft::NodeId leader, const std::string& reason) {
-        if (all_candidacies() != nodes_[leader.value].candidacies) return;
-        violate({"stable leadership",
-                 "node " + std::to_string(leader.value) +
-                     " gives up leadership, which nobody disputed, and says: " + reason,
-                 {leader}});
-    }
-
-    /// What a whole snapshot is made of arrives whole.
     void rejected_snapshot(raft::NodeId id) {
         const auto damaged = [](const Node& node) { return node.disk_history.damaged; };
-        if (std::ranges::any_of(nodes_, damaged)) return;
-        violate({"no rejection without damage",
-                 "node " + std::to_string(id.value) + " rejects a snapshot",
-                 {id}});
+        report(rejection_has_cause(id, std::ranges::any_of(nodes_, damaged)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {
@@ -339,12 +296,7 @@ protected:
         note(TraceKind::disk_fault, id, "failed: " + failure.message());
         node.state = NodeState::failed;
         oracle_.crashed(id);
-        const DiskHistory& history = node.disk_history;
-        if (history.failing || history.damaged || disk(id).stopped()) return;
-        if (history.refusing && wal_files::mentions_unfinished_snapshot(failure.what)) return;
-        violate({"no failure without a cause",
-                 "node " + std::to_string(id.value) + " failed: " + failure.message(),
-                 {id}});
+        if (!disk(id).stopped()) report(failure_has_cause(id, failure, node.disk_history));
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
@@ -354,12 +306,8 @@ protected:
         }
         coverage_.count(Counter::refused_starts);
         note(TraceKind::disk_fault, id, "refused to start: " + why);
-        const DiskHistory& history = node.disk_history;
-        node.state = history.damaged ? NodeState::refused : NodeState::down;
-        if (history.damaged || history.refusing || history.failing) return;
-        violate({"no refusal without damage",
-                 "node " + std::to_string(id.value) + " does not start: " + why,
-                 {id}});
+        node.state = node.disk_history.damaged ? NodeState::refused : NodeState::down;
+        report(refusal_has_cause(id, why, node.disk_history));
     }
 
     void after_work(raft::NodeId id) {
@@ -377,7 +325,7 @@ protected:
         node.snapshot = snapshot;
         if (std::exchange(node.installed, false)) return;
         coverage_.count(Counter::snapshots_saved);
-        witness_->saved(id, snapshot);
+        sequence_->saved(id, snapshot);
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
     }
 
@@ -431,7 +379,7 @@ protected:
     Coverage coverage_;
     std::optional<Violation> violation_;
     Oracle oracle_;
-    std::shared_ptr<Witness> witness_;
+    std::shared_ptr<AppliedSequence> sequence_;
     std::shared_ptr<const ServiceTime> service_time_;
 };
 
@@ -462,7 +410,7 @@ public:
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
         try {
             replicas_[id.value] = std::make_unique<Replica>(
-                process(id).get_executor(), Watched(make_(), witness_, id),
+                process(id).get_executor(), Watched(make_(), sequence_, id),
                 NetworkTransport(network_, id, process(id)), storage(id), std::move(options),
                 ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {

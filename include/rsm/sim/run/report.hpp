@@ -5,6 +5,7 @@
 #define RSM_SIM_RUN_REPORT_HPP
 
 #include <raft/types.hpp>
+#include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/trace/trace.hpp>
 
@@ -16,13 +17,6 @@
 #include <vector>
 
 namespace rsm::sim {
-
-/// A rule that was broken.
-struct Violation {
-    std::string property;
-    std::string where;
-    std::vector<raft::NodeId> nodes;
-};
 
 /// The parts of a plan that a reader of a report asks for first: names and values.
 using PlanFacts = std::vector<std::pair<std::string, std::string>>;

@@ -7,6 +7,11 @@
 
 #include <raft/invariants.hpp>
 #include <raft/types.hpp>
+#include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/liveness.hpp>
+#include <rsm/sim/rules/persisted_bytes.hpp>
+#include <rsm/sim/rules/prompt_answers.hpp>
+#include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/faults.hpp>
@@ -62,7 +67,7 @@ private:
         World& world = cluster_.world();
         const auto ends = [&] {
             if (world.events() > events_max) {
-                cluster_.violate({"liveness", "the nodes do more work than time allows", {}});
+                cluster_.violate(too_busy());
             }
             return failed() || holds();
         };
@@ -83,14 +88,11 @@ private:
         cluster_.network().heal();
         if (!behind || cluster_.leader() != leader) return;
         const auto caught_up = [&] {
-            return position() + 5 > cluster_.core(leader).log().commit();
+            return has_caught_up(cluster_.core(away).log(), cluster_.core(leader).log());
         };
         run_until([] { return false; }, 2 * plan_.cluster.options.raft.election_timeout);
         if (run_until(caught_up, plan_.recovery_limit) || failed()) return;
-        cluster_.violate(
-            {"liveness",
-             "node " + std::to_string(away.value) + " does not catch up while writes go on",
-             {away, leader}});
+        cluster_.violate(does_not_catch_up(away, leader));
     }
     void isolate(raft::NodeId node) {
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
@@ -153,34 +155,31 @@ private:
         const std::vector<std::uint64_t> before = candidacies();
         run_until([] { return false; }, quiet_time);
         if (failed()) return;
-        if (candidacies() != before) return unstable("a node stood for election without a cause");
+        cluster_.report(nobody_stood(before, candidacies()));
+        if (failed()) return;
         ask_in_peace(leader);
         if (failed() || !all_up()) return;
         if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
         const raft::NodeId away{leader.value % cluster_.size() + 1};
-        const raft::Term term = cluster_.core(leader).term();
+        const Leadership reign{leader, cluster_.core(leader).term()};
         isolate(away);
         run_until([] { return false; }, quiet_time);
         cluster_.network().heal();
         run_until([] { return false; }, quiet_time);
         if (failed()) return;
-        if (cluster_.leader() != leader || cluster_.core(leader).term() != term) {
-            unstable("a node that came back has deposed the leader");
-        }
+        cluster_.report(not_deposed(reign, {cluster_.leader(), this->reign()}));
     }
     /// With nothing wrong, answers come after one round of messages and syncs, and wait for no
     /// timer.
     void ask_in_peace(raft::NodeId leader) {
         const ClusterPlan& plan = cluster_.plan();
-        const NetworkConditions& network = cluster_.network().conditions;
-        const raft::Duration limit = 8 * (network.delay_max + network.reading_max) +
-                                     10 * plan.disk.max + std::chrono::milliseconds(5);
+        const raft::Duration limit = prompt(cluster_.network().conditions, plan.disk);
         for (const std::size_t place : {clients_.read(leader), clients_.submit(leader)}) {
             using End = typename RecordOf<Load>::End;
             run_until([&] { return clients_.history()[place].end != End::open; }, limit);
             if (failed() || clients_.history()[place].end != End::open) continue;
             if (!all_up()) return;  // a disk that was full has left no room for the next segment
-            cluster_.violate({"prompt answers", "an answer waits for a timer", {leader}});
+            cluster_.violate(not_prompt(leader));
         }
     }
     bool all_up() const {
@@ -190,21 +189,10 @@ private:
         return true;
     }
     std::vector<std::uint64_t> candidacies() {
-        std::vector<std::uint64_t> result;
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            result.push_back(cluster_.oracle().candidacies({id}));
-        }
-        return result;
+        return cluster_.oracle().stable_leadership().candidacies();
     }
-    void unstable(const char* what) { cluster_.violate({"stable leadership", what, {}}); }
     void not_alive(const std::string& what) {
-        if (failed()) return;
-        const auto seconds =
-            std::chrono::duration_cast<std::chrono::seconds>(plan_.recovery_limit).count();
-        cluster_.violate(
-            {"liveness",
-             what + " within " + std::to_string(seconds) + " s after the faults had ended",
-             {}});
+        if (!failed()) cluster_.violate(sim::not_alive(what, plan_.recovery_limit));
     }
     auto submit() {
         return [this](raft::NodeId node) { return clients_.submit(node); };
@@ -267,39 +255,25 @@ private:
     }
 
     void check_end() {
-        if (auto wrong = clients_.check()) {
-            return cluster_.violate({"linearizability", std::move(*wrong), {}});
-        }
+        cluster_.report(clients_.check());
+        if (failed()) return;
         std::vector<const raft::Core*> cores;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (!cluster_.running({id})) continue;
             cores.push_back(&cluster_.core({id}));
             cluster_.oracle().verify_whole(*cores.back());
-            check_account({id});
+            cluster_.report(persisted_bytes(*cores.back(), cluster_.persisted_bytes({id}),
+                                            cluster_.oracle().chronicle()));
             cluster_.replica({id}).machine().tell_state();
         }
         if (auto verdict = raft::invariants::check(cores)) {
             cluster_.violate({verdict->property, verdict->where, {}});
         }
     }
-    /// What a storage says of its size is what its entries take.
-    void check_account(raft::NodeId node) {
-        if (cluster_.core(node).term().value == 0) return;  // nothing was ever written
-        const auto bytes = cluster_.oracle().persisted_bytes(cluster_.core(node));
-        if (!bytes || *bytes == cluster_.persisted_bytes(node)) return;
-        cluster_.violate({"persisted bytes",
-                          "node " + std::to_string(node.value) + " counts " +
-                              std::to_string(cluster_.persisted_bytes(node)) + " in place of " +
-                              std::to_string(*bytes),
-                          {node}});
-    }
-    /// Compaction brings the log below its threshold: what is applied last may lift it once more,
-    /// and starts the next snapshot.
     bool all_compacted() {
-        const std::int64_t threshold = plan_.cluster.options.snapshot_threshold;
-        if (threshold < 0) return true;
         return !running_where([&](raft::NodeId id) {
-            return cluster_.persisted_bytes(id) > static_cast<std::uint64_t>(threshold);
+            return !is_compacted(cluster_.persisted_bytes(id),
+                                 plan_.cluster.options.snapshot_threshold);
         });
     }
     bool no_read_waits() {
@@ -335,13 +309,13 @@ private:
     }
     std::vector<AppliedOperation> applied() {
         std::vector<AppliedOperation> result;
-        for (const Witness::Applied& one : cluster_.witness().applied()) {
+        for (const AppliedSequence::Applied& one : cluster_.sequence().applied()) {
             AppliedOperation words;
             words.id = one.id;
             if (one.id - 1 < clients_.history().size()) {
                 words.operation = describe(clients_.history()[one.id - 1].operation);
             }
-            words.result = cluster_.witness().result_of(result.size() + 1);
+            words.result = cluster_.sequence().result_of(result.size() + 1);
             result.push_back(std::move(words));
         }
         return result;
@@ -351,8 +325,8 @@ private:
         digest.add(cluster_.world().events());
         digest.add(cluster_.world().now());
         digest.add(cluster_.network().delivered());
-        for (const raft::Term term : cluster_.oracle().committed()) digest.add(term);
-        for (const auto& applied : cluster_.witness().applied()) {
+        for (const raft::Term term : cluster_.oracle().chronicle().committed) digest.add(term);
+        for (const auto& applied : cluster_.sequence().applied()) {
             digest.add(applied.operation);
             digest.add(applied.result);
         }

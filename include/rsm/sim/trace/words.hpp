@@ -8,6 +8,7 @@
 #include <raft/message.hpp>
 #include <raft/step.hpp>
 #include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/network.hpp>
@@ -22,11 +23,6 @@
 namespace rsm::sim {
 
 namespace detail {
-
-inline std::string text(raft::Index index) { return std::to_string(index.value); }
-inline std::string text(raft::LogPosition position) {
-    return text(position.index) + "@" + std::to_string(position.term.value);
-}
 
 inline std::string label(const raft::VoteRequest& request) {
     return std::string(request.pre_vote ? "PreVoteRequest" : "VoteRequest") + " log ends " +
