@@ -12,8 +12,8 @@
 
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
-#include <rsm/sim/detail/observing.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/run/detail/observing.hpp>
 #include <rsm/sim/workload.hpp>
 #include <rsm/snapshot.hpp>
 #include <rsm/state_machine.hpp>

@@ -14,7 +14,7 @@
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
-#include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/nemesis.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/run/swarm.hpp>
 #include <rsm/sim/trace/trace.hpp>

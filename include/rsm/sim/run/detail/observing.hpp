@@ -2,8 +2,8 @@
 //
 // What the simulator does with a state machine, an operation or a result beside running it: write
 // it, take its digest, put it into words.
-#ifndef RSM_SIM_DETAIL_OBSERVING_HPP
-#define RSM_SIM_DETAIL_OBSERVING_HPP
+#ifndef RSM_SIM_RUN_DETAIL_OBSERVING_HPP
+#define RSM_SIM_RUN_DETAIL_OBSERVING_HPP
 
 #include <raft/digest.hpp>
 #include <raft/stream.hpp>
