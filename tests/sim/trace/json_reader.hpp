@@ -2,8 +2,8 @@
 //
 // Just enough of a JSON reader to take the data out of a trace's page again. It is strict where the
 // page relies on it: anything but printable ASCII fails.
-#ifndef RSM_TESTS_SIM_JSON_READER_HPP
-#define RSM_TESTS_SIM_JSON_READER_HPP
+#ifndef RSM_TESTS_SIM_TRACE_JSON_READER_HPP
+#define RSM_TESTS_SIM_TRACE_JSON_READER_HPP
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 //
 // A made-up run in which everything occurs that a trace can tell of: for tests of the trace, which
 // must not depend on what the simulator happens to do.
-#ifndef RSM_TESTS_SIM_TRACE_EXAMPLE_HPP
-#define RSM_TESTS_SIM_TRACE_EXAMPLE_HPP
+#ifndef RSM_TESTS_SIM_TRACE_TRACE_EXAMPLE_HPP
+#define RSM_TESTS_SIM_TRACE_TRACE_EXAMPLE_HPP
 
 #include <raft/types.hpp>
 #include <rsm/sim/trace/page.hpp>

@@ -15,7 +15,6 @@
 #include <rsm/sim/rules/violation.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -20,8 +20,8 @@
 #include <rsm/sim/trace/trace.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>

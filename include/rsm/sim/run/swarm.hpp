@@ -17,9 +17,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace rsm::sim {
 
