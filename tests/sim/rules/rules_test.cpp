@@ -194,7 +194,7 @@ TEST_CASE(
     "Equal state machines: replicas that differ are named, with where their states came from") {
     std::vector<std::string> complaints;
     AppliedSequence sequence(
-        [&](raft::NodeId, const std::string& what) { complaints.push_back(what); }, 10);
+        [&](const Violation& violation) { complaints.push_back(violation.where); }, 10);
     const auto nothing = [] { return std::string(); };
     const auto result = [](std::string words) { return [words] { return words; }; };
     sequence.apply({1}, 1, {7, 70, 700}, nothing, result("one"));
@@ -203,7 +203,8 @@ TEST_CASE(
     sequence.apply({3}, 1, {7, 70, 701}, nothing, result("two"));
     REQUIRE(complaints.size() == 1);
     CHECK(complaints[0] ==
-          "operation 7 has another result: two; it was one on node 1, which applied it first. "
+          "node 3: operation 7 has another result: two; it was one on node 1, which applied it "
+          "first. "
           "The state of node 3 came from no snapshot");
     sequence.state({1}, 1, 5);
     sequence.state({2}, 1, 5);

@@ -8,6 +8,7 @@
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -25,8 +26,7 @@ class AppliedSequence {
 public:
     /// @param complain  called once for each thing that differs
     /// @param digest_every  how many operations lie between two comparisons of the whole state
-    AppliedSequence(std::function<void(raft::NodeId, std::string)> complain,
-                    std::uint64_t digest_every)
+    AppliedSequence(Complain complain, std::uint64_t digest_every)
         : complain_(std::move(complain)), digest_every_(digest_every) {}
 
     BufferWriter scratch;  ///< for whoever takes a digest
@@ -55,28 +55,28 @@ public:
         }
         const std::string name = "operation " + std::to_string(what.id);
         if (number > applied_.size()) {
-            return complain_(
+            return complain(
                 node, name + " was applied before the operations that precede it" + origin(node));
         }
         const Applied& first = applied_[number - 1];
         const First& by = firsts_[number - 1];
         if (first.id != what.id || first.operation != what.operation) {
-            complain_(node, name + in_words(operation()) + " is applied in place of operation " +
-                                std::to_string(first.id) + ", which node " + detail::text(by.node) +
-                                " applied there" + origin(node));
+            complain(node, name + in_words(operation()) + " is applied in place of operation " +
+                               std::to_string(first.id) + ", which node " + detail::text(by.node) +
+                               " applied there" + origin(node));
         } else if (first.result != what.result) {
             const std::string where =
                 by.node == node ? "when the same node applied it before"
                                 : "on node " + detail::text(by.node) + ", which applied it first";
-            complain_(node, name + in_words(operation()) + " has another result: " + result() +
-                                "; it was " + by.result() + " " + where + origin(node));
+            complain(node, name + in_words(operation()) + " has another result: " + result() +
+                               "; it was " + by.result() + " " + where + origin(node));
         }
     }
     void state(raft::NodeId node, std::uint64_t number, std::uint64_t digest) {
         const auto [place, first] = states_.try_emplace(number, State{node, digest});
         if (first || place->second.digest == digest) return;
-        complain_(node, "the state after " + after(number) + " is another than on node " +
-                            detail::text(place->second.node) + origin(node));
+        complain(node, "the state after " + after(number) + " is another than on node " +
+                           detail::text(place->second.node) + origin(node));
     }
 
     // ---- where a replica's state comes from ----
@@ -120,6 +120,9 @@ private:
         std::vector<raft::NodeId> nodes;
     };
 
+    void complain(raft::NodeId node, const std::string& what) const {
+        complain_({"equal state machines", detail::node_text(node) + ": " + what, {node}});
+    }
     static std::string in_words(const std::string& words) {
         return words.empty() ? words : " (" + words + ")";
     }
@@ -140,7 +143,7 @@ private:
         return whole;
     }
 
-    std::function<void(raft::NodeId, std::string)> complain_;
+    Complain complain_;
     std::uint64_t digest_every_;
     std::vector<Applied> applied_;
     std::vector<First> firsts_;  ///< of each in applied_

@@ -15,7 +15,8 @@
 namespace rsm::sim {
 
 /// Within which an operation, or a read, is answered.
-inline raft::Duration prompt(const NetworkConditions& network, const ServiceTime& disk) {
+inline raft::Duration prompt_answer_time(const NetworkConditions& network,
+                                         const ServiceTime& disk) {
     return 8 * (network.delay_max + network.reading_max) + 10 * disk.max +
            std::chrono::milliseconds(5);
 }

@@ -162,7 +162,7 @@ private:
         if (!pending_.answered(place, cluster_.oracle().incarnation(node))) return;
         const bool at_once = record.ret == record.call && is_prompt(node);
         if (error != rsm::Errc::overloaded || !at_once) return;
-        report(pending_.refusal_has_cause(place, named(record), cluster_.core(node)));
+        cluster_.report(pending_.refusal_has_cause(place, named(record), cluster_.core(node)));
     }
     /// Whether nothing that the node has done waits to be seen by the clients.
     bool is_prompt(raft::NodeId node) {
@@ -172,15 +172,12 @@ private:
     /// @pre called from a timer: the work of this moment that was posted is done
     void check_room(raft::NodeId node) {
         if (!is_prompt(node)) return;
-        report(pending_.bounded(node, cluster_.oracle().incarnation(node)));
-    }
-    void report(Broken broken) {
-        if (broken) cluster_.violate(std::move(*broken));
+        cluster_.report(pending_.bounded(node, cluster_.oracle().incarnation(node)));
     }
     void check_deadline(const Record& record) {
         if (!plan_.punctual) return;
-        report(deadline(named(record), record.ret - record.call,
-                        cluster_.plan().options.operation_timeout));
+        cluster_.report(deadline(named(record), record.ret - record.call,
+                                 cluster_.plan().options.operation_timeout));
     }
     void count(const Record& record) {
         Coverage& coverage = cluster_.coverage();
@@ -255,7 +252,7 @@ private:
         const std::size_t place = begin(client, Kind::read, node);
         if constexpr (detail::Reads<Load>) history_[place].query = load_.query(random_);
         cluster_.replica(node).async_read(
-            [this, place](const Watched& machine) { return look(machine, history_[place].query); },
+            [this, place](const Watched& machine) { return see(machine, history_[place].query); },
             [this, place, node](const boost::system::error_code& error, Sight sight) {
                 history_[place].number = sight.applied;
                 history_[place].view = std::move(sight.view);
@@ -267,7 +264,7 @@ private:
             });
         return place;
     }
-    Sight look(const Watched& machine, const typename detail::ReadTypes<Load>::Query& query) {
+    Sight see(const Watched& machine, const typename detail::ReadTypes<Load>::Query& query) {
         Sight sight;
         sight.applied = machine.applied();
         if constexpr (detail::Reads<Load>) sight.view = load_.read(machine.machine(), query);

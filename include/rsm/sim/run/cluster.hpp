@@ -201,12 +201,7 @@ protected:
               [this](Violation violation) { violate(std::move(violation)); },
               [this](raft::NodeId node) { return durable_view(node); }),
           sequence_(std::make_shared<AppliedSequence>(
-              [this](raft::NodeId node, std::string what) {
-                  violate({"equal state machines",
-                           "node " + std::to_string(node.value) + ": " + what,
-                           {node}});
-              },
-              plan_.digest_every)),
+              [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
         network_.conditions = plan_.network;
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {

@@ -173,7 +173,7 @@ private:
     /// timer.
     void ask_in_peace(raft::NodeId leader) {
         const ClusterPlan& plan = cluster_.plan();
-        const raft::Duration limit = prompt(cluster_.network().conditions, plan.disk);
+        const raft::Duration limit = prompt_answer_time(cluster_.network().conditions, plan.disk);
         for (const std::size_t place : {clients_.read(leader), clients_.submit(leader)}) {
             using End = typename RecordOf<Load>::End;
             run_until([&] { return clients_.history()[place].end != End::open; }, limit);
