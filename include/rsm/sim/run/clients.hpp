@@ -12,12 +12,12 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/observed.hpp>
+#include <rsm/sim/run/plans.hpp>
 #include <rsm/sim/workload.hpp>
 #include <rsm/sim/world/world.hpp>
 
 #include <boost/system/error_code.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -25,20 +25,6 @@
 #include <vector>
 
 namespace rsm::sim {
-
-struct ClientPlan {
-    std::size_t clients = 3;
-    raft::Duration pause_max = std::chrono::milliseconds(50);  ///< between two operations
-    std::uint64_t reads = 300;                                 ///< of a thousand
-    std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
-    std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
-    std::size_t operations_max = 5000;  ///< over all clients
-    std::uint64_t burst = 1;            ///< up to so many at the same moment
-    /// Of a thousand that go to the leader, so many go to one of an earlier term, if there is any.
-    std::uint64_t at_old_leader = 0;
-    /// Whether all clocks and processes run as they should, so that deadlines are kept.
-    bool punctual = false;
-};
 
 template <Workload Load>
 class Clients {

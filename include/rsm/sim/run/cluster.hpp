@@ -18,6 +18,7 @@
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
 #include <rsm/sim/run/observed.hpp>
+#include <rsm/sim/run/plans.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/trace/words.hpp>
 #include <rsm/sim/world/clock.hpp>
@@ -41,24 +42,6 @@
 #include <vector>
 
 namespace rsm::sim {
-
-/// What a cluster is made of.
-struct ClusterPlan {
-    std::size_t nodes = 3;  ///< 1 to 15
-    std::uint64_t seed = 1;
-    rsm::Options options;
-    std::uint64_t segment_bytes = 16384;
-    std::uint64_t batch_bytes = 4096;
-    NetworkConditions network;
-    ServiceTime disk;
-    /// Of so many changes of what a disk durably holds one is read back and compared with what
-    /// the node promises; 0: none.
-    std::uint64_t durable_view_every = 8;
-    std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
-    /// Nothing is done that may end a reign: a leader gives way only where others stand for
-    /// election.
-    bool reigns_last = false;
-};
 
 enum class NodeState : std::uint8_t {
     up,

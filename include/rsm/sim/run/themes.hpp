@@ -7,9 +7,8 @@
 
 #include <raft/options.hpp>
 #include <raft/types.hpp>
-#include <rsm/sim/run/clients.hpp>
-#include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/plans.hpp>
 
 #include <algorithm>
 #include <array>
