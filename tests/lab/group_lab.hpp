@@ -7,7 +7,8 @@
 #include "lab.hpp"
 
 #include <rsm/replicated.hpp>
-#include <rsm/sim/world.hpp>
+#include <rsm/sim/world/clock.hpp>
+#include <rsm/sim/world/world.hpp>
 #include <rsm/storage/memory.hpp>
 
 #include <algorithm>

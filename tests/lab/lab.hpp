@@ -6,7 +6,7 @@
 
 #include "network.hpp"
 
-#include <rsm/sim/world.hpp>
+#include <rsm/sim/world/world.hpp>
 #include <rsm/storage/memory.hpp>
 
 #include <boost/asio/awaitable.hpp>

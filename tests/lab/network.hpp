@@ -17,7 +17,7 @@
 #include <raft/codec.hpp>
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/sim/world.hpp>
+#include <rsm/sim/world/world.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 

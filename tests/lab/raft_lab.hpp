@@ -8,7 +8,8 @@
 
 #include <raft/engine.hpp>
 #include <rsm/archive.hpp>
-#include <rsm/sim/world.hpp>
+#include <rsm/sim/world/clock.hpp>
+#include <rsm/sim/world/world.hpp>
 #include <rsm/storage/memory.hpp>
 
 #include <algorithm>

@@ -6,7 +6,8 @@
 
 #include <rsm/error.hpp>
 #include <rsm/replicated.hpp>
-#include <rsm/sim/world.hpp>
+#include <rsm/sim/world/clock.hpp>
+#include <rsm/sim/world/world.hpp>
 #include <rsm/storage/memory.hpp>
 #include <rsm/transport/memory.hpp>
 

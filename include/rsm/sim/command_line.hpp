@@ -10,7 +10,7 @@
 #ifndef RSM_SIM_COMMAND_LINE_HPP
 #define RSM_SIM_COMMAND_LINE_HPP
 
-#include <rsm/sim/report.hpp>
+#include <rsm/sim/run/report.hpp>
 #include <rsm/sim/simulate.hpp>
 #include <rsm/sim/workload.hpp>
 

@@ -8,9 +8,9 @@
 
 #include <rsm/sim/detail/any_load.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
-#include <rsm/sim/run.hpp>
+#include <rsm/sim/run/run.hpp>
+#include <rsm/sim/run/swarm.hpp>
 #include <rsm/sim/simulate.hpp>
-#include <rsm/sim/swarm.hpp>
 
 #if __has_include(<CLI/CLI.hpp>)
 #include <rsm/sim/command_line.hpp>

@@ -10,7 +10,7 @@
 
 #include <raft/types.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
-#include <rsm/sim/report.hpp>
+#include <rsm/sim/run/report.hpp>
 #include <rsm/sim/workload.hpp>
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
-#include <rsm/sim/detail/observing.hpp>
+#include <rsm/sim/run/detail/observing.hpp>
 #include <rsm/sim/workload.hpp>
 #include <rsm/snapshot.hpp>
 #include <rsm/state_machine.hpp>

@@ -4,11 +4,11 @@
 #ifndef RSM_SIM_DETAIL_COMMAND_LINE_HPP
 #define RSM_SIM_DETAIL_COMMAND_LINE_HPP
 
-#include <rsm/sim/campaign.hpp>
 #include <rsm/sim/command_line.hpp>
-#include <rsm/sim/report.hpp>
-#include <rsm/sim/swarm.hpp>
-#include <rsm/sim/trace_html.hpp>
+#include <rsm/sim/run/campaign.hpp>
+#include <rsm/sim/run/report.hpp>
+#include <rsm/sim/run/swarm.hpp>
+#include <rsm/sim/trace/page.hpp>
 
 #include <CLI/CLI.hpp>
 

@@ -1,0 +1,111 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Bounds: windows, messages, what is uncommitted, what is kept in memory, waiting reads.
+#ifndef RSM_SIM_RULES_BOUNDS_HPP
+#define RSM_SIM_RULES_BOUNDS_HPP
+
+#include <raft/core.hpp>
+#include <raft/message.hpp>
+#include <raft/options.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+namespace rsm::sim {
+
+namespace detail {
+
+inline Violation exceeds(raft::NodeId node, const std::string& what) {
+    return {"bounds", node_text(node) + " " + what, {node}};
+}
+
+/// Footprint of a leader's operations of its own reign that are not committed, durable and applied
+/// on its own node, as far as they are in memory. @pre core leads
+inline std::size_t unsettled_operations(const raft::Core& core) {
+    const raft::Log& log = core.log();
+    const raft::Index settled = std::min({log.commit(), log.durable(), log.applied()});
+    std::size_t bytes = 0;
+    for (raft::Index index = log.last_index(); index > settled && log.cached(index);
+         index = index - 1) {
+        const raft::Entry& entry = log[index];
+        if (entry.term != core.term()) break;
+        if (entry.kind == raft::EntryKind::operation) bytes += raft::footprint(entry);
+    }
+    return bytes;
+}
+
+}  // namespace detail
+
+inline Broken windows_bounded(const raft::Core& core, const raft::Options& options) {
+    const std::size_t slack = options.max_message_bytes + raft::entry_overhead_bytes;
+    for (const raft::Progress& follower : core.followers()) {
+        if (follower.in_flight_bytes() <= options.window_bytes + slack) continue;
+        return Violation{"bounds",
+                         detail::node_text(core.self()) + " has more under way to " +
+                             detail::node_text(follower.node) + " than its window",
+                         {core.self(), follower.node}};
+    }
+    return {};
+}
+
+/// What is not durable or not applied stays in memory, and that too is limited.
+inline Broken memory_bounded(const raft::Core& core, const raft::Options& options) {
+    const raft::Log& log = core.log();
+    const std::size_t most = options.log_cache_bytes + options.max_uncommitted_bytes +
+                             2 * (options.window_bytes + options.max_message_bytes);
+    if (log.cache_bytes() > most) {
+        return detail::exceeds(core.self(),
+                               "keeps " + std::to_string(log.cache_bytes()) +
+                                   " bytes of its log in memory, where its options add up to " +
+                                   std::to_string(most));
+    }
+    const bool droppable = log.cached(log.cache_first()) && log.cache_first() <= log.durable();
+    if (droppable && log.cache_bytes() > options.log_cache_bytes) {
+        return detail::exceeds(core.self(), "keeps too much of its log in memory");
+    }
+    return {};
+}
+
+/// @pre core leads
+inline Broken uncommitted_bounded(const raft::Core& core, const raft::Options& options) {
+    const raft::Log& log = core.log();
+    if (detail::unsettled_operations(core) > options.max_uncommitted_bytes) {
+        return detail::exceeds(core.self(), "takes in more than it may");
+    }
+    const bool settled = std::min({log.commit(), log.durable(), log.applied()}) == log.last_index();
+    if (settled && core.unsettled_bytes() != 0) {
+        return detail::exceeds(core.self(), "counts what it has done with");
+    }
+    return {};
+}
+
+inline Broken reads_bounded(const raft::Core& core, const raft::Options& options) {
+    if (core.waiting_reads() <= options.max_waiting_reads) return {};
+    return detail::exceeds(core.self(), "keeps too many reads");
+}
+
+inline Broken message_bounded(raft::NodeId from, const raft::AppendRequest& request,
+                              const raft::Options& options) {
+    std::size_t bytes = 0;
+    bool too_large = false;
+    for (const raft::Entry& entry : request.entries) {
+        bytes += raft::footprint(entry);
+        too_large = too_large || entry.payload.size() > options.max_entry_bytes;
+    }
+    const bool too_many = request.entries.size() > 1 && bytes > options.max_message_bytes;
+    if (!too_large && !too_many) return {};
+    return detail::exceeds(from, "sends more than is allowed");
+}
+inline Broken message_bounded(raft::NodeId from, const raft::SnapshotChunk& chunk,
+                              const raft::Options& options) {
+    if (chunk.data.size() <= options.snapshot_chunk_bytes) return {};
+    return detail::exceeds(from, "sends more than is allowed");
+}
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,53 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// No failure without a cause: a node fails or refuses to start only where something was done to its
+// disk; a snapshot is rejected only where a disk was damaged.
+#ifndef RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
+#define RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
+
+#include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+#include <rsm/sim/world/wal_files.hpp>
+
+#include <string>
+
+namespace rsm::sim {
+
+/// What has been done to a node's disk, which excuses that the node fails or does not start.
+struct DiskHistory {
+    bool failing = false;  ///< since the last start: a write or sync failed
+    bool planned = false;  ///< a failure is planned and has perhaps not happened yet
+    bool full = false;     ///< now
+    /// Since the last start there was no space, or nothing could be opened.
+    bool refusing = false;
+    bool damaged = false;  ///< ever: durable bytes are not what they were
+};
+
+/// @pre the disk has not stopped
+inline Broken failure_has_cause(raft::NodeId id, const raft::Failure& failure,
+                                const DiskHistory& history) {
+    if (history.failing || history.damaged) return {};
+    if (history.refusing && wal_files::mentions_unfinished_snapshot(failure.what)) return {};
+    return Violation{"no failure without a cause",
+                     detail::node_text(id) + " failed: " + failure.message(),
+                     {id}};
+}
+
+inline Broken refusal_has_cause(raft::NodeId id, const std::string& why,
+                                const DiskHistory& history) {
+    if (history.damaged || history.refusing || history.failing) return {};
+    return Violation{
+        "no refusal without damage", detail::node_text(id) + " does not start: " + why, {id}};
+}
+
+/// What a whole snapshot is made of arrives whole. @param damaged  any disk ever was
+inline Broken rejection_has_cause(raft::NodeId id, bool damaged) {
+    if (damaged) return {};
+    return Violation{
+        "no rejection without damage", detail::node_text(id) + " rejects a snapshot", {id}};
+}
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,249 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Oracle: what must hold in a cluster of Cores, checked after every piece of work of every node and
+// for every message that leaves one. Each rule has its file; here they are put together, in the
+// order in which they are asked.
+#ifndef RSM_SIM_RULES_ORACLE_HPP
+#define RSM_SIM_RULES_ORACLE_HPP
+
+#include <raft/core.hpp>
+#include <raft/message.hpp>
+#include <raft/options.hpp>
+#include <raft/stable.hpp>
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/rules/bounds.hpp>
+#include <rsm/sim/rules/chronicle.hpp>
+#include <rsm/sim/rules/commit_rule.hpp>
+#include <rsm/sim/rules/durable_before_visible.hpp>
+#include <rsm/sim/rules/election_safety.hpp>
+#include <rsm/sim/rules/events.hpp>
+#include <rsm/sim/rules/leader_append_only.hpp>
+#include <rsm/sim/rules/leader_barrier.hpp>
+#include <rsm/sim/rules/leader_completeness.hpp>
+#include <rsm/sim/rules/log_matching.hpp>
+#include <rsm/sim/rules/look.hpp>
+#include <rsm/sim/rules/marks_in_order.hpp>
+#include <rsm/sim/rules/only_forward.hpp>
+#include <rsm/sim/rules/prompt_step_down.hpp>
+#include <rsm/sim/rules/repetition.hpp>
+#include <rsm/sim/rules/severe_events.hpp>
+#include <rsm/sim/rules/stable_leadership.hpp>
+#include <rsm/sim/rules/state_machine_safety.hpp>
+#include <rsm/sim/rules/violation.hpp>
+#include <rsm/sim/rules/votes.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <variant>
+
+namespace rsm::sim {
+
+class Oracle {
+public:
+    using DurableView = DurableBeforeVisible::View;
+
+    /// @param reigns_last  see StableLeadership
+    Oracle(std::size_t nodes, const raft::Options& options, bool reigns_last, Complain complain,
+           DurableView durable)
+        : options_(options),
+          complain_(std::move(complain)),
+          chronicle_(nodes),
+          votes_(nodes),
+          election_safety_(chronicle_),
+          log_matching_(chronicle_),
+          only_forward_(nodes),
+          durable_(nodes, std::move(durable)),
+          repetition_(options.heartbeat_interval),
+          prompt_step_down_(nodes, options),
+          stable_leadership_(nodes, reigns_last),
+          events_(nodes) {}
+    Oracle(const Oracle&) = delete;
+    Oracle& operator=(const Oracle&) = delete;
+
+    // ---- what happens ----
+
+    /// A node has recovered and is about to take part.
+    void started(const raft::Core& core) {
+        Chronicle::Node& node = chronicle_.of(core.self());
+        ++node.incarnation;
+        report(only_forward_.restarted(core));
+        report(votes_.restarted(core));
+        report(durable_.restarted(core));
+        report(log_not_ahead(core));
+        node.seen = look(core);
+        report(log_matching_.restarted(core));
+        events_.restarted(core);
+        node.up = true;
+    }
+    void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
+
+    void event(raft::NodeId id, const raft::Event& event) {
+        report(severe_event(id, event));
+        events_.event(id, event.kind);
+        report(stable_leadership_.event(id, event.kind));
+        report(leader_append_only(id, event, chronicle_.of(id).seen));
+        if (event.kind == raft::EventKind::log_truncated) log_matching_.truncated(id, event.index);
+    }
+
+    /// After each piece of work of a node.
+    void step(const raft::Core& core) {
+        const Look now = look(core);
+        if (now == chronicle_.of(core.self()).seen) return;
+        const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
+        report(marks_in_order(core));
+        report(only_forward(core.self(), before, now));
+        report(log_not_ahead(core));
+        report(events_.step(core));
+        if (now.role == raft::Role::leader) check_leadership(core, before);
+        report(log_matching_.verify(core));
+        if (now.commit != before.commit) check_commit(core, before);
+        report(snapshot_of_the_committed(core, before, chronicle_));
+        check_bounds(core);
+    }
+
+    /// For each message that leaves a node. `core` and `now` are the sender's.
+    void sent(const raft::Message& message, const raft::Core& core, raft::Time now) {
+        const raft::Recovered* disk = durable_.view(message.from);
+        const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
+        if (requests && core.role() == raft::Role::leader) {
+            report(prompt_step_down_.spoke(core, now));
+        }
+        report(reads_bounded(core, options_));
+        const Sent context{message.from, message.to, core, disk, now};
+        std::visit([&](const auto& body) { sent(context, body); }, message.body);
+    }
+
+    /// For each message that a node takes in. `core` and `now` are the receiver's.
+    void received(const raft::Message& message, const raft::Core& core, raft::Time now) {
+        prompt_step_down_.heard(message, core, now);
+    }
+
+    /// Everything of one node, without regard to what was verified before: at the end of a run.
+    void verify_whole(const raft::Core& core) { report(log_matching_.verify_whole(core)); }
+
+    // ---- what is known ----
+
+    const Chronicle& chronicle() const { return chronicle_; }
+    /// How often a node was started.
+    std::uint64_t incarnation(raft::NodeId id) const { return chronicle_.of(id).incarnation; }
+    const StableLeadership& stable_leadership() const { return stable_leadership_; }
+
+private:
+    /// A message that leaves, but for its body.
+    struct Sent {
+        raft::NodeId from;
+        raft::NodeId to;
+        const raft::Core& core;
+        const raft::Recovered* disk;  ///< of the sender; null: not known
+        raft::Time now;               ///< the sender's clock
+    };
+
+    void report(Broken broken) {
+        if (broken) complain_(std::move(*broken));
+    }
+
+    /// @pre core leads
+    void check_leadership(const raft::Core& core, const Look& before) {
+        if (before.role == raft::Role::leader && before.term == core.term()) {
+            return report(leader_append_only(core, before));
+        }
+        report(election_safety_.elected(core));
+        report(leader_barrier(core, options_));
+        report(leader_completeness(core, chronicle_));
+    }
+
+    void check_commit(const raft::Core& core, const Look& before) {
+        const raft::Log& log = core.log();
+        raft::Index index = std::max(before.commit + 1, log.base().index);
+        for (; index <= log.commit(); ++index) {
+            if (index.value == 0) continue;
+            const bool known = index.value <= chronicle_.committed.size();
+            Broken broken = known ? commits_the_same(core, index, chronicle_)
+                                  : only_leaders_commit(core, before, index, chronicle_);
+            if (broken) return report(std::move(broken));
+            if (!known) extend_committed(core, index);
+        }
+    }
+    void extend_committed(const raft::Core& core, raft::Index index) {
+        const raft::Log& log = core.log();
+        const raft::Index end = log.commit();
+        const raft::Term reign = log.term_at(end).value_or(raft::Term{});
+        report(commits_own_term(core, end, reign, chronicle_));
+        chronicle_.committed.push_back(*log.term_at(index));
+        chronicle_.committed_in.push_back(reign);
+        if (index != end) return;
+        report(durable_.committed(core, {end, reign}));
+        report(leader_completeness(core.self(), end, reign, chronicle_));
+    }
+
+    void check_bounds(const raft::Core& core) {
+        report(followers_marks_in_order(core));
+        report(windows_bounded(core, options_));
+        report(memory_bounded(core, options_));
+        if (core.role() == raft::Role::leader) report(uncommitted_bounded(core, options_));
+    }
+
+    // ---- messages ----
+
+    void spoke(const Sent& message, raft::Term term) {
+        only_forward_.spoke(message.from, term);
+        report(DurableBeforeVisible::spoke(message.from, term, message.disk));
+    }
+    void voted(const Sent& message, raft::Term term, raft::NodeId candidate) {
+        report(votes_.cast(message.from, term, candidate));
+        report(DurableBeforeVisible::voted(message.from, term, candidate, message.disk));
+    }
+    void acknowledged(const Sent& message, raft::Term term, raft::Index index) {
+        report(durable_.acknowledged(term, index, message.core, message.disk));
+    }
+
+    void sent(const Sent& message, const raft::VoteRequest& request) {
+        if (request.pre_vote) return;
+        spoke(message, request.term);
+        voted(message, request.term, message.from);
+    }
+    void sent(const Sent& message, const raft::VoteReply& reply) {
+        spoke(message, reply.term);
+        if (reply.granted && !reply.pre_vote) voted(message, reply.election, message.to);
+    }
+    void sent(const Sent& message, const raft::AppendRequest& request) {
+        spoke(message, request.term);
+        report(election_safety_.spoke(message.from, request.term));
+        report(log_matching_.sent(message.from, request));
+        report(message_bounded(message.from, request, options_));
+    }
+    void sent(const Sent& message, const raft::AppendReply& reply) {
+        spoke(message, reply.term);
+        if (reply.accepted) acknowledged(message, reply.term, reply.index);
+    }
+    void sent(const Sent& message, const raft::SnapshotChunk& chunk) {
+        spoke(message, chunk.term);
+        report(election_safety_.spoke(message.from, chunk.term));
+        report(repetition_.sent(message.from, message.to, chunk, message.now));
+        report(message_bounded(message.from, chunk, options_));
+    }
+    void sent(const Sent& message, const raft::SnapshotReply& reply) {
+        spoke(message, reply.term);
+        if (reply.installed()) acknowledged(message, reply.term, reply.match);
+    }
+
+    raft::Options options_;
+    Complain complain_;
+    Chronicle chronicle_;
+    Votes votes_;
+    ElectionSafety election_safety_;
+    LogMatching log_matching_;
+    OnlyForward only_forward_;
+    DurableBeforeVisible durable_;
+    Repetition repetition_;
+    PromptStepDown prompt_step_down_;
+    StableLeadership stable_leadership_;
+    Events events_;
+};
+
+}  // namespace rsm::sim
+
+#endif

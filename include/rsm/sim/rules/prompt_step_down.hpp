@@ -1,0 +1,108 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Prompt step-down: a leader whose disk hangs, or that hears from no quorum, does not go on
+// leading. Both are told by nothing that it says of itself.
+#ifndef RSM_SIM_RULES_PROMPT_STEP_DOWN_HPP
+#define RSM_SIM_RULES_PROMPT_STEP_DOWN_HPP
+
+#include <raft/core.hpp>
+#include <raft/message.hpp>
+#include <raft/options.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace rsm::sim {
+
+class PromptStepDown {
+public:
+    PromptStepDown(std::size_t nodes, const raft::Options& options)
+        : options_(options), reigns_(nodes + 1) {}
+
+    /// A leader that speaks has just made sure that its disk does not hang, and not long ago that
+    /// it hears from a quorum. @param now  its own clock
+    Broken spoke(const raft::Core& core, raft::Time now) {
+        Reign& reign = begin_or_go_on(core, now);
+        note_durable(reign, core.log(), now);
+        if (Broken broken = check_disk(core, reign, now)) return broken;
+        return check_quorum(core, reign, now);
+    }
+    /// A node takes in a message. @param now  its own clock
+    void heard(const raft::Message& message, const raft::Core& core, raft::Time now) {
+        const bool answers = std::holds_alternative<raft::AppendReply>(message.body) ||
+                             std::holds_alternative<raft::SnapshotReply>(message.body);
+        Reign& reign = reigns_[message.to.value];
+        if (!answers || reign.term != core.term() || raft::term_of(message) != reign.term) return;
+        reign.contacts[message.from.value] = now;
+    }
+
+private:
+    /// Of a leader that speaks, by its own clock.
+    struct Reign {
+        raft::Term term;
+        std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
+        raft::Time spoke{};                     ///< last
+        raft::Index durable;                    ///< when it last spoke
+        std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
+    };
+
+    Reign& begin_or_go_on(const raft::Core& core, raft::Time now) {
+        Reign& reign = reigns_[core.self().value];
+        if (reign.term != core.term()) {
+            reign.term = core.term();
+            reign.contacts.assign(reigns_.size(), now);
+            reign.not_durable.reset();
+            reign.spoke = now;
+        }
+        // What it could not do while it did not run is not held against it.
+        const raft::Duration gap = now - std::exchange(reign.spoke, now);
+        if (gap > options_.heartbeat_interval) {
+            for (raft::Time& contact : reign.contacts) contact += gap;
+            if (reign.not_durable) *reign.not_durable += gap;
+        }
+        return reign;
+    }
+    static void note_durable(Reign& reign, const raft::Log& log, raft::Time now) {
+        if (log.durable() >= log.submitted()) {
+            reign.not_durable.reset();
+        } else if (!reign.not_durable || log.durable() != reign.durable) {
+            reign.not_durable = now;
+        }
+        reign.durable = log.durable();
+    }
+    Broken check_disk(const raft::Core& core, const Reign& reign, raft::Time now) const {
+        // A node that is late counts only the time in which it ran, which is half at least: what is
+        // later by more than a heartbeat is a gap.
+        const raft::Duration longest =
+            2 * options_.disk_stall_timeout + options_.heartbeat_interval;
+        if (!reign.not_durable || now - *reign.not_durable < longest) return {};
+        return Violation{"prompt step-down",
+                         detail::node_text(core.self()) + " leads while its disk hangs",
+                         {core.self()}};
+    }
+    Broken check_quorum(const raft::Core& core, const Reign& reign, raft::Time now) const {
+        if (!options_.check_quorum) return {};
+        std::size_t heard = 1;
+        for (const raft::Progress& follower : core.followers()) {
+            const raft::Time contact = reign.contacts[follower.node.value];
+            if (now - contact < 3 * options_.election_timeout) ++heard;
+        }
+        if (2 * heard > core.followers().size() + 1) return {};
+        return Violation{"prompt step-down",
+                         detail::node_text(core.self()) + " leads without hearing from a quorum",
+                         {core.self()}};
+    }
+
+    raft::Options options_;
+    std::vector<Reign> reigns_;  ///< by node: its last one
+};
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,24 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Severe events: a node that reports a protocol violation fails the run.
+#ifndef RSM_SIM_RULES_SEVERE_EVENTS_HPP
+#define RSM_SIM_RULES_SEVERE_EVENTS_HPP
+
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+
+namespace rsm::sim {
+
+inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
+    if (event.kind != raft::EventKind::protocol_violation) return {};
+    return Violation{"severe event",
+                     detail::node_text(id) + " says that " + detail::node_text(event.node) +
+                         " sent what no correct node sends",
+                     {id, event.node}};
+}
+
+}  // namespace rsm::sim
+
+#endif

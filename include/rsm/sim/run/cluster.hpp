@@ -1,0 +1,426 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Cluster: production nodes (Replicated, Engine, Core, write-ahead log, codec) in one simulated
+// world. Only clock, network and files are not the real ones.
+#ifndef RSM_SIM_RUN_CLUSTER_HPP
+#define RSM_SIM_RUN_CLUSTER_HPP
+
+#include <raft/core.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/options.hpp>
+#include <rsm/replicated.hpp>
+#include <rsm/sim/rules/clutter.hpp>
+#include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/no_failure_without_a_cause.hpp>
+#include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/violation.hpp>
+#include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/detail/lost_log_writes.hpp>
+#include <rsm/sim/run/observed.hpp>
+#include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/trace/trace.hpp>
+#include <rsm/sim/trace/words.hpp>
+#include <rsm/sim/world/clock.hpp>
+#include <rsm/sim/world/disk.hpp>
+#include <rsm/sim/world/network.hpp>
+#include <rsm/sim/world/process.hpp>
+#include <rsm/sim/world/wal_storage.hpp>
+#include <rsm/sim/world/world.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+enum class NodeState : std::uint8_t {
+    up,
+    down,
+    stopping,  ///< a clean stop is under way
+    failed,    ///< it has fallen silent because its disk failed, as it should
+    refused,   ///< it does not start, because its disk is damaged, as it should
+    gone,      ///< its disk has lost what it had promised: it must not come back
+};
+
+/// The part of a cluster that does not depend on the state machine.
+class ClusterBase {
+public:
+    ClusterBase(const ClusterBase&) = delete;
+    ClusterBase& operator=(const ClusterBase&) = delete;
+    virtual ~ClusterBase() = default;
+
+    std::size_t size() const { return plan_.nodes; }
+    const ClusterPlan& plan() const { return plan_; }
+    World& world() { return world_; }
+    Network& network() { return network_; }
+    Process& process(raft::NodeId node) { return *nodes_[node.value].process; }
+    Disk& disk(raft::NodeId node) { return *nodes_[node.value].disk; }
+    DiskHistory& disk_history(raft::NodeId node) { return nodes_[node.value].disk_history; }
+    NodeState state(raft::NodeId node) const { return nodes_[node.value].state; }
+    Oracle& oracle() { return oracle_; }
+    AppliedSequence& sequence() { return *sequence_; }
+    Trace& trace() { return trace_; }
+    Coverage& coverage() { return coverage_; }
+    void report(Broken broken) {
+        if (broken) violate(std::move(*broken));
+    }
+    /// The first rule that was broken.
+    const std::optional<Violation>& violation() const { return violation_; }
+    void violate(Violation violation) {
+        if (violation_) return;
+        violation_ = std::move(violation);
+        TraceRecord record;
+        record.at = world_.now();
+        record.kind = TraceKind::violation;
+        record.nodes = violation_->nodes;
+        record.text = violation_->property + ": " + violation_->where;
+        trace_.add(std::move(record));
+    }
+
+    // ---- the life of a node ----
+
+    /// @pre state(node) is not up
+    virtual void start(raft::NodeId node) = 0;
+    /// The process ends here and now. What it had written and not synced stays in the system's
+    /// memory.
+    void kill(raft::NodeId id) {
+        Node& node = nodes_[id.value];
+        drop_replica(id);
+        oracle_.crashed(id);
+        node.process->resume();
+        node.process->slow_down({});
+        if (node.state != NodeState::gone) node.state = NodeState::down;
+        // Nobody could tell that a write is missing, so the node must not come back.
+        if (detail::hides_a_lost_write(*node.disk)) node.state = NodeState::gone;
+        note(TraceKind::crash, id, "killed");
+    }
+    /// The same, and what was not synced is on the disk or not.
+    void power_off(raft::NodeId id) {
+        kill(id);
+        disk(id).crash(random_);
+    }
+    virtual void stop_cleanly(raft::NodeId node) = 0;
+
+    /// @pre watched(node)
+    virtual const raft::Core& core(raft::NodeId node) const = 0;
+    virtual std::uint64_t persisted_bytes(raft::NodeId node) const = 0;
+    /// The power fails right after the node's next installed snapshot, before its log can have been
+    /// made to agree with it, and comes back soon.
+    void crash_after_install(raft::NodeId node) { nodes_[node.value].crashes_after_install = true; }
+    void clear_plans(raft::NodeId node) {
+        nodes_[node.value].crashes_after_install = false;
+        disk(node).clear_plans();
+    }
+    /// What a node that has done all its work keeps on its disk without need; empty: nothing.
+    std::string clutter(raft::NodeId id) {
+        if (disk_history(id).damaged) return {};  // what is damaged is not thrown away
+        return sim::clutter(disk(id).paths(), core(id).log());
+    }
+    bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
+    /// One that has been asked to stop still takes part until it comes to that.
+    bool watched(raft::NodeId node) const {
+        return running(node) || state(node) == NodeState::stopping;
+    }
+
+    /// The leader of the highest term; 0: none.
+    raft::NodeId leader() const {
+        raft::NodeId best;
+        raft::Term term;
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            if (!running({id}) || core({id}).role() != raft::Role::leader) continue;
+            if (core({id}).term() <= term) continue;
+            best = {id};
+            term = core({id}).term();
+        }
+        return best;
+    }
+    /// A leader of an earlier term that does not know yet; 0: none.
+    raft::NodeId old_leader() const {
+        const raft::NodeId newest = leader();
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            if (raft::NodeId{id} == newest || !running({id})) continue;
+            if (core({id}).role() == raft::Role::leader) return {id};
+        }
+        return {};
+    }
+    /// Nodes that are not lost for good.
+    std::size_t usable() const {
+        std::size_t count = 0;
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            const NodeState now = state({id});
+            count += now != NodeState::refused && now != NodeState::gone ? 1 : 0;
+        }
+        return count;
+    }
+
+    void note(TraceKind kind, raft::NodeId node, std::string what) {
+        if (!trace_.enabled()) return;
+        TraceRecord record;
+        record.at = world_.now();
+        record.kind = kind;
+        record.node = node;
+        record.text = std::move(what);
+        trace_.add(std::move(record));
+    }
+
+protected:
+    ClusterBase(ClusterPlan plan, bool tracing)
+        : plan_(std::move(plan)),
+          random_(plan_.seed),
+          network_(world_, plan_.nodes, random_.next()),
+          trace_(tracing),
+          oracle_(
+              plan_.nodes, plan_.options.raft, plan_.reigns_last,
+              [this](Violation violation) { violate(std::move(violation)); },
+              [this](raft::NodeId node) { return durable_view(node); }),
+          sequence_(std::make_shared<AppliedSequence>(
+              [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
+          service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
+        network_.conditions = plan_.network;
+        network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
+            if (watched(message.from)) {
+                oracle_.sent(message, core(message.from), process(message.from).now());
+            }
+            if (trace_.enabled()) trace_message(trace_, world_.now(), message, loss, arrival);
+        };
+        network_.arrived = [this](const raft::Message& message) {
+            if (!watched(message.to)) return;
+            // A slow node comes to it nobody knows when, for it may be paused before.
+            const Process& receiver = process(message.to);
+            const bool slow = receiver.lag() > raft::Duration{};
+            oracle_.received(message, core(message.to),
+                             receiver.now() + std::chrono::seconds(slow ? 10 : 0));
+        };
+        for (std::uint64_t id = 0; id <= plan_.nodes; ++id) {
+            Node& node = nodes_.emplace_back();
+            node.process = std::make_unique<Process>(world_, [this, id] { after_work({id}); });
+            node.disk = std::make_shared<Disk>(random_.next());
+        }
+    }
+
+    struct Node {
+        std::unique_ptr<Process> process;
+        std::shared_ptr<Disk> disk;
+        DiskHistory disk_history;
+        NodeState state = NodeState::down;
+        std::size_t hits_told = 0;
+        raft::Index snapshot;    // the newest that was seen
+        bool installed = false;  // it came from a leader
+        bool crashes_after_install = false;
+        std::uint64_t view_version = 0;
+        bool view_readable = false;
+        raft::Recovered view;
+    };
+
+    virtual void drop_replica(raft::NodeId node) = 0;
+
+    WalOptions wal_options() const {
+        return {.directory = "d",
+                .segment_bytes = plan_.segment_bytes,
+                .batch_bytes = plan_.batch_bytes};
+    }
+    WalStorage storage(raft::NodeId id) {
+        return wal_storage(process(id), nodes_[id.value].disk, wal_options(), service_time_,
+                           random_.next());
+    }
+
+    void observe(raft::NodeId node, const raft::Event& event) {
+        oracle_.event(node, event);
+        switch (event.kind) {
+            case raft::EventKind::became_leader: coverage_.count(Counter::elections); break;
+            case raft::EventKind::log_truncated: coverage_.count(Counter::truncations); break;
+            case raft::EventKind::quorum_lost: coverage_.count(Counter::quorums_lost); break;
+            case raft::EventKind::disk_stalled: coverage_.count(Counter::stalled_leaders); break;
+            case raft::EventKind::snapshot_installed:
+                coverage_.count(Counter::snapshots_installed);
+                nodes_[node.value].installed = true;
+                if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
+                break;
+            case raft::EventKind::snapshot_rejected: rejected_snapshot(node); break;
+            default: break;
+        }
+        if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
+    }
+
+    void rejected_snapshot(raft::NodeId id) {
+        const auto damaged = [](const Node& node) { return node.disk_history.damaged; };
+        report(rejection_has_cause(id, std::ranges::any_of(nodes_, damaged)));
+    }
+    void cut_power(raft::NodeId node) {
+        world_.post([this, node] {
+            if (!watched(node)) return;
+            coverage_.count(Counter::power_failures);
+            power_off(node);
+            world_.call_after(std::chrono::milliseconds(50), [this, node] {
+                if (state(node) == NodeState::down) start(node);
+            });
+        });
+    }
+
+    void failed(raft::NodeId id, const raft::Failure& failure) {
+        Node& node = nodes_[id.value];
+        if (watched(id)) oracle_.step(core(id));  // what it did before, in the same piece of work
+        coverage_.count(Counter::failed_nodes);
+        note(TraceKind::disk_fault, id, "failed: " + failure.message());
+        node.state = NodeState::failed;
+        oracle_.crashed(id);
+        if (!disk(id).stopped()) report(failure_has_cause(id, failure, node.disk_history));
+    }
+    void refused(raft::NodeId id, const std::string& why) {
+        Node& node = nodes_[id.value];
+        if (disk(id).stopped()) {  // a crash in the midst of the recovery
+            coverage_.count(Counter::crashes_between_calls);
+            return power_off(id);
+        }
+        coverage_.count(Counter::refused_starts);
+        note(TraceKind::disk_fault, id, "refused to start: " + why);
+        node.state = node.disk_history.damaged ? NodeState::refused : NodeState::down;
+        report(refusal_has_cause(id, why, node.disk_history));
+    }
+
+    void after_work(raft::NodeId id) {
+        if (id.value == 0) return;
+        note_hits(id);
+        if (disk(id).stopped()) {
+            coverage_.count(Counter::crashes_between_calls);
+            return power_off(id);
+        }
+        if (!watched(id)) return;
+        oracle_.step(core(id));
+        Node& node = nodes_[id.value];
+        const raft::Index snapshot = core(id).snapshot().last.index;
+        if (snapshot <= node.snapshot) return;
+        node.snapshot = snapshot;
+        if (std::exchange(node.installed, false)) return;
+        coverage_.count(Counter::snapshots_saved);
+        sequence_->saved(id, snapshot);
+        if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
+    }
+
+    /// Tells what has befallen a disk since it was told last.
+    void note_hits(raft::NodeId id) {
+        Node& node = nodes_[id.value];
+        const std::vector<DiskHit>& hits = node.disk->hits();
+        for (; node.hits_told < hits.size(); ++node.hits_told) {
+            if (trace_.enabled()) trace_hit(trace_, world_.now(), id, hits[node.hits_told]);
+        }
+    }
+
+    /// Recovery of the production log from what is durable now, on a copy of the disk.
+    const raft::Recovered* durable_view(raft::NodeId id) {
+        if (plan_.durable_view_every == 0) return nullptr;
+        Node& node = nodes_[id.value];
+        if (node.disk_history.damaged) return nullptr;
+        const std::uint64_t version = node.disk->durable_version();
+        if (version % plan_.durable_view_every != 0) return nullptr;
+        if (version != node.view_version) {
+            coverage_.count(Counter::durable_views);
+            node.view_version = version;
+            read_durable(id);
+        }
+        return node.view_readable ? &node.view : nullptr;
+    }
+    void read_durable(raft::NodeId id) {
+        Node& node = nodes_[id.value];
+        World scratch;
+        const auto image = std::make_shared<Disk>(node.disk->durable_image());
+        WalStorage storage = wal_storage(scratch, image, wal_options(), service_time_, 0);
+        storage.attach(scratch.get_executor());
+        raft::Result<raft::Recovered> recovered = storage.recover();
+        node.view_readable = recovered.has_value();
+        if (recovered) {
+            node.view = std::move(*recovered);
+        } else {
+            violate({"durable before visible",
+                     "what node " + std::to_string(id.value) +
+                         " has on its disk cannot be read: " + recovered.error().message(),
+                     {id}});
+        }
+    }
+
+    ClusterPlan plan_;
+    std::vector<Node> nodes_;  // before the world, whose work refers to the processes
+    raft::Random random_;
+    World world_;
+    Network network_;
+    Trace trace_;
+    Coverage coverage_;
+    std::optional<Violation> violation_;
+    Oracle oracle_;
+    std::shared_ptr<AppliedSequence> sequence_;
+    std::shared_ptr<const ServiceTime> service_time_;
+};
+
+template <StateMachine Machine>
+class Cluster final : public ClusterBase {
+public:
+    using Watched = Observed<Machine>;
+    using Replica = rsm::Replicated<Watched, NetworkTransport, WalStorage, ProcessClock>;
+
+    /// @param make  gives a machine in its initial state
+    Cluster(ClusterPlan plan, std::function<Machine()> make, bool tracing)
+        : ClusterBase(std::move(plan), tracing), make_(std::move(make)), replicas_(size() + 1) {
+        for (std::uint64_t id = 1; id <= size(); ++id) start({id});
+    }
+    ~Cluster() override { replicas_.clear(); }
+
+    /// @pre running(node)
+    Replica& replica(raft::NodeId node) { return *replicas_[node.value]; }
+
+    void start(raft::NodeId id) override {
+        Node& node = nodes_[id.value];
+        drop_replica(id);
+        node.disk_history.failing = node.disk_history.planned;
+        node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
+        rsm::Options options = plan_.options;
+        options.seed = random_.next();
+        options.on_event = [this, id](const raft::Event& event) { observe(id, event); };
+        options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
+        try {
+            replicas_[id.value] = std::make_unique<Replica>(
+                process(id).get_executor(), Watched(make_(), sequence_, id),
+                NetworkTransport(network_, id, process(id)), storage(id), std::move(options),
+                ProcessClock(process(id)));
+        } catch (const boost::system::system_error& error) {
+            return refused(id, error.what());
+        }
+        node.state = NodeState::up;
+        if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
+        oracle_.started(core(id));
+    }
+
+    void stop_cleanly(raft::NodeId id) override {
+        nodes_[id.value].state = NodeState::stopping;
+        replica(id).async_stop([this, id, stopped = replicas_[id.value].get()](auto) {
+            if (replicas_[id.value].get() != stopped) return;
+            if (state(id) == NodeState::stopping) kill(id);
+        });
+    }
+
+    const raft::Core& core(raft::NodeId node) const override {
+        return replicas_[node.value]->core();
+    }
+    std::uint64_t persisted_bytes(raft::NodeId node) const override {
+        return replicas_[node.value]->storage().persisted_bytes();
+    }
+
+private:
+    void drop_replica(raft::NodeId node) override { replicas_[node.value].reset(); }
+
+    std::function<Machine()> make_;
+    std::vector<std::unique_ptr<Replica>> replicas_;
+};
+
+}  // namespace rsm::sim
+
+#endif

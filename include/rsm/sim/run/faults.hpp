@@ -1,0 +1,91 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What may go wrong in a run. Each kind of fault has an expected outcome; the table is in
+// docs/simulation.md.
+#ifndef RSM_SIM_RUN_FAULTS_HPP
+#define RSM_SIM_RUN_FAULTS_HPP
+
+#include <raft/types.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace rsm::sim {
+
+enum class Fault : std::uint8_t {
+    partition,  ///< two sides that do not hear each other
+    isolate_leader,
+    one_way,      ///< a node that is heard and does not hear, or the other way round
+    partial,      ///< links cut at random, each direction by itself
+    clog,         ///< a link that delivers nothing for a while, then everything
+    left_behind,  ///< a leader that is heard no more and hears what is said later, in one go
+    storm,        ///< messages lost, doubled and late far beyond the usual
+    pause,
+    slow_node,
+    clock_jump,
+    drift,
+    power_failure,
+    power_failure_of_all,
+    power_failure_after_install,  ///< of a snapshot, before the log is made to agree with it
+    process_kill,
+    crash_between_disk_calls,
+    clean_restart,
+    disk_stall,
+    failed_write,
+    failed_sync,
+    full_disk,
+    bit_rot,
+    lost_write,         ///< reported as synced, and never there
+    misdirected_write,  ///< and it has overwritten something else
+    refused_openings,   ///< for want of space or of descriptors, for a while
+    interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
+    // Of themes only.
+    followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
+    short_pause,      ///< of the leader, over before or about when the others miss it
+    count_
+};
+inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
+/// Those that a run may draw without a theme.
+inline constexpr std::size_t common_fault_kinds = static_cast<std::size_t>(Fault::followers_stall);
+inline constexpr std::array<std::string_view, fault_kinds> fault_names{
+    "partition",
+    "isolate-leader",
+    "one-way",
+    "partial",
+    "clog",
+    "left-behind",
+    "storm",
+    "pause",
+    "slow-node",
+    "clock-jump",
+    "drift",
+    "power-failure",
+    "power-failure-of-all",
+    "power-failure-after-install",
+    "process-kill",
+    "crash-between-disk-calls",
+    "clean-restart",
+    "disk-stall",
+    "failed-write",
+    "failed-sync",
+    "full-disk",
+    "bit-rot",
+    "lost-write",
+    "misdirected-write",
+    "refused-openings",
+    "interrupted-copy",
+    "followers-stall",
+    "short-pause"};
+
+struct FaultPlan {
+    std::array<bool, fault_kinds> enabled{};
+    raft::Duration every_max = std::chrono::seconds(2);  ///< between two faults
+    raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
+};
+
+}  // namespace rsm::sim
+
+#endif

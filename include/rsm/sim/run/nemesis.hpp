@@ -1,0 +1,461 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Nemesis: who makes things go wrong in a run.
+//
+// A fault that destroys what a disk had promised may strike fewer than half of the nodes, because
+// no cluster survives more.
+#ifndef RSM_SIM_RUN_NEMESIS_HPP
+#define RSM_SIM_RUN_NEMESIS_HPP
+
+#include <raft/types.hpp>
+#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/rot.hpp>
+#include <rsm/sim/world/wal_files.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+/// Makes faults until told to stop, then undoes them all.
+class Nemesis {
+public:
+    Nemesis(ClusterBase& cluster, FaultPlan plan, std::uint64_t seed)
+        : cluster_(cluster),
+          plan_(plan),
+          random_(seed),
+          conditions_(cluster.plan().network),
+          pauses_(cluster.size() + 1) {
+        for (std::size_t i = 0; i < fault_kinds; ++i) {
+            if (plan_.enabled[i]) kinds_.push_back(static_cast<Fault>(i));
+        }
+    }
+    Nemesis(const Nemesis&) = delete;
+    Nemesis& operator=(const Nemesis&) = delete;
+
+    void start() {
+        if (kinds_.empty()) return;
+        running_ = true;
+        schedule();
+    }
+    /// Ends all faults and brings up every node that can come up. From now on messages are much
+    /// faster than elections, which is what liveness needs (Raft paper, section 5.6).
+    void heal() {
+        running_ = false;
+        heal_network();
+        conditions_.delay_max =
+            std::min(conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);
+        cluster_.network().conditions = conditions_;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) make_well({id});
+    }
+
+private:
+    World& world() { return cluster_.world(); }
+    raft::Duration draw(raft::Duration bound) { return random_.below(bound) + raft::Duration(1); }
+    raft::NodeId any_node() { return raft::NodeId{1 + random_.below(cluster_.size())}; }
+    /// The leader more often than others, for that is where faults hurt.
+    raft::NodeId victim() {
+        const bool lead = random_.below(3) == 0;
+        const raft::NodeId other = any_node();
+        return lead && cluster_.leader() ? cluster_.leader() : other;
+    }
+
+    void schedule() {
+        world().call_after(draw(plan_.every_max), [this] {
+            if (!running_) return;
+            const Fault kind = kinds_[random_.below(kinds_.size())];
+            const raft::NodeId node = victim();
+            strike(kind, node);
+            // A planned crash may have come after the restart that was meant for it.
+            if (cluster_.state(node) == NodeState::down) restart_later(node);
+            schedule();
+        });
+    }
+    template <class Undo>
+    void undo_later(Undo undo) {
+        world().call_after(draw(plan_.lasts_max), [this, undo = std::move(undo)] {
+            if (running_) undo();
+        });
+    }
+
+    void strike(Fault kind, raft::NodeId node) {
+        cluster_.note(TraceKind::note, node,
+                      std::string(fault_names[static_cast<std::size_t>(kind)]));
+        switch (kind) {
+            case Fault::partition: return partition(0);
+            case Fault::isolate_leader: return isolate(node);
+            case Fault::one_way: return one_way(node);
+            case Fault::partial: return partial();
+            case Fault::clog: return clog(node);
+            case Fault::left_behind: return leave_behind(cluster_.leader());
+            case Fault::storm: return storm();
+            case Fault::pause: return pause(node);
+            case Fault::slow_node: return slow(node);
+            case Fault::clock_jump: return jump(node);
+            case Fault::drift: return drift(node);
+            case Fault::power_failure: return crash(node, Counter::power_failures);
+            case Fault::power_failure_of_all: return crash_all();
+            case Fault::power_failure_after_install: return crash_after_install();
+            case Fault::process_kill: return crash(node, Counter::process_kills);
+            case Fault::crash_between_disk_calls: return crash_in_a_job(node);
+            case Fault::clean_restart: return clean_restart(node);
+            case Fault::disk_stall: return stall(node);
+            case Fault::failed_write:
+            case Fault::failed_sync:
+            case Fault::full_disk: return fail_disk(kind, node);
+            case Fault::bit_rot: return rot(node);
+            case Fault::lost_write:
+            case Fault::misdirected_write: return lose_write(kind, node);
+            case Fault::refused_openings: return refuse_openings(node);
+            case Fault::interrupted_copy: return copy_in_part(node);
+            case Fault::followers_stall: return stall_followers();
+            case Fault::short_pause: return pause_shortly(cluster_.leader());
+            case Fault::count_: return;
+        }
+    }
+
+    // ---- network ----
+
+    void cut(std::uint64_t from, std::uint64_t to) { cluster_.network().cut({from}, {to}, true); }
+    void heal_network() {
+        cluster_.network().heal();
+        cluster_.trace().end(std::exchange(partition_, 0), world().now());
+    }
+    /// Records the links that are cut now, if any, in place of what was recorded before.
+    void note_cut(std::string what) {
+        Trace& trace = cluster_.trace();
+        if (!trace.enabled()) return;
+        trace.end(partition_, world().now());
+        TraceRecord record;
+        record.at = world().now();
+        record.kind = TraceKind::partition;
+        record.text = std::move(what);
+        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
+            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
+                const bool is_cut = from != to && cluster_.network().is_cut({from}, {to});
+                if (is_cut) record.links.push_back({{from}, {to}});
+            }
+        }
+        partition_ = record.links.empty() ? 0 : trace.add(std::move(record));
+    }
+    /// @param side  a bit for each node on the one side; 0: drawn
+    void partition(std::uint64_t side) {
+        cluster_.coverage().count(Counter::partitions);
+        if (side == 0) side = random_.next();
+        std::string names;
+        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
+            const bool inside = (side >> from) % 2 == 1;
+            if (inside) names += (names.empty() ? "" : " ") + std::to_string(from);
+            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
+                if (inside != ((side >> to) % 2 == 1)) cut(from, to);
+            }
+        }
+        note_cut("cut off: " + names);
+        undo_later([this] { heal_network(); });
+    }
+    /// A node by itself, or where that is still a minority, with one that listens to it.
+    void isolate(raft::NodeId node) {
+        std::uint64_t side = std::uint64_t{1} << node.value;
+        if (cluster_.size() > 4 && random_.below(2) == 0) {
+            side |= std::uint64_t{1} << any_node().value;
+        }
+        partition(side);
+    }
+    void one_way(raft::NodeId node) {
+        cluster_.coverage().count(Counter::partitions);
+        const bool deaf = random_.below(2) == 0;
+        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+            deaf ? cut(other, node.value) : cut(node.value, other);
+        }
+        note_cut("node " + std::to_string(node.value) +
+                 (deaf ? " hears nobody" : " is heard by nobody"));
+        undo_later([this] { heal_network(); });
+    }
+    void partial() {
+        cluster_.coverage().count(Counter::partitions);
+        const std::uint64_t share = 20 + random_.below(70);
+        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
+            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
+                if (random_.below(100) < share) cut(from, to);
+            }
+        }
+        note_cut("links cut at random");
+        undo_later([this] { heal_network(); });
+    }
+    void clog(raft::NodeId node) {
+        cluster_.coverage().count(Counter::clogged_links);
+        const raft::NodeId other = any_node();
+        const raft::Time until = world().now() + draw(plan_.lasts_max);
+        cluster_.network().clog(node, other, until);
+        if (random_.below(2) == 0) cluster_.network().clog(other, node, until);
+    }
+    /// What the others say waits on its way to the leader, which soon is not heard any more:
+    /// another one is elected, and then the old one hears the answers to what it had sent before.
+    void leave_behind(raft::NodeId leader) {
+        if (!leader) return;
+        cluster_.coverage().count(Counter::clogged_links);
+        const raft::Time until = world().now() + draw(plan_.lasts_max);
+        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+            cluster_.network().clog({other}, leader, until);
+        }
+        world().call_after(draw(std::chrono::milliseconds(100)), [this, leader] {
+            if (!running_) return;
+            for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+                cut(leader.value, other);
+            }
+            note_cut("node " + std::to_string(leader.value) + " is left behind");
+        });
+        world().call_at(until, [this] {
+            if (running_) heal_network();
+        });
+    }
+    void storm() {
+        NetworkConditions& now = cluster_.network().conditions;
+        now.loss = random_.below(400);
+        now.duplication = random_.below(400);
+        now.reordering = random_.below(500);
+        now.reordering_max = draw(std::chrono::seconds(10));
+        undo_later([this] { cluster_.network().conditions = conditions_; });
+    }
+
+    // ---- processes and clocks ----
+
+    void pause(raft::NodeId node) {
+        if (!cluster_.running(node) || cluster_.process(node).paused()) return;
+        begin_pause(node);
+        undo_later([this, node] { resume(node); });
+    }
+    void begin_pause(raft::NodeId node) {
+        cluster_.coverage().count(Counter::pauses);
+        cluster_.process(node).pause();
+        TraceRecord record;
+        record.at = world().now();
+        record.kind = TraceKind::pause;
+        record.node = node;
+        pauses_[node.value] = cluster_.trace().add(std::move(record));
+    }
+    void pause_shortly(raft::NodeId leader) {
+        if (!leader || cluster_.process(leader).paused()) return;
+        const raft::Duration patience = cluster_.plan().options.raft.election_timeout;
+        const raft::Duration lasts = patience / 4 + draw(patience);
+        begin_pause(leader);
+        world().call_after(lasts, [this, leader] { resume(leader); });
+    }
+    void resume(raft::NodeId node) {
+        if (!cluster_.process(node).paused()) return;
+        cluster_.process(node).resume();
+        cluster_.trace().end(pauses_[node.value], world().now());
+    }
+    void slow(raft::NodeId node) {
+        cluster_.process(node).slow_down(draw(std::chrono::milliseconds(3)));
+        undo_later([this, node] { cluster_.process(node).slow_down({}); });
+    }
+    void jump(raft::NodeId node) {
+        cluster_.coverage().count(Counter::clock_jumps);
+        cluster_.process(node).jump(draw(std::chrono::seconds(5)));
+        cluster_.note(TraceKind::clock, node, "the clock jumps ahead");
+    }
+    void drift(raft::NodeId node) {
+        cluster_.process(node).set_drift(static_cast<std::int64_t>(random_.below(400'000)) -
+                                         200'000);
+    }
+
+    void restart_later(raft::NodeId node) {
+        undo_later([this, node] { restart(node); });
+    }
+    void restart(raft::NodeId node) {
+        const NodeState state = cluster_.state(node);
+        if (state == NodeState::failed) cluster_.kill(node);
+        if (cluster_.state(node) != NodeState::down) return;
+        trip(node);
+        cluster_.start(node);
+    }
+    bool draws(Fault kind) const { return plan_.enabled[static_cast<std::size_t>(kind)]; }
+    /// Not even the recovery, or what comes right after it, is always left in peace.
+    void trip(raft::NodeId node) {
+        if (!running_) return;
+        if (draws(Fault::crash_between_disk_calls) && random_.below(4) == 0) {
+            cluster_.disk(node).fail_after(1 + random_.below(20), DiskFault::stop);
+            restart_later(node);
+        }
+        if (draws(Fault::power_failure) && random_.below(4) == 0) {
+            world().call_after(draw(std::chrono::milliseconds(50)), [this, node] {
+                if (running_) crash(node, Counter::power_failures);
+            });
+        }
+    }
+    void crash(raft::NodeId node, Counter kind) {
+        if (!cluster_.running(node) && cluster_.state(node) != NodeState::stopping) return;
+        cluster_.coverage().count(kind);
+        if (kind == Counter::power_failures) {
+            cluster_.power_off(node);
+        } else {
+            cluster_.kill(node);
+        }
+        restart_later(node);
+    }
+    void crash_all() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            crash({id}, Counter::power_failures);
+        }
+    }
+    void crash_after_install() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) cluster_.crash_after_install({id});
+    }
+    void crash_in_a_job(raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        Disk& disk = cluster_.disk(node);
+        if (random_.below(3) == 0) {
+            disk.fail_from_write(wal_files::puts_segment_to_use, 1 + random_.below(4),
+                                 DiskFault::stop);
+        } else {
+            disk.fail_after(1 + random_.below(12), DiskFault::stop);
+        }
+        restart_later(node);
+    }
+    void clean_restart(raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::clean_restarts);
+        cluster_.stop_cleanly(node);
+        restart_later(node);
+    }
+
+    // ---- disks ----
+
+    void stall(raft::NodeId node) { stall(node, draw(plan_.lasts_max)); }
+    void stall_followers() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        const raft::Duration patience = cluster_.plan().options.raft.election_timeout;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (id != leader.value) stall({id}, 2 * patience + draw(4 * patience));
+        }
+        // It has much to do, so that what is due is often done late, together with other things.
+        cluster_.process(leader).slow_down(std::chrono::microseconds(500));
+        undo_later([this, leader] { cluster_.process(leader).slow_down({}); });
+    }
+    void stall(raft::NodeId node, raft::Duration lasts) {
+        cluster_.coverage().count(Counter::stalled_disks);
+        TraceRecord record;
+        record.at = world().now();
+        record.until = record.at + lasts;
+        record.kind = TraceKind::disk_stall;
+        record.node = node;
+        cluster_.disk(node).stall_until(record.until);
+        cluster_.trace().add(std::move(record));
+    }
+    void fail_disk(Fault kind, raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        DiskHistory& history = cluster_.disk_history(node);
+        (kind == Fault::full_disk ? history.refusing : history.failing) = true;
+        Disk& disk = cluster_.disk(node);
+        if (kind == Fault::failed_write) {
+            cluster_.coverage().count(Counter::failed_writes);
+            history.planned = true;
+            disk.fail_after(1 + random_.below(3), DiskFault::write_error);
+        } else if (kind == Fault::failed_sync) {
+            cluster_.coverage().count(Counter::failed_syncs);
+            history.planned = true;
+            if (random_.below(2) == 0) {
+                disk.fail_from_write(wal_files::puts_segment_to_use, 1, DiskFault::sync_error);
+            } else {
+                disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
+            }
+        } else {
+            cluster_.coverage().count(Counter::full_disks);
+            history.full = true;
+            disk.set_capacity(disk.used());
+        }
+        undo_later([this, node] { repair(node); });
+    }
+    /// It passes, and the node goes on by itself.
+    void refuse_openings(raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::refused_openings);
+        cluster_.disk_history(node).refusing = true;
+        constexpr std::array<int, 4> errors{ENOSPC, EDQUOT, EMFILE, ENFILE};
+        cluster_.disk(node).refuse_openings(errors[random_.below(errors.size())]);
+        undo_later([this, node] { repair(node); });
+    }
+    void repair(raft::NodeId node) {
+        end_disk_faults(node);
+        restart(node);
+    }
+    void end_disk_faults(raft::NodeId node) {
+        cluster_.disk_history(node).full = false;
+        cluster_.disk_history(node).planned = false;
+        cluster_.clear_plans(node);
+        cluster_.disk(node).set_capacity(std::numeric_limits<std::uint64_t>::max());
+    }
+
+    /// Whether one more node may lose what its disk had promised.
+    bool may_destroy(raft::NodeId node) const {
+        std::size_t harmed = 0;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            const DiskHistory& history = cluster_.disk_history({id});
+            if (id == node.value || history.damaged) ++harmed;
+        }
+        return harmed <= (cluster_.size() - 1) / 2;
+    }
+    void rot(raft::NodeId node) {
+        if (!may_destroy(node)) return;
+        cluster_.coverage().count(Counter::bit_rot);
+        cluster_.disk_history(node).damaged = true;
+        static_cast<void>(sim::rot(cluster_.disk(node), random_));
+        if (random_.below(2) == 0) crash(node, Counter::power_failures);
+    }
+    /// Whatever is missing of it is missed at the start, if it is needed.
+    void copy_in_part(raft::NodeId node) {
+        if (!may_destroy(node) || !cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::interrupted_copies);
+        cluster_.disk_history(node).damaged = true;
+        crash(node, Counter::power_failures);
+        if (cluster_.state(node) != NodeState::down) return;
+        static_cast<void>(cluster_.disk(node).copy_in_part(random_));
+    }
+    /// A write that was lost shows once something is written after it; until then the node must
+    /// not come back, for nobody could tell.
+    void lose_write(Fault kind, raft::NodeId node) {
+        if (!may_destroy(node) || !cluster_.running(node)) return;
+        cluster_.coverage().count(Counter::lost_writes);
+        cluster_.disk_history(node).damaged = true;
+        constexpr std::uint64_t least_bytes = 40;
+        cluster_.disk(node).fail_after(
+            1 + random_.below(3),
+            kind == Fault::lost_write ? DiskFault::lost_write : DiskFault::misdirected_write,
+            least_bytes);
+    }
+
+    /// Ends what is wrong with one node.
+    void make_well(raft::NodeId node) {
+        cluster_.process(node).slow_down({});
+        cluster_.process(node).set_drift(0);
+        resume(node);
+        end_disk_faults(node);
+        if (cluster_.state(node) == NodeState::stopping) cluster_.kill(node);
+        restart(node);
+    }
+
+    ClusterBase& cluster_;
+    FaultPlan plan_;
+    raft::Random random_;
+    NetworkConditions conditions_;
+    std::vector<Fault> kinds_;
+    Trace::Number partition_ = 0;        ///< the record of what is cut now
+    std::vector<Trace::Number> pauses_;  ///< by node
+    bool running_ = false;
+};
+
+}  // namespace rsm::sim
+
+#endif

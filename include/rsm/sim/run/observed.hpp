@@ -1,0 +1,137 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Observed: a user's state machine under watch. It is replicated in place of the machine and hands
+// everything on; on the way it numbers the operations as they are applied and compares what the
+// replicas make of each: the operation itself, its result, and now and then the whole state.
+//
+// All replicas apply one sequence, so an AppliedSequence that all of them share sees at once when
+// one differs: a machine that is not deterministic, a field that its snapshot forgets, and any
+// engine that applies the wrong thing.
+#ifndef RSM_SIM_RUN_OBSERVED_HPP
+#define RSM_SIM_RUN_OBSERVED_HPP
+
+#include <raft/types.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/run/detail/observing.hpp>
+#include <rsm/sim/workload.hpp>
+#include <rsm/snapshot.hpp>
+#include <rsm/state_machine.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace rsm::sim {
+
+namespace detail {
+
+/// The image of an Observed machine.
+template <class Image>
+struct Frozen {
+    std::uint64_t applied;
+    Image image;
+    void snapshot(SnapshotWriter& out) const {
+        out << applied;
+        image.snapshot(out);
+    }
+};
+
+}  // namespace detail
+
+/// An operation with a name of its own, by which a history finds it again.
+template <class Inner>
+struct NamedOperation {
+    std::uint64_t id = 0;
+    Inner inner{};
+
+    template <class Archive>
+    void serialize(Archive& ar, unsigned) {
+        ar& id& inner;
+    }
+};
+
+/// What became of an operation: the machine's result and its place in the sequence.
+template <class Inner>
+struct NumberedResult {
+    std::uint64_t number = 0;
+    Inner inner{};
+};
+
+template <StateMachine Machine>
+class Observed {
+public:
+    using Operation = NamedOperation<typename Machine::Operation>;
+    static constexpr bool has_result = !std::is_void_v<ResultOf<Machine>>;
+    using Inner = detail::InnerResult<Machine>;
+    using Result = NumberedResult<Inner>;
+
+    Observed(Machine machine, std::shared_ptr<AppliedSequence> sequence, raft::NodeId node)
+        : machine_(std::move(machine)), sequence_(std::move(sequence)), node_(node) {
+        sequence_->began(node);
+    }
+
+    Result apply(const Operation& operation) {
+        Result result;
+        if constexpr (has_result) {
+            result.inner = machine_.apply(operation.inner);
+        } else {
+            machine_.apply(operation.inner);
+        }
+        result.number = ++applied_;
+        AppliedSequence::Applied seen;
+        seen.id = operation.id;
+        seen.operation = detail::digest_of(sequence_->scratch, operation.inner);
+        if constexpr (has_result) {
+            seen.result = detail::digest_of(sequence_->scratch, result.inner);
+        }
+        sequence_->apply(
+            node_, applied_, seen, [&] { return words(operation.inner); },
+            [inner = result.inner] { return detail::describe(inner); });
+        if (sequence_->digest_due(applied_)) tell_state();
+        return result;
+    }
+
+    void snapshot(SnapshotWriter& out) const {
+        sequence_->captured(node_, applied_);
+        out << applied_;
+        detail::write_machine(out, machine_);
+    }
+    void restore(SnapshotReader& in) {
+        in >> applied_;
+        detail::read_machine(in, machine_);
+        sequence_->restored(node_, applied_);
+        if (sequence_->digest_due(applied_)) tell_state();
+    }
+    /// Only where the machine has it, so that each is captured in its own way.
+    auto freeze() const requires Freezes<Machine> {
+        sequence_->captured(node_, applied_);
+        return detail::Frozen<decltype(machine_.freeze())>{applied_, machine_.freeze()};
+    }
+
+    const Machine& machine() const { return machine_; }
+    /// How many operations this replica has applied.
+    std::uint64_t applied() const { return applied_; }
+    void tell_state() const { sequence_->state(node_, applied_, detail::state_digest(machine_)); }
+
+private:
+    template <class Inner>
+    std::string words(const Inner& operation) const {
+        if constexpr (requires { machine_.describe(operation); }) {
+            return machine_.describe(operation);
+        } else {
+            return detail::describe(operation);
+        }
+    }
+
+    Machine machine_;
+    std::shared_ptr<AppliedSequence> sequence_;
+    raft::NodeId node_;
+    std::uint64_t applied_ = 0;
+};
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,53 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The plans of a cluster and of its clients: what a run draws of them.
+#ifndef RSM_SIM_RUN_PLANS_HPP
+#define RSM_SIM_RUN_PLANS_HPP
+
+#include <raft/types.hpp>
+#include <rsm/options.hpp>
+#include <rsm/sim/world/lane.hpp>
+#include <rsm/sim/world/network.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace rsm::sim {
+
+/// What a cluster is made of.
+struct ClusterPlan {
+    std::size_t nodes = 3;  ///< 1 to 15
+    std::uint64_t seed = 1;
+    rsm::Options options;
+    std::uint64_t segment_bytes = 16384;
+    std::uint64_t batch_bytes = 4096;
+    NetworkConditions network;
+    ServiceTime disk;
+    /// Of so many changes of what a disk durably holds one is read back and compared with what
+    /// the node promises; 0: none.
+    std::uint64_t durable_view_every = 8;
+    std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
+    /// Nothing is done that may end a reign: a leader gives way only where others stand for
+    /// election.
+    bool reigns_last = false;
+};
+
+/// How clients behave.
+struct ClientPlan {
+    std::size_t clients = 3;
+    raft::Duration pause_max = std::chrono::milliseconds(50);  ///< between two operations
+    std::uint64_t reads = 300;                                 ///< of a thousand
+    std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
+    std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
+    std::size_t operations_max = 5000;  ///< over all clients
+    std::uint64_t burst = 1;            ///< up to so many at the same moment
+    /// Of a thousand that go to the leader, so many go to one of an earlier term, if there is any.
+    std::uint64_t at_old_leader = 0;
+    /// Whether all clocks and processes run as they should, so that deadlines are kept.
+    bool punctual = false;
+};
+
+}  // namespace rsm::sim
+
+#endif

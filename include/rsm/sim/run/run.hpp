@@ -1,0 +1,356 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Run: a cluster under faults and clients, then, when the faults have ended, a cluster that must
+// come back to life. Users call simulate() (simulate.hpp).
+#ifndef RSM_SIM_RUN_RUN_HPP
+#define RSM_SIM_RUN_RUN_HPP
+
+#include <raft/invariants.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/liveness.hpp>
+#include <rsm/sim/rules/persisted_bytes.hpp>
+#include <rsm/sim/rules/prompt_answers.hpp>
+#include <rsm/sim/rules/stable_leadership.hpp>
+#include <rsm/sim/run/clients.hpp>
+#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/nemesis.hpp>
+#include <rsm/sim/run/report.hpp>
+#include <rsm/sim/run/swarm.hpp>
+#include <rsm/sim/trace/trace.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+namespace detail {
+
+/// @tparam Load  has all that a workload may have, and makes its machines itself
+template <Workload Load>
+class Run {
+public:
+    Run(Load load, std::uint64_t seed, const RunPlan& plan, Tracing tracing)
+        : seed_(seed),
+          plan_(plan),
+          random_(seed),
+          load_(std::move(load)),
+          cluster_(
+              plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
+          clients_(cluster_, load_, plan.clients, random_.next()),
+          nemesis_(cluster_, plan.faults, random_.next()) {}
+
+    RunReport go() {
+        clients_.start();
+        nemesis_.start();
+        run_until([] { return false; }, plan_.safety_phase);
+        if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
+        if (!failed()) recover();
+        if (!failed()) check_end();
+        return report();
+    }
+
+private:
+    /// A hundred times what a run needs.
+    static constexpr std::uint64_t events_max = 10'000'000;
+
+    bool failed() const { return cluster_.violation().has_value(); }
+
+    /// Whether the condition came to hold in time and nothing was violated on the way.
+    template <class Condition>
+    bool run_until(Condition holds, raft::Duration limit) {
+        World& world = cluster_.world();
+        const auto ends = [&] {
+            if (world.events() > events_max) {
+                cluster_.violate(too_busy());
+            }
+            return failed() || holds();
+        };
+        return world.run_until(ends, world.now() + limit) && !failed();
+    }
+
+    /// A follower that was away until it needs a snapshot has caught up in a bounded time, however
+    /// fast writes go on.
+    void catch_up_under_load() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        const raft::NodeId away{leader.value % cluster_.size() + 1};
+        const auto position = [&] { return cluster_.core(away).log().applied(); };
+        const auto snapshot = [&] { return cluster_.core(leader).log().base().index; };
+        isolate(away);
+        const bool behind =
+            run_until([&] { return snapshot() > position(); }, std::chrono::seconds(20));
+        cluster_.network().heal();
+        if (!behind || cluster_.leader() != leader) return;
+        const auto caught_up = [&] {
+            return has_caught_up(cluster_.core(away).log(), cluster_.core(leader).log());
+        };
+        run_until([] { return false; }, 2 * plan_.cluster.options.raft.election_timeout);
+        if (run_until(caught_up, plan_.recovery_limit) || failed()) return;
+        cluster_.violate(does_not_catch_up(away, leader));
+    }
+    void isolate(raft::NodeId node) {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            cluster_.network().cut(node, {id}, true);
+            cluster_.network().cut({id}, node, true);
+        }
+    }
+
+    /// Liveness: the faults have ended.
+    void recover() {
+        nemesis_.heal();
+        if (cluster_.usable() <= cluster_.size() / 2) return;  // rightly unable
+        const raft::Time end = cluster_.world().now() + plan_.recovery_limit;
+        const auto left = [&] { return end - cluster_.world().now(); };
+        std::optional<std::size_t> wanted;
+        const bool committed = run_until([&] { return has_committed(wanted); }, left());
+        clients_.stop();
+        if (failed()) return;
+        if (!committed) return not_alive("nothing was committed");
+        wanted.reset();
+        if (!run_until([&] { return has_read(wanted); }, left())) {
+            return not_alive("nothing could be read");
+        }
+        if (!run_until([&] { return clients_.under_way() == 0; }, left())) {
+            return not_alive("an operation has no answer");
+        }
+        if (!run_until([&] { return all_equal(); }, left())) {
+            return not_alive("a node did not catch up");
+        }
+        if (!run_until([&] { return all_compacted(); }, left())) {
+            return not_alive("a node did not compact its log");
+        }
+        if (!run_until([&] { return no_read_waits(); }, left())) {
+            return not_alive("a node keeps reads that have ended");
+        }
+        if (!run_until([&] { return !cluttered(); }, left())) {
+            const raft::NodeId node = cluttered();
+            return not_alive("node " + std::to_string(node.value) + " keeps " +
+                             cluster_.clutter(node));
+        }
+        stay_calm();
+    }
+    /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
+    /// comes back from isolation does not disturb the others (Raft thesis, 4.2.3 and 9.6).
+    void stay_calm() {
+        const raft::NodeId leader = cluster_.leader();
+        const raft::Options& raft = plan_.cluster.options.raft;
+        const raft::Duration quiet_time = 4 * raft.election_timeout;
+        if (!leader || plan_.cluster.disk.stall_one_in != 0) return;
+        if (!all_up()) return;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.disk({id}).stalled_until() >= cluster_.world().now()) return;
+        }
+        NetworkConditions& now = cluster_.network().conditions;
+        now.loss = now.duplication = now.reordering = 0;
+        // What is late comes in, and what it leads to.
+        const raft::Duration late = cluster_.network().latest_arrival() - cluster_.world().now();
+        run_until([] { return false; }, std::max(raft::Duration{}, late) + raft.election_timeout);
+        if (failed() || cluster_.leader() != leader) return;
+        const std::vector<std::uint64_t> before = candidacies();
+        run_until([] { return false; }, quiet_time);
+        if (failed()) return;
+        cluster_.report(nobody_stood(before, candidacies()));
+        if (failed()) return;
+        ask_in_peace(leader);
+        if (failed() || !all_up()) return;
+        if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
+        const raft::NodeId away{leader.value % cluster_.size() + 1};
+        const Leadership reign{leader, cluster_.core(leader).term()};
+        isolate(away);
+        run_until([] { return false; }, quiet_time);
+        cluster_.network().heal();
+        run_until([] { return false; }, quiet_time);
+        if (failed()) return;
+        cluster_.report(not_deposed(reign, {cluster_.leader(), this->reign()}));
+    }
+    /// With nothing wrong, answers come after one round of messages and syncs, and wait for no
+    /// timer.
+    void ask_in_peace(raft::NodeId leader) {
+        const ClusterPlan& plan = cluster_.plan();
+        const raft::Duration limit = prompt_answer_time(cluster_.network().conditions, plan.disk);
+        for (const std::size_t place : {clients_.read(leader), clients_.submit(leader)}) {
+            using End = typename RecordOf<Load>::End;
+            run_until([&] { return clients_.history()[place].end != End::open; }, limit);
+            if (failed() || clients_.history()[place].end != End::open) continue;
+            if (!all_up()) return;  // a disk that was full has left no room for the next segment
+            cluster_.violate(not_prompt(leader));
+        }
+    }
+    bool all_up() const {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) return false;
+        }
+        return true;
+    }
+    std::vector<std::uint64_t> candidacies() {
+        return cluster_.oracle().stable_leadership().candidacies();
+    }
+    void not_alive(const std::string& what) {
+        if (!failed()) cluster_.violate(sim::not_alive(what, plan_.recovery_limit));
+    }
+    auto submit() {
+        return [this](raft::NodeId node) { return clients_.submit(node); };
+    }
+    bool has_committed(std::optional<std::size_t>& wanted) { return has_ended(wanted, submit()); }
+    bool has_read(std::optional<std::size_t>& wanted) {
+        return has_ended(wanted, [this](raft::NodeId node) { return clients_.read(node); });
+    }
+    /// Asks the leader again and again until what was asked succeeds.
+    template <class Ask>
+    bool has_ended(std::optional<std::size_t>& wanted, Ask ask) {
+        using End = typename RecordOf<Load>::End;
+        if (wanted) {
+            const End end = clients_.history()[*wanted].end;
+            if (end == End::committed) return true;
+            // An operation without a time limit may wait for ever where its leader has gone.
+            if (end == End::open && reign() == asked_in_) return false;
+        }
+        wanted = ask_now_and_then(ask);
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
+        return false;
+    }
+    template <class Ask>
+    std::optional<std::size_t> ask_now_and_then(Ask ask) {
+        if (!cluster_.leader() || cluster_.world().now() < try_again_) return std::nullopt;
+        try_again_ = cluster_.world().now() + std::chrono::milliseconds(20);
+        asked_in_ = reign();
+        return ask(cluster_.leader());
+    }
+    /// The term of the leader; 0: there is none.
+    raft::Term reign() {
+        const raft::NodeId leader = cluster_.leader();
+        return leader ? cluster_.core(leader).term() : raft::Term{};
+    }
+    bool all_equal() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return false;
+        const raft::Log& log = cluster_.core(leader).log();
+        if (log.commit() != log.last_index()) {
+            // Without a barrier, what is left of earlier terms waits for an operation of this one.
+            if (log.last().term != cluster_.core(leader).term()) ask_now_and_then(submit());
+            return false;
+        }
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            const NodeState state = cluster_.state({id});
+            if (state == NodeState::refused || state == NodeState::gone) continue;
+            if (state != NodeState::up) {
+                revive({id});
+                return false;
+            }
+            if (cluster_.core({id}).log().applied() != log.commit()) return false;
+        }
+        return true;
+    }
+    /// A node that failed after the healing, for what had been done to its disk before.
+    void revive(raft::NodeId node) {
+        if (cluster_.state(node) == NodeState::stopping) return;
+        if (cluster_.state(node) == NodeState::failed) cluster_.kill(node);
+        if (cluster_.state(node) == NodeState::down) cluster_.start(node);
+    }
+
+    void check_end() {
+        cluster_.report(clients_.check());
+        if (failed()) return;
+        std::vector<const raft::Core*> cores;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) continue;
+            cores.push_back(&cluster_.core({id}));
+            cluster_.oracle().verify_whole(*cores.back());
+            cluster_.report(persisted_bytes(*cores.back(), cluster_.persisted_bytes({id}),
+                                            cluster_.oracle().chronicle()));
+            cluster_.replica({id}).machine().tell_state();
+        }
+        if (auto verdict = raft::invariants::check(cores)) {
+            cluster_.violate({verdict->property, verdict->where, {}});
+        }
+    }
+    bool all_compacted() {
+        return !running_where([&](raft::NodeId id) {
+            return !is_compacted(cluster_.persisted_bytes(id),
+                                 plan_.cluster.options.snapshot_threshold);
+        });
+    }
+    bool no_read_waits() {
+        return !running_where(
+            [&](raft::NodeId id) { return cluster_.core(id).waiting_reads() != 0; });
+    }
+    /// A node whose disk holds what nobody needs; 0: none.
+    raft::NodeId cluttered() {
+        return running_where([&](raft::NodeId id) { return !cluster_.clutter(id).empty(); });
+    }
+    /// The first running node of which that is so; 0: none.
+    template <class Condition>
+    raft::NodeId running_where(Condition holds) {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.running({id}) && holds(raft::NodeId{id})) return {id};
+        }
+        return {};
+    }
+
+    RunReport report() {
+        RunReport report;
+        report.seed = seed_;
+        report.plan = facts_of(plan_);
+        report.violation = cluster_.violation();
+        report.coverage = cluster_.coverage();
+        report.simulated = cluster_.world().now().time_since_epoch();
+        report.events = cluster_.world().events();
+        report.digest = digest();
+        report.trace = cluster_.trace();
+        if (report.trace.enabled()) report.applied = applied();
+        report.nodes = cluster_.size();
+        return report;
+    }
+    std::vector<AppliedOperation> applied() {
+        std::vector<AppliedOperation> result;
+        for (const AppliedSequence::Applied& one : cluster_.sequence().applied()) {
+            AppliedOperation words;
+            words.id = one.id;
+            if (one.id - 1 < clients_.history().size()) {
+                words.operation = describe(clients_.history()[one.id - 1].operation);
+            }
+            words.result = cluster_.sequence().result_of(result.size() + 1);
+            result.push_back(std::move(words));
+        }
+        return result;
+    }
+    std::uint64_t digest() {
+        raft::Digest digest;
+        digest.add(cluster_.world().events());
+        digest.add(cluster_.world().now());
+        digest.add(cluster_.network().delivered());
+        for (const raft::Term term : cluster_.oracle().chronicle().committed) digest.add(term);
+        for (const auto& applied : cluster_.sequence().applied()) {
+            digest.add(applied.operation);
+            digest.add(applied.result);
+        }
+        for (const auto& record : clients_.history()) {
+            digest.add(record.returned);
+            digest.add(record.number);
+            digest.add(record.ret);
+        }
+        return digest.value();
+    }
+
+    std::uint64_t seed_;
+    RunPlan plan_;
+    raft::Random random_;
+    Load load_;
+    raft::Time try_again_{};
+    raft::Term asked_in_;
+    Cluster<typename Load::Machine> cluster_;
+    Clients<Load> clients_;
+    Nemesis nemesis_;
+};
+
+}  // namespace detail
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,200 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Swarm: everything about a run is drawn from its seed. Each run leaves some faults and features
+// out altogether, because what always happens hides what happens only without it.
+#ifndef RSM_SIM_RUN_SWARM_HPP
+#define RSM_SIM_RUN_SWARM_HPP
+
+#include <raft/options.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/report.hpp>
+#include <rsm/sim/run/themes.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
+
+namespace rsm::sim {
+
+/// All that one run is made of.
+struct RunPlan {
+    ClusterPlan cluster;
+    ClientPlan clients;
+    FaultPlan faults;
+    Theme theme = Theme::none;
+    raft::Duration safety_phase = std::chrono::seconds(20);
+    /// Within this time after the faults have ended the cluster must have committed an operation,
+    /// every node that can run must have applied it, and every client must have its answer.
+    raft::Duration recovery_limit = std::chrono::seconds(20);
+};
+
+namespace detail {
+
+class Draw {
+public:
+    explicit Draw(std::uint64_t seed) : random_(seed) {}
+
+    RunPlan plan() {
+        RunPlan plan;
+        cluster(plan.cluster);
+        options(plan.cluster.options);
+        plan.recovery_limit =
+            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout;
+        // Narrow, but wide enough for a message beside one that is late.
+        const std::size_t message = plan.cluster.options.raft.max_message_bytes;
+        if (chance(10)) plan.cluster.network.link_bytes = 3 * message + 8192;
+        clients(plan.clients);
+        faults(plan.faults);
+        plan.safety_phase = std::chrono::seconds(static_cast<std::int64_t>(10 + below(30)));
+        const std::uint64_t burst = chance(60) ? 1 : 2 + below(6);
+        if (plan.clients.pipeline == 1) plan.clients.burst = burst;
+        plan.clients.at_old_leader = chance(50) ? 0 : below(800);
+        if (chance(40)) {
+            plan.theme = static_cast<Theme>(
+                1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        } else if (chance(15)) {
+            plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
+                                            below(calm_themes));
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        }
+        if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
+        plan.recovery_limit += transfer_time(plan.cluster);
+        const auto without = [&](Fault fault) {
+            return !plan.faults.enabled[static_cast<std::size_t>(fault)];
+        };
+        plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
+                                without(Fault::clock_jump) && without(Fault::drift) &&
+                                without(Fault::short_pause) && without(Fault::followers_stall);
+        return plan;
+    }
+
+private:
+    std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
+    bool chance(std::uint64_t percent) { return below(100) < percent; }
+    static raft::Duration milliseconds(std::uint64_t count) {
+        return std::chrono::milliseconds(static_cast<std::int64_t>(count));
+    }
+    static raft::Duration microseconds(std::uint64_t count) {
+        return std::chrono::microseconds(static_cast<std::int64_t>(count));
+    }
+
+    /// Of a snapshot, piece by piece; what is lost or late is sent again at a heartbeat.
+    static raft::Duration transfer_time(const ClusterPlan& plan) {
+        constexpr std::size_t state_bytes = std::size_t{48} << 10;  // more than rsm-sim's have
+        const raft::Options& raft = plan.options.raft;
+        const NetworkConditions& network = plan.network;
+        const raft::Duration delay = std::min(network.delay_max, raft.election_timeout / 10);
+        const auto troubled = static_cast<std::int64_t>(network.loss + network.reordering);
+        const raft::Duration each = 2 * (delay + network.reading_max + plan.disk.max) +
+                                    2 * raft.heartbeat_interval * troubled / 1000;
+        return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1);
+    }
+
+    void cluster(ClusterPlan& plan) {
+        // Three and five more often than others.
+        constexpr std::size_t sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
+        plan.nodes = sizes[below(std::size(sizes))];
+        plan.seed = random_.next();
+        plan.segment_bytes = std::uint64_t{4096} << below(4);
+        plan.batch_bytes = chance(30) ? 512 : 4096;
+        plan.durable_view_every = chance(15) ? 1 : 16;
+        plan.digest_every = 1 + below(30);
+        plan.network.delay_max = microseconds(200 + below(chance(20) ? 60'000 : 5'000));
+        if (chance(10)) plan.network.delay_max = milliseconds(100 + below(1'500));
+        plan.network.loss = chance(50) ? 0 : below(60);
+        plan.network.duplication = chance(50) ? 0 : below(60);
+        plan.network.reordering = chance(50) ? 0 : below(100);
+        plan.network.reordering_max = milliseconds(1 + below(chance(20) ? 20'000 : 500));
+        if (chance(50)) plan.network.reading_max = microseconds(1 + below(3'000));
+        plan.disk.min = microseconds(20);
+        plan.disk.max = microseconds(100 + below(chance(20) ? 30'000 : 3'000));
+        plan.disk.stall_one_in = chance(70) ? 0 : static_cast<std::uint32_t>(100 + below(1000));
+        plan.disk.stall_max = milliseconds(100 + below(3000));
+    }
+
+    void options(rsm::Options& options) {
+        options.snapshot_threshold =
+            chance(15) ? -1 : static_cast<std::int64_t>(300 + below(chance(50) ? 2'000 : 20'000));
+        options.operation_timeout = chance(10) ? raft::Duration{} : milliseconds(200 + below(5000));
+        if (chance(10)) options.max_pending_bytes = 300 + below(1000);
+        raft::Options& raft = options.raft;
+        raft.heartbeat_interval = milliseconds(30 + below(100));
+        raft.election_timeout = raft.heartbeat_interval * static_cast<std::int64_t>(3 + below(6));
+        raft.commit_notice_delay = chance(30) ? raft::Duration{} : milliseconds(below(30));
+        raft.disk_stall_timeout = chance(40) ? milliseconds(300) : milliseconds(5000);
+        raft.pre_vote = chance(75);
+        raft.check_quorum = chance(75);
+        raft.barrier_on_election = chance(70);
+        raft.max_entry_bytes = chance(30) ? 250 : 4096;
+        raft.max_message_bytes = chance(50) ? raft.max_entry_bytes : 65'536;
+        raft.window_bytes = raft.max_message_bytes * (1 + below(4));
+        raft.max_uncommitted_bytes =
+            chance(30) ? raft.max_entry_bytes + 64 + below(1000) : 1U << 20;
+        raft.apply_batch_bytes = chance(40) ? 1 + below(300) : 1U << 20;
+        raft.log_cache_bytes = chance(50) ? below(600) : 1U << 20;
+        raft.retained_bytes = chance(50) ? below(2000) : 0;
+        raft.snapshot_chunk_bytes = chance(60) ? 16 + below(200) : raft.max_entry_bytes;
+        raft.max_waiting_reads = chance(15) ? 1 + below(3) : 10'000;
+    }
+
+    void clients(ClientPlan& plan) {
+        plan.clients = 1 + below(8);
+        plan.pause_max = milliseconds(5 + below(chance(70) ? 100 : 600));
+        plan.reads = below(700);
+        plan.at_leader = chance(80) ? 900 : 300;
+        plan.pipeline = chance(70) ? 1 : 1 + below(12);
+        plan.operations_max = 1000;
+    }
+
+    void faults(FaultPlan& plan) {
+        const std::uint64_t share = 10 + below(60);
+        for (std::size_t i = 0; i < common_fault_kinds; ++i) plan.enabled[i] = chance(share);
+        plan.every_max = milliseconds(200 + below(4000));
+        plan.lasts_max = milliseconds(200 + below(4000));
+    }
+
+    raft::Random random_;
+};
+
+}  // namespace detail
+
+inline RunPlan draw_plan(std::uint64_t seed) { return detail::Draw(seed).plan(); }
+
+inline PlanFacts facts_of(const RunPlan& plan) {
+    const auto ms = [](raft::Duration time) { return std::to_string(time.count() / 1'000'000); };
+    const auto on_off = [](bool on) { return std::string(on ? "on" : "off"); };
+    const raft::Options& raft = plan.cluster.options.raft;
+    std::string faults;
+    for (std::size_t i = 0; i < fault_kinds; ++i) {
+        if (!plan.faults.enabled[i]) continue;
+        faults += (faults.empty() ? "" : ", ") + std::string(fault_names[i]);
+    }
+    return {{"nodes", std::to_string(plan.cluster.nodes)},
+            {"clients", std::to_string(plan.clients.clients)},
+            {"election timeout", ms(raft.election_timeout) + " ms"},
+            {"heartbeat", ms(raft.heartbeat_interval) + " ms"},
+            {"pre-vote", on_off(raft.pre_vote)},
+            {"check-quorum", on_off(raft.check_quorum)},
+            {"barrier", on_off(raft.barrier_on_election)},
+            {"snapshot threshold", std::to_string(plan.cluster.options.snapshot_threshold) + " B"},
+            {"theme", std::string(theme_names[static_cast<std::size_t>(plan.theme)])},
+            {"faults for", ms(plan.safety_phase) + " ms"},
+            {"faults", faults.empty() ? "none" : faults}};
+}
+inline std::string in_words(const PlanFacts& facts) {
+    std::string text;
+    for (const auto& [name, value] : facts) {
+        text += (text.empty() ? "" : "; ") + name + " " + value;
+    }
+    return text;
+}
+
+}  // namespace rsm::sim
+
+#endif

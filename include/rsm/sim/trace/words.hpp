@@ -1,0 +1,171 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a cluster does, in the words of a trace.
+#ifndef RSM_SIM_TRACE_WORDS_HPP
+#define RSM_SIM_TRACE_WORDS_HPP
+
+#include <raft/core.hpp>
+#include <raft/message.hpp>
+#include <raft/step.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/trace/trace.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
+#include <rsm/sim/world/network.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace rsm::sim {
+
+namespace detail {
+
+inline std::string label(const raft::VoteRequest& request) {
+    return std::string(request.pre_vote ? "PreVoteRequest" : "VoteRequest") + " log ends " +
+           text(request.last);
+}
+inline std::string label(const raft::VoteReply& reply) {
+    return std::string(reply.pre_vote ? "PreVoteReply " : "VoteReply ") +
+           (reply.granted ? "granted" : "refused");
+}
+inline std::string label(const raft::AppendRequest& request) {
+    if (request.entries.empty()) {
+        return "Heartbeat after " + text(request.previous) + " commit " + text(request.commit);
+    }
+    return "AppendRequest " + std::to_string(request.entries.size()) + " after " +
+           text(request.previous) + " commit " + text(request.commit);
+}
+inline std::string label(const raft::AppendReply& reply) {
+    if (reply.accepted) return "AppendReply up to " + text(reply.index);
+    return "AppendReply refused at " + text(reply.index) + ", hint " + text(reply.hint);
+}
+inline std::string label(const raft::SnapshotChunk& chunk) {
+    return "SnapshotChunk " + text(chunk.meta.last) + " offset " + std::to_string(chunk.offset);
+}
+inline std::string label(const raft::SnapshotReply& reply) {
+    if (reply.installed()) return "SnapshotReply installed, match " + text(reply.match);
+    if (reply.rejected()) return "SnapshotReply rejected";
+    return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
+}
+
+inline TraceMessage kind_of(const raft::VoteRequest& request) {
+    return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
+}
+inline TraceMessage kind_of(const raft::VoteReply& reply) {
+    return reply.pre_vote ? TraceMessage::pre_vote_reply : TraceMessage::vote_reply;
+}
+inline TraceMessage kind_of(const raft::AppendRequest& request) {
+    return request.entries.empty() ? TraceMessage::heartbeat : TraceMessage::append;
+}
+inline TraceMessage kind_of(const raft::AppendReply&) { return TraceMessage::append_reply; }
+inline TraceMessage kind_of(const raft::SnapshotChunk&) { return TraceMessage::snapshot; }
+inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::snapshot_reply; }
+
+inline std::optional<TraceRole> role_of(raft::EventKind kind) {
+    switch (kind) {
+        case raft::EventKind::became_follower: return TraceRole::follower;
+        case raft::EventKind::became_pre_candidate: return TraceRole::pre_candidate;
+        case raft::EventKind::became_candidate: return TraceRole::candidate;
+        case raft::EventKind::became_leader: return TraceRole::leader;
+        default: return std::nullopt;
+    }
+}
+inline std::string words_of(const raft::Event& event) {
+    switch (event.kind) {
+        case raft::EventKind::leader_known:
+            return "follows node " + std::to_string(event.node.value);
+        case raft::EventKind::quorum_lost: return "hears from no quorum and steps down";
+        case raft::EventKind::disk_stalled: return "steps down for its disk hangs";
+        case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
+        case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
+        case raft::EventKind::snapshot_unreadable:
+            return "its newest snapshot is damaged or cannot be read";
+        case raft::EventKind::protocol_violation:
+            return "node " + std::to_string(event.node.value) + " violates the protocol";
+        default: return {};
+    }
+}
+
+}  // namespace detail
+
+inline void trace_message(Trace& trace, raft::Time now, const raft::Message& message, Loss loss,
+                          raft::Time arrival) {
+    TraceRecord record;
+    record.at = now;
+    if (loss == Loss::none) record.until = arrival;
+    record.kind = loss == Loss::none ? TraceKind::message : TraceKind::message_lost;
+    record.message =
+        std::visit([](const auto& body) { return detail::kind_of(body); }, message.body);
+    record.node = message.from;
+    record.peer = message.to;
+    record.term = raft::term_of(message);
+    record.text = std::visit([](const auto& body) { return detail::label(body); }, message.body);
+    switch (loss) {
+        case Loss::none: break;
+        case Loss::by_chance: record.text += " (lost)"; break;
+        case Loss::cut: record.text += " (cut off)"; break;
+        case Loss::full: record.text += " (the link is full)"; break;
+    }
+    trace.add(std::move(record));
+}
+
+inline void trace_start(Trace& trace, raft::Time now, const raft::Core& core) {
+    TraceRecord record;
+    record.at = now;
+    record.kind = TraceKind::restart;
+    record.node = core.self();
+    record.term = core.term();
+    record.text = "log ends " + detail::text(core.log().last());
+    trace.add(std::move(record));
+}
+
+inline void trace_hit(Trace& trace, raft::Time now, raft::NodeId node, const DiskHit& hit) {
+    TraceRecord record;
+    record.at = now;
+    record.kind = TraceKind::disk_fault;
+    record.node = node;
+    record.text = disk_fault_names[static_cast<std::size_t>(hit.fault)];
+    if (!hit.path.empty()) {
+        record.text += ": " + hit.path + " at offset " + std::to_string(hit.offset) + ", " +
+                       std::to_string(hit.size) + " bytes";
+    }
+    if (!hit.landed_path.empty()) {
+        record.text +=
+            ", onto " + hit.landed_path + " at offset " + std::to_string(hit.landed_offset);
+    }
+    trace.add(std::move(record));
+}
+
+inline void trace_snapshot(Trace& trace, raft::Time now, const raft::Core& core) {
+    TraceRecord record;
+    record.at = now;
+    record.kind = TraceKind::snapshot_saved;
+    record.node = core.self();
+    record.index = core.snapshot().last.index;
+    trace.add(std::move(record));
+}
+
+inline void trace_event(Trace& trace, raft::Time now, raft::NodeId node, const raft::Event& event) {
+    TraceRecord record;
+    record.at = now;
+    record.node = node;
+    record.term = event.term;
+    record.index = event.index;
+    if (const std::optional<TraceRole> role = detail::role_of(event.kind)) {
+        record.kind = TraceKind::role;
+        record.role = *role;
+    } else if (event.kind == raft::EventKind::snapshot_installed) {
+        record.kind = TraceKind::snapshot_installed;
+        record.peer = event.node;
+    } else {
+        record.text = detail::words_of(event);
+    }
+    trace.add(std::move(record));
+}
+
+}  // namespace rsm::sim
+
+#endif

@@ -1,0 +1,236 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The Files policy of the write-ahead log on a simulated disk: the members and the meaning of
+// rsm::PosixFiles.
+#ifndef RSM_SIM_WORLD_FILES_HPP
+#define RSM_SIM_WORLD_FILES_HPP
+
+#include <raft/types.hpp>
+#include <rsm/sim/world/disk.hpp>
+#include <rsm/storage/errors.hpp>
+#include <rsm/storage/file.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+/// A handle on a disk for one life of the machine: after Disk::crash() its calls fail, and the
+/// next life needs a new one. Once the disk has stopped every call fails with EIO and a sentence
+/// that begins with "stopped: ".
+///
+/// The one difference to POSIX: who holds a file open that is then created anew goes on with the
+/// old content.
+class Files {
+public:
+    struct File {
+        std::shared_ptr<detail::Inode> inode;
+        std::string name;
+        std::shared_ptr<void> held;  ///< a lock
+        const std::string& path() const { return name; }
+        void bear(std::string path) { name = std::move(path); }
+    };
+
+    explicit Files(std::shared_ptr<Disk> disk) : disk_(std::move(disk)), life_(disk_->life_) {}
+
+    raft::Result<void> create_directories(const std::string& path) const {
+        for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+            const std::string part = path.substr(0, end);
+            if (dead()) return stopped("create directory", part);
+            if (disk_->names_.contains(part)) return failure(ENOTDIR, "create directory", part);
+            if (!disk_->directories_.contains(part)) {
+                if (disk_->begin(Disk::Operation::other)) return stopped("create directory", part);
+                disk_->directories_.insert(part);
+                ++disk_->durable_version_;
+            }
+            if (end == std::string::npos) return {};
+        }
+    }
+    raft::Result<File> lock(const std::string& directory) const {
+        const std::string path = directory + "/lock";
+        auto file = open_or_create(path);
+        if (!file) return file;
+        std::weak_ptr<void>& holder = disk_->locks_[directory];
+        if (!holder.expired()) return rsm::detail::storage_failure(StorageErrc::locked, path);
+        file->held = std::make_shared<char>();
+        holder = file->held;
+        return file;
+    }
+    raft::Result<std::vector<std::string>> list(const std::string& directory) const {
+        if (dead()) return stopped("list", directory);
+        if (!disk_->directories_.contains(directory)) return failure(ENOENT, "list", directory);
+        std::vector<std::string> names;
+        for (const auto& file : disk_->names_) {
+            if (Disk::directory_of(file.first) == directory) {
+                names.push_back(file.first.substr(directory.size() + 1));
+            }
+        }
+        return names;
+    }
+    raft::Result<File> open(const std::string& path, OpenMode mode) const {
+        if (mode == OpenMode::create) return create(path);
+        if (dead()) return stopped("open", path);
+        if (const int error = disk_->refusal(false)) return failure(error, "open", path);
+        if (mode == OpenMode::directory && disk_->directories_.contains(path)) {
+            return File{nullptr, path, nullptr};
+        }
+        const auto found = disk_->names_.find(path);
+        if (found == disk_->names_.end()) return failure(ENOENT, "open", path);
+        return File{found->second, path, nullptr};
+    }
+    raft::Result<std::uint64_t> size(const File& file) const {
+        if (dead()) return stopped("stat", file.name);
+        return file.inode->size();
+    }
+    raft::Result<std::size_t> read_at(const File& file, std::uint64_t offset,
+                                      std::span<std::byte> out) const {
+        if (dead()) return stopped("read", file.name);
+        return file.inode->read(offset, out);
+    }
+    raft::Result<void> write_at(const File& file, std::uint64_t offset,
+                                std::span<const std::span<const std::byte>> parts) const {
+        if (dead()) return stopped("write", file.name);
+        std::uint64_t size = 0;
+        for (const auto part : parts) size += part.size();
+        disk_->about_to_write(file.name, offset);
+        const auto fault = disk_->begin(Disk::Operation::write, size);
+        if (fault == DiskFault::stop || fault == DiskFault::write_error) {
+            file.inode->write(offset, parts, fitting(file, offset, size),
+                              [this] { return disk_->coin(); });
+            if (disk_->stopped_) return stopped("write", file.name);
+            disk_->hits_.push_back(
+                {.fault = *fault, .path = file.name, .offset = offset, .size = size});
+            return failure(EIO, "write", file.name);
+        }
+        const std::uint64_t room = fitting(file, offset, size);
+        file.inode->write(offset, parts, room, [] { return true; });
+        disk_->wrote(*file.inode, file.name, offset);
+        if (fault) {
+            disk_->lose(*file.inode,
+                        {.fault = *fault, .path = file.name, .offset = offset, .size = room});
+        }
+        if (room < size) return failure(ENOSPC, "write", file.name);
+        return {};
+    }
+    using Writer = rsm::detail::CachedWriter<Files>;
+    raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
+        if (dead() || disk_->begin(Disk::Operation::other)) return stopped("allocate", file.name);
+        const bool more = size > file.inode->size();
+        if (const int error = more ? disk_->refusal(true) : 0) {
+            return failure(error, "allocate", file.name);
+        }
+        if (fitting(file, 0, size) < size) return failure(ENOSPC, "allocate", file.name);
+        file.inode->grow(size);
+        return {};
+    }
+    raft::Result<void> sync(const File& file) const {
+        if (dead()) return stopped("sync", file.name);
+        const auto fault = disk_->begin(Disk::Operation::sync);
+        // What of it a stop leaves is the crash's choice, as for everything unsynced.
+        if (disk_->stopped_) return stopped("sync", file.name);
+        if (fault) {
+            disk_->fail_sync(file.inode, file.name);
+            return failure(EIO, "sync", file.name);
+        }
+        disk_->sync(file.inode);
+        return {};
+    }
+    raft::Result<void> rename(const std::string& from, const std::string& to) const {
+        if (dead()) return stopped("rename", from);
+        const auto found = disk_->names_.find(from);
+        if (found == disk_->names_.end()) return failure(ENOENT, "rename", from);
+        if (!happens()) return stopped("rename", from);
+        if (const int error = disk_->refusal(true)) return failure(error, "rename", from);
+        disk_->record({Disk::Change::Kind::rename, from, to, found->second});
+        if (disk_->stopped_) return stopped("rename", from);
+        return {};
+    }
+    raft::Result<void> remove(const std::string& path) const {
+        if (dead()) return stopped("remove", path);
+        const auto found = disk_->names_.find(path);
+        if (found == disk_->names_.end()) return {};
+        if (!happens()) return stopped("remove", path);
+        disk_->record({Disk::Change::Kind::remove, path, {}, found->second});
+        if (disk_->stopped_) return stopped("remove", path);
+        return {};
+    }
+    raft::Result<void> sync_directory(const File& directory) const {
+        return sync_directory(directory.name);
+    }
+    raft::Result<void> sync_directory(const std::string& path) const {
+        if (dead()) return stopped("sync", path);
+        if (!disk_->directories_.contains(path)) return failure(ENOENT, "open", path);
+        const auto fault = disk_->begin(Disk::Operation::sync);
+        if (disk_->stopped_) return stopped("sync", path);
+        ++disk_->syncs_;
+        disk_->settle_names(path, [&] { return !fault || disk_->coin(); });
+        if (!fault) return {};
+        disk_->hits_.push_back({.fault = *fault, .path = path});
+        return failure(EIO, "sync", path);
+    }
+    std::uint64_t unique_id() const { return disk_->ids_.next(); }
+
+private:
+    bool dead() const { return disk_->stopped_ || disk_->life_ != life_; }
+    static raft::Failure failure(int error, const char* call, const std::string& path) {
+        return {std::error_code(error, std::system_category()), std::string(call) + " " + path};
+    }
+    static raft::Failure stopped(const char* call, const std::string& path) {
+        return failure(EIO, (std::string("stopped: ") + call).c_str(), path);
+    }
+
+    /// Begins an operation on names. One that a stop interrupts has happened or not.
+    bool happens() const {
+        return disk_->begin(Disk::Operation::other) != DiskFault::stop || disk_->coin();
+    }
+    /// How many of `size` bytes at `offset` there is room for.
+    std::uint64_t fitting(const File& file, std::uint64_t offset, std::uint64_t size) const {
+        const std::uint64_t allocated = file.inode->allocated();
+        const std::uint64_t used = *disk_->usage_;
+        const std::uint64_t left = disk_->capacity_ - std::min(disk_->capacity_, used);
+        if (detail::Inode::allocation(offset + size) <= allocated + left) return size;
+        const std::uint64_t end = (allocated + left) / sector_bytes * sector_bytes - sector_bytes;
+        return end <= offset ? 0 : std::min(size, end - offset);
+    }
+    raft::Result<File> open_or_create(const std::string& path) const {
+        return disk_->names_.contains(path) ? open(path, OpenMode::read_write) : create(path);
+    }
+    raft::Result<File> create(const std::string& path) const {
+        if (dead()) return stopped("open", path);
+        if (disk_->names_.contains(Disk::directory_of(path))) {
+            return failure(ENOTDIR, "open", path);
+        }
+        if (!disk_->directories_.contains(Disk::directory_of(path))) {
+            return failure(ENOENT, "open", path);
+        }
+        const auto found = disk_->names_.find(path);
+        const auto old = found == disk_->names_.end() ? nullptr : found->second;
+        if (!happens()) return stopped("open", path);
+        for (const bool needs_space : {false, true}) {
+            if (const int error = disk_->refusal(needs_space)) return failure(error, "open", path);
+        }
+        if (old == nullptr && *disk_->usage_ + sector_bytes > disk_->capacity_) {
+            return failure(ENOSPC, "open", path);
+        }
+        const auto inode = std::make_shared<detail::Inode>(disk_->usage_);
+        const auto kind = old == nullptr ? Disk::Change::Kind::create : Disk::Change::Kind::empty;
+        disk_->record({kind, path, {}, inode, old});
+        if (disk_->stopped_) return stopped("open", path);
+        return File{inode, path, nullptr};
+    }
+
+    std::shared_ptr<Disk> disk_;
+    std::uint64_t life_;
+};
+
+}  // namespace rsm::sim
+
+#endif

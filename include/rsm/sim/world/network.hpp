@@ -1,0 +1,253 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The simulated network: every message travels through the production codec, over a link of its own
+// that may lose, delay, double and reorder it, be cut or be clogged.
+#ifndef RSM_SIM_WORLD_NETWORK_HPP
+#define RSM_SIM_WORLD_NETWORK_HPP
+
+#include <raft/codec.hpp>
+#include <raft/concepts.hpp>
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+#include <rsm/sim/world/process.hpp>
+#include <rsm/sim/world/world.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace rsm::sim {
+
+/// How a network treats messages. Probabilities are in thousandths.
+struct NetworkConditions {
+    raft::Duration delay_min = std::chrono::microseconds(100);
+    raft::Duration delay_max = std::chrono::milliseconds(2);
+    std::uint64_t loss = 0;
+    std::uint64_t duplication = 0;
+    /// A message takes up to `reordering_max` longer than its neighbours.
+    std::uint64_t reordering = 0;
+    raft::Duration reordering_max{};
+    /// How long a node may take to look at what has come; messages that come meanwhile are one
+    /// group.
+    raft::Duration reading_max{};
+    /// What may be under way over one link; more is dropped, as a full queue does.
+    std::size_t link_bytes = std::size_t{4} << 20;
+};
+
+/// Why a message will not arrive; `none`: it will, unless something happens to its receiver.
+enum class Loss : std::uint8_t { none, by_chance, cut, full };
+
+class Network {
+public:
+    /// As of raft::GroupingTransport::start().
+    struct Receiver {
+        std::function<void(raft::Message)> receive;
+        std::function<void()> received;
+    };
+    /// Called for each message that leaves a node, with what becomes of it and when it arrives.
+    using Watch = std::function<void(const raft::Message&, Loss, raft::Time arrival)>;
+
+    /// Nodes are 1 to `nodes`.
+    Network(World& world, std::size_t nodes, std::uint64_t seed)
+        : world_(world), random_(seed), nodes_(nodes + 1), links_((nodes + 1) * (nodes + 1)) {}
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    NetworkConditions conditions;
+    Watch watch;
+    /// Called for each message that a node takes in, before it does.
+    std::function<void(const raft::Message&)> arrived;
+
+    std::size_t size() const { return nodes_.size() - 1; }
+    std::uint64_t delivered() const { return delivered_; }
+    /// Of all that was sent so far.
+    raft::Time latest_arrival() const { return latest_arrival_; }
+
+    // ---- nodes ----
+
+    /// A new incarnation of a node; messages to an earlier one do not reach it.
+    std::uint64_t join(raft::NodeId node, Process& process, Receiver receiver) {
+        nodes_[node.value] = {
+            ++incarnations_, &process, std::make_shared<Receiver>(std::move(receiver)), {}};
+        return incarnations_;
+    }
+    void leave(raft::NodeId node, std::uint64_t incarnation) {
+        Node& known = nodes_[node.value];
+        if (known.incarnation == incarnation) known = {};
+    }
+    bool joined(raft::NodeId node, std::uint64_t incarnation) const {
+        return incarnation != 0 && nodes_[node.value].incarnation == incarnation;
+    }
+
+    // ---- links ----
+
+    void cut(raft::NodeId from, raft::NodeId to, bool is_cut) { link(from, to).cut = is_cut; }
+    bool is_cut(raft::NodeId from, raft::NodeId to) { return link(from, to).cut; }
+    /// Nothing arrives over a clogged link before that time; then all of it does.
+    void clog(raft::NodeId from, raft::NodeId to, raft::Time until) {
+        link(from, to).clogged_until = until;
+    }
+    void heal() {
+        for (Link& one : links_) {
+            one.cut = false;
+            one.clogged_until = {};
+        }
+    }
+
+    // ---- traffic ----
+
+    void send(const raft::Message& message) {
+        Link& way = link(message.from, message.to);
+        const raft::Bytes frame = raft::codec::encode(message);
+        Loss loss = Loss::none;
+        if (way.cut) {
+            loss = Loss::cut;
+        } else if (random_.below(1000) < conditions.loss) {
+            loss = Loss::by_chance;
+        } else if (way.bytes + frame.size() > conditions.link_bytes && way.bytes != 0) {
+            loss = Loss::full;
+        }
+        const raft::Time arrival = loss == Loss::none ? arrival_time(way) : raft::Time{};
+        if (watch) watch(message, loss, arrival);
+        if (loss != Loss::none) return;
+        transmit(message, frame, arrival);
+        if (random_.below(1000) < conditions.duplication) {
+            transmit(message, frame, arrival_time(way));
+        }
+    }
+
+private:
+    struct Node {
+        std::uint64_t incarnation = 0;  // 0: not there
+        Process* process = nullptr;
+        std::shared_ptr<Receiver> receiver;
+        std::vector<raft::Bytes> arrived;  // and not looked at
+    };
+    struct Link {
+        bool cut = false;
+        raft::Time clogged_until{};
+        std::size_t bytes = 0;  // under way
+    };
+
+    Link& link(raft::NodeId from, raft::NodeId to) {
+        return links_[from.value * nodes_.size() + to.value];
+    }
+
+    raft::Time arrival_time(const Link& way) {
+        raft::Duration delay =
+            conditions.delay_min + random_.below(conditions.delay_max - conditions.delay_min);
+        if (random_.below(1000) < conditions.reordering) {
+            delay += random_.below(conditions.reordering_max);
+        }
+        return std::max(world_.now() + delay, way.clogged_until);
+    }
+
+    void transmit(const raft::Message& message, const raft::Bytes& frame, raft::Time arrival) {
+        const std::uint64_t incarnation = nodes_[message.to.value].incarnation;
+        link(message.from, message.to).bytes += frame.size();
+        latest_arrival_ = std::max(latest_arrival_, arrival);
+        world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
+            link(from, to).bytes -= frame.size();
+            if (!joined(to, incarnation)) return;
+            nodes_[to.value].arrived.push_back(frame);
+            if (nodes_[to.value].arrived.size() == 1) read_later(to, incarnation);
+        });
+    }
+    void read_later(raft::NodeId to, std::uint64_t incarnation) {
+        const raft::Time at = world_.now() + random_.below(conditions.reading_max);
+        world_.call_at(at, [this, to, incarnation] {
+            if (!joined(to, incarnation)) return;
+            nodes_[to.value].process->post([this, to, incarnation] { deliver(to, incarnation); });
+        });
+    }
+    void deliver(raft::NodeId to, std::uint64_t incarnation) {
+        if (!joined(to, incarnation)) return;
+        const std::shared_ptr<Receiver> receiver = nodes_[to.value].receiver;
+        for (const raft::Bytes& frame : std::exchange(nodes_[to.value].arrived, {})) {
+            std::optional<raft::Message> message = raft::codec::decode_message(frame);
+            if (!message) std::abort();  // what was encoded here can be decoded
+            ++delivered_;
+            if (arrived) arrived(*message);
+            receiver->receive(std::move(*message));
+            if (!joined(to, incarnation)) return;
+        }
+        receiver->received();
+    }
+
+    World& world_;
+    raft::Random random_;
+    std::vector<Node> nodes_;
+    std::vector<Link> links_;  // from * size + to
+    std::uint64_t incarnations_ = 0;
+    raft::Time latest_arrival_{};
+    std::uint64_t delivered_ = 0;
+};
+
+/// One node's end of a Network. Models raft::GroupingTransport and rsm::NodeTransport: what is sent
+/// stays here until flush(), as with a real one.
+class NetworkTransport {
+public:
+    NetworkTransport(Network& network, raft::NodeId self, Process& process)
+        : state_(std::make_unique<State>(network, self, process)) {}
+
+    void attach(const boost::asio::any_io_executor&) {}
+    raft::NodeId self() const { return state_->self; }
+    std::vector<raft::NodeId> members() const {
+        std::vector<raft::NodeId> nodes;
+        for (std::uint64_t id = 1; id <= state_->network.size(); ++id) nodes.push_back({id});
+        return nodes;
+    }
+    /// For whoever does not group: each message leaves at once.
+    void start(std::function<void(raft::Message)> receive) {
+        state_->at_once = true;
+        start(std::move(receive), [] {});
+    }
+    void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
+        state_->incarnation = state_->network.join(state_->self, state_->process,
+                                                   {std::move(receive), std::move(received)});
+    }
+    void send(raft::Message message) {
+        state_->unsent.push_back(std::move(message));
+        if (state_->at_once) flush();
+    }
+    void flush() {
+        for (const raft::Message& message : std::exchange(state_->unsent, {})) {
+            if (!state_->network.joined(state_->self, state_->incarnation)) return;
+            state_->network.send(message);
+        }
+    }
+    void stop() { state_->leave(); }
+
+private:
+    struct State {
+        State(Network& there, raft::NodeId id, Process& owner)
+            : network(there), self(id), process(owner) {}
+        State(const State&) = delete;
+        State& operator=(const State&) = delete;
+        ~State() { leave(); }
+        void leave() { network.leave(self, std::exchange(incarnation, 0)); }
+
+        Network& network;
+        raft::NodeId self;
+        Process& process;
+        std::uint64_t incarnation = 0;
+        std::vector<raft::Message> unsent;
+        bool at_once = false;
+    };
+    std::unique_ptr<State> state_;
+};
+
+static_assert(raft::GroupingTransport<NetworkTransport>);
+
+}  // namespace rsm::sim
+
+#endif

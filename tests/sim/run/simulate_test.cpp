@@ -1,0 +1,126 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The simulator itself: that a seed is a run, that the runs reach what they are meant for, and that
+// each oracle speaks when its rule is broken.
+#include <rsm-sim/workloads.hpp>
+
+#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/simulate.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace rsm::sim;
+using namespace sim_workloads;
+
+RunReport run(std::uint64_t seed, Tracing tracing = Tracing::off) {
+    return simulate_any<KvPuts, KvMixed, Counting, Transfers>(seed, tracing);
+}
+
+/// Three counters that lead, commit and compact without any fault but those that a test makes.
+struct QuietCluster {
+    QuietCluster()
+        : cluster(
+              [] {
+                  ClusterPlan plan;
+                  plan.options.snapshot_threshold = 1500;
+                  plan.options.raft.max_hold_time = {};  // who was away needs a snapshot
+                  return plan;
+              }(),
+              [] { return sim_workloads::Counter{}; }, false) {
+        wait([this] { return static_cast<bool>(cluster.leader()); });
+    }
+    template <class Condition>
+    bool wait(Condition holds) {
+        return cluster.world().run_until(holds, cluster.world().now() + std::chrono::seconds(5));
+    }
+    void add(std::size_t operations) {
+        for (std::size_t i = 0; i < operations; ++i) {
+            bool done = false;
+            cluster.replica(cluster.leader())
+                .async_submit({++operations_, {1}}, [&](const auto& error, const auto&) {
+                    CHECK_FALSE(error);
+                    done = true;
+                });
+            REQUIRE(wait([&] { return done; }));
+        }
+    }
+    void cut(raft::NodeId node, bool is_cut) {
+        for (std::uint64_t other = 1; other <= 3; ++other) {
+            cluster.network().cut(node, {other}, is_cut);
+            cluster.network().cut({other}, node, is_cut);
+        }
+    }
+    Cluster<sim_workloads::Counter> cluster;
+
+private:
+    std::uint64_t operations_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a leader whose snapshot has rotted takes a new one for the follower that needs it") {
+    QuietCluster quiet;
+    auto& cluster = quiet.cluster;
+    quiet.add(1);
+    const raft::NodeId leader = cluster.leader();
+    const raft::NodeId behind{leader.value % 3 + 1};
+    quiet.cut(behind, true);
+    quiet.add(100);
+    const auto snapshot = [&] { return cluster.core(leader).snapshot().last.index; };
+    REQUIRE(snapshot() > cluster.core(behind).log().last_index());
+    for (const std::string& path : cluster.disk(leader).paths()) {
+        if (!path.ends_with(".snapshot")) continue;
+        REQUIRE(cluster.disk(leader).flip(path, cluster.disk(leader).content(path)->size() - 1, 0));
+    }
+    cluster.disk_history(leader).damaged = true;
+    const raft::Index rotten = snapshot();
+    quiet.cut(behind, false);
+    CHECK(quiet.wait([&] {
+        return cluster.core(behind).log().applied() == cluster.core(leader).log().applied();
+    }));
+    CHECK(snapshot() > rotten);
+    CHECK_FALSE(cluster.violation());
+}
+
+TEST_CASE("a seed gives the same run twice, traced or not, and another seed another") {
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        const RunReport first = run(seed);
+        const RunReport again = run(seed, Tracing::on);
+        CHECK(first.digest == again.digest);
+        CHECK(first.events == again.events);
+        CHECK(first.coverage == again.coverage);
+        CHECK(first.trace.records().empty());
+        CHECK_FALSE(again.trace.records().empty());
+        CHECK(first.digest != run(seed + 1000).digest);
+    }
+}
+
+TEST_CASE("the runs come across everything that they are meant to") {
+    Coverage seen;
+    double simulated = 0;
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        const RunReport report = run(seed);
+        seen += report.coverage;
+        simulated += std::chrono::duration<double>(report.simulated).count();
+    }
+    CHECK(simulated > 150 * 10);
+    for (std::size_t i = 0; i < counter_names.size(); ++i) {
+        const auto what = static_cast<rsm::sim::Counter>(i);
+        if (what >= rsm::sim::Counter::membership_changes) {
+            CHECK_MESSAGE(seen[what] == 0, counter_names[i]);  // not built yet
+        } else {
+            CHECK_MESSAGE(seen[what] > 0, counter_names[i]);
+        }
+    }
+    CHECK(seen[rsm::sim::Counter::committed] > 20'000);
+    CHECK(seen[rsm::sim::Counter::elections] > 500);
+    CHECK(seen[rsm::sim::Counter::snapshots_installed] > 100);
+    CHECK(seen[rsm::sim::Counter::truncations] > 20);
+}
