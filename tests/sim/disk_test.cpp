@@ -4,8 +4,8 @@
 #include <raft/types.hpp>
 #include <rsm/sim/disk.hpp>
 #include <rsm/sim/files.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
 
 #include <doctest/doctest.h>
 

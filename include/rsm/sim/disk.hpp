@@ -16,7 +16,7 @@
 #include <raft/types.hpp>
 #include <rsm/sim/disk_fault.hpp>
 #include <rsm/sim/sectors.hpp>
-#include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/wal/format.hpp>
 
 #include <algorithm>
 #include <bit>

@@ -12,9 +12,9 @@
 #include <raft/stream.hpp>
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
-#include <rsm/storage/completions.hpp>
+#include <rsm/storage/detail/completions.hpp>
+#include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/log_account.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 

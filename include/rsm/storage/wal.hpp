@@ -8,16 +8,17 @@
 #include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
-#include <rsm/storage/completions.hpp>
+#include <rsm/storage/detail/completions.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/disk/worker.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/log_account.hpp>
-#include <rsm/storage/wal_log.hpp>
-#include <rsm/storage/wal_open.hpp>
-#include <rsm/storage/wal_read.hpp>
-#include <rsm/storage/wal_snapshots.hpp>
-#include <rsm/storage/wal_state.hpp>
-#include <rsm/storage/worker.hpp>
+#include <rsm/storage/wal/log.hpp>
+#include <rsm/storage/wal/open.hpp>
+#include <rsm/storage/wal/read.hpp>
+#include <rsm/storage/wal/snapshots.hpp>
+#include <rsm/storage/wal/state.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 

@@ -10,8 +10,8 @@
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/wal_pieces.hpp>
-#include <rsm/storage/wal_state.hpp>
+#include <rsm/storage/wal/pieces.hpp>
+#include <rsm/storage/wal/state.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#ifndef RSM_STORAGE_COMPLETIONS_HPP
-#define RSM_STORAGE_COMPLETIONS_HPP
+//
+// The way back from a storage's workers to the node's executor.
+#ifndef RSM_STORAGE_DETAIL_COMPLETIONS_HPP
+#define RSM_STORAGE_DETAIL_COMPLETIONS_HPP
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>

@@ -5,7 +5,7 @@
 #define RSM_STORAGE_WAL_LANES_HPP
 
 #include <raft/types.hpp>
-#include <rsm/storage/wal_segment.hpp>
+#include <rsm/storage/wal/segment.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -10,8 +10,8 @@
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
 
 #include <cstddef>
 #include <cstdint>

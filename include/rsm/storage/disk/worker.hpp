@@ -2,8 +2,8 @@
 //
 // A lane for blocking work: jobs run one after the other, off the node's executor. A policy, so
 // that a simulator runs the same jobs in virtual time.
-#ifndef RSM_STORAGE_WORKER_HPP
-#define RSM_STORAGE_WORKER_HPP
+#ifndef RSM_STORAGE_DISK_WORKER_HPP
+#define RSM_STORAGE_DISK_WORKER_HPP
 
 #include <chrono>
 #include <condition_variable>

@@ -8,13 +8,13 @@
 #include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/log_account.hpp>
-#include <rsm/storage/wal_pieces.hpp>
-#include <rsm/storage/wal_recovery.hpp>
-#include <rsm/storage/wal_segment.hpp>
-#include <rsm/storage/wal_state.hpp>
+#include <rsm/storage/wal/pieces.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,17 +1,19 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The log's writer: what waits becomes one batch, one write and one sync.
 #ifndef RSM_STORAGE_WAL_LOG_HPP
 #define RSM_STORAGE_WAL_LOG_HPP
 
 #include <raft/mutant.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/log_account.hpp>
-#include <rsm/storage/wal_format.hpp>
-#include <rsm/storage/wal_lanes.hpp>
-#include <rsm/storage/wal_recovery.hpp>
-#include <rsm/storage/wal_segment.hpp>
-#include <rsm/storage/wal_state.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/lanes.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,6 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#ifndef RSM_STORAGE_LOG_ACCOUNT_HPP
-#define RSM_STORAGE_LOG_ACCOUNT_HPP
+//
+// What a storage counts of its log, and which writes it refuses.
+#ifndef RSM_STORAGE_DETAIL_LOG_ACCOUNT_HPP
+#define RSM_STORAGE_DETAIL_LOG_ACCOUNT_HPP
 
 #include <raft/codec.hpp>
 #include <raft/mutant.hpp>

@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Reading entries back from the segments, in few calls.
 #ifndef RSM_STORAGE_WAL_READ_HPP
 #define RSM_STORAGE_WAL_READ_HPP
 
@@ -6,9 +8,9 @@
 #include <raft/codec.hpp>
 #include <raft/entry.hpp>
 #include <raft/types.hpp>
-#include <rsm/storage/wal_format.hpp>
-#include <rsm/storage/wal_segment.hpp>
-#include <rsm/storage/wal_state.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,19 +1,22 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Opening a directory: locked, read, checked and only then repaired.
 #ifndef RSM_STORAGE_WAL_OPEN_HPP
 #define RSM_STORAGE_WAL_OPEN_HPP
 
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/log_account.hpp>
-#include <rsm/storage/wal_format.hpp>
-#include <rsm/storage/wal_identity.hpp>
-#include <rsm/storage/wal_recovery.hpp>
-#include <rsm/storage/wal_repair.hpp>
-#include <rsm/storage/wal_segment.hpp>
-#include <rsm/storage/wal_snapshots.hpp>
-#include <rsm/storage/wal_state.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/identity.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/repair.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/snapshots.hpp>
+#include <rsm/storage/wal/state.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -25,24 +28,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
-
-/// Where a write-ahead log lies and how its files are cut.
-struct WalOptions {
-    /// Created where it is missing. It belongs to one storage at a time.
-    std::string directory;
-    /// The size of a segment, in bytes; 4 KiB to 1 GiB. Released entries give their room back
-    /// segment by segment, save for up to four segments, which are used again. Each segment of the
-    /// log takes a file descriptor, the last one two. A single write that is larger gets a larger
-    /// segment.
-    /// Rounded up to whole 4 KiB.
-    std::uint64_t segment_bytes = std::uint64_t{16} << 20;
-    /// How much of what waits is written and synced together at most, in bytes; at least one
-    /// write is. From 1 byte to 1 GiB.
-    std::uint64_t batch_bytes = std::uint64_t{8} << 20;
-};
-
-namespace detail::wal {
+namespace rsm::detail::wal {
 
 /// The first segment of a new log, which is made while its owner waits.
 inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
@@ -249,7 +235,6 @@ private:
     OpenedWal<Files> opened_;
 };
 
-}  // namespace detail::wal
-}  // namespace rsm
+}  // namespace rsm::detail::wal
 
 #endif

@@ -2,8 +2,8 @@
 //
 // POSIX files for the write-ahead log, as a policy: every call that reaches a disk is here, so a
 // simulator puts its own disk under the same log by offering the same members.
-#ifndef RSM_STORAGE_FILE_HPP
-#define RSM_STORAGE_FILE_HPP
+#ifndef RSM_STORAGE_DISK_FILES_HPP
+#define RSM_STORAGE_DISK_FILES_HPP
 
 #include <raft/types.hpp>
 #include <rsm/detail/entropy.hpp>

@@ -1,11 +1,13 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// One file of the log: how it is made, and held open while somebody reads from it.
 #ifndef RSM_STORAGE_WAL_SEGMENT_HPP
 #define RSM_STORAGE_WAL_SEGMENT_HPP
 
 #include <raft/mutant.hpp>
 #include <raft/types.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/wal/format.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the log amounts to: its extent, which segment has which part, and where each entry lies.
 #ifndef RSM_STORAGE_WAL_STATE_HPP
 #define RSM_STORAGE_WAL_STATE_HPP
 

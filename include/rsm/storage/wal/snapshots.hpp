@@ -13,10 +13,10 @@
 #include <raft/stream.hpp>
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
-#include <rsm/storage/log_account.hpp>
-#include <rsm/storage/wal_format.hpp>
+#include <rsm/storage/wal/format.hpp>
 
 #include <algorithm>
 #include <array>
