@@ -4,7 +4,7 @@
 #include "transport_support.hpp"
 
 #include <rsm/transport/tcp.hpp>
-#include <rsm/transport/tcp_acceptors.hpp>
+#include <rsm/transport/tcp/acceptors.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>

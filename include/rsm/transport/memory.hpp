@@ -7,7 +7,7 @@
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/transport/message_size.hpp>
+#include <rsm/transport/wire/message_size.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>

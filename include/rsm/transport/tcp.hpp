@@ -8,11 +8,11 @@
 #include <raft/types.hpp>
 #include <rsm/detail/entropy.hpp>
 #include <rsm/transport/peer_status.hpp>
-#include <rsm/transport/tcp_listener.hpp>
+#include <rsm/transport/tcp/listener.hpp>
+#include <rsm/transport/tcp/places.hpp>
+#include <rsm/transport/tcp/sender.hpp>
+#include <rsm/transport/tcp/shared.hpp>
 #include <rsm/transport/tcp_options.hpp>
-#include <rsm/transport/tcp_places.hpp>
-#include <rsm/transport/tcp_sender.hpp>
-#include <rsm/transport/tcp_shared.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>

@@ -8,8 +8,8 @@
 #include <raft/codec.hpp>
 #include <raft/message.hpp>
 #include <rsm/detail/checksum.hpp>
-#include <rsm/transport/message_size.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/wire/frame.hpp>
+#include <rsm/transport/wire/message_size.hpp>
 
 #include <algorithm>
 #include <bit>

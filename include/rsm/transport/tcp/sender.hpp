@@ -6,13 +6,13 @@
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/transport/tcp_connection.hpp>
-#include <rsm/transport/tcp_dialer.hpp>
-#include <rsm/transport/tcp_link.hpp>
-#include <rsm/transport/tcp_outbox.hpp>
-#include <rsm/transport/tcp_shared.hpp>
-#include <rsm/transport/tcp_socket.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/dialer.hpp>
+#include <rsm/transport/tcp/link.hpp>
+#include <rsm/transport/tcp/outbox.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // How large a message is, before it is encoded: what limits in bytes are compared with.
-#ifndef RSM_TRANSPORT_MESSAGE_SIZE_HPP
-#define RSM_TRANSPORT_MESSAGE_SIZE_HPP
+#ifndef RSM_TRANSPORT_WIRE_MESSAGE_SIZE_HPP
+#define RSM_TRANSPORT_WIRE_MESSAGE_SIZE_HPP
 
 #include <raft/membership.hpp>
 #include <raft/message.hpp>

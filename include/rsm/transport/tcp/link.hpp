@@ -4,10 +4,10 @@
 #ifndef RSM_TRANSPORT_TCP_LINK_HPP
 #define RSM_TRANSPORT_TCP_LINK_HPP
 
-#include <rsm/transport/tcp_connection.hpp>
-#include <rsm/transport/tcp_outbox.hpp>
-#include <rsm/transport/tcp_socket.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/outbox.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>

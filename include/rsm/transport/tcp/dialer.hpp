@@ -5,11 +5,11 @@
 #define RSM_TRANSPORT_TCP_DIALER_HPP
 
 #include <raft/types.hpp>
-#include <rsm/transport/tcp_connection.hpp>
-#include <rsm/transport/tcp_link.hpp>
-#include <rsm/transport/tcp_shared.hpp>
-#include <rsm/transport/tcp_socket.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/link.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>

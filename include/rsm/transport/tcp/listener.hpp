@@ -6,12 +6,12 @@
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
-#include <rsm/transport/tcp_acceptors.hpp>
-#include <rsm/transport/tcp_connection.hpp>
-#include <rsm/transport/tcp_inbox.hpp>
-#include <rsm/transport/tcp_shared.hpp>
-#include <rsm/transport/tcp_socket.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/tcp/acceptors.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/inbox.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
