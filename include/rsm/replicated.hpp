@@ -8,12 +8,12 @@
 #include <raft/membership.hpp>
 #include <raft/types.hpp>
 #include <rsm/clock.hpp>
-#include <rsm/detail/completion.hpp>
 #include <rsm/detail/entropy.hpp>
-#include <rsm/detail/node.hpp>
-#include <rsm/detail/requirements.hpp>
-#include <rsm/detail/temporaries.hpp>
 #include <rsm/error.hpp>
+#include <rsm/node/completion.hpp>
+#include <rsm/node/node.hpp>
+#include <rsm/node/requirements.hpp>
+#include <rsm/node/temporaries.hpp>
 #include <rsm/options.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>

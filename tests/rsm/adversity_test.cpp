@@ -4,7 +4,7 @@
 // runs out in the midst of a turn.
 #include "virtual_cluster.hpp"
 
-#include <rsm/snapshot.hpp>
+#include <rsm/node/compaction.hpp>
 
 #include <doctest/doctest.h>
 
@@ -110,7 +110,7 @@ TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
 }
 
 TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     CHECK(!policy.due(at(0s), 10, 0, false));
     policy.damaged();
     CHECK(policy.due(at(0s), 10, 0, false));
@@ -121,7 +121,7 @@ TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
 }
 
 TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     raft::Time now = at(0s);
     for (const auto pause : {1s, 2s, 4s, 8s}) {
         policy.damaged();
@@ -144,12 +144,12 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
 }
 
 TEST_CASE("what is held for a follower does not make one snapshot follow another") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     CHECK(policy.due(at(0s), 1000, 0, true));
     CHECK(!policy.due(at(0s), 5999, 5000, true));
     CHECK(policy.due(at(0s), 6000, 5000, true));
     CHECK(!policy.due(at(0s), 6000, 5000, false));
-    CHECK(!rsm::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
+    CHECK(!rsm::detail::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
 }
 
 TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the others go on") {

@@ -5,7 +5,7 @@
 #include "storage_support.hpp"
 #include "virtual_cluster.hpp"
 
-#include <rsm/detail/job_list.hpp>
+#include <rsm/node/job_list.hpp>
 #include <rsm/storage/wal.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/tcp.hpp>

@@ -2,8 +2,8 @@
 //
 // JobList: jobs on their way to a strand from any thread, kept where they can be found again when
 // the strand does not run any more.
-#ifndef RSM_DETAIL_JOB_LIST_HPP
-#define RSM_DETAIL_JOB_LIST_HPP
+#ifndef RSM_NODE_JOB_LIST_HPP
+#define RSM_NODE_JOB_LIST_HPP
 
 #include <atomic>
 #include <memory>

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The operations that were submitted on this node and whose outcome is not known yet.
-#ifndef RSM_DETAIL_PENDING_OPERATIONS_HPP
-#define RSM_DETAIL_PENDING_OPERATIONS_HPP
+#ifndef RSM_NODE_PENDING_OPERATIONS_HPP
+#define RSM_NODE_PENDING_OPERATIONS_HPP
 
 #include <raft/entry.hpp>
 #include <raft/mutant.hpp>

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What Replicated asks of the types that it is made of, each in a sentence for the compiler to say.
-#ifndef RSM_DETAIL_REQUIREMENTS_HPP
-#define RSM_DETAIL_REQUIREMENTS_HPP
+#ifndef RSM_NODE_REQUIREMENTS_HPP
+#define RSM_NODE_REQUIREMENTS_HPP
 
 #include <raft/concepts.hpp>
 #include <rsm/archive.hpp>

@@ -1,21 +1,22 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Node: what stands behind a Replicated. The one place where the engine meets the user's type.
-#ifndef RSM_DETAIL_NODE_HPP
-#define RSM_DETAIL_NODE_HPP
+#ifndef RSM_NODE_NODE_HPP
+#define RSM_NODE_NODE_HPP
 
 #include <raft/bytes.hpp>
 #include <raft/engine.hpp>
 #include <raft/mutant.hpp>
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
-#include <rsm/detail/completion.hpp>
-#include <rsm/detail/pending_operations.hpp>
-#include <rsm/detail/pending_reads.hpp>
-#include <rsm/detail/skipped_operations.hpp>
 #include <rsm/error.hpp>
+#include <rsm/node/compaction.hpp>
+#include <rsm/node/completion.hpp>
+#include <rsm/node/pending_operations.hpp>
+#include <rsm/node/pending_reads.hpp>
+#include <rsm/node/saved_state.hpp>
+#include <rsm/node/skipped_operations.hpp>
 #include <rsm/options.hpp>
-#include <rsm/snapshot.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
 

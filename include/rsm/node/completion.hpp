@@ -2,10 +2,10 @@
 //
 // Completion handlers of any type, kept until their operations are done, and the queue on which a
 // node calls those that leave it to the node where they run.
-#ifndef RSM_DETAIL_COMPLETION_HPP
-#define RSM_DETAIL_COMPLETION_HPP
+#ifndef RSM_NODE_COMPLETION_HPP
+#define RSM_NODE_COMPLETION_HPP
 
-#include <rsm/detail/job_list.hpp>
+#include <rsm/node/job_list.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>

@@ -5,8 +5,8 @@
 // GCC 12 moves an object that braces make inside a co_await expression (an aggregate, or a lambda
 // with captures) into the coroutine's frame byte by byte, and destroys both: what it owns is freed
 // twice. No signature of the callee can mend that, so such temporaries are refused there.
-#ifndef RSM_DETAIL_TEMPORARIES_HPP
-#define RSM_DETAIL_TEMPORARIES_HPP
+#ifndef RSM_NODE_TEMPORARIES_HPP
+#define RSM_NODE_TEMPORARIES_HPP
 
 #include <boost/asio/async_result.hpp>
 

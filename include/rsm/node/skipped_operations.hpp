@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Which operations are to be left out because they throw, and which have been.
-#ifndef RSM_DETAIL_SKIPPED_OPERATIONS_HPP
-#define RSM_DETAIL_SKIPPED_OPERATIONS_HPP
+#ifndef RSM_NODE_SKIPPED_OPERATIONS_HPP
+#define RSM_NODE_SKIPPED_OPERATIONS_HPP
 
 #include <raft/types.hpp>
 

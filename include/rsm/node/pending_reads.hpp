@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The reads that were asked of this node and not answered yet.
-#ifndef RSM_DETAIL_PENDING_READS_HPP
-#define RSM_DETAIL_PENDING_READS_HPP
+#ifndef RSM_NODE_PENDING_READS_HPP
+#define RSM_NODE_PENDING_READS_HPP
 
 #include <raft/ring.hpp>
 #include <raft/step.hpp>
