@@ -8,6 +8,7 @@
 #include <raft/bytes.hpp>
 #include <raft/codec.hpp>
 #include <raft/concepts.hpp>
+#include <raft/recovery.hpp>
 #include <raft/stable.hpp>
 #include <raft/stream.hpp>
 #include <raft/types.hpp>
@@ -174,10 +175,10 @@ public:
         recovered.base = disk_->base_;
         recovered.last = disk_->last();
         for (const raft::Entry& entry : disk_->entries_) {
-            add_to_runs(recovered.runs, entry.index, entry.term);
+            raft::add_to_runs(recovered.runs, entry.index, entry.term);
             if (entry.kind == raft::EntryKind::membership) recovered.memberships.push_back(entry);
         }
-        const auto is_void = fit_to_snapshot(recovered);
+        const auto is_void = raft::fit_to_snapshot(recovered, StorageErrc::corrupted);
         if (!is_void) return is_void.error();
         if (*is_void) disk_->reset(recovered.base);
         account_.restart(disk_->base_);

@@ -125,37 +125,6 @@ private:
     bool has_hard_state_ = false;
 };
 
-/// Makes the log and the newest snapshot fit each other, which they need not after a crash: the
-/// snapshot of a leader is installed before the log is reset to it. Returns whether the log is
-/// void and starts anew after the snapshot, which the storage must make durable before it appends.
-/// Errors: corrupted where released entries are covered by no snapshot.
-inline raft::Result<bool> fit_to_snapshot(raft::Recovered& recovered) {
-    const raft::LogPosition last = recovered.snapshot.last;
-    if (last.index < recovered.base.index) {
-        return storage_failure(StorageErrc::corrupted,
-                               "the snapshot that covers the released log up to index " +
-                                   std::to_string(recovered.base.index.value) + " is missing");
-    }
-    if (last == recovered.base) return false;
-    if (last.index == recovered.base.index) {
-        return storage_failure(StorageErrc::corrupted,
-                               "the snapshot and the log disagree on the term of index " +
-                                   std::to_string(last.index.value));
-    }
-    if (last.index <= recovered.last) {
-        raft::Term term;
-        for (const raft::TermRun& run : recovered.runs) {
-            if (run.first <= last.index) term = run.term;
-        }
-        if (term == last.term || RSM_MUTANT(void_log_kept)) return false;
-    }
-    recovered.base = last;
-    recovered.last = last.index;
-    recovered.runs.clear();
-    recovered.memberships.clear();
-    return true;
-}
-
 /// More members than any cluster has; what a snapshot may name.
 inline constexpr std::size_t max_snapshot_nodes = std::size_t{1} << 16;
 
@@ -167,11 +136,6 @@ inline bool storable(const raft::SnapshotMeta& meta) {
                               membership.learners.size();
     return !meta.empty() && nodes <= max_snapshot_nodes / 2 &&
            (nodes == 0 || membership.valid());
-}
-
-/// Extends the term runs of a log by its next entry.
-inline void add_to_runs(std::vector<raft::TermRun>& runs, raft::Index index, raft::Term term) {
-    if (runs.empty() || runs.back().term != term) runs.push_back({index, term});
 }
 
 }  // namespace rsm::detail

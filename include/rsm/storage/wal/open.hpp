@@ -4,6 +4,7 @@
 #ifndef RSM_STORAGE_WAL_OPEN_HPP
 #define RSM_STORAGE_WAL_OPEN_HPP
 
+#include <raft/recovery.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/detail/log_account.hpp>
@@ -208,7 +209,7 @@ private:
         for (std::string& note : describe_repair(opened_.log)) {
             opened_.report.push_back(std::move(note));
         }
-        const auto is_void = fit_to_snapshot(recovered);
+        const auto is_void = raft::fit_to_snapshot(recovered, StorageErrc::corrupted);
         if (!is_void) {
             return raft::Failure{is_void.error().code,
                                  options_.directory + ": " + is_void.error().what};

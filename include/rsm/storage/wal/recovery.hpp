@@ -8,6 +8,7 @@
 #include <raft/bytes.hpp>
 #include <raft/codec.hpp>
 #include <raft/mutant.hpp>
+#include <raft/recovery.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/detail/log_account.hpp>
@@ -61,7 +62,7 @@ struct ScannedSegment {
                 memberships.pop_back();
             }
         }
-        add_to_runs(runs, entry.index, entry.term);
+        raft::add_to_runs(runs, entry.index, entry.term);
         offsets.push_back(static_cast<std::uint32_t>(offset));
         sizes.push_back(static_cast<std::uint32_t>(size));
     }

@@ -6,6 +6,7 @@
 
 #include <raft/bytes.hpp>
 #include <raft/mutant.hpp>
+#include <raft/recovery.hpp>
 #include <raft/stable.hpp>
 #include <raft/types.hpp>
 #include <rsm/storage/detail/log_account.hpp>
@@ -54,7 +55,7 @@ raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files
             const raft::Index end =
                 r + 1 < found->runs.size() ? found->runs[r + 1].first : found->end();
             if (begin < end && begin <= range.last) {
-                add_to_runs(recovered.runs, begin, found->runs[r].term);
+                raft::add_to_runs(recovered.runs, begin, found->runs[r].term);
             }
         }
         for (const raft::Entry& entry : found->memberships) {
