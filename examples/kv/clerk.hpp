@@ -7,7 +7,7 @@
 #include "caller.hpp"
 #include "reply.hpp"
 
-#include <rsm/detail/completion.hpp>
+#include <rsm/node/completion.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>

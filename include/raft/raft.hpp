@@ -41,6 +41,7 @@
 #include <raft/message.hpp>
 #include <raft/options.hpp>
 #include <raft/parts/progress.hpp>
+#include <raft/recovery.hpp>
 #include <raft/stable.hpp>
 #include <raft/step.hpp>
 #include <raft/types.hpp>

@@ -14,7 +14,6 @@
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
-#include <rsm/snapshot.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
 #include <rsm/storage/memory.hpp>

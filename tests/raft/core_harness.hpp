@@ -12,6 +12,7 @@
 #include <raft/core.hpp>
 #include <raft/driver/carry_out.hpp>
 #include <raft/invariants.hpp>
+#include <raft/recovery.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -23,6 +24,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -110,16 +112,15 @@ struct Disk {
         if (position == base) return true;
         return holds(position.index) && at(position.index).term == position.term;
     }
-    /// Storage::recover: a log that does not contain the newest snapshot is void.
+    /// Storage::recover.
     Recovered recover(const SnapshotMeta& snapshot) {
-        if (!snapshot.empty() && !covers(snapshot.last)) {
+        Recovered recovered{hard, snapshot, base, last(), {}, {}};
+        for (const Entry& held : log) add_to_runs(recovered.runs, held.index, held.term);
+        const Result<bool> is_void = fit_to_snapshot(recovered, {});
+        if (!is_void) throw std::logic_error(is_void.error().what);
+        if (*is_void) {
             base = snapshot.last;
             log.clear();
-        }
-        Recovered recovered{hard, snapshot, base, last(), {}, {}};
-        for (const Entry& held : log) {
-            const bool same = !recovered.runs.empty() && recovered.runs.back().term == held.term;
-            if (!same) recovered.runs.push_back({held.index, held.term});
         }
         return recovered;
     }

@@ -4,7 +4,7 @@
 // runs out in the midst of a turn.
 #include "virtual_cluster.hpp"
 
-#include <rsm/snapshot.hpp>
+#include <rsm/node/compaction.hpp>
 
 #include <doctest/doctest.h>
 
@@ -31,15 +31,16 @@ struct Sum {
 };
 
 /// Has no room for a snapshot, so many times.
-class FullStorage : public rsm::MemoryStorage {
+class RunningFullStorage : public rsm::RunningMemoryStorage {
 public:
-    FullStorage(std::shared_ptr<rsm::MemoryDisk> disk, int* refusals)
-        : MemoryStorage(std::move(disk)), refusals_(refusals) {}
+    RunningFullStorage(const boost::asio::any_io_executor& executor,
+                       std::shared_ptr<rsm::MemoryDisk> disk, int* refusals)
+        : RunningMemoryStorage(executor, std::move(disk)), refusals_(refusals) {}
     void save_snapshot(raft::LogPosition last, raft::Membership membership,
                        raft::SnapshotProducer produce, raft::SnapshotSaved done) {
         if (*refusals_ == 0) {
-            return MemoryStorage::save_snapshot(last, std::move(membership), std::move(produce),
-                                                std::move(done));
+            return RunningMemoryStorage::save_snapshot(last, std::move(membership),
+                                                       std::move(produce), std::move(done));
         }
         --*refusals_;
         // Answered in its time, never at once.
@@ -51,16 +52,30 @@ public:
 private:
     int* refusals_;
 };
+struct FullStorage {
+    std::shared_ptr<rsm::MemoryDisk> disk;
+    int* refusals;
+    RunningFullStorage open(const boost::asio::any_io_executor& executor) const {
+        return {executor, disk, refusals};
+    }
+};
 
 raft::NodeId out_of_memory;
 
 /// Runs out of memory when told to.
-class ScarceTransport : public rsm::MemoryTransport {
+class ScarceTransport : public rsm_test::CutTransport {
 public:
-    using rsm::MemoryTransport::MemoryTransport;
-    void send(raft::Message message) {
-        if (message.from == out_of_memory) throw std::bad_alloc();
-        MemoryTransport::send(std::move(message));
+    using CutTransport::CutTransport;
+    class Running : public rsm_test::RunningCutTransport {
+    public:
+        using RunningCutTransport::RunningCutTransport;
+        void send(raft::Message message) {
+            if (message.from == out_of_memory) throw std::bad_alloc();
+            RunningCutTransport::send(std::move(message));
+        }
+    };
+    Running open(const boost::asio::any_io_executor& executor) const {
+        return {executor, network(), self()};
     }
 };
 
@@ -110,7 +125,7 @@ TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
 }
 
 TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     CHECK(!policy.due(at(0s), 10, 0, false));
     policy.damaged();
     CHECK(policy.due(at(0s), 10, 0, false));
@@ -121,7 +136,7 @@ TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
 }
 
 TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     raft::Time now = at(0s);
     for (const auto pause : {1s, 2s, 4s, 8s}) {
         policy.damaged();
@@ -144,12 +159,12 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
 }
 
 TEST_CASE("what is held for a follower does not make one snapshot follow another") {
-    rsm::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy(1000);
     CHECK(policy.due(at(0s), 1000, 0, true));
     CHECK(!policy.due(at(0s), 5999, 5000, true));
     CHECK(policy.due(at(0s), 6000, 5000, true));
     CHECK(!policy.due(at(0s), 6000, 5000, false));
-    CHECK(!rsm::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
+    CHECK(!rsm::detail::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
 }
 
 TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the others go on") {

@@ -3,7 +3,7 @@
 // Operations that make a state machine throw, and the way out.
 #include "virtual_cluster.hpp"
 
-#include <rsm/snapshot.hpp>
+#include <rsm/node/saved_state.hpp>
 
 #include <doctest/doctest.h>
 

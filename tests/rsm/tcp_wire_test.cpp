@@ -1,10 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The parts of the TCP transport that need no socket: greetings, frames, the two buffers.
-#include <rsm/transport/tcp_inbox.hpp>
+#include <rsm/transport/tcp/inbox.hpp>
+#include <rsm/transport/tcp/outbox.hpp>
 #include <rsm/transport/tcp_options.hpp>
-#include <rsm/transport/tcp_outbox.hpp>
-#include <rsm/transport/tcp_wire.hpp>
+#include <rsm/transport/wire/frame.hpp>
+#include <rsm/transport/wire/greeting.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Numbers that nobody else draws, from the operating system.
 #ifndef RSM_DETAIL_ENTROPY_HPP
 #define RSM_DETAIL_ENTROPY_HPP
 

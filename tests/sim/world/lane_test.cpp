@@ -169,9 +169,9 @@ std::string lives(std::uint64_t seed) {
     std::uint64_t acknowledged = 0;
     std::string seen;
     for (int life = 0; life < 6; ++life) {
-        auto storage = rsm::sim::wal_storage(
-            world, disk, {.directory = "data/d", .segment_bytes = 8192}, time, random.next());
-        storage.attach(world.get_executor());
+        const rsm::WalOptions options{.directory = "data/d", .segment_bytes = 8192};
+        auto storage = rsm::sim::wal_storage(world, disk, options, time, random.next())
+                           .open(world.get_executor());
         const auto recovered = storage.recover();
         REQUIRE(recovered.has_value());
         CHECK(recovered->last.value >= acknowledged);
@@ -206,11 +206,11 @@ TEST_CASE("A storage that is closed gives its directory to the next one") {
     const auto disk = std::make_shared<Disk>(1);
     const auto time = std::make_shared<ServiceTime>();
     const rsm::WalOptions options{.directory = "d", .segment_bytes = 8192};
-    auto storage = rsm::sim::wal_storage(world, disk, options, time, 1);
-    storage.attach(world.get_executor());
+    auto storage =
+        rsm::sim::wal_storage(world, disk, options, time, 1).open(world.get_executor());
     REQUIRE(storage.recover().has_value());
-    auto other = rsm::sim::wal_storage(world, disk, options, time, 2);
-    other.attach(world.get_executor());
+    auto other =
+        rsm::sim::wal_storage(world, disk, options, time, 2).open(world.get_executor());
     CHECK(other.recover().error().code == rsm::StorageErrc::locked);
     bool closed = false;
     storage.close([&] { closed = true; });

@@ -6,8 +6,8 @@
 #define RSM_SIM_DETAIL_ANY_LOAD_HPP
 
 #include <raft/types.hpp>
+#include <rsm/node/saved_state.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
-#include <rsm/snapshot.hpp>
 
 #include <cstdint>
 #include <memory>

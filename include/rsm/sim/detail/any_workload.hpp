@@ -7,9 +7,9 @@
 
 #include <raft/types.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/node/saved_state.hpp>
 #include <rsm/sim/run/detail/observing.hpp>
 #include <rsm/sim/workload.hpp>
-#include <rsm/snapshot.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <boost/serialization/level.hpp>

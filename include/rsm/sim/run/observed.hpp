@@ -15,7 +15,7 @@
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/run/detail/observing.hpp>
 #include <rsm/sim/workload.hpp>
-#include <rsm/snapshot.hpp>
+#include <rsm/node/saved_state.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <cstdint>

@@ -18,55 +18,53 @@
 
 namespace rsm::sim {
 
-/// Models raft::Clock on a World.
-class Clock {
+/// A Clock at work. Models raft::Clock.
+class RunningClock {
 public:
-    explicit Clock(World& world) : state_(std::make_unique<State>(world)) {}
+    explicit RunningClock(World& world) : world_(world) {}
+    RunningClock(const RunningClock&) = delete;
+    RunningClock& operator=(const RunningClock&) = delete;
+    ~RunningClock() { stop(); }
 
-    void attach(const boost::asio::any_io_executor&) {}
-    raft::Time now() const { return state_->world.now(); }
-    void start(std::function<void()> expired) { state_->expired = std::move(expired); }
-    void arm(raft::Time at) { state_->arm(at); }
-    void stop() { state_->disarm(); }
-
-private:
-    struct State {
-        explicit State(World& there) : world(there) {}
-        State(const State&) = delete;
-        State& operator=(const State&) = delete;
-        ~State() { disarm(); }
-
-        void arm(raft::Time at) {
-            disarm();
-            armed = true;
-            timer = world.call_at(at, [this] {
-                armed = false;
-                expired();
-            });
-        }
-        void disarm() {
-            if (std::exchange(armed, false)) world.cancel(timer);
-        }
-
-        World& world;
-        std::function<void()> expired;
-        World::TimerId timer;
-        bool armed = false;
-    };
-    std::unique_ptr<State> state_;
-};
-
-/// Models raft::Clock on a Process.
-class ProcessClock {
-public:
-    explicit ProcessClock(Process& process) : state_(std::make_shared<State>(process)) {}
-    ProcessClock(ProcessClock&&) = default;
-    ProcessClock& operator=(ProcessClock&&) = default;
-    ~ProcessClock() {
-        if (state_ != nullptr) state_->disarm();
+    raft::Time now() const { return world_.now(); }
+    void start(std::function<void()> expired) { expired_ = std::move(expired); }
+    void arm(raft::Time at) {
+        stop();
+        armed_ = true;
+        timer_ = world_.call_at(at, [this] {
+            armed_ = false;
+            expired_();
+        });
+    }
+    void stop() {
+        if (std::exchange(armed_, false)) world_.cancel(timer_);
     }
 
-    void attach(const boost::asio::any_io_executor&) {}
+private:
+    World& world_;
+    std::function<void()> expired_;
+    World::TimerId timer_;
+    bool armed_ = false;
+};
+
+/// The time of a World: a plan (rsm/plan.hpp).
+class Clock {
+public:
+    explicit Clock(World& world) : world_(&world) {}
+    RunningClock open(const boost::asio::any_io_executor&) const { return RunningClock(*world_); }
+
+private:
+    World* world_;
+};
+
+/// A ProcessClock at work. Models raft::Clock.
+class RunningProcessClock {
+public:
+    explicit RunningProcessClock(Process& process) : state_(std::make_shared<State>(process)) {}
+    RunningProcessClock(const RunningProcessClock&) = delete;
+    RunningProcessClock& operator=(const RunningProcessClock&) = delete;
+    ~RunningProcessClock() { state_->disarm(); }
+
     raft::Time now() const { return state_->process.now(); }
     void start(std::function<void()> expired) { state_->expired = std::move(expired); }
     void arm(raft::Time at) {
@@ -114,7 +112,19 @@ private:
             });
     }
 
-    std::shared_ptr<State> state_;
+    const std::shared_ptr<State> state_;
+};
+
+/// The time that a Process has: a plan (rsm/plan.hpp).
+class ProcessClock {
+public:
+    explicit ProcessClock(Process& process) : process_(&process) {}
+    RunningProcessClock open(const boost::asio::any_io_executor&) const {
+        return RunningProcessClock(*process_);
+    }
+
+private:
+    Process* process_;
 };
 
 }  // namespace rsm::sim

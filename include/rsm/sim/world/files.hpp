@@ -7,8 +7,8 @@
 
 #include <raft/types.hpp>
 #include <rsm/sim/world/disk.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
-#include <rsm/storage/file.hpp>
 
 #include <algorithm>
 #include <cerrno>

@@ -5,8 +5,8 @@
 #ifndef RSM_SIM_WORLD_WAL_FILES_HPP
 #define RSM_SIM_WORLD_WAL_FILES_HPP
 
-#include <rsm/storage/wal_format.hpp>
-#include <rsm/storage/wal_snapshots.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/snapshots.hpp>
 
 #include <cstdint>
 #include <string_view>

@@ -8,7 +8,7 @@
 #include <raft/digest.hpp>
 #include <raft/stream.hpp>
 #include <rsm/archive.hpp>
-#include <rsm/snapshot.hpp>
+#include <rsm/node/saved_state.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <algorithm>

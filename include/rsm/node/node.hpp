@@ -1,0 +1,469 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Node: what stands behind a Replicated. The one place where the engine meets the user's type.
+#ifndef RSM_NODE_NODE_HPP
+#define RSM_NODE_NODE_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/engine.hpp>
+#include <raft/mutant.hpp>
+#include <raft/types.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/error.hpp>
+#include <rsm/node/compaction.hpp>
+#include <rsm/node/completion.hpp>
+#include <rsm/node/pending_operations.hpp>
+#include <rsm/node/pending_reads.hpp>
+#include <rsm/node/saved_state.hpp>
+#include <rsm/node/skipped_operations.hpp>
+#include <rsm/options.hpp>
+#include <rsm/state_machine.hpp>
+#include <rsm/status.hpp>
+
+#include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail {
+
+/// What the exception that is being handled says. @pre there is one
+inline std::string thrown_text() {
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "an exception of an unknown type";
+    }
+}
+/// The user's own function threw the exception that is being handled.
+inline boost::system::error_code thrown_code() {
+    return detailed_code(Errc::user_exception, {0, thrown_text()});
+}
+
+/// All members are used on the strand only.
+template <class Machine, class Transport, class Storage, class Clock>
+class Node {
+public:
+    using Operation = typename Machine::Operation;
+    using Result = ResultOf<Machine>;
+    using Ending = detail::Ending<Result>;
+    using Engine = raft::Engine<Transport, Storage, Clock, Node>;
+
+    /// @param open_transport, open_storage, open_clock  each makes one, where it stays
+    template <class OpenTransport, class OpenStorage, class OpenClock>
+    Node(std::shared_ptr<CompletionQueue> queue, Machine machine, raft::NodeConfig config,
+         Options options, OpenTransport open_transport, OpenStorage open_storage,
+         OpenClock open_clock)
+        : queue_(std::move(queue)),
+          machine_(std::move(machine)),
+          options_(std::move(options)),
+          policy_(options_.snapshot_threshold),
+          skipped_(options_.skip_operations),
+          engine_(std::move(config), std::move(open_transport), std::move(open_storage),
+                  std::move(open_clock), *this) {}
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+    ~Node() {
+        // What is given to an executor that does not run would wait there for somebody to destroy
+        // it: then everything goes with the node, and a future learns of a broken promise.
+        if (queue_->stopped()) {
+            queue_->abandon();
+        } else {
+            end_pending();
+            end_stops();
+        }
+    }
+
+    /// @param self  by which posted work recognises that the node is gone
+    raft::Result<void> start(std::weak_ptr<Node> self) {
+        self_ = std::move(self);
+        // What handlers have asked for gets its turn as soon as the last of them is done.
+        queue_->on_called = [node = self_] {
+            if (const std::shared_ptr<Node> alive = node.lock()) alive->turn();
+        };
+        raft::Result<void> started = engine_.start();
+        if (started) tell_recovery();
+        return started;
+    }
+
+    // ---- what users ask for ----
+
+    void submit(Operation operation, typename Ending::Held held,
+                std::chrono::nanoseconds timeout) {
+        PendingOperation pending;
+        pending.complete.held = std::move(held);
+        if (engine_.halted()) return pending.complete(Errc::stopped);
+        if (storage_refusal() && engine_.core().role() == raft::Role::leader) {
+            return pending.complete(Errc::no_space);
+        }
+        try {
+            writer_.clear();
+            writer_ << operation;
+        } catch (...) {
+            return pending.complete(thrown_code());
+        }
+        pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
+        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes &&
+            !RSM_MUTANT(pending_unbounded)) {
+            decide_old_operations();
+            return pending.complete(Errc::overloaded);
+        }
+        raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
+        pending.operation = std::move(operation);
+        pending.deadline = deadline(timeout);
+        operations_.add(std::move(pending));
+        engine_.propose(0, std::move(payload));  // answered in order, so a token says nothing
+    }
+
+    void read(std::unique_ptr<PendingRead<Machine>> read, std::chrono::nanoseconds timeout) {
+        if (engine_.halted()) return read->fail(Errc::stopped);
+        read->deadline = deadline(timeout);
+        engine_.read(reads_.add(std::move(read)));
+    }
+
+    using StopHeld = Completion<boost::system::error_code>;
+    void stop(StopHeld held) {
+        stops_.push_back(std::move(held));
+        if (stopped_) return end_stops();
+        if (stops_.size() > 1) return;  // the first one's end is everybody's
+        engine_.stop([this] {
+            stopped_ = true;
+            end_stops();
+        });
+        end_pending();
+    }
+
+    void turn() {
+        if (engine_.turn_due()) engine_.turn();  // or it has had one in the meantime
+    }
+
+    Status status() {
+        const raft::Core& core = engine_.core();
+        Status status;
+        status.self = core.self();
+        status.role = engine_.halted() ? raft::Role::follower : core.role();
+        status.term = core.term();
+        status.leader = engine_.halted() ? raft::NodeId{} : core.leader();
+        status.commit = core.log().commit();
+        status.applied = core.log().applied();
+        status.last = core.log().last_index();
+        status.snapshot = core.snapshot().last.index;
+        status.snapshot_bytes = core.snapshot().size;
+        status.persisted_bytes = engine_.storage().persisted_bytes();
+        if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
+        status.pending_operations = operations_.size();
+        status.pending_reads = reads_.size();
+        status.stopped = engine_.halted();
+        status.leader_address = address_of(status.leader);
+        status.skipped_operations = skipped_.done();
+        const raft::Time now = engine_.now();
+        for (const raft::Progress& follower : core.followers()) {
+            status.followers.push_back(
+                {follower.node, follower.state, follower.match, now - follower.last_contact});
+        }
+        if constexpr (requires { engine_.transport().peers(); }) {
+            status.peers = engine_.transport().peers();
+        }
+        return status;
+    }
+
+    const Machine& machine() const { return machine_; }
+    const Options& options() const { return options_; }
+    Engine& engine() { return engine_; }
+
+    // ---- what the engine tells (raft::EngineHost) ----
+
+    void wake() {
+        if (queue_->calling()) return;
+        boost::asio::post(queue_->strand(), [self = self_] {
+            if (const std::shared_ptr<Node> node = self.lock()) node->turn();
+        });
+    }
+
+    void proposed(const raft::ProposalOutcome& outcome) {
+        switch (outcome.refusal) {
+            case raft::Refusal::none: return operations_.place(outcome.position);
+            case raft::Refusal::not_leader: return operations_.refuse(not_leader());
+            case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
+            case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
+        }
+    }
+
+    void read_ready(const raft::ReadOutcome& outcome) {
+        switch (outcome.refusal) {
+            case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
+            case raft::Refusal::overloaded:
+                if (RSM_MUTANT(overload_unanswered)) return;
+                return reads_.fail(outcome.token, Errc::overloaded);
+            default: return reads_.fail(outcome.token, not_leader());
+        }
+    }
+
+    void apply(std::span<const raft::Entry> entries) {
+        raft::Index at;
+        try {
+            for (const raft::Entry& entry : entries) {
+                at = entry.index;
+                apply_entry(entry);
+            }
+            if (RSM_MUTANT(snapshot_misnumbered)) take_snapshot_if_due();
+            applied_ = entries.back().position();
+        } catch (const SkipRefused& refused) {
+            machine_failed(refused.what());
+        } catch (...) {
+            machine_failed("the state machine threw at the operation of index " +
+                           std::to_string(at.value) + " (" + thrown_text() +
+                           "), as it will on every node and after every restart unless "
+                           "skip_operations leaves that operation out on all nodes");
+        }
+    }
+
+    raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
+        auto restored = restore_state(source, meta, machine_);
+        if (!restored) return restored.error();
+        std::string refused = skipped_.restore(meta.last.index, std::move(*restored));
+        if (!refused.empty()) {
+            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
+                                 std::move(refused)};
+        }
+        applied_ = meta.last;
+        snapshot_ = meta.last.index;
+        operations_.restore(meta.last);
+        return {};
+    }
+
+    void snapshot_saved(const raft::SnapshotMeta& meta) {
+        snapshot_ = std::max(snapshot_, meta.last.index);
+        held_unknown_ = true;
+        if (!RSM_MUTANT(compacts_once)) policy_.ended();
+    }
+
+    void snapshot_failed(const raft::Failure& failure) {
+        policy_.failed(engine_.now());
+        if (!options_.on_notice) return;
+        options_.on_notice("a snapshot could not be saved and is tried again later: " +
+                           failure.message());
+    }
+
+    void observe(const raft::Event& event) {
+        if (event.kind == raft::EventKind::snapshot_unreadable) policy_.damaged();
+        if (options_.on_event) options_.on_event(event);
+    }
+
+    raft::Time tick(raft::Time now) {
+        // Here, and not only when something is applied: the log may have grown beyond the
+        // threshold while the snapshot before was being written.
+        take_snapshot_if_due();
+        tell_refusal();
+        operations_.expire(now);
+        if (!RSM_MUTANT(reads_not_expired)) reads_.expire(now);
+        const bool pausing = policy_.not_before() > now;
+        return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
+                         pausing ? policy_.not_before() : raft::Time::max()});
+    }
+
+    void failed(const raft::Failure& failure) {
+        end_pending();
+        if (options_.on_failure) options_.on_failure(failure);
+    }
+
+private:
+    static constexpr raft::Token nobodys_read = 0;  // PendingReads count from 1
+
+    struct Complete {
+        typename Ending::Held held;
+        explicit operator bool() const { return static_cast<bool>(held); }
+        void operator()(boost::system::error_code why) { Ending::fail(held, why); }
+    };
+    using Operations = PendingOperations<Operation, Complete>;
+    using PendingOperation = typename Operations::Pending;
+
+    raft::Time deadline(std::chrono::nanoseconds timeout) {
+        if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
+        const raft::Time now = engine_.now();
+        return timeout < raft::Time::max() - now ? now + timeout : raft::Time::max();
+    }
+
+    /// Leaving an operation out would make this replica another than the others.
+    struct SkipRefused : std::runtime_error {
+        SkipRefused(raft::Index index, const char* why)
+            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
+                                 ", but " + why) {}
+    };
+
+    void apply_entry(const raft::Entry& entry) {
+        std::optional<PendingOperation> own = operations_.apply(entry.position());
+        const bool is_operation = entry.kind == raft::EntryKind::operation;
+        if (skipped_.wanted(entry.index)) {
+            if (!is_operation) throw SkipRefused(entry.index, "that entry is no operation");
+            return skip_operation(entry, own);
+        }
+        if (!is_operation) return;
+        try {
+            apply_operation(entry, own);
+        } catch (...) {
+            if (own && own->complete) own->complete(Errc::interrupted);
+            throw;
+        }
+    }
+
+    /// Tries it: only what throws here may have thrown everywhere.
+    void skip_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
+        const SavedState<Machine> before(machine_);
+        try {
+            apply_operation(entry, own);
+        } catch (...) {
+            before.put_back(machine_);
+            skipped_.add(entry.index);
+            if (own && own->complete) own->complete(Errc::skipped);
+            return;
+        }
+        throw SkipRefused(entry.index,
+                          "the state machine does not throw at that operation: replicas would "
+                          "differ");
+    }
+
+    void apply_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
+        // The node that took the operation in has it at hand; others decode it.
+        std::optional<Operation> decoded;
+        const bool at_hand = own && own->operation;
+        if (!at_hand) decoded = decode<Operation>(entry.payload.view());
+        const Operation& operation = at_hand ? *own->operation : *decoded;
+        const bool wanted = own && own->complete;
+        if constexpr (std::is_void_v<Result>) {
+            machine_.apply(operation);
+            if (wanted) own->complete.held({});
+        } else {
+            Result result = machine_.apply(operation);
+            if (wanted) own->complete.held({}, std::move(result));
+        }
+    }
+
+    /// Names the leader, if one is known.
+    boost::system::error_code not_leader() {
+        const raft::NodeId leader = engine_.core().leader();
+        if (!leader || leader == engine_.core().self()) return Errc::not_leader;
+        Leader known{leader, address_of(leader)};
+        if (known != leader_) {
+            not_leader_ = detailed_code(Errc::not_leader, {leader.value, known.address});
+            leader_ = std::move(known);
+        }
+        return not_leader_;
+    }
+    /// What the node advertises, as far as the transport knows.
+    std::string address_of(raft::NodeId node) {
+        if constexpr (requires {
+                          { engine_.transport().peer_advertisement(node) }
+                              -> std::convertible_to<std::string>;
+                      }) {
+            return engine_.transport().peer_advertisement(node);
+        } else {
+            return {};
+        }
+    }
+
+    /// What fills the room may be of an earlier term, and then waits for an entry of this one,
+    /// which there is no room for: a read appends a barrier.
+    void decide_old_operations() {
+        const raft::Core& core = engine_.core();
+        const bool leads = core.role() == raft::Role::leader;
+        if (leads && core.log().last().term != core.term()) engine_.read(nobodys_read);
+    }
+
+    void take_snapshot_if_due() {
+        if (applied_.index.value == 0) return;
+        const raft::Time now = engine_.now();
+        const std::uint64_t bytes = engine_.storage().persisted_bytes();
+        if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
+        policy_.begun(now);
+        try {
+            engine_.take_snapshot(applied_, capture_state(machine_, skipped_.done()));
+        } catch (...) {
+            machine_failed("the state machine threw when a snapshot of index " +
+                           std::to_string(applied_.index.value) + " was taken (" + thrown_text() +
+                           ")");
+        }
+    }
+
+    /// What a follower still needs of the log below the newest snapshot would not go by another
+    /// one, so it does not count toward the threshold.
+    std::uint64_t held_bytes(std::uint64_t persisted) {
+        if (!engine_.core().holds_log()) return 0;
+        if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
+        return held_bytes_;
+    }
+    /// Why the storage has only its last reserve left, if so.
+    const std::optional<raft::Failure>& storage_refusal() {
+        if constexpr (raft::LimitedStorage<Storage>) {
+            return engine_.storage().refuses();
+        } else {
+            static const std::optional<raft::Failure> none;
+            return none;
+        }
+    }
+    void tell_refusal() {
+        const std::optional<raft::Failure>& refusal = storage_refusal();
+        if (refusal == told_refusal_) return;
+        told_refusal_ = refusal;
+        if (!options_.on_notice) return;
+        options_.on_notice(refusal ? "no room for more of the log: " + refusal->message()
+                                   : "there is room for the log again");
+    }
+    void tell_recovery() {
+        if constexpr (raft::ReportingStorage<Storage>) {
+            if (!options_.on_notice) return;
+            for (const std::string& what : engine_.storage().recovery_report()) {
+                options_.on_notice(what);
+            }
+        }
+    }
+
+    void machine_failed(std::string why) {
+        engine_.fail({std::make_error_code(std::errc::state_not_recoverable), std::move(why)});
+    }
+
+    void end_pending() {
+        operations_.end();
+        reads_.end();
+    }
+    void end_stops() {
+        for (StopHeld& held : std::exchange(stops_, {})) held({});
+    }
+
+    const std::shared_ptr<CompletionQueue> queue_;
+    std::weak_ptr<Node> self_;
+    Machine machine_;
+    Options options_;
+    SnapshotPolicy policy_;
+    SkippedOperations skipped_;
+    BufferWriter writer_;
+    Operations operations_;
+    PendingReads<Machine> reads_;
+    raft::LogPosition applied_;
+    raft::Index snapshot_;          // the newest one's
+    std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
+    bool held_unknown_ = false;
+    std::optional<raft::Failure> told_refusal_;
+    std::vector<StopHeld> stops_;
+    bool stopped_ = false;
+    Leader leader_;  // that not_leader_ names
+    boost::system::error_code not_leader_;
+    Engine engine_;  // last: its policies go first, and call nobody any more
+};
+
+}  // namespace rsm::detail
+
+#endif

@@ -1,0 +1,183 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// How a state machine's state becomes a snapshot and back.
+#ifndef RSM_NODE_SAVED_STATE_HPP
+#define RSM_NODE_SAVED_STATE_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/entry.hpp>
+#include <raft/stable.hpp>
+#include <raft/stream.hpp>
+#include <raft/types.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/state_machine.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail {
+
+/// The version of what stands around the state machine's own bytes in a snapshot. A reader
+/// refuses others. A state that lacks skipped operations says which, in a layout of its own.
+inline constexpr std::uint8_t snapshot_layout_version = 1;
+inline constexpr std::uint8_t snapshot_layout_with_skips = 2;
+
+inline void write_head(SnapshotWriter& out, const std::vector<raft::Index>& skipped) {
+    if (skipped.empty()) {
+        out << snapshot_layout_version;
+        return;
+    }
+    out << snapshot_layout_with_skips;
+    out.write_varint(skipped.size());
+    for (const raft::Index index : skipped) out.write_varint(index.value);
+}
+
+inline std::vector<raft::Index> read_head(SnapshotReader& in) {
+    std::vector<raft::Index> skipped;
+    std::uint8_t version = 0;
+    in >> version;
+    if (version == snapshot_layout_version) return skipped;
+    if (version != snapshot_layout_with_skips) in.fail(ArchiveErrc::newer_version);
+    const std::size_t count = in.read_count();
+    for (std::size_t i = 0; i < count; ++i) {
+        const raft::Index index{in.read_varint()};
+        if (!skipped.empty() && index <= skipped.back()) in.fail(ArchiveErrc::bad_value);
+        skipped.push_back(index);
+    }
+    return skipped;
+}
+
+/// @param state  a machine, or the image of one
+/// @param skipped  operations that it lacks, sorted
+template <class State>
+void write_state(raft::ByteSink& sink, const State& state,
+                 const std::vector<raft::Index>& skipped = {}) {
+    SnapshotWriter out(sink);
+    write_head(out, skipped);
+    if constexpr (WritesSnapshot<State>) {
+        state.snapshot(out);
+    } else {
+        out << state;
+    }
+    out.flush();
+}
+
+/// Gives the operations that the state lacks.
+template <class Machine>
+std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size,
+                                    Machine& machine) {
+    SnapshotReader in(source, size);
+    std::vector<raft::Index> skipped = read_head(in);
+    if constexpr (SnapshotsByHand<Machine>) {
+        machine.restore(in);
+    } else {
+        in >> machine;
+    }
+    in.finish();
+    return skipped;
+}
+
+/// Collects in memory, for machines that cannot be written while they go on.
+class PieceSink final : public raft::ByteSink {
+public:
+    void write(std::span<const std::byte> bytes) override {
+        pieces_.push_back(raft::Bytes::copy_of(bytes));
+    }
+    std::vector<raft::Bytes> take() { return std::move(pieces_); }
+
+private:
+    std::vector<raft::Bytes> pieces_;
+};
+
+/// Reads what a PieceSink has collected.
+class PieceSource final : public raft::ByteSource {
+public:
+    explicit PieceSource(const std::vector<raft::Bytes>& pieces) : pieces_(pieces) {}
+    std::size_t read(std::span<std::byte> out) override {
+        while (next_ < pieces_.size() && at_ == pieces_[next_].size()) {
+            ++next_;
+            at_ = 0;
+        }
+        if (next_ == pieces_.size()) return 0;
+        const std::span<const std::byte> rest = pieces_[next_].view().subspan(at_);
+        const std::size_t count = std::min(out.size(), rest.size());
+        std::copy_n(rest.begin(), count, out.begin());
+        at_ += count;
+        return count;
+    }
+
+private:
+    const std::vector<raft::Bytes>& pieces_;
+    std::size_t next_ = 0;
+    std::size_t at_ = 0;  // in the next piece
+};
+
+/// Captures the state as it is now. A machine that freezes gives an image, which the producer
+/// writes wherever it is called; any other is written out here and now.
+template <class Machine>
+raft::SnapshotProducer capture_state(const Machine& machine,
+                                     const std::vector<raft::Index>& skipped = {}) {
+    if constexpr (Freezes<Machine>) {
+        auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
+        return [image, skipped](raft::ByteSink& sink) { write_state(sink, *image, skipped); };
+    } else {
+        PieceSink memory;
+        write_state(memory, machine, skipped);
+        auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
+        return [pieces](raft::ByteSink& sink) {
+            for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
+        };
+    }
+}
+
+/// A machine's state of one moment, to which the machine can be put back.
+template <class Machine>
+class SavedState {
+public:
+    explicit SavedState(const Machine& machine) : produce_(capture_state(machine)) {}
+
+    void put_back(Machine& machine) const {
+        PieceSink memory;
+        produce_(memory);
+        const std::vector<raft::Bytes> pieces = memory.take();
+        std::uint64_t size = 0;
+        for (const raft::Bytes& piece : pieces) size += piece.size();
+        PieceSource source(pieces);
+        read_state(source, size, machine);
+    }
+
+private:
+    raft::SnapshotProducer produce_;
+};
+
+/// Replaces the machine's state by a snapshot's content, and gives the operations that it lacks.
+template <class Machine>
+raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
+                                                     const raft::SnapshotMeta& meta,
+                                                     Machine& machine) {
+    try {
+        return read_state(source, meta.size, machine);
+    } catch (const std::exception& error) {
+        return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
+                             "snapshot at index " + std::to_string(meta.last.index.value) +
+                                 " cannot be restored into the state machine (" + error.what() +
+                                 ")"};
+    } catch (...) {
+        return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
+                             "snapshot at index " + std::to_string(meta.last.index.value) +
+                                 " cannot be restored into the state machine (an exception of an "
+                                 "unknown type)"};
+    }
+}
+
+}  // namespace rsm::detail
+
+#endif

@@ -1,0 +1,108 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// A lane for blocking work: jobs run one after the other, off the node's executor. A policy, so
+// that a simulator runs the same jobs in virtual time.
+#ifndef RSM_STORAGE_DISK_WORKER_HPP
+#define RSM_STORAGE_DISK_WORKER_HPP
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace rsm {
+
+/// A lane with a thread of its own, which begins with the first job. Nobody joins the thread: it
+/// owns what it works on, so its owner's destruction never waits for a disk.
+///
+/// Thread safety: post() and stop() may be called by several threads at a time.
+class ThreadWorker {
+public:
+    using Job = std::function<void()>;
+
+    ThreadWorker() : state_(std::make_shared<State>()) {}
+    ThreadWorker(const ThreadWorker&) = delete;
+    ThreadWorker& operator=(const ThreadWorker&) = delete;
+    ~ThreadWorker() { stop(); }
+
+    /// Runs `job` after all earlier ones. Jobs must not throw. After stop() it is dropped.
+    /// Throws std::system_error where the first job finds no thread to run on.
+    void post(Job job) {
+        {
+            const std::lock_guard lock(state_->mutex);
+            if (state_->stopped) return;
+            if (!state_->started) {
+                std::thread([state = state_] { run(*state); }).detach();
+                state_->started = true;
+            }
+            state_->jobs.push_back(std::move(job));
+        }
+        // Only now, or the thread would wake up to wait for the mutex.
+        state_->changed.notify_one();
+    }
+
+    /// The same, but not before that time has passed. Jobs that were posted meanwhile go first.
+    void post_after(std::chrono::nanoseconds delay, Job job) {
+        const auto due = Clock::now() + delay;
+        post([state = std::weak_ptr(state_), due, job = std::move(job)]() mutable {
+            const auto alive = state.lock();
+            if (alive == nullptr) return;
+            const std::lock_guard lock(alive->mutex);
+            if (!alive->stopped) alive->later.emplace(due, std::move(job));
+        });
+    }
+
+    /// Drops the jobs that have not begun and takes no more; does not wait for the one that has.
+    void stop() {
+        std::deque<Job> dropped;
+        std::multimap<Clock::time_point, Job> dropped_later;
+        const std::lock_guard lock(state_->mutex);
+        state_->stopped = true;
+        dropped.swap(state_->jobs);
+        dropped_later.swap(state_->later);
+        state_->changed.notify_one();
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct State {
+        std::mutex mutex;
+        std::condition_variable changed;
+        std::deque<Job> jobs;
+        std::multimap<Clock::time_point, Job> later;
+        bool started = false;
+        bool stopped = false;
+    };
+
+    static void run(State& state) {
+        std::unique_lock lock(state.mutex);
+        for (;;) {
+            const auto ready = [&] { return state.stopped || !state.jobs.empty(); };
+            if (state.later.empty()) {
+                state.changed.wait(lock, ready);
+            } else if (!state.changed.wait_until(lock, state.later.begin()->first, ready)) {
+                state.jobs.push_back(std::move(state.later.begin()->second));
+                state.later.erase(state.later.begin());
+            }
+            if (state.stopped) return;
+            Job job = std::move(state.jobs.front());
+            state.jobs.pop_front();
+            lock.unlock();
+            job();
+            // What the job owns may be the last of its kind: it goes before the lock is taken.
+            job = nullptr;
+            lock.lock();
+        }
+    }
+
+    const std::shared_ptr<State> state_;
+};
+
+}  // namespace rsm
+
+#endif

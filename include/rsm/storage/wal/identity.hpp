@@ -1,0 +1,135 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The file that says whose directory this is. It is there before the node can have promised
+// anything, so that a start under another name is refused instead of forgetting what was promised.
+#ifndef RSM_STORAGE_WAL_IDENTITY_HPP
+#define RSM_STORAGE_WAL_IDENTITY_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/codec.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/detail/checksum.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/errors.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+inline constexpr std::string_view identity_name = "identity";
+inline constexpr std::string_view identity_magic = "rsm-idt\n";
+inline constexpr std::uint32_t identity_version = 1;
+/// Bounds what a damaged file can make a reader allocate.
+inline constexpr std::uint64_t identity_bytes_max = std::uint64_t{1} << 20;
+
+/// What the file holds.
+struct StoredIdentity {
+    raft::Identity identity;
+    std::uint64_t log_id = 0;  ///< the directory's log
+};
+
+inline std::string identity_path(const std::string& directory) {
+    return directory + "/" + std::string(identity_name);
+}
+
+inline std::string describe(const raft::Identity& identity) {
+    std::string text = "node " + std::to_string(identity.node.value) + " of cluster \"" +
+                       identity.cluster + "\" with the members";
+    for (const raft::NodeId member : identity.members) {
+        text += (member == identity.members.front() ? " " : ", ") + std::to_string(member.value);
+    }
+    return text;
+}
+
+inline std::vector<std::byte> encode_identity(const StoredIdentity& stored) {
+    raft::codec::Gather out;
+    const raft::Identity& identity = stored.identity;
+    out.put_raw(std::as_bytes(std::span(identity_magic)));
+    out.put(identity_version);
+    out.put(std::uint32_t{0});
+    out.put(stored.log_id);
+    out.put(identity.node.value);
+    out.put(static_cast<std::uint32_t>(identity.members.size()));
+    for (const raft::NodeId member : identity.members) out.put(member.value);
+    out.put(static_cast<std::uint32_t>(identity.cluster.size()));
+    out.put_raw(std::as_bytes(std::span(identity.cluster)));
+    out.put(checksum(out.copied()));
+    return {out.copied().begin(), out.copied().end()};
+}
+
+/// Nothing where the bytes, whose checksum was right, are of no identity.
+inline std::optional<StoredIdentity> decode_identity(raft::Bytes bytes) {
+    raft::codec::Reader in(bytes.slice(16, bytes.size() - 24));
+    StoredIdentity stored;
+    stored.log_id = in.get<std::uint64_t>();
+    stored.identity.node = {in.get<std::uint64_t>()};
+    const auto members = in.get<std::uint32_t>();
+    if (members > in.remaining() / 8) return std::nullopt;
+    for (std::uint32_t i = 0; i < members; ++i) {
+        stored.identity.members.push_back({in.get<std::uint64_t>()});
+    }
+    const auto length = in.get<std::uint32_t>();
+    if (length != in.remaining()) return std::nullopt;
+    const auto name = bytes.view().subspan(bytes.size() - 8 - length, length);
+    stored.identity.cluster.assign(reinterpret_cast<const char*>(name.data()), length);
+    return stored;
+}
+
+/// @pre there is such a file. Errors: corrupted, unsupported_version, the system's own.
+template <class Files>
+raft::Result<StoredIdentity> load_identity(const Files& files, const std::string& directory) {
+    const std::string path = identity_path(directory);
+    const auto file = files.open(path, OpenMode::read);
+    if (!file) return file.error();
+    const auto size = files.size(*file);
+    if (!size) return size.error();
+    constexpr std::size_t least = 16 + 8 + 8 + 4 + 4 + 8;
+    if (*size < least || *size > identity_bytes_max) {
+        return damage(path, 0, "it has " + std::to_string(*size) + " bytes, which is no identity");
+    }
+    raft::Buffer buffer(static_cast<std::size_t>(*size));
+    const auto count = files.read_at(*file, 0, buffer.writable());
+    if (!count) return count.error();
+    const auto covered = buffer.writable().first(buffer.writable().size() - 8);
+    if (*count != *size || std::memcmp(buffer.data(), identity_magic.data(), 8) != 0 ||
+        checksum(covered) != raft::codec::load_little<std::uint64_t>(buffer.data() + *size - 8)) {
+        return damage(path, 0, "the identity is damaged");
+    }
+    const auto version = raft::codec::load_little<std::uint32_t>(buffer.data() + 8);
+    if (version != identity_version) {
+        return storage_failure(StorageErrc::unsupported_version,
+                               path + " has version " + std::to_string(version));
+    }
+    auto stored = decode_identity(buffer.share(0, *count));
+    if (!stored) return damage(path, 0, "the identity is damaged");
+    return *std::move(stored);
+}
+
+/// Makes it durable, in one step.
+template <class Files>
+raft::Result<void> save_identity(const Files& files, const HeldDirectory<Files>& directory,
+                                 const StoredIdentity& stored) {
+    const std::string path = identity_path(directory.path);
+    const std::string aside = path + ".tmp";
+    const auto file = files.open(aside, OpenMode::create);
+    if (!file) return file.error();
+    const std::vector<std::byte> bytes = encode_identity(stored);
+    const std::span<const std::byte> part = bytes;
+    auto result = files.write_at(*file, 0, std::span(&part, 1));
+    if (result) result = files.sync(*file);
+    if (result) result = files.rename(aside, path);
+    if (result) result = files.sync_directory(directory.handle);
+    return result;
+}
+
+}  // namespace rsm::detail::wal
+
+#endif

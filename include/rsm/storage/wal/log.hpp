@@ -1,0 +1,474 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The log's writer: what waits becomes one batch, one write and one sync.
+#ifndef RSM_STORAGE_WAL_LOG_HPP
+#define RSM_STORAGE_WAL_LOG_HPP
+
+#include <raft/mutant.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/lanes.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+/// The log's writer: takes what waits, writes it in one piece, syncs it once, and reports
+/// it as one batch. A batch is the unit of recovery too: a crash leaves all of it or nothing, so
+/// no write is ever half there, and no write is there without the ones before it.
+///
+/// The first failure is final. Nothing is written after it, because a failed sync leaves it
+/// unknown what the disk holds, and a later batch would vouch for the earlier ones.
+///
+/// A next segment that is refused (is_refused()) is no failure: it is tried again, after pauses of
+/// 10 ms that double up to 1 s, and the writes that need it wait.
+///
+/// Memory: what waits is bounded by its caller; the engine's windows do that.
+/// Thread safety: submit(), give_up_waiting() and close() are for the executor, the rest runs on
+/// the lanes.
+template <class Files, class Worker>
+class WalLog : public std::enable_shared_from_this<WalLog<Files, Worker>> {
+public:
+    using Outcome = BatchOutcome<Files>;
+    /// Called on the lanes.
+    struct Reports {
+        std::function<void(Outcome)> written;
+        /// Why there is no next segment, whenever that changes; nothing: there is one again.
+        std::function<void(std::optional<raft::Failure>)> refused;
+    };
+
+    WalLog(Files files, DirectoryPointer<Files> directory, WalLimits limits,
+           std::shared_ptr<Lanes<Worker>> lanes, Reports reports)
+        : files_(std::move(files)),
+          directory_(std::move(directory)),
+          limits_(limits),
+          lanes_(std::move(lanes)),
+          reports_(std::move(reports)) {}
+
+    /// Takes over what recovery found; blocks. @pre nothing was submitted
+    raft::Result<void> start(ScannedLog<Files> log,
+                             std::optional<raft::LogPosition> void_after) {
+        for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
+        auto unused = std::move(log.unused);
+        offset_ = log.frontier;
+        if (present_.empty() || log.ended) {
+            present_.push_back(unused.front());
+            unused.erase(unused.begin());
+            offset_ = segment_header_bytes;
+        }
+        next_batch_ = log.next_batch;
+        state_ = std::move(log.state);
+        // A copy of the file may have holes.
+        if (auto result = files_.preallocate(present_.back()->file, present_.back()->capacity);
+            !result) {
+            return result;
+        }
+        activate(present_.back());
+        if (!unused.empty() && files_.preallocate(unused[0]->file, unused[0]->capacity)) {
+            next_ = unused.front();
+        }
+        for (std::size_t i = 1; i < unused.size(); ++i) {
+            if (auto result = files_.remove(unused[i]->path); !result) return result;
+        }
+        if (void_after) {
+            if (auto result = write_reset(*void_after); !result) return result;
+        }
+        if (next_ == nullptr) prepare_next();
+        remove_unneeded();
+        return {};
+    }
+
+    /// Queues a write, or in its place the reason why it is refused.
+    void submit(raft::Write write, std::optional<raft::Failure> refused) {
+        {
+            const std::lock_guard lock(mutex_);
+            waiting_.push_back({std::move(write), std::move(refused)});
+            if (std::exchange(running_, true)) return;
+        }
+        post_run();
+    }
+
+    /// From now on a write for which there is no room fails, if a next segment is refused.
+    void give_up_waiting() {
+        {
+            const std::lock_guard lock(mutex_);
+            gives_up_ = true;
+            if (!stalled_ || !refusal_) return;
+            stalled_ = false;
+        }
+        post_run();
+    }
+
+    /// Lets go of the files. @pre no write is under way. Runs on the background lane, then on the
+    /// log's, then calls `closed`.
+    void close(std::function<void()> closed) {
+        {
+            const std::lock_guard lock(mutex_);
+            closing_ = true;
+        }
+        auto self = this->shared_from_this();
+        lanes_->background.post([self, closed = std::move(closed)] {
+            self->draft_.reset();
+            self->lanes_->log.post([self, closed] {
+                {
+                    const std::lock_guard lock(self->mutex_);
+                    self->next_ = nullptr;
+                }
+                self->writer_.reset();
+                self->active_ = nullptr;
+                self->present_.clear();
+                self->directory_ = nullptr;
+                closed();
+            });
+        });
+    }
+
+private:
+    using Draft = SegmentDraft<Files>;
+    using SegmentPointer = std::shared_ptr<Segment<Files>>;
+    static constexpr std::size_t most_spares = 4;
+    static constexpr std::chrono::milliseconds first_pause{10};
+    static constexpr std::chrono::milliseconds longest_pause{1000};
+    struct Pending {
+        raft::Write write;
+        std::optional<raft::Failure> refused;
+    };
+
+    // ---- on the log's lane ----
+
+    void run() {
+        for (;;) {
+            if (taken_.empty() && !take()) return;
+            if (!failure_ && taken_.front().refused) failure_ = taken_.front().refused;
+            if (!failure_ && !make_room()) return;  // run() is posted again when there is room
+            Outcome outcome;
+            outcome.writes = taken_.size();
+            if (!failure_) {
+                if (auto result = write(outcome); !result) failure_ = result.error();
+            }
+            outcome.failure = failure_;
+            taken_.clear();
+            reports_.written(std::move(outcome));
+            if (!failure_) remove_unneeded();
+        }
+    }
+
+    /// Takes what waits, up to the limit of a batch; a refused write is taken alone.
+    bool take() {
+        const std::lock_guard lock(mutex_);
+        taken_bytes_ = 0;
+        while (!waiting_.empty()) {
+            const Pending& front = waiting_.front();
+            const std::uint64_t bytes =
+                front.refused ? 0 : LogAccount::record_bytes(front.write);
+            if (!taken_.empty() &&
+                (front.refused || taken_bytes_ + bytes > limits_.batch_bytes)) {
+                break;
+            }
+            const bool alone = front.refused.has_value();
+            taken_bytes_ += bytes;
+            taken_.push_back(std::move(waiting_.front()));
+            waiting_.pop_front();
+            if (alone) break;
+        }
+        running_ = !taken_.empty();
+        return running_;
+    }
+
+    bool at_start() const { return offset_ == segment_header_bytes; }
+    /// The most that the batch of what is taken may need, in this segment or in a new one.
+    std::uint64_t batch_size(bool in_new) const {
+        return batch_bytes_max(taken_bytes_ + (in_new ? checkpoint_record_bytes(state_) : 0));
+    }
+    bool fits() const {
+        return offset_ + batch_size(at_start()) + segment_end_bytes <= active_->capacity;
+    }
+
+    /// Goes on to another segment where the batch does not fit into this one. False: that one is
+    /// still being prepared. One that is too small, even though nothing is in it yet, is replaced.
+    bool make_room() {
+        if (fits()) return true;
+        const bool replaces = at_start();
+        SegmentPointer next = take_next(active_->id.number + (replaces ? 0 : 1),
+                                        segment_bytes_for(batch_size(true)));
+        if (next == nullptr) return failure_.has_value();
+        if (replaces) {
+            present_.pop_back();
+        } else if (auto result = end_segment(); !result) {
+            failure_ = result.error();
+            return true;
+        }
+        go_on_in(std::move(next));
+        prepare_next();
+        return true;
+    }
+    /// Null: there is none (yet).
+    SegmentPointer take_next(std::uint64_t number, std::uint64_t capacity) {
+        bool asks = false;
+        {
+            const std::lock_guard lock(mutex_);
+            const bool suits =
+                next_ != nullptr && next_->id.number == number && next_->capacity >= capacity;
+            if (suits) return std::exchange(next_, nullptr);
+            if (!next_failure_ && gives_up_) next_failure_ = refusal_;
+            failure_ = next_failure_;
+            if (failure_) return nullptr;
+            stalled_ = true;
+            asks = !std::exchange(preparing_, true);
+            if (asks) next_ = nullptr;
+        }
+        if (asks) prepare(number, std::max(capacity, usual_capacity()));
+        return nullptr;
+    }
+    /// Says, before anything is in the next segment, that there is one: should it be lost, it is
+    /// missed. @pre its name is durable
+    raft::Result<void> end_segment() {
+        encoder_.begin(active_->id, offset_);
+        encoder_.add_end();
+        return write_batch();
+    }
+    void go_on_in(SegmentPointer next) {
+        present_.push_back(std::move(next));
+        activate(present_.back());
+        offset_ = segment_header_bytes;
+    }
+
+    void activate(SegmentPointer segment) {
+        active_ = std::move(segment);
+        writer_.emplace(files_, active_->file);
+    }
+
+    raft::Result<void> write(Outcome& outcome) {
+        encoder_.begin(active_->id, offset_);
+        if (at_start()) encoder_.add(state_);
+        if (at_start() && RSM_MUTANT(checkpoint_without_vote)) {
+            LogState forgetful = state_;
+            forgetful.has_hard_state = false;
+            forgetful.hard_state = {};
+            encoder_.begin(active_->id, offset_);
+            encoder_.add(forgetful);
+        }
+        for (const Pending& pending : taken_) {
+            const raft::Write& one = pending.write;
+            encoder_.add(one);
+            state_.apply(active_->id.number, one);
+            outcome.steps.push_back(
+                {one.reset.has_value(),
+                 one.entries.empty() ? raft::Index{} : one.entries.front().index,
+                 one.entries.size(), one.release ? one.release->index : raft::Index{}});
+        }
+        if (RSM_MUTANT(segment_removed_unsynced)) remove_unneeded();
+        auto result = write_batch();
+        if (!result) return result;
+        outcome.segment = active_;
+        outcome.entry_offsets = encoder_.take_entry_offsets();
+        return {};
+    }
+    /// Makes what was encoded durable at offset_.
+    raft::Result<void> write_batch() {
+        encoder_.finish(next_batch_);
+        auto result = writer_->write(active_->file, offset_, encoder_.parts());
+        if (result && !RSM_MUTANT(log_not_synced)) result = files_.sync(active_->file);
+        if (!result && !RSM_MUTANT(goes_on_after_failure)) return result;
+        offset_ += encoder_.size();
+        ++next_batch_;
+        encoder_.clear();
+        return {};
+    }
+
+    /// The log does not reach the snapshot that was found, or disagrees with it. The reset is
+    /// written at once, so that no entry can follow the log that is void.
+    raft::Result<void> write_reset(raft::LogPosition position) {
+        Pending pending;
+        pending.write.reset = position;
+        taken_bytes_ = LogAccount::record_bytes(pending.write);
+        taken_.push_back(std::move(pending));
+        if (!fits()) {
+            if (next_ == nullptr) {
+                auto made = make_segment(files_, directory_,
+                                         {active_->id.log_id, active_->id.number + 1},
+                                         usual_capacity());
+                if (!made) return made.error();
+                next_ = std::move(*made);
+            }
+            if (auto result = end_segment(); !result) return result;
+            go_on_in(std::exchange(next_, nullptr));
+        }
+        Outcome outcome;
+        auto result = write(outcome);
+        taken_.clear();
+        return result;
+    }
+
+    /// Gives up the segments that hold no entry of the log any more, once the active segment's first
+    /// batch is durable, which carries all else that they held (docs/format.md).
+    void remove_unneeded() {
+        if (at_start() && !RSM_MUTANT(segment_removed_unsynced)) return;  // nothing carries it yet
+        const auto unneeded = [&](const auto& segment) {
+            if (RSM_MUTANT(segments_never_removed)) return false;
+            return segment != active_ && !state_.live.needs(segment->id.number);
+        };
+        for (const auto& segment : present_) {
+            if (!unneeded(segment)) continue;
+            const bool whole = segment->capacity == limits_.segment_bytes;
+            // The lock goes along: after close() this may still wait on its lane.
+            lanes_->background.post([self = this->shared_from_this(), held = directory_,
+                                     path = segment->path,
+                                     whole] { self->retire(path, whole); });
+        }
+        std::erase_if(present_, unneeded);
+    }
+
+    // ---- on the background lane ----
+
+    /// A new log begins with a small segment, for a quick start, and doubles from there.
+    std::uint64_t usual_capacity() const {
+        return std::min(limits_.segment_bytes, 2 * active_->capacity);
+    }
+    void prepare_next() {
+        {
+            const std::lock_guard lock(mutex_);
+            preparing_ = true;
+        }
+        prepare(active_->id.number + 1, usual_capacity());
+    }
+    void prepare(std::uint64_t number, std::uint64_t capacity) {
+        const SegmentId id{active_->id.log_id, number};
+        lanes_->background.post([self = this->shared_from_this(), id, capacity] {
+            self->draw_up(id, capacity);
+        });
+    }
+    void draw_up(SegmentId id, std::uint64_t capacity) {
+        // After close() there is no directory any more.
+        if (is_closing()) return;
+        std::string spare;
+        if (capacity == limits_.segment_bytes && !spares_.empty()) {
+            spare = std::move(spares_.back());
+            spares_.pop_back();
+        }
+        draft_.emplace(files_, directory_, id, capacity, std::move(spare));
+        step(id, capacity);
+    }
+    /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
+    /// removes the others. All reads from them have been carried out: they were posted to this
+    /// lane before the write that made a segment superfluous was submitted. A full disk may refuse
+    /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
+    /// stays is removed after the next restart.
+    void retire(const std::string& path, bool whole) {
+        if (whole && spares_.size() < most_spares) {
+            std::string spare = path + std::string(spare_suffix);
+            if (files_.rename(path, spare)) return spares_.push_back(std::move(spare));
+        }
+        static_cast<void>(files_.remove(path).has_value());
+    }
+    void step(SegmentId id, std::uint64_t capacity) {
+        if (is_closing()) return;
+        const raft::Result<bool> result = draft_->step();
+        if (result && !*result) {
+            return lanes_->background.post([self = this->shared_from_this(), id, capacity] {
+                self->step(id, capacity);
+            });
+        }
+        SegmentPointer segment = result ? draft_->take() : nullptr;
+        draft_.reset();
+        if (!result && is_refused(result.error())) return wait(result.error(), id, capacity);
+        prepared(std::move(segment), result ? std::nullopt : std::optional(result.error()));
+    }
+    /// The segment was refused. Segments that are kept for later may give it the room.
+    void wait(const raft::Failure& why, SegmentId id, std::uint64_t capacity) {
+        for (const std::string& spare : std::exchange(spares_, {})) {
+            static_cast<void>(files_.remove(spare).has_value());
+        }
+        bool changed = false;
+        bool wakes = false;
+        {
+            const std::lock_guard lock(mutex_);
+            changed = refusal_ != why;
+            refusal_ = why;
+            wakes = gives_up_ && std::exchange(stalled_, false);
+        }
+        if (changed) reports_.refused(why);
+        if (wakes) post_run();
+        const auto pause = std::exchange(pause_, std::min(2 * pause_, longest_pause));
+        lanes_->background.post_after(pause, [self = this->shared_from_this(), id, capacity] {
+            self->draw_up(id, capacity);
+        });
+    }
+    void prepared(SegmentPointer segment, std::optional<raft::Failure> failure) {
+        pause_ = first_pause;
+        bool changed = false;
+        bool wakes = false;
+        {
+            const std::lock_guard lock(mutex_);
+            next_ = std::move(segment);
+            next_failure_ = std::move(failure);
+            preparing_ = false;
+            changed = std::exchange(refusal_, std::nullopt).has_value();
+            wakes = std::exchange(stalled_, false);
+        }
+        if (changed) reports_.refused(std::nullopt);
+        if (wakes) post_run();
+    }
+    bool is_closing() {
+        const std::lock_guard lock(mutex_);
+        return closing_;
+    }
+    void post_run() {
+        lanes_->log.post([self = this->shared_from_this()] { self->run(); });
+    }
+
+    const Files files_;
+    DirectoryPointer<Files> directory_;
+    const WalLimits limits_;
+    const std::shared_ptr<Lanes<Worker>> lanes_;
+    const Reports reports_;
+
+    std::mutex mutex_;  ///< guards the members up to the next comment
+    std::deque<Pending> waiting_;
+    SegmentPointer next_;                         ///< prepared
+    std::optional<raft::Failure> next_failure_;   ///< why there will be none
+    std::optional<raft::Failure> refusal_;        ///< why there is none yet
+    bool running_ = false;  ///< run() is posted, runs, or waits for room
+    bool stalled_ = false;  ///< it waits for room
+    bool preparing_ = false;  ///< somebody is about it, or waits to try again
+    bool gives_up_ = false;   ///< rather than wait while a segment is refused
+    bool closing_ = false;
+
+    // These belong to the background lane.
+    std::optional<Draft> draft_;
+    std::vector<std::string> spares_;  ///< files of segment_bytes
+    std::chrono::milliseconds pause_ = first_pause;  ///< after the next refusal
+
+    // These belong to the log's lane.
+    std::vector<Pending> taken_;
+    std::uint64_t taken_bytes_ = 0;
+    std::optional<raft::Failure> failure_;
+    SegmentPointer active_;
+    std::optional<typename Files::Writer> writer_;  ///< of the active segment
+    std::uint64_t offset_ = 0;  ///< where the next batch goes
+    std::uint64_t next_batch_ = 1;
+    LogState state_;  ///< as of the last write that was encoded
+    std::vector<SegmentPointer> present_;  ///< ascending; the last is active
+    BatchEncoder encoder_;
+};
+
+}  // namespace rsm::detail::wal
+
+#endif

@@ -1,0 +1,241 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Opening a directory: locked, read, checked and only then repaired.
+#ifndef RSM_STORAGE_WAL_OPEN_HPP
+#define RSM_STORAGE_WAL_OPEN_HPP
+
+#include <raft/recovery.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/errors.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/identity.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/repair.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/snapshots.hpp>
+#include <rsm/storage/wal/state.hpp>
+#include <rsm/storage/wal_options.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+/// The first segment of a new log, which is made while its owner waits.
+inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
+
+/// A directory that has been read and repaired.
+template <class Files>
+struct OpenedWal {
+    DirectoryPointer<Files> directory;
+    ScannedLog<Files> log;
+    raft::Recovered recovered;
+    EntryIndex<Segment<Files>> index;
+    LogAccount account;
+    KeptPointer<Files> snapshot;  ///< the newest; null: none
+    std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
+    std::vector<std::string> report;  ///< what an operator should know, a sentence each
+};
+
+/// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
+/// save for files that were never finished.
+template <class Files>
+class WalOpener {
+public:
+    /// @param claimed  whose directory it must be; nothing: nobody asks
+    WalOpener(Files files, const WalOptions& options, const std::optional<raft::Identity>& claimed)
+        : files_(std::move(files)), options_(options), claimed_(claimed) {}
+
+    raft::Result<OpenedWal<Files>> run() {
+        if (auto result = take_directory(); !result) return result.error();
+        if (auto result = read_names(); !result) return result.error();
+        if (auto result = check_claim(); !result) return result.error();
+        if (auto result = remove_unfinished(); !result) return result.error();
+        if (auto result = load_snapshot(); !result) return result.error();
+        auto result = segments_.empty() ? create_log() : read_log();
+        if (result && claimed_ && !stored_) {
+            result = save_identity(files_, *opened_.directory, {*claimed_, opened_.log.log_id});
+        }
+        if (!result) return result.error();
+        remove_older_snapshots();
+        return std::move(opened_);
+    }
+
+private:
+    raft::Result<void> take_directory() {
+        const std::string& path = options_.directory;
+        if (auto result = files_.create_directories(path); !result) return result;
+        auto lock = files_.lock(path);
+        if (!lock) return lock.error();
+        auto handle = files_.open(path, OpenMode::directory);
+        if (!handle) return handle.error();
+        opened_.directory = std::make_shared<const HeldDirectory<Files>>(
+            HeldDirectory<Files>{path, std::move(*lock), std::move(*handle)});
+        return {};
+    }
+
+    raft::Result<void> read_names() {
+        const auto names = files_.list(options_.directory);
+        if (!names) return names.error();
+        for (const std::string& name : *names) {
+            if (is_unfinished(name)) {
+                unfinished_.push_back(name);
+            } else if (const auto number = segment_number(name)) {
+                segments_.push_back(*number);
+            } else if (const auto position = snapshot_position(name)) {
+                snapshots_.push_back(*position);
+            } else if (name == identity_name) {
+                has_identity_ = true;
+            } else if (name.ends_with(segment_suffix) || name.ends_with(snapshot_suffix)) {
+                opened_.report.push_back("left alone " + options_.directory + "/" + name +
+                                         ", which is not the name of a file of this log");
+            }
+        }
+        std::ranges::sort(segments_);
+        std::ranges::sort(snapshots_);
+        return {};
+    }
+    /// Other temporary files are somebody else's.
+    static bool is_unfinished(std::string_view name) {
+        if (!name.ends_with(temporary_suffix)) return false;
+        if (name == saving_name || name == incoming_name) return true;
+        if (name.ends_with(spare_suffix)) {
+            return segment_number(name.substr(0, name.size() - spare_suffix.size())).has_value();
+        }
+        name.remove_suffix(temporary_suffix.size());
+        return name == identity_name || segment_number(name);
+    }
+    raft::Result<void> remove_unfinished() {
+        for (const std::string& name : unfinished_) {
+            auto result = files_.remove(options_.directory + "/" + name);
+            if (!result) return result;
+        }
+        return {};
+    }
+
+    // ---- whose directory it is ----
+
+    /// Before anything is changed.
+    raft::Result<void> check_claim() {
+        if (!claimed_) return {};
+        if (!has_identity_) {
+            if (snapshots_.empty()) return {};
+            return without_identity();
+        }
+        auto stored = load_identity(files_, options_.directory);
+        if (!stored) return stored.error();
+        stored_ = std::move(*stored);
+        if (stored_->identity == *claimed_) return {};
+        return storage_failure(StorageErrc::foreign,
+                               identity_path(options_.directory) + " says " +
+                                   describe(stored_->identity) + ", and this is a start of " +
+                                   describe(*claimed_));
+    }
+    raft::Result<void> check_log_id(const ScannedLog<Files>& log) const {
+        if (!claimed_) return {};
+        // Before the first batch nobody can have promised anything.
+        if (!stored_ && !log.used.empty()) return without_identity();
+        if (!stored_ || stored_->log_id == log.log_id) return {};
+        return storage_failure(StorageErrc::foreign,
+                               identity_path(options_.directory) +
+                                   " names another log than the one that is here");
+    }
+    raft::Failure without_identity() const {
+        return storage_failure(StorageErrc::corrupted,
+                               identity_path(options_.directory) +
+                                   " is missing, although there is a log or a snapshot");
+    }
+
+    // ---- snapshots ----
+
+    /// The newest snapshot must be whole, because the log it stands for may be gone.
+    raft::Result<void> load_snapshot() {
+        if (snapshots_.empty()) return {};
+        auto kept = wal::load_snapshot(files_, options_.directory, snapshots_.back());
+        if (!kept) return kept.error();
+        opened_.snapshot = std::move(*kept);
+        opened_.recovered.snapshot = opened_.snapshot->meta;
+        return verify_snapshot(files_, opened_.snapshot);
+    }
+    /// Nobody reads them any more, so one that stays does no harm. @pre the newest one's name is
+    /// durable
+    void remove_older_snapshots() {
+        for (const raft::LogPosition position : snapshots_) {
+            if (position == snapshots_.back()) break;
+            const auto result = files_.remove(snapshot_path(options_.directory, position));
+            if (!result) opened_.report.push_back("left alone: " + result.error().message());
+        }
+    }
+
+    // ---- the log ----
+
+    raft::Result<void> create_log() {
+        if (!snapshots_.empty() || stored_) {
+            // The first segment is made before anything else, so it has been there.
+            return storage_failure(StorageErrc::corrupted,
+                                   options_.directory + ": the log is missing");
+        }
+        const SegmentId id{files_.unique_id(), 1};
+        auto segment = make_segment(files_, opened_.directory, id,
+                                    std::min(options_.segment_bytes, first_segment_bytes));
+        if (!segment) return segment.error();
+        opened_.log.log_id = id.log_id;
+        opened_.log.unused.push_back(std::move(*segment));
+        return {};
+    }
+
+    raft::Result<void> read_log() {
+        LogScanner<Files> scanner(files_, options_.directory);
+        auto log = scanner.run(segments_);
+        if (!log) return log.error();
+        opened_.log = std::move(*log);
+        if (auto result = check_log_id(opened_.log); !result) return result;
+        raft::Recovered& recovered = opened_.recovered;
+        if (auto result = assemble(opened_.log, scanner, recovered, opened_.index,
+                                   opened_.account);
+            !result) {
+            return result;
+        }
+        for (std::string& note : describe_repair(opened_.log)) {
+            opened_.report.push_back(std::move(note));
+        }
+        const auto is_void = raft::fit_to_snapshot(recovered, StorageErrc::corrupted);
+        if (!is_void) {
+            return raft::Failure{is_void.error().code,
+                                 options_.directory + ": " + is_void.error().what};
+        }
+        if (*is_void) {
+            opened_.report.push_back(
+                "gave up the log up to entry " + std::to_string(opened_.log.state.last.value) +
+                ", in whose place " + opened_.snapshot->path + " was received");
+            opened_.void_after = recovered.base;
+            opened_.index.clear();
+            opened_.account.restart(recovered.base);
+        }
+        return repair(files_, *opened_.directory, opened_.log);
+    }
+
+    Files files_;
+    const WalOptions& options_;
+    const std::optional<raft::Identity>& claimed_;
+    std::optional<StoredIdentity> stored_;
+    bool has_identity_ = false;
+    std::vector<std::string> unfinished_;
+    std::vector<std::uint64_t> segments_;
+    std::vector<raft::LogPosition> snapshots_;
+    OpenedWal<Files> opened_;
+};
+
+}  // namespace rsm::detail::wal
+
+#endif

@@ -1,0 +1,142 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What follows from the scan of a log: the log put together, and made fit to be continued.
+#ifndef RSM_STORAGE_WAL_REPAIR_HPP
+#define RSM_STORAGE_WAL_REPAIR_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/mutant.hpp>
+#include <raft/recovery.hpp>
+#include <raft/stable.hpp>
+#include <raft/types.hpp>
+#include <rsm/storage/detail/log_account.hpp>
+#include <rsm/storage/disk/files.hpp>
+#include <rsm/storage/errors.hpp>
+#include <rsm/storage/wal/pieces.hpp>
+#include <rsm/storage/wal/recovery.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace rsm::detail::wal {
+
+/// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
+/// the account. Errors: corrupted where a segment that is needed is missing.
+template <class Files>
+raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files>& scanner,
+                            raft::Recovered& recovered, EntryIndex<Segment<Files>>& index,
+                            LogAccount& account) {
+    recovered.hard_state = log.state.hard_state;
+    recovered.base = log.state.base;
+    recovered.last = log.state.last;
+    account.restart(log.state.base);
+    if (log.state.has_hard_state) account.set_has_hard_state();
+    for (const LiveRange& range : log.state.live.ranges()) {
+        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
+            return scanned.segment->id.number;
+        });
+        if (found == log.used.end()) return scanner.missing(range.segment);
+        if (range.first < found->first || range.last >= found->end()) {
+            return damage(found->segment->path, 0, "entries are missing");
+        }
+        for (raft::Index i = range.first; i <= range.last; ++i) {
+            const auto at = static_cast<std::size_t>(i - found->first);
+            index.append(found->segment, i, found->offsets[at]);
+            account.push(found->sizes[at]);
+        }
+        for (std::size_t r = 0; r < found->runs.size(); ++r) {
+            const raft::Index begin = std::max(found->runs[r].first, range.first);
+            const raft::Index end =
+                r + 1 < found->runs.size() ? found->runs[r + 1].first : found->end();
+            if (begin < end && begin <= range.last) {
+                raft::add_to_runs(recovered.runs, begin, found->runs[r].term);
+            }
+        }
+        for (const raft::Entry& entry : found->memberships) {
+            if (entry.index >= range.first && entry.index <= range.last) {
+                recovered.memberships.push_back(entry);
+            }
+        }
+    }
+    return {};
+}
+
+/// What the repair does to what was found, a sentence for each.
+template <class Files>
+std::vector<std::string> describe_repair(const ScannedLog<Files>& log) {
+    std::vector<std::string> notes;
+    if (log.torn) {
+        const TornTail<Files>& torn = *log.torn;
+        notes.push_back("cut " + std::to_string(torn.end - torn.frontier) +
+                        " bytes from offset " + std::to_string(torn.frontier) + " of " +
+                        torn.segment->path +
+                        ", what is left of a write that was never completed; the log ends with "
+                        "entry " +
+                        std::to_string(log.state.last.value));
+    }
+    for (const LoneBit& bit : log.restored) {
+        notes.push_back("made good a bit at offset " + std::to_string(bit.offset) + " of " +
+                        log.used.back().segment->path);
+    }
+    return notes;
+}
+
+/// Overwrites a torn tail with zeros, durably, or what is left of it could come back to life
+/// behind a later, shorter batch.
+template <class Files>
+raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
+    const auto& file = torn.segment->file;
+    raft::Buffer before(static_cast<std::size_t>(torn.end - torn.frontier));
+    const auto count = files.read_at(file, torn.frontier, before.writable());
+    if (!count) return count.error();
+    std::vector<std::span<const std::byte>> zeros;
+    add_zeros(zeros, torn.end - torn.frontier);
+    auto result = files.write_at(file, torn.frontier, zeros);
+    if (result) result = files.sync(file);
+    if (!result) {
+        // The system may take the zeros for written now, and they would hide from the next
+        // recovery what the disk still holds. With the tail in their place it does this again.
+        const std::span<const std::byte> part = before.writable().first(*count);
+        static_cast<void>(files.write_at(file, torn.frontier, std::span(&part, 1)).has_value());
+    }
+    return result;
+}
+
+/// Makes the log fit to be continued, after which everything in it is durable. May be interrupted
+/// at any point and done again.
+template <class Files>
+raft::Result<void> repair(const Files& files, const HeldDirectory<Files>& directory,
+                          const ScannedLog<Files>& log) {
+    if (log.torn && !RSM_MUTANT(tail_left_in_place)) {
+        if (auto result = cut(files, *log.torn); !result) return result;
+    }
+    if (log.last_batch != 0 && !RSM_MUTANT(last_batch_trusted)) {
+        // The last batch may be in the page cache only: the writer may have been killed before
+        // its sync, or the sync may have failed, after which the system takes the pages for
+        // clean. So it is written again. All batches before it have been synced.
+        const auto& segment = *log.used.back().segment;
+        raft::Buffer buffer(static_cast<std::size_t>(log.frontier - log.last_batch));
+        auto count = files.read_at(segment.file, log.last_batch, buffer.writable());
+        if (!count) return count.error();
+        for (const LoneBit& bit : log.restored) {
+            buffer.writable()[static_cast<std::size_t>(bit.offset - log.last_batch)] =
+                std::byte{bit.value};
+        }
+        const std::span<const std::byte> part = buffer.writable().first(*count);
+        auto result = files.write_at(segment.file, log.last_batch, std::span(&part, 1));
+        if (result) result = files.sync(segment.file);
+        if (!result) return result;
+    }
+    if (RSM_MUTANT(names_not_synced)) return {};
+    return files.sync_directory(directory.handle);
+}
+
+}  // namespace rsm::detail::wal
+
+#endif

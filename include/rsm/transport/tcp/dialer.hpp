@@ -1,0 +1,239 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// One attempt to get a greeted connection to a peer.
+#ifndef RSM_TRANSPORT_TCP_DIALER_HPP
+#define RSM_TRANSPORT_TCP_DIALER_HPP
+
+#include <raft/types.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/link.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail {
+
+/// Looks the peer's name up and tries its addresses in turn, until the right node welcomes this
+/// one at one of them. Each step has a time limit of its own.
+///
+/// Handlers own the attempt; one that is over does nothing any more.
+class TcpDialer : public TcpStream {
+public:
+    using Self = std::shared_ptr<TcpDialer>;
+    /// The connection, or none and a sentence that says why.
+    using Done = std::function<void(TcpLinkPtr, std::string)>;
+
+    TcpDialer(TcpShared::Ptr shared, raft::NodeId peer, TcpAddress address, Done done)
+        : TcpStream(boost::asio::ip::tcp::socket(shared->executor)),
+          shared_(std::move(shared)),
+          peer_(peer),
+          address_(std::move(address)),
+          done_(std::move(done)),
+          resolver_(shared_->executor),
+          timer_(shared_->executor) {}
+
+    /// Calls `done` once, and not from inside. @pre the peer is known
+    static Self start(const TcpShared::Ptr& shared, raft::NodeId peer, Done done) {
+        const TcpAddress address = shared->peers[peer].address;
+        auto self = std::make_shared<TcpDialer>(shared, peer, address, std::move(done));
+        boost::system::error_code not_numeric;
+        const auto numeric = boost::asio::ip::make_address(address.host, not_numeric);
+        if (not_numeric) {
+            look_up(self);
+        } else {
+            self->endpoints_.emplace_back(numeric, address.port);
+            next(self);
+        }
+        return self;
+    }
+
+    /// Ends the attempt; `done` is not called any more.
+    void cancel() {
+        done_ = nullptr;
+        release();
+    }
+
+    /// Whether the peer's host should have answered the request to connect by now, if that had
+    /// reached it.
+    bool hangs() const {
+        const auto waited = std::chrono::steady_clock::now() - step_began_;
+        return step_ == Step::connect && waited > std::chrono::milliseconds(100);
+    }
+
+private:
+    enum class Step : std::uint8_t { look_up, connect, greet };
+
+    static constexpr std::size_t endpoints_max = 16;
+
+    static void look_up(const Self& self) {
+        enter(self, Step::look_up, self->shared_->options.lookup_timeout);
+        self->resolver_.async_resolve(
+            self->address_.host, std::to_string(self->address_.port),
+            [self](boost::system::error_code error, const auto& found) {
+                if (self->over()) return;
+                if (error) {
+                    return self->finish(nullptr, "cannot look the name up: " + error.message());
+                }
+                for (const auto& result : found) {
+                    if (self->endpoints_.size() == endpoints_max) break;
+                    self->endpoints_.push_back(result.endpoint());
+                }
+                next(self);
+            });
+    }
+
+    /// Tries the next address.
+    static void next(const Self& self) {
+        if (self->next_endpoint_ == self->endpoints_.size()) return self->give_up();
+        enter(self, Step::connect, self->shared_->options.connect_timeout);
+        const std::size_t attempt = ++self->next_endpoint_;
+        self->close();
+        self->socket.async_connect(
+            self->endpoints_[attempt - 1], [self, attempt](boost::system::error_code error) {
+                if (!self->at(attempt)) return;
+                if (error) return failed(self, "cannot connect: " + error.message());
+                greet(self, attempt);
+            });
+    }
+
+    static void greet(const Self& self, std::size_t attempt) {
+        const TcpOptions& options = self->shared_->options;
+        enter(self, Step::greet, options.handshake_timeout);
+        tune(self->socket, options.user_timeout);
+        self->hello_ =
+            encode(Hello{options.self, self->peer_, self->shared_->instance, options.cluster});
+        self->parts = {boost::asio::buffer(self->hello_)};
+        self->first_part = 0;
+        write_parts(self, [self, attempt](boost::system::error_code error) {
+            if (!self->at(attempt)) return;
+            if (error) return failed(self, "no greeting: " + error.message());
+            read_answer(self, self->answer_, 0, [self, attempt](const AnswerRead& read) {
+                if (self->at(attempt)) answered(self, read);
+            });
+        });
+    }
+
+    static void answered(const Self& self, const AnswerRead& read) {
+        switch (read.state) {
+            case AnswerRead::State::broken_off:
+                return failed(self, "no greeting: " + read.error.message());
+            case AnswerRead::State::none:
+                return failed(self, "what answers there is no node of this kind");
+            case AnswerRead::State::other_version:
+                return failed(self, std::string("refused: ") + sentence(Verdict::other_version));
+            case AnswerRead::State::damaged: return failed(self, "its greeting is damaged");
+            case AnswerRead::State::complete: break;
+        }
+        const Answer& answer = read.answer;
+        if (answer.verdict != Verdict::welcome) {
+            return failed(self, std::string("refused: ") + sentence(answer.verdict));
+        }
+        if (answer.from != self->peer_) return failed(self, "another node answers there");
+        if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {
+            peer->advertisement = answer.advertise;
+        }
+        self->finish(std::make_shared<TcpLink>(std::move(self->socket), answer.instance), {});
+    }
+
+    // ---- the end -----------------------------------------------------------------------------
+
+    /// This address was none that the peer welcomes this node at.
+    static void failed(const Self& self, std::string why) {
+        const auto address = self->endpoints_[self->next_endpoint_ - 1].address();
+        self->failures_.push_back({address.to_string(), std::move(why)});
+        next(self);
+    }
+
+    /// The sentence does not depend on the order in which a name server gave the addresses, so
+    /// that it changes only if the reasons do.
+    void give_up() {
+        if (endpoints_.size() < 2) {
+            return finish(nullptr, failures_.empty() ? "the name has no address"
+                                                     : std::move(failures_.front().why));
+        }
+        std::sort(failures_.begin(), failures_.end(),
+                  [](const Failed& a, const Failed& b) { return a.address < b.address; });
+        std::string why;
+        for (const Failed& failure : failures_) {
+            why += (why.empty() ? "" : "; ") + failure.address + ": " + failure.why;
+        }
+        finish(nullptr, std::move(why));
+    }
+
+    void finish(TcpLinkPtr link, std::string why) {
+        const Done done = std::exchange(done_, nullptr);
+        release();
+        done(std::move(link), why.empty() ? why : address_.text() + ": " + why);
+    }
+
+    void release() {
+        timer_.cancel();
+        resolver_.cancel();
+        close();
+    }
+
+    // ---- time --------------------------------------------------------------------------------
+
+    bool over() const { return done_ == nullptr; }
+    /// Whether this attempt's current address is still the one with that number.
+    bool at(std::size_t attempt) const { return !over() && next_endpoint_ == attempt; }
+
+    static void enter(const Self& self, Step step, std::chrono::milliseconds limit) {
+        const std::uint64_t round = ++self->round_;
+        self->step_ = step;
+        self->step_began_ = std::chrono::steady_clock::now();
+        self->timer_.expires_after(limit);
+        self->timer_.async_wait([self, round](boost::system::error_code error) {
+            // A wait that ended just before it was replaced is stale although it succeeded.
+            if (!error && !self->over() && self->round_ == round) expired(self);
+        });
+    }
+
+    static void expired(const Self& self) {
+        switch (self->step_) {
+            case Step::look_up:
+                return self->finish(nullptr, "cannot look the name up: no answer in time");
+            case Step::connect: return failed(self, "cannot connect: no answer in time");
+            case Step::greet: return failed(self, "no greeting in time");
+        }
+    }
+
+    struct Failed {
+        std::string address;
+        std::string why;
+    };
+
+    TcpShared::Ptr shared_;
+    raft::NodeId peer_;
+    TcpAddress address_;
+    Done done_;  // null: over
+    boost::asio::ip::tcp::resolver resolver_;
+    boost::asio::steady_timer timer_;
+    std::uint64_t round_ = 0;  // of the timer
+    Step step_{};
+    std::chrono::steady_clock::time_point step_began_{};
+    std::vector<boost::asio::ip::tcp::endpoint> endpoints_;
+    std::size_t next_endpoint_ = 0;
+    std::vector<Failed> failures_;  // of the addresses that were tried
+    std::vector<std::byte> hello_;
+    AnswerBytes answer_{};
+};
+
+}  // namespace rsm::detail
+
+#endif

@@ -1,0 +1,402 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The listening sockets and the incoming connections: greet, read, deliver.
+#ifndef RSM_TRANSPORT_TCP_LISTENER_HPP
+#define RSM_TRANSPORT_TCP_LISTENER_HPP
+
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+#include <rsm/transport/tcp/acceptors.hpp>
+#include <rsm/transport/tcp/connection.hpp>
+#include <rsm/transport/tcp/inbox.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/socket.hpp>
+#include <rsm/transport/wire/greeting.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace rsm::detail {
+
+/// Accepts connections. A connection is a stranger's until its hello was accepted; strangers are
+/// limited in number and in time. Each peer has one connection here: a newer one replaces it.
+///
+/// Handlers own the listener and the connection that they work for; after close() they do nothing.
+class TcpListener {
+public:
+    using Self = std::shared_ptr<TcpListener>;
+    /// A peer, and its instance.
+    using Greeted = std::function<void(raft::NodeId, std::uint64_t)>;
+
+    /// `greeted` is told of every peer that has introduced itself.
+    TcpListener(TcpShared::Ptr shared, Greeted greeted)
+        : shared_(std::move(shared)), greeted_(std::move(greeted)) {}
+
+    /// Binds and listens; connections wait in the system until start(). May block on a lookup if
+    /// the host is not numeric. Throws boost::system::system_error that names the address.
+    void open(const TcpAddress& address) {
+        for (auto& acceptor : listen_on(shared_->executor, address)) {
+            doors_.push_back({std::move(acceptor), boost::asio::steady_timer(shared_->executor)});
+        }
+        port_ = doors_.front().acceptor.local_endpoint().port();
+    }
+
+    std::uint16_t port() const { return port_; }
+    bool has(raft::NodeId peer) const { return peers_.contains(peer); }
+
+    static void start(const Self& self) {
+        for (Door& door : self->doors_) accept(self, door);
+    }
+
+    /// Forgets a peer that is none any more.
+    void remove(raft::NodeId peer) {
+        const auto found = peers_.find(peer);
+        if (found == peers_.end()) return;
+        found->second->close();
+        peers_.erase(found);
+    }
+
+    void stop() {
+        stopped_ = true;
+        boost::system::error_code ignored;
+        for (Door& door : doors_) {
+            door.acceptor.close(ignored);
+            door.retry.cancel();
+        }
+        for (const ConnectionPtr& stranger : strangers_) stranger->close();
+        for (const auto& [peer, connection] : peers_) connection->close();
+        strangers_.clear();
+        peers_.clear();
+    }
+
+private:
+    /// One of the addresses that are listened on.
+    struct Door {
+        boost::asio::ip::tcp::acceptor acceptor;
+        boost::asio::steady_timer retry;
+    };
+
+    struct Connection : TcpStream {
+        Connection(boost::asio::ip::tcp::socket accepted, const TcpShared& shared)
+            : TcpStream(std::move(accepted)),
+              timer(shared.executor),
+              inbox(shared.options.max_frame_bytes) {
+            boost::system::error_code error;
+            const auto other = socket.remote_endpoint(error);
+            if (!error) from = TcpAddress{other.address().to_string(), other.port()}.text();
+        }
+
+        boost::asio::steady_timer timer;
+        bool closed = false;
+        bool welcomed = false;  ///< and the peer's system has the welcome
+        std::string from;       ///< "host:port" of the other end
+        raft::NodeId peer;  ///< 0: a stranger
+        std::array<std::byte, greeting_head_bytes + greeting_rest_max> hello{};
+        std::vector<std::byte> answer;
+        Inbox inbox;
+
+        /// Says what fits without waiting: for a connection that is closed right after.
+        void say_at_once(const std::vector<std::byte>& bytes) {
+            boost::system::error_code error;
+            socket.non_blocking(true, error);
+            if (!error) socket.write_some(boost::asio::buffer(bytes), error);
+        }
+
+        void close() {
+            closed = true;
+            timer.cancel();
+            TcpStream::close();
+        }
+    };
+    using ConnectionPtr = std::shared_ptr<Connection>;
+
+    // ---- strangers ---------------------------------------------------------------------------
+
+    static void accept(const Self& self, Door& door) {
+        door.acceptor.async_accept(
+            [self, &door](boost::system::error_code error, boost::asio::ip::tcp::socket socket) {
+                if (self->stopped_) return;
+                if (error) {
+                    TcpShared::refuse(self->shared_, TcpRefusal::not_accepted, {}, error.message());
+                    return pause(self, door);
+                }
+                admit(self, std::make_shared<Connection>(std::move(socket), *self->shared_));
+                accept(self, door);
+            });
+    }
+
+    /// Accepting fails when descriptors run out, among others; a little later it may not.
+    static void pause(const Self& self, Door& door) {
+        door.retry.expires_after(std::chrono::milliseconds(100));
+        door.retry.async_wait([self, &door](boost::system::error_code) {
+            if (!self->stopped_) accept(self, door);
+        });
+    }
+
+    static void admit(const Self& self, const ConnectionPtr& stranger) {
+        if (self->strangers_.size() >= self->shared_->options.max_strangers) self->make_room();
+        self->strangers_.push_back(stranger);
+        tune(stranger->socket, self->shared_->options.user_timeout);
+        limit(self, stranger);
+        const auto head = std::span(stranger->hello).first(greeting_head_bytes);
+        read_exactly(stranger, head, [self, stranger](boost::system::error_code error) {
+            if (stranger->closed) return;
+            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
+            const GreetingHead got = load_greeting_head(stranger->hello.data());
+            if (got.magic != hello_magic || got.length == 0) {
+                return self->turn_away(stranger, TcpRefusal::no_hello);
+            }
+            if (got.version != wire_version) {
+                return refuse(
+                    self, stranger, Verdict::other_version, TcpRefusal::other_version,
+                    std::to_string(got.version) + " instead of " + std::to_string(wire_version));
+            }
+            if (got.length > greeting_rest_max) {
+                return self->turn_away(stranger, TcpRefusal::no_hello);
+            }
+            read_rest(self, stranger, greeting_head_bytes + got.length);
+        });
+    }
+
+    /// Those who have said nothing for longest go, so that they cannot keep peers out.
+    void make_room() {
+        const ConnectionPtr oldest = strangers_.front();
+        if (!oldest->answer.empty()) return close(oldest);  // refused already, and counted
+        oldest->say_at_once(encode(farewell(Verdict::too_many)));
+        turn_away(oldest, TcpRefusal::too_many);
+    }
+
+    /// Closes the stranger when the time for greetings is over.
+    static void limit(const Self& self, const ConnectionPtr& stranger) {
+        stranger->timer.expires_after(self->shared_->options.handshake_timeout);
+        stranger->timer.async_wait([self, stranger](boost::system::error_code error) {
+            // It may have become a peer just when the time was up.
+            if (error || stranger->closed || stranger->peer) return;
+            if (stranger->answer.empty()) {
+                return self->turn_away(stranger, TcpRefusal::hello_timeout);
+            }
+            self->close(stranger);  // refused already, and counted
+        });
+    }
+
+    static void read_rest(const Self& self, const ConnectionPtr& stranger, std::size_t size) {
+        const auto rest = std::span(stranger->hello).first(size).subspan(greeting_head_bytes);
+        read_exactly(stranger, rest, [self, stranger, size](boost::system::error_code error) {
+            if (stranger->closed) return;
+            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
+            const auto hello = decode_hello(std::span(stranger->hello).first(size));
+            if (!hello) {
+                return refuse(self, stranger, Verdict::damaged_hello, TcpRefusal::hello_damaged);
+            }
+            judge(self, stranger, *hello);
+        });
+    }
+
+    static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
+        TcpShared& shared = *self->shared_;
+        if (hello.cluster != shared.options.cluster) {
+            return refuse(self, stranger, Verdict::other_cluster, TcpRefusal::other_cluster,
+                          "\"" + printable(hello.cluster) + "\" instead of \"" +
+                              printable(shared.options.cluster) + "\"");
+        }
+        if (hello.to != shared.options.self) {
+            return refuse(self, stranger, Verdict::other_node, TcpRefusal::other_node,
+                          std::to_string(hello.to.value) + ", and this is " +
+                              std::to_string(shared.options.self.value));
+        }
+        // The peers never include this node itself.
+        if (shared.peer(hello.from) == nullptr) {
+            return refuse(self, stranger, Verdict::unknown_node, TcpRefusal::unknown_node,
+                          "it says that it is " + std::to_string(hello.from.value));
+        }
+        welcome(self, stranger, hello);
+    }
+
+    static void refuse(const Self& self, const ConnectionPtr& stranger, Verdict verdict,
+                       TcpRefusal reason, std::string detail = {}) {
+        ++self->shared_->counters.handshakes_refused;
+        TcpShared::refuse(self->shared_, reason, stranger->from, std::move(detail));
+        say_farewell(self, stranger, verdict);
+    }
+
+    Answer farewell(Verdict verdict) const {
+        return {verdict, shared_->options.self, shared_->instance, {}};
+    }
+
+    /// Says why, then waits until the other side has closed (or its time is up): closing while
+    /// bytes of it are unread would destroy the answer on its way.
+    /// @pre the connection is a stranger's with a time limit
+    static void say_farewell(const Self& self, const ConnectionPtr& stranger, Verdict verdict) {
+        stranger->answer = encode(self->farewell(verdict));
+        stranger->parts = {boost::asio::buffer(stranger->answer)};
+        stranger->first_part = 0;
+        write_parts(stranger, [self, stranger](boost::system::error_code error) {
+            if (stranger->closed) return;
+            if (error) return self->close(stranger);
+            stranger->socket.shutdown(boost::asio::socket_base::shutdown_send, error);
+            drain(self, stranger, drained_max);
+        });
+    }
+
+    static void drain(const Self& self, const ConnectionPtr& stranger, std::size_t left) {
+        stranger->socket.async_read_some(
+            boost::asio::buffer(stranger->hello),
+            [self, stranger, left](boost::system::error_code error, std::size_t count) {
+                if (stranger->closed) return;
+                if (error || count >= left) return self->close(stranger);
+                drain(self, stranger, left - count);
+            });
+    }
+
+    void turn_away(const ConnectionPtr& stranger, TcpRefusal reason) {
+        ++shared_->counters.handshakes_refused;
+        TcpShared::refuse(shared_, reason, stranger->from);
+        close(stranger);
+    }
+
+    static void welcome(const Self& self, const ConnectionPtr& connection, const Hello& hello) {
+        std::erase(self->strangers_, connection);
+        connection->timer.cancel();
+        connection->peer = hello.from;
+        if (self->has(hello.from)) dismiss(self, self->peers_[hello.from], Verdict::replaced);
+        self->peers_[hello.from] = connection;
+        ++self->shared_->counters.accepts;
+        const TcpOptions& options = self->shared_->options;
+        connection->answer = encode(
+            Answer{Verdict::welcome, options.self, self->shared_->instance, options.advertise});
+        connection->parts = {boost::asio::buffer(connection->answer)};
+        write_parts(connection, [self, connection](boost::system::error_code error) {
+            if (connection->closed || !connection->peer) return;
+            if (error) return self->close(connection);
+            connection->welcomed = true;
+            read_frames(self, connection);
+        });
+        self->greeted_(hello.from, hello.instance);
+    }
+
+    /// Makes a peer's connection a stranger's again, which goes when it has been told why.
+    /// By value: the argument may stand in one of the containers.
+    static void dismiss(const Self& self, ConnectionPtr connection, Verdict verdict) {
+        if (!connection->welcomed) return self->close(connection);  // that is still being written
+        self->forget(connection);
+        connection->peer = {};
+        if (self->strangers_.size() >= self->shared_->options.max_strangers) self->make_room();
+        self->strangers_.push_back(connection);
+        limit(self, connection);
+        // What is being read or written belongs to the peer that it was.
+        boost::system::error_code ignored;
+        connection->socket.cancel(ignored);
+        say_farewell(self, connection, verdict);
+    }
+
+    // ---- peers -------------------------------------------------------------------------------
+
+    static void read_frames(const Self& self, const ConnectionPtr& connection) {
+        const std::span<std::byte> space = connection->inbox.free_space();
+        connection->socket.async_read_some(
+            boost::asio::buffer(space.data(), space.size()),
+            [self, connection](boost::system::error_code error, std::size_t count) {
+                if (connection->closed || !connection->peer) return;
+                if (error) return self->close(connection);
+                self->shared_->counters.bytes_received += count;
+                connection->inbox.received(count);
+                const std::uint64_t before = self->shared_->counters.messages_received;
+                deliver(self, connection);
+                if (self->shared_->counters.messages_received != before) self->delivered();
+                if (!connection->closed && connection->peer) read_frames(self, connection);
+            });
+    }
+
+    /// Hands out every message that is complete.
+    static void deliver(const Self& self, const ConnectionPtr& connection) {
+        const auto receive = self->shared_->receive;
+        raft::Message message;
+        // A receiver may stop the transport, which closes the connection.
+        while (!connection->closed) {
+            switch (connection->inbox.next(message)) {
+                case Inbox::Status::message: break;
+                case Inbox::Status::incomplete: return;
+                case Inbox::Status::too_long:
+                    return reject(self, connection, Verdict::frame_too_long,
+                                  TcpRefusal::frame_too_long);
+                case Inbox::Status::unknown:
+                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_unknown);
+                case Inbox::Status::damaged:
+                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_damaged);
+                case Inbox::Status::invalid:
+                    return reject(self, connection, Verdict::bad_frame,
+                                  TcpRefusal::message_invalid);
+            }
+            if (message.from != connection->peer || message.to != self->shared_->options.self) {
+                return reject(self, connection, Verdict::foreign_message,
+                              TcpRefusal::message_foreign);
+            }
+            ++self->shared_->counters.messages_received;
+            (*receive)(std::move(message));
+        }
+    }
+
+    /// Ends a peer's connection for what came over it.
+    static void reject(const Self& self, const ConnectionPtr& connection, Verdict verdict,
+                       TcpRefusal reason) {
+        ++self->shared_->counters.bad_frames;
+        TcpShared::refuse(self->shared_, reason, connection->from,
+                          "node " + std::to_string(connection->peer.value));
+        dismiss(self, connection, verdict);
+    }
+
+    void delivered() {
+        const auto received = shared_->received;
+        if (received != nullptr) (*received)();
+    }
+
+    /// By value: the argument may stand in one of the containers.
+    void close(ConnectionPtr connection) {
+        connection->close();
+        forget(connection);
+    }
+    void forget(const ConnectionPtr& connection) {
+        std::erase(strangers_, connection);
+        const auto found = peers_.find(connection->peer);
+        if (found != peers_.end() && found->second == connection) peers_.erase(found);
+    }
+
+    /// What strangers say, made fit for a line of a log.
+    static std::string printable(std::string_view text) {
+        std::string shown;
+        for (const char c : text) shown += c >= ' ' && c <= '~' ? c : '?';
+        return shown;
+    }
+
+    /// How much of what a dismissed connection still sends is read, so that it can be told why.
+    static constexpr std::size_t drained_max = std::size_t{4} << 20;
+
+    TcpShared::Ptr shared_;
+    Greeted greeted_;
+    std::vector<Door> doors_;  ///< handlers refer to them: not changed once it is open
+    std::uint16_t port_ = 0;
+    bool stopped_ = false;
+    std::deque<ConnectionPtr> strangers_;  ///< the oldest first
+    std::map<raft::NodeId, ConnectionPtr> peers_;
+};
+
+}  // namespace rsm::detail
+
+#endif

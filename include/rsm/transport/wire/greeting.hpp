@@ -1,0 +1,182 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the two ends of a connection say to each other first, and last (docs/wire.md).
+#ifndef RSM_TRANSPORT_WIRE_GREETING_HPP
+#define RSM_TRANSPORT_WIRE_GREETING_HPP
+
+#include <raft/bytes.hpp>
+#include <raft/codec.hpp>
+#include <raft/types.hpp>
+#include <rsm/detail/checksum.hpp>
+#include <rsm/transport/tcp_options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rsm::detail {
+
+/// The version of the greetings and of all that follows them.
+inline constexpr std::uint16_t wire_version = 2;
+inline constexpr std::uint32_t hello_magic = 0x484d5352;   // "RSMH"
+inline constexpr std::uint32_t answer_magic = 0x414d5352;  // "RSMA"
+/// magic u32, version u16, length u16 of what follows.
+inline constexpr std::size_t greeting_head_bytes = 8;
+/// The longest is an answer: verdict, two numbers, the advertisement, the checksum.
+inline constexpr std::size_t greeting_rest_max =
+    1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8;
+
+struct GreetingHead {
+    std::uint32_t magic = 0;
+    std::uint16_t version = 0;
+    std::uint16_t length = 0;
+};
+
+/// @pre `bytes` holds greeting_head_bytes
+inline GreetingHead load_greeting_head(const std::byte* bytes) {
+    return {raft::codec::load_little<std::uint32_t>(bytes),
+            raft::codec::load_little<std::uint16_t>(bytes + 4),
+            raft::codec::load_little<std::uint16_t>(bytes + 6)};
+}
+
+/// What the dialling side says first.
+struct Hello {
+    raft::NodeId from;
+    raft::NodeId to;
+    /// The sender's, drawn when it was started: a node that comes back has another one.
+    std::uint64_t instance = 0;
+    std::string cluster;
+    friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+/// The accepting side's decision. The values are those of the wire.
+enum class Verdict : std::uint8_t {
+    welcome = 0,
+    other_version = 1,
+    other_cluster = 2,
+    other_node = 3,    ///< the hello was meant for another node
+    unknown_node = 4,  ///< the sender is not among the peers
+    damaged_hello = 5,
+    too_many = 6,  ///< of those that have not introduced themselves
+    // After a welcome:
+    replaced = 7,         ///< by a newer connection from a node of the sender's id
+    frame_too_long = 8,   ///< above the receiver's max_frame_bytes
+    bad_frame = 9,        ///< damaged, or of an unknown version or kind
+    foreign_message = 10  ///< in another's name, or to another node
+};
+
+/// What the accepting side answers, and what it says when it ends a connection that it had
+/// welcomed. A refusal carries no advertisement.
+struct Answer {
+    Verdict verdict = Verdict::welcome;
+    raft::NodeId from;
+    std::uint64_t instance = 0;  ///< the accepting side's, as in a hello
+    std::string advertise;
+    friend bool operator==(const Answer&, const Answer&) = default;
+};
+
+inline const char* sentence(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::welcome: return "welcome";
+        case Verdict::other_version: return "it speaks another version of the protocol";
+        case Verdict::other_cluster: return "it belongs to another cluster";
+        case Verdict::other_node: return "it is another node";
+        case Verdict::unknown_node: return "it does not know this node";
+        case Verdict::damaged_hello: return "this node's greeting arrived damaged";
+        case Verdict::too_many:
+            return "too many connections there have not introduced themselves yet";
+        case Verdict::replaced:
+            return "another connection from a node of this node's id took its place";
+        case Verdict::frame_too_long:
+            return "this node sent a frame above its max_frame_bytes, which must not differ";
+        case Verdict::bad_frame:
+            return "a frame of this node's arrived damaged or is unknown to it";
+        case Verdict::foreign_message:
+            return "this node sent a message in another's name or to another node";
+    }
+    return "for a reason that this node does not know";
+}
+
+inline void put_text(raft::codec::Gather& out, std::string_view text) {
+    out.put(static_cast<std::uint16_t>(text.size()));
+    out.put_raw(std::as_bytes(std::span(text)));
+}
+inline std::string get_text(raft::codec::Reader& in, std::size_t most) {
+    const std::size_t size = in.get<std::uint16_t>();
+    if (size > most) in.fail();
+    return std::string(in.good() ? in.get_bytes(size).text() : std::string_view{});
+}
+
+/// Fills in the length and adds the checksum, which covers everything before it.
+inline std::vector<std::byte> finish_greeting(raft::codec::Gather& out) {
+    const std::size_t rest = out.size() + 8 - greeting_head_bytes;
+    raft::codec::store_little(out.copied().data() + 6, static_cast<std::uint16_t>(rest));
+    out.put(checksum(out.copied()));
+    return {out.copied().begin(), out.copied().end()};
+}
+inline void begin_greeting(raft::codec::Gather& out, std::uint32_t magic) {
+    out.put(magic);
+    out.put(wire_version);
+    out.put(std::uint16_t{0});
+}
+
+inline std::vector<std::byte> encode(const Hello& hello) {
+    raft::codec::Gather out;
+    begin_greeting(out, hello_magic);
+    out.put(hello.from);
+    out.put(hello.to);
+    out.put(hello.instance);
+    put_text(out, hello.cluster);
+    return finish_greeting(out);
+}
+inline std::vector<std::byte> encode(const Answer& answer) {
+    raft::codec::Gather out;
+    begin_greeting(out, answer_magic);
+    out.put(static_cast<std::uint8_t>(answer.verdict));
+    out.put(answer.from);
+    out.put(answer.instance);
+    put_text(out, answer.advertise);
+    return finish_greeting(out);
+}
+
+/// A reader behind the head of a complete greeting, or nothing if the checksum is wrong.
+/// @pre `whole` has the length that its head states
+inline std::optional<raft::codec::Reader> open_greeting(std::span<const std::byte> whole) {
+    if (whole.size() < greeting_head_bytes + 8) return std::nullopt;
+    const std::span<const std::byte> covered = whole.first(whole.size() - 8);
+    const auto sum = raft::codec::load_little<std::uint64_t>(covered.data() + covered.size());
+    if (sum != checksum(covered)) return std::nullopt;
+    return raft::codec::Reader(raft::Bytes::copy_of(covered.subspan(greeting_head_bytes)));
+}
+/// @pre magic and version of the head were checked, and `whole` has the length that it states
+inline std::optional<Hello> decode_hello(std::span<const std::byte> whole) {
+    auto in = open_greeting(whole);
+    if (!in) return std::nullopt;
+    Hello hello;
+    hello.from = in->get_node();
+    hello.to = in->get_node();
+    hello.instance = in->get<std::uint64_t>();
+    hello.cluster = get_text(*in, TcpOptions::max_cluster_bytes);
+    if (!in->done()) return std::nullopt;
+    return hello;
+}
+/// @pre as for decode_hello()
+inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
+    auto in = open_greeting(whole);
+    if (!in) return std::nullopt;
+    Answer answer;
+    answer.verdict = static_cast<Verdict>(in->get<std::uint8_t>());
+    answer.from = in->get_node();
+    answer.instance = in->get<std::uint64_t>();
+    answer.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
+    if (!in->done()) return std::nullopt;
+    return answer;
+}
+
+}  // namespace rsm::detail
+
+#endif
