@@ -20,6 +20,10 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+#include <variant>
+#include <vector>
+
 namespace {
 
 using namespace raft;
@@ -145,11 +149,11 @@ TEST_CASE("while the disk is behind, entries are left without an answer, and que
 TEST_CASE("once a loss is known, acceptances from before it do not count, whatever they echo") {
     Bench bench;
     const Log log = log_of({5, 5, 5, 5, 5});
-    Office office;
-    office.held = Reign{};
-    office.reign()->followers.push_back(follower_at(5, bench.now));
+    Office office{Reign{}};
+    Reign& reign = std::get<Reign>(office.held);
+    reign.followers.push_back(follower_at(5, bench.now));
     Reads reads;
-    const Progress& follower = office.reign()->followers[0];
+    const Progress& follower = reign.followers[0];
     const auto refuse = [&](std::uint64_t round) {
         const AppendReply reply{Term{5}, false, Index{4}, {Index{2}, Term{5}}, round};
         take_append_reply(bench.step, office, reads, log, {2}, reply);
