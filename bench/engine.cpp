@@ -12,6 +12,7 @@
 #include "measure.hpp"
 #include "process.hpp"
 
+#include <raft/base/result.hpp>
 #include <raft/raft.hpp>
 
 #include <array>

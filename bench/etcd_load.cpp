@@ -12,7 +12,8 @@
 #include "socket.hpp"
 
 #include <sys/epoll.h>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 
 #include <array>
 #include <cstddef>

@@ -4,8 +4,8 @@
 #ifndef RSM_TESTS_CUT_NETWORK_HPP
 #define RSM_TESTS_CUT_NETWORK_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/transport/memory.hpp>
 

@@ -7,7 +7,7 @@
 #include "command_spec.hpp"
 #include "integer.hpp"
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
 #include <boost/asio/io_context.hpp>

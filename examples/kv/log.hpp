@@ -4,7 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_LOG_HPP
 #define RSM_EXAMPLES_KV_LOG_HPP
 
-#include <raft/step.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_refusal.hpp>
 

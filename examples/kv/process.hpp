@@ -5,7 +5,7 @@
 #ifndef RSM_EXAMPLES_KV_PROCESS_HPP
 #define RSM_EXAMPLES_KV_PROCESS_HPP
 
-#include <raft/options.hpp>
+#include <raft/protocol/options.hpp>
 
 #include <algorithm>
 #include <csignal>

@@ -7,7 +7,7 @@
 #include "limits.hpp"
 #include "resp.hpp"
 
-#include <raft/options.hpp>
+#include <raft/protocol/options.hpp>
 
 #include <algorithm>
 #include <chrono>

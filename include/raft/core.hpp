@@ -12,13 +12,13 @@
 #ifndef RSM_RAFT_CORE_HPP
 #define RSM_RAFT_CORE_HPP
 
-#include <raft/membership.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/options.hpp>
 #include <raft/parts/all.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/options.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/all.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
 
 #include <algorithm>
 #include <cstddef>

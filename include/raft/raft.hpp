@@ -29,22 +29,22 @@
 #error "rsm needs C++20: compile with -std=c++20 or later"
 #else
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/concepts.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/engine.hpp>
-#include <raft/entry.hpp>
-#include <raft/invariants.hpp>
-#include <raft/log.hpp>
-#include <raft/membership.hpp>
-#include <raft/message.hpp>
-#include <raft/options.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/driver/engine.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
-#include <raft/recovery.hpp>
-#include <raft/stable.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/proof/invariants.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
+#include <raft/protocol/stable.hpp>
+#include <raft/protocol/step.hpp>
 
 #endif  // C++20
 

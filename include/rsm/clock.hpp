@@ -4,7 +4,7 @@
 #ifndef RSM_CLOCK_HPP
 #define RSM_CLOCK_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/plan.hpp>
 
 #include <boost/asio/any_io_executor.hpp>

@@ -5,7 +5,7 @@
 #ifndef RSM_ERROR_HPP
 #define RSM_ERROR_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/detail/error_details.hpp>
 
 #include <boost/system/error_category.hpp>

@@ -4,9 +4,10 @@
 #ifndef RSM_OPTIONS_HPP
 #define RSM_OPTIONS_HPP
 
-#include <raft/options.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/options.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -4,8 +4,8 @@
 #ifndef RSM_PLAN_HPP
 #define RSM_PLAN_HPP
 
-#include <raft/concepts.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/concepts.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 

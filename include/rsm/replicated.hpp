@@ -4,9 +4,10 @@
 #ifndef RSM_REPLICATED_HPP
 #define RSM_REPLICATED_HPP
 
-#include <raft/engine.hpp>
-#include <raft/membership.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/engine.hpp>
+#include <raft/protocol/membership.hpp>
 #include <rsm/clock.hpp>
 #include <rsm/detail/entropy.hpp>
 #include <rsm/error.hpp>

@@ -4,9 +4,9 @@
 #ifndef RSM_STATUS_HPP
 #define RSM_STATUS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/parts/progress.hpp>
-#include <raft/types.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>
 

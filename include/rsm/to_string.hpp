@@ -5,9 +5,9 @@
 #define RSM_TO_STRING_HPP
 
 #include <raft/core.hpp>
-#include <raft/entry.hpp>
 #include <raft/parts/progress.hpp>
-#include <raft/step.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <cstdint>
 #include <string>

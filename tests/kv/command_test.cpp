@@ -6,7 +6,7 @@
 #include <kv/store.hpp>
 #include <kv/topology.hpp>
 
-#include <raft/options.hpp>
+#include <raft/protocol/options.hpp>
 #include <rsm/archive.hpp>
 
 #include <doctest/doctest.h>

@@ -11,7 +11,7 @@
 #include <kv/server.hpp>
 #include <kv/store.hpp>
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/memory.hpp>
 

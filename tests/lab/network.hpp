@@ -14,9 +14,10 @@
 #ifndef RSM_TESTS_LAB_NETWORK_HPP
 #define RSM_TESTS_LAB_NETWORK_HPP
 
-#include <raft/codec.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/sim/world/world.hpp>
 
 #include <boost/asio/any_io_executor.hpp>

@@ -6,7 +6,8 @@
 
 #include "lab.hpp"
 
-#include <raft/engine.hpp>
+#include <raft/base/result.hpp>
+#include <raft/driver/engine.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/sim/world/clock.hpp>
 #include <rsm/sim/world/world.hpp>

@@ -3,7 +3,7 @@
 // The labs' bounds that are about real time, in real time: three replicas in one process over
 // TcpTransport on loopback, with memory and with a write-ahead log on a real disk. Whatever the
 // tests wait for is a condition; only the second of idleness is a wait.
-#include <raft/codec.hpp>
+#include <raft/protocol/codec.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/memory.hpp>
 #include <rsm/storage/wal.hpp>

@@ -8,7 +8,7 @@
 #include "../raft/core_harness.hpp"
 #include "setup.hpp"
 
-#include <raft/digest.hpp>
+#include <raft/proof/state_digest.hpp>
 
 #include <algorithm>
 #include <cstdint>

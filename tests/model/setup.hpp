@@ -5,7 +5,7 @@
 #ifndef RSM_TESTS_MODEL_SETUP_HPP
 #define RSM_TESTS_MODEL_SETUP_HPP
 
-#include <raft/options.hpp>
+#include <raft/protocol/options.hpp>
 
 #include <cstdint>
 #include <string>

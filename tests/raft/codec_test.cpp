@@ -1,5 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include <raft/codec.hpp>
+#include <raft/base/random.hpp>
+#include <raft/protocol/codec.hpp>
 
 #include <doctest/doctest.h>
 

@@ -9,10 +9,12 @@
 #ifndef RSM_TESTS_RAFT_CORE_HARNESS_HPP
 #define RSM_TESTS_RAFT_CORE_HARNESS_HPP
 
+#include <raft/base/digest.hpp>
+#include <raft/base/result.hpp>
 #include <raft/core.hpp>
 #include <raft/driver/carry_out.hpp>
-#include <raft/invariants.hpp>
-#include <raft/recovery.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/proof/invariants.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What an Engine does with its policies when it begins and when it ends.
-#include <raft/concepts.hpp>
-#include <raft/engine.hpp>
+#include <raft/base/result.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/driver/engine.hpp>
 
 #include <doctest/doctest.h>
 

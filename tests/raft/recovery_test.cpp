@@ -1,10 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What a storage makes of the log and the snapshot that it finds.
-#include <raft/entry.hpp>
-#include <raft/recovery.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <doctest/doctest.h>
 

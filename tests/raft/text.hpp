@@ -4,10 +4,10 @@
 #ifndef RSM_TESTS_RAFT_TEXT_HPP
 #define RSM_TESTS_RAFT_TEXT_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/entry.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
 
 #include <sstream>
 #include <string>

@@ -1,5 +1,5 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include <raft/stream.hpp>
+#include <raft/base/stream.hpp>
 #include <rsm/archive.hpp>
 
 #include <boost/optional.hpp>

@@ -2,9 +2,10 @@
 #ifndef RSM_TESTS_STORAGE_SUPPORT_HPP
 #define RSM_TESTS_STORAGE_SUPPORT_HPP
 
-#include <raft/codec.hpp>
-#include <raft/concepts.hpp>
-#include <raft/stable.hpp>
+#include <raft/base/result.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <boost/asio/io_context.hpp>

@@ -3,8 +3,9 @@
 // What every storage does, checked on each of them.
 #include "storage_support.hpp"
 
-#include <raft/codec.hpp>
-#include <raft/stable.hpp>
+#include <raft/base/result.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/memory.hpp>
 #include <rsm/storage/wal.hpp>
 

@@ -4,7 +4,7 @@
 #ifndef RSM_TESTS_TRANSPORT_SUPPORT_HPP
 #define RSM_TESTS_TRANSPORT_SUPPORT_HPP
 
-#include <raft/message.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/transport/tcp.hpp>
 
 #include <boost/asio/buffer.hpp>

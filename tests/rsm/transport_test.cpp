@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #include "transport_support.hpp"
 
-#include <raft/concepts.hpp>
+#include <raft/driver/concepts.hpp>
 #include <rsm/transport/tcp.hpp>
 
 #include <boost/asio/io_context.hpp>

@@ -4,7 +4,9 @@
 // threads.
 #include "storage_support.hpp"
 
-#include <raft/stable.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/result.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <doctest/doctest.h>

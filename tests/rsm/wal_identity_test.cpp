@@ -3,7 +3,8 @@
 // Whose a data directory is, and what in it is not the log's.
 #include "storage_support.hpp"
 
-#include <raft/stable.hpp>
+#include <raft/base/result.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <sys/stat.h>

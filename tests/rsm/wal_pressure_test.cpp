@@ -4,7 +4,8 @@
 // descriptors or of memory: it waits and goes on by itself.
 #include "storage_support.hpp"
 
-#include <raft/stable.hpp>
+#include <raft/base/result.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/wal.hpp>
 

@@ -3,8 +3,8 @@
 // The write-ahead log on its files: format, torn tails, damage, removal of segments.
 #include "storage_support.hpp"
 
-#include <raft/codec.hpp>
-#include <raft/stable.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <doctest/doctest.h>

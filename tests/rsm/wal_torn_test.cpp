@@ -4,7 +4,8 @@
 // of it is refused. Exhaustively, for batches of several shapes.
 #include "storage_support.hpp"
 
-#include <raft/stable.hpp>
+#include <raft/base/result.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/wal.hpp>
 
 #include <doctest/doctest.h>

@@ -13,7 +13,8 @@
 #include <kv/caller.hpp>
 #include <kv/clerk.hpp>
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/check/history_file.hpp>
 #include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>

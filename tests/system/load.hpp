@@ -6,7 +6,8 @@
 
 #include <kv/clerk.hpp>
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/check/history.hpp>
 #include <rsm/check/kv_model.hpp>
 

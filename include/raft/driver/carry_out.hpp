@@ -5,11 +5,11 @@
 #ifndef RSM_RAFT_DRIVER_CARRY_OUT_HPP
 #define RSM_RAFT_DRIVER_CARRY_OUT_HPP
 
-#include <raft/entry.hpp>
-#include <raft/message.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/step.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/stable.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <concepts>
 #include <span>

@@ -4,10 +4,10 @@
 #ifndef RSM_RAFT_PARTS_ALL_HPP
 #define RSM_RAFT_PARTS_ALL_HPP
 
-#include <raft/log.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>

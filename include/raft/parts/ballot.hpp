@@ -4,9 +4,9 @@
 #ifndef RSM_RAFT_PARTS_BALLOT_HPP
 #define RSM_RAFT_PARTS_BALLOT_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <optional>
 #include <tuple>

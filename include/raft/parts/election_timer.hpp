@@ -4,9 +4,10 @@
 #ifndef RSM_RAFT_PARTS_ELECTION_TIMER_HPP
 #define RSM_RAFT_PARTS_ELECTION_TIMER_HPP
 
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/options.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/options.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -4,8 +4,8 @@
 #ifndef RSM_RAFT_PARTS_JOURNAL_HPP
 #define RSM_RAFT_PARTS_JOURNAL_HPP
 
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <algorithm>
 #include <optional>

@@ -11,11 +11,11 @@
 #ifndef RSM_RAFT_PARTS_PROGRESS_HPP
 #define RSM_RAFT_PARTS_PROGRESS_HPP
 
-#include <raft/entry.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/transfer.hpp>
-#include <raft/ring.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/entry.hpp>
 
 #include <algorithm>
 #include <cstddef>

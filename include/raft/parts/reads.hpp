@@ -5,9 +5,9 @@
 #ifndef RSM_RAFT_PARTS_READS_HPP
 #define RSM_RAFT_PARTS_READS_HPP
 
-#include <raft/ring.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <cstddef>
 #include <cstdint>

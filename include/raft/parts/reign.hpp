@@ -4,10 +4,10 @@
 #ifndef RSM_RAFT_PARTS_REIGN_HPP
 #define RSM_RAFT_PARTS_REIGN_HPP
 
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
-#include <raft/ring.hpp>
-#include <raft/types.hpp>
 
 #include <algorithm>
 #include <cstddef>

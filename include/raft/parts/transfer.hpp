@@ -4,9 +4,9 @@
 #ifndef RSM_RAFT_PARTS_TRANSFER_HPP
 #define RSM_RAFT_PARTS_TRANSFER_HPP
 
-#include <raft/entry.hpp>
-#include <raft/ring.hpp>
-#include <raft/types.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
 
 #include <algorithm>
 #include <cstdint>

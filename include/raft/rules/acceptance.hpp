@@ -5,14 +5,14 @@
 #ifndef RSM_RAFT_RULES_ACCEPTANCE_HPP
 #define RSM_RAFT_RULES_ACCEPTANCE_HPP
 
-#include <raft/entry.hpp>
-#include <raft/log.hpp>
-#include <raft/message.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/election.hpp>
 

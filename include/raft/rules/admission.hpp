@@ -4,9 +4,9 @@
 #ifndef RSM_RAFT_RULES_ADMISSION_HPP
 #define RSM_RAFT_RULES_ADMISSION_HPP
 
-#include <raft/message.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
-#include <raft/types.hpp>
 
 namespace raft {
 

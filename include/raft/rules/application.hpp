@@ -4,12 +4,12 @@
 #ifndef RSM_RAFT_RULES_APPLICATION_HPP
 #define RSM_RAFT_RULES_APPLICATION_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/reads.hpp>
-#include <raft/step.hpp>
 
 #include <cstddef>
 #include <utility>

@@ -4,8 +4,8 @@
 #ifndef RSM_RAFT_RULES_COMMIT_HPP
 #define RSM_RAFT_RULES_COMMIT_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
 

@@ -5,14 +5,14 @@
 #ifndef RSM_RAFT_RULES_COMPACTION_HPP
 #define RSM_RAFT_RULES_COMPACTION_HPP
 
-#include <raft/entry.hpp>
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/journal.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/parts/transfer.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
-#include <raft/step.hpp>
 
 #include <algorithm>
 #include <cstddef>

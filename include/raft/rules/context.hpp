@@ -4,13 +4,13 @@
 #ifndef RSM_RAFT_RULES_CONTEXT_HPP
 #define RSM_RAFT_RULES_CONTEXT_HPP
 
-#include <raft/membership.hpp>
-#include <raft/message.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/options.hpp>
 #include <raft/parts/ballot.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <utility>
 

@@ -4,11 +4,11 @@
 #ifndef RSM_RAFT_RULES_DURABILITY_HPP
 #define RSM_RAFT_RULES_DURABILITY_HPP
 
-#include <raft/log.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/journal.hpp>
+#include <raft/parts/log.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
-#include <raft/step.hpp>
 
 #include <optional>
 #include <utility>

@@ -5,10 +5,10 @@
 #ifndef RSM_RAFT_RULES_ELECTION_HPP
 #define RSM_RAFT_RULES_ELECTION_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/proposals.hpp>

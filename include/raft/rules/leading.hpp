@@ -4,9 +4,9 @@
 #ifndef RSM_RAFT_RULES_LEADING_HPP
 #define RSM_RAFT_RULES_LEADING_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/journal.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/parts/transfer.hpp>

@@ -4,13 +4,13 @@
 #ifndef RSM_RAFT_RULES_LOADING_HPP
 #define RSM_RAFT_RULES_LOADING_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/application.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/replication.hpp>
-#include <raft/step.hpp>
 
 #include <cstddef>
 

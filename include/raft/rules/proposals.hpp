@@ -4,13 +4,13 @@
 #ifndef RSM_RAFT_RULES_PROPOSALS_HPP
 #define RSM_RAFT_RULES_PROPOSALS_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/entry.hpp>
-#include <raft/log.hpp>
+#include <raft/base/bytes.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
-#include <raft/step.hpp>
 
 #include <cstddef>
 #include <utility>

@@ -8,13 +8,13 @@
 #ifndef RSM_RAFT_RULES_READS_HPP
 #define RSM_RAFT_RULES_READS_HPP
 
-#include <raft/log.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/proposals.hpp>
-#include <raft/step.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -4,16 +4,16 @@
 #ifndef RSM_RAFT_RULES_REPLICATION_HPP
 #define RSM_RAFT_RULES_REPLICATION_HPP
 
-#include <raft/entry.hpp>
-#include <raft/log.hpp>
-#include <raft/message.hpp>
 #include <raft/mutant.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/reads.hpp>
-#include <raft/step.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -4,23 +4,23 @@
 #ifndef RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 #define RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 
-#include <raft/entry.hpp>
-#include <raft/log.hpp>
-#include <raft/membership.hpp>
-#include <raft/message.hpp>
 #include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/parts/transfer.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/stable.hpp>
+#include <raft/protocol/step.hpp>
 #include <raft/rules/compaction.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/election.hpp>
 #include <raft/rules/reads.hpp>
-#include <raft/stable.hpp>
-#include <raft/step.hpp>
 
 #include <algorithm>
 #include <cstdint>

@@ -4,7 +4,7 @@
 #ifndef RSM_ARCHIVE_SNAPSHOT_HPP
 #define RSM_ARCHIVE_SNAPSHOT_HPP
 
-#include <raft/stream.hpp>
+#include <raft/base/stream.hpp>
 #include <rsm/archive/errors.hpp>
 #include <rsm/archive/input.hpp>
 #include <rsm/archive/output.hpp>

@@ -4,10 +4,11 @@
 #ifndef RSM_NODE_NODE_HPP
 #define RSM_NODE_NODE_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/engine.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/engine.hpp>
 #include <raft/mutant.hpp>
-#include <raft/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/error.hpp>
 #include <rsm/node/compaction.hpp>

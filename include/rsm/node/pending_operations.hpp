@@ -4,10 +4,10 @@
 #ifndef RSM_NODE_PENDING_OPERATIONS_HPP
 #define RSM_NODE_PENDING_OPERATIONS_HPP
 
-#include <raft/entry.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/ring.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/entry.hpp>
 #include <rsm/error.hpp>
 
 #include <boost/system/error_code.hpp>

@@ -4,9 +4,9 @@
 #ifndef RSM_NODE_PENDING_READS_HPP
 #define RSM_NODE_PENDING_READS_HPP
 
-#include <raft/ring.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/error.hpp>
 
 #include <boost/system/error_code.hpp>

@@ -4,7 +4,7 @@
 #ifndef RSM_NODE_REQUIREMENTS_HPP
 #define RSM_NODE_REQUIREMENTS_HPP
 
-#include <raft/concepts.hpp>
+#include <raft/driver/concepts.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/state_machine.hpp>

@@ -4,11 +4,12 @@
 #ifndef RSM_NODE_SAVED_STATE_HPP
 #define RSM_NODE_SAVED_STATE_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/entry.hpp>
-#include <raft/stable.hpp>
-#include <raft/stream.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/state_machine.hpp>
 

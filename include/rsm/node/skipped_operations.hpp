@@ -4,7 +4,7 @@
 #ifndef RSM_NODE_SKIPPED_OPERATIONS_HPP
 #define RSM_NODE_SKIPPED_OPERATIONS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <algorithm>
 #include <string>

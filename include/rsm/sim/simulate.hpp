@@ -8,7 +8,8 @@
 #ifndef RSM_SIM_SIMULATE_HPP
 #define RSM_SIM_SIMULATE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/workload.hpp>

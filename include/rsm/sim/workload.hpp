@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_WORKLOAD_HPP
 #define RSM_SIM_WORKLOAD_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <concepts>

@@ -5,7 +5,8 @@
 #ifndef RSM_STORAGE_ERRORS_HPP
 #define RSM_STORAGE_ERRORS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 
 #include <cstdint>
 #include <string>

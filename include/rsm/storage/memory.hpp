@@ -5,13 +5,14 @@
 #ifndef RSM_STORAGE_MEMORY_HPP
 #define RSM_STORAGE_MEMORY_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/concepts.hpp>
-#include <raft/recovery.hpp>
-#include <raft/stable.hpp>
-#include <raft/stream.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/storage/detail/completions.hpp>

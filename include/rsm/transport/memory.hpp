@@ -5,9 +5,9 @@
 #ifndef RSM_TRANSPORT_MEMORY_HPP
 #define RSM_TRANSPORT_MEMORY_HPP
 
-#include <raft/codec.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/plan.hpp>
 
 #include <boost/asio/any_io_executor.hpp>

@@ -4,7 +4,7 @@
 #ifndef RSM_TRANSPORT_PEER_STATUS_HPP
 #define RSM_TRANSPORT_PEER_STATUS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <cstddef>
 #include <string>

@@ -4,7 +4,7 @@
 #ifndef RSM_TRANSPORT_TCP_HPP
 #define RSM_TRANSPORT_TCP_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/transport/tcp/places.hpp>
 #include <rsm/transport/tcp/running.hpp>

@@ -5,7 +5,8 @@
 #ifndef RSM_TESTS_SIM_TRACE_TRACE_EXAMPLE_HPP
 #define RSM_TESTS_SIM_TRACE_TRACE_EXAMPLE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/trace/page.hpp>
 #include <rsm/sim/trace/trace.hpp>
 

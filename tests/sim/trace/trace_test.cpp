@@ -3,7 +3,7 @@
 #include "json_reader.hpp"
 #include "trace_example.hpp"
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/trace/page.hpp>
 #include <rsm/sim/trace/trace.hpp>
 

@@ -4,7 +4,9 @@
 #ifndef RSM_TESTS_SIM_WORLD_DISK_MACHINE_HPP
 #define RSM_TESTS_SIM_WORLD_DISK_MACHINE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/files.hpp>
 

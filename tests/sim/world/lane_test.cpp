@@ -1,10 +1,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Disk jobs in virtual time, and the production storage on them.
-#include <raft/concepts.hpp>
-#include <raft/entry.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/files.hpp>
 #include <rsm/sim/world/lane.hpp>

@@ -3,8 +3,9 @@
 // The production write-ahead log on the simulated disk: a crash at every file operation.
 #include "../../rsm/storage_support.hpp"
 
-#include <raft/codec.hpp>
-#include <raft/stable.hpp>
+#include <raft/base/random.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/files.hpp>
 #include <rsm/storage/wal.hpp>

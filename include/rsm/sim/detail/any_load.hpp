@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_DETAIL_ANY_LOAD_HPP
 #define RSM_SIM_DETAIL_ANY_LOAD_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
 

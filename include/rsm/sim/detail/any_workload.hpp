@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_DETAIL_ANY_WORKLOAD_HPP
 #define RSM_SIM_DETAIL_ANY_WORKLOAD_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/sim/run/detail/observing.hpp>

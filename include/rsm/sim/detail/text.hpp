@@ -4,7 +4,7 @@
 #ifndef RSM_SIM_DETAIL_TEXT_HPP
 #define RSM_SIM_DETAIL_TEXT_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <string>
 

@@ -4,10 +4,10 @@
 #ifndef RSM_SIM_RULES_BOUNDS_HPP
 #define RSM_SIM_RULES_BOUNDS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/message.hpp>
-#include <raft/options.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -6,7 +6,7 @@
 #ifndef RSM_SIM_RULES_CHRONICLE_HPP
 #define RSM_SIM_RULES_CHRONICLE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/rules/look.hpp>
 
 #include <cstddef>

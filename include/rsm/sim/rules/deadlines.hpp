@@ -5,7 +5,7 @@
 #ifndef RSM_SIM_RULES_DEADLINES_HPP
 #define RSM_SIM_RULES_DEADLINES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
 #include <chrono>

@@ -5,10 +5,10 @@
 #ifndef RSM_SIM_RULES_DURABLE_BEFORE_VISIBLE_HPP
 #define RSM_SIM_RULES_DURABLE_BEFORE_VISIBLE_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/message.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -5,7 +5,7 @@
 #ifndef RSM_SIM_RULES_EQUAL_STATE_MACHINES_HPP
 #define RSM_SIM_RULES_EQUAL_STATE_MACHINES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>

@@ -4,9 +4,9 @@
 #ifndef RSM_SIM_RULES_EVENTS_HPP
 #define RSM_SIM_RULES_EVENTS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -5,7 +5,7 @@
 #define RSM_SIM_RULES_LEADER_BARRIER_HPP
 
 #include <raft/core.hpp>
-#include <raft/options.hpp>
+#include <raft/protocol/options.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -5,8 +5,8 @@
 #ifndef RSM_SIM_RULES_LIVENESS_HPP
 #define RSM_SIM_RULES_LIVENESS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/types.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

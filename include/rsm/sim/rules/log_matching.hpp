@@ -5,11 +5,12 @@
 #ifndef RSM_SIM_RULES_LOG_MATCHING_HPP
 #define RSM_SIM_RULES_LOG_MATCHING_HPP
 
-#include <raft/codec.hpp>
+#include <raft/base/digest.hpp>
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/digest.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/proof/state_digest.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>

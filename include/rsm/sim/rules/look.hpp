@@ -4,8 +4,8 @@
 #ifndef RSM_SIM_RULES_LOOK_HPP
 #define RSM_SIM_RULES_LOOK_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/types.hpp>
 
 namespace rsm::sim {
 

@@ -6,7 +6,7 @@
 #define RSM_SIM_RULES_MARKS_IN_ORDER_HPP
 
 #include <raft/core.hpp>
-#include <raft/invariants.hpp>
+#include <raft/proof/invariants.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 #define RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/wal_files.hpp>

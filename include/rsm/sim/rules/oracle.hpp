@@ -6,12 +6,12 @@
 #ifndef RSM_SIM_RULES_ORACLE_HPP
 #define RSM_SIM_RULES_ORACLE_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/message.hpp>
-#include <raft/options.hpp>
-#include <raft/stable.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
+#include <raft/protocol/stable.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/sim/rules/bounds.hpp>
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/commit_rule.hpp>

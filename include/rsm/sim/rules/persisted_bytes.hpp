@@ -4,9 +4,9 @@
 #ifndef RSM_SIM_RULES_PERSISTED_BYTES_HPP
 #define RSM_SIM_RULES_PERSISTED_BYTES_HPP
 
-#include <raft/codec.hpp>
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/codec.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>

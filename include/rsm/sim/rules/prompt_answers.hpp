@@ -5,7 +5,7 @@
 #ifndef RSM_SIM_RULES_PROMPT_ANSWERS_HPP
 #define RSM_SIM_RULES_PROMPT_ANSWERS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>

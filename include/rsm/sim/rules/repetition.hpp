@@ -5,8 +5,8 @@
 #ifndef RSM_SIM_RULES_REPETITION_HPP
 #define RSM_SIM_RULES_REPETITION_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

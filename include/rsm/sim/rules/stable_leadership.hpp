@@ -6,8 +6,8 @@
 #ifndef RSM_SIM_RULES_STABLE_LEADERSHIP_HPP
 #define RSM_SIM_RULES_STABLE_LEADERSHIP_HPP
 
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 

@@ -4,7 +4,7 @@
 #ifndef RSM_SIM_RULES_VIOLATION_HPP
 #define RSM_SIM_RULES_VIOLATION_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <functional>
 #include <optional>

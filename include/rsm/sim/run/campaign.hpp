@@ -4,7 +4,8 @@
 #ifndef RSM_SIM_RUN_CAMPAIGN_HPP
 #define RSM_SIM_RUN_CAMPAIGN_HPP
 
-#include <raft/digest.hpp>
+#include <raft/base/digest.hpp>
+#include <raft/proof/state_digest.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/report.hpp>
 

@@ -4,7 +4,8 @@
 #ifndef RSM_SIM_RUN_CLIENTS_HPP
 #define RSM_SIM_RUN_CLIENTS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/error.hpp>
 #include <rsm/sim/rules/deadlines.hpp>
 #include <rsm/sim/rules/linearizability.hpp>

@@ -5,9 +5,11 @@
 #ifndef RSM_SIM_RUN_CLUSTER_HPP
 #define RSM_SIM_RUN_CLUSTER_HPP
 
+#include <raft/base/random.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/sim/rules/clutter.hpp>

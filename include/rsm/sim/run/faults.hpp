@@ -5,7 +5,7 @@
 #ifndef RSM_SIM_RUN_FAULTS_HPP
 #define RSM_SIM_RUN_FAULTS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <array>
 #include <chrono>

@@ -7,7 +7,8 @@
 #ifndef RSM_SIM_RUN_NEMESIS_HPP
 #define RSM_SIM_RUN_NEMESIS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/faults.hpp>

@@ -10,12 +10,12 @@
 #ifndef RSM_SIM_RUN_OBSERVED_HPP
 #define RSM_SIM_RUN_OBSERVED_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/node/saved_state.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/run/detail/observing.hpp>
 #include <rsm/sim/workload.hpp>
-#include <rsm/node/saved_state.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <cstdint>

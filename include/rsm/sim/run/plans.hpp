@@ -4,7 +4,7 @@
 #ifndef RSM_SIM_RUN_PLANS_HPP
 #define RSM_SIM_RUN_PLANS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/options.hpp>
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>

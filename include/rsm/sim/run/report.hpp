@@ -4,7 +4,7 @@
 #ifndef RSM_SIM_RUN_REPORT_HPP
 #define RSM_SIM_RUN_REPORT_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/trace/trace.hpp>

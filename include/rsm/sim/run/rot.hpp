@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_RUN_ROT_HPP
 #define RSM_SIM_RUN_ROT_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/wal_files.hpp>

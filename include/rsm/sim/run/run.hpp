@@ -5,8 +5,10 @@
 #ifndef RSM_SIM_RUN_RUN_HPP
 #define RSM_SIM_RUN_RUN_HPP
 
-#include <raft/invariants.hpp>
-#include <raft/types.hpp>
+#include <raft/base/digest.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+#include <raft/proof/invariants.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/liveness.hpp>
 #include <rsm/sim/rules/persisted_bytes.hpp>

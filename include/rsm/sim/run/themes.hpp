@@ -5,8 +5,9 @@
 #ifndef RSM_SIM_RUN_THEMES_HPP
 #define RSM_SIM_RUN_THEMES_HPP
 
-#include <raft/options.hpp>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/options.hpp>
 #include <rsm/sim/run/faults.hpp>
 #include <rsm/sim/run/plans.hpp>
 

@@ -10,7 +10,7 @@
 #ifndef RSM_SIM_TRACE_PAGE_HPP
 #define RSM_SIM_TRACE_PAGE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/trace/detail/page_parts.hpp>
 #include <rsm/sim/trace/trace.hpp>
 

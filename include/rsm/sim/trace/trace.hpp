@@ -6,7 +6,7 @@
 #ifndef RSM_SIM_TRACE_TRACE_HPP
 #define RSM_SIM_TRACE_TRACE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 
 #include <algorithm>
 #include <array>

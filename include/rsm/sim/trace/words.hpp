@@ -4,10 +4,10 @@
 #ifndef RSM_SIM_TRACE_WORDS_HPP
 #define RSM_SIM_TRACE_WORDS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/message.hpp>
-#include <raft/step.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/step.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/world/disk_fault.hpp>

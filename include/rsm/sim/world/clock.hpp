@@ -5,7 +5,7 @@
 #ifndef RSM_SIM_WORLD_CLOCK_HPP
 #define RSM_SIM_WORLD_CLOCK_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/world.hpp>
 

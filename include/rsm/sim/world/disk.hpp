@@ -13,7 +13,8 @@
 #ifndef RSM_SIM_WORLD_DISK_HPP
 #define RSM_SIM_WORLD_DISK_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/detail/sectors.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 

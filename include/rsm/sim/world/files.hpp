@@ -5,7 +5,8 @@
 #ifndef RSM_SIM_WORLD_FILES_HPP
 #define RSM_SIM_WORLD_FILES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>

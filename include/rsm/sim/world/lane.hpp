@@ -4,7 +4,8 @@
 #ifndef RSM_SIM_WORLD_LANE_HPP
 #define RSM_SIM_WORLD_LANE_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/world.hpp>

@@ -5,10 +5,11 @@
 #ifndef RSM_SIM_WORLD_NETWORK_HPP
 #define RSM_SIM_WORLD_NETWORK_HPP
 
-#include <raft/codec.hpp>
-#include <raft/concepts.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/concepts.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/world.hpp>
 

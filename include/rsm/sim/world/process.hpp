@@ -6,7 +6,7 @@
 #ifndef RSM_SIM_WORLD_PROCESS_HPP
 #define RSM_SIM_WORLD_PROCESS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/world.hpp>
 
 #include <boost/asio/execution/blocking.hpp>

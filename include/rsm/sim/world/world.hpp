@@ -9,8 +9,8 @@
 #ifndef RSM_SIM_WORLD_WORLD_HPP
 #define RSM_SIM_WORLD_WORLD_HPP
 
-#include <raft/ring.hpp>
-#include <raft/types.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/execution/blocking.hpp>

@@ -4,10 +4,11 @@
 #ifndef RSM_STORAGE_DETAIL_LOG_ACCOUNT_HPP
 #define RSM_STORAGE_DETAIL_LOG_ACCOUNT_HPP
 
-#include <raft/codec.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/errors.hpp>
 
 #include <cstddef>

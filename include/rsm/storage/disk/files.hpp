@@ -5,7 +5,8 @@
 #ifndef RSM_STORAGE_DISK_FILES_HPP
 #define RSM_STORAGE_DISK_FILES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/detail/entropy.hpp>
 #include <rsm/storage/errors.hpp>
 

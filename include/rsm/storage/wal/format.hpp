@@ -5,9 +5,10 @@
 #ifndef RSM_STORAGE_WAL_FORMAT_HPP
 #define RSM_STORAGE_WAL_FORMAT_HPP
 
-#include <raft/codec.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/pieces.hpp>

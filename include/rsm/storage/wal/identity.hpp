@@ -5,10 +5,11 @@
 #ifndef RSM_STORAGE_WAL_IDENTITY_HPP
 #define RSM_STORAGE_WAL_IDENTITY_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>

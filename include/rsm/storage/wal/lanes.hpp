@@ -4,7 +4,8 @@
 #ifndef RSM_STORAGE_WAL_LANES_HPP
 #define RSM_STORAGE_WAL_LANES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/storage/wal/segment.hpp>
 
 #include <cstddef>

@@ -4,9 +4,10 @@
 #ifndef RSM_STORAGE_WAL_LOG_HPP
 #define RSM_STORAGE_WAL_LOG_HPP
 
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/wal/format.hpp>

@@ -4,9 +4,10 @@
 #ifndef RSM_STORAGE_WAL_OPEN_HPP
 #define RSM_STORAGE_WAL_OPEN_HPP
 
-#include <raft/recovery.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>

@@ -6,7 +6,7 @@
 #ifndef RSM_STORAGE_WAL_PIECES_HPP
 #define RSM_STORAGE_WAL_PIECES_HPP
 
-#include <raft/codec.hpp>
+#include <raft/protocol/codec.hpp>
 
 #include <algorithm>
 #include <bit>

@@ -4,10 +4,11 @@
 #ifndef RSM_STORAGE_WAL_READ_HPP
 #define RSM_STORAGE_WAL_READ_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/entry.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/segment.hpp>
 #include <rsm/storage/wal/state.hpp>

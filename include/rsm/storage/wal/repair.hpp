@@ -4,11 +4,12 @@
 #ifndef RSM_STORAGE_WAL_REPAIR_HPP
 #define RSM_STORAGE_WAL_REPAIR_HPP
 
-#include <raft/bytes.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/recovery.hpp>
 #include <raft/mutant.hpp>
-#include <raft/recovery.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>

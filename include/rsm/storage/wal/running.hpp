@@ -5,12 +5,13 @@
 #ifndef RSM_STORAGE_WAL_RUNNING_HPP
 #define RSM_STORAGE_WAL_RUNNING_HPP
 
-#include <raft/codec.hpp>
-#include <raft/concepts.hpp>
-#include <raft/entry.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/driver/concepts.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/completions.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/errors.hpp>

@@ -4,8 +4,9 @@
 #ifndef RSM_STORAGE_WAL_SEGMENT_HPP
 #define RSM_STORAGE_WAL_SEGMENT_HPP
 
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/types.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/wal/format.hpp>
 

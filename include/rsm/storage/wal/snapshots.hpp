@@ -5,13 +5,14 @@
 #ifndef RSM_STORAGE_WAL_SNAPSHOTS_HPP
 #define RSM_STORAGE_WAL_SNAPSHOTS_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/entry.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/stream.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>

@@ -4,10 +4,10 @@
 #ifndef RSM_STORAGE_WAL_STATE_HPP
 #define RSM_STORAGE_WAL_STATE_HPP
 
-#include <raft/entry.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -4,7 +4,7 @@
 #ifndef RSM_TRANSPORT_TCP_DIALER_HPP
 #define RSM_TRANSPORT_TCP_DIALER_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/link.hpp>
 #include <rsm/transport/tcp/shared.hpp>

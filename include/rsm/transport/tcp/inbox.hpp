@@ -4,9 +4,9 @@
 #ifndef RSM_TRANSPORT_TCP_INBOX_HPP
 #define RSM_TRANSPORT_TCP_INBOX_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/message.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/transport/wire/frame.hpp>
 

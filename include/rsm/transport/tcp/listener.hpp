@@ -4,8 +4,8 @@
 #ifndef RSM_TRANSPORT_TCP_LISTENER_HPP
 #define RSM_TRANSPORT_TCP_LISTENER_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/transport/tcp/acceptors.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/inbox.hpp>

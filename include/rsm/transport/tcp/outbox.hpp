@@ -4,8 +4,8 @@
 #ifndef RSM_TRANSPORT_TCP_OUTBOX_HPP
 #define RSM_TRANSPORT_TCP_OUTBOX_HPP
 
-#include <raft/codec.hpp>
-#include <raft/message.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/transport/wire/frame.hpp>
 
 #include <cstddef>

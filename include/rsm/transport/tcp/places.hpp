@@ -4,7 +4,7 @@
 #ifndef RSM_TRANSPORT_TCP_PLACES_HPP
 #define RSM_TRANSPORT_TCP_PLACES_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
 #include <rsm/transport/tcp_address.hpp>
 #include <rsm/transport/tcp_options.hpp>
 

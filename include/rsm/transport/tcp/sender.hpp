@@ -4,8 +4,9 @@
 #ifndef RSM_TRANSPORT_TCP_SENDER_HPP
 #define RSM_TRANSPORT_TCP_SENDER_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/dialer.hpp>
 #include <rsm/transport/tcp/link.hpp>

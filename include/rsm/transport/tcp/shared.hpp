@@ -4,8 +4,8 @@
 #ifndef RSM_TRANSPORT_TCP_SHARED_HPP
 #define RSM_TRANSPORT_TCP_SHARED_HPP
 
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_options.hpp>
 

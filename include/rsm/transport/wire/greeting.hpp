@@ -4,9 +4,9 @@
 #ifndef RSM_TRANSPORT_WIRE_GREETING_HPP
 #define RSM_TRANSPORT_WIRE_GREETING_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/codec.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/codec.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/transport/tcp_options.hpp>
 

@@ -5,8 +5,9 @@
 #ifndef RSM_SIM_RUN_DETAIL_OBSERVING_HPP
 #define RSM_SIM_RUN_DETAIL_OBSERVING_HPP
 
-#include <raft/digest.hpp>
-#include <raft/stream.hpp>
+#include <raft/base/digest.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/proof/state_digest.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/state_machine.hpp>

@@ -6,7 +6,8 @@
 #ifndef RSM_SIM_WORLD_DETAIL_SECTORS_HPP
 #define RSM_SIM_WORLD_DETAIL_SECTORS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 
 #include <algorithm>
 #include <array>

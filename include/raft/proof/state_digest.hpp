@@ -5,13 +5,15 @@
 // makes states that differ only in who is who recognisable (symmetry reduction).
 //
 // Not part of raft.hpp: only explorers of states need it.
-#ifndef RSM_RAFT_DIGEST_HPP
-#define RSM_RAFT_DIGEST_HPP
+#ifndef RSM_RAFT_PROOF_STATE_DIGEST_HPP
+#define RSM_RAFT_PROOF_STATE_DIGEST_HPP
 
+#include <raft/base/digest.hpp>
 #include <raft/base/fields.hpp>
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/message.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -2,8 +2,8 @@
 //
 // Bytes: a shared, immutable slice of memory. An operation's bytes are written once, on arrival;
 // the log, the wire, the disk and the state machine then share the same block.
-#ifndef RSM_RAFT_BYTES_HPP
-#define RSM_RAFT_BYTES_HPP
+#ifndef RSM_RAFT_BASE_BYTES_HPP
+#define RSM_RAFT_BASE_BYTES_HPP
 
 #include <atomic>
 #include <cstddef>

@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#ifndef RSM_RAFT_STREAM_HPP
-#define RSM_RAFT_STREAM_HPP
+#ifndef RSM_RAFT_BASE_STREAM_HPP
+#define RSM_RAFT_BASE_STREAM_HPP
 
 #include <cstddef>
 #include <span>

@@ -2,14 +2,14 @@
 //
 // What goes into Core::step and what comes out of it: the whole conversation between the
 // algorithm and the world.
-#ifndef RSM_RAFT_STEP_HPP
-#define RSM_RAFT_STEP_HPP
+#ifndef RSM_RAFT_PROTOCOL_STEP_HPP
+#define RSM_RAFT_PROTOCOL_STEP_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/entry.hpp>
-#include <raft/message.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -2,14 +2,14 @@
 //
 // The log as the algorithm sees it: every term, the recent entries, and how far each entry has
 // come on its way from appended to applied.
-#ifndef RSM_RAFT_LOG_HPP
-#define RSM_RAFT_LOG_HPP
+#ifndef RSM_RAFT_PARTS_LOG_HPP
+#define RSM_RAFT_PARTS_LOG_HPP
 
-#include <raft/entry.hpp>
+#include <raft/base/ring.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/ring.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <algorithm>
 #include <cstddef>

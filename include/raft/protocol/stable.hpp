@@ -1,12 +1,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What goes to stable storage and what comes back from it after a restart.
-#ifndef RSM_RAFT_STABLE_HPP
-#define RSM_RAFT_STABLE_HPP
+#ifndef RSM_RAFT_PROTOCOL_STABLE_HPP
+#define RSM_RAFT_PROTOCOL_STABLE_HPP
 
-#include <raft/entry.hpp>
-#include <raft/stream.hpp>
-#include <raft/types.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -2,12 +2,13 @@
 //
 // What every Storage must do when it recovers: put the runs of terms together, and make the log
 // and the newest snapshot fit each other.
-#ifndef RSM_RAFT_RECOVERY_HPP
-#define RSM_RAFT_RECOVERY_HPP
+#ifndef RSM_RAFT_DRIVER_RECOVERY_HPP
+#define RSM_RAFT_DRIVER_RECOVERY_HPP
 
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <string>
 #include <system_error>

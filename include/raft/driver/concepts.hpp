@@ -7,12 +7,13 @@
 // Engine calls from there, and callbacks arrive there, never from inside the call that asked for
 // them. A callback may destroy the policy that calls it. Destroying the policy drops all callbacks
 // that have not run and waits for nothing.
-#ifndef RSM_RAFT_CONCEPTS_HPP
-#define RSM_RAFT_CONCEPTS_HPP
+#ifndef RSM_RAFT_DRIVER_CONCEPTS_HPP
+#define RSM_RAFT_DRIVER_CONCEPTS_HPP
 
-#include <raft/message.hpp>
-#include <raft/stable.hpp>
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/stable.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -39,7 +40,7 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
 ///   names file and offset. Of the snapshots it finds it gives the newest; older ones need not be
-///   kept. raft/recovery.hpp puts the runs of terms together and says whether the log is void
+///   kept. raft/driver/recovery.hpp puts the runs of terms together and says whether the log is void
 ///   because that snapshot is no prefix of it. The commit index that it gives lets the node deliver
 ///   up to there before it has heard of a leader; a storage may give less, down to 0, which is
 ///   Figure 2's volatile commit index.

@@ -1,11 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Who belongs to the cluster and what a quorum of it is: plain set arithmetic.
-#ifndef RSM_RAFT_MEMBERSHIP_HPP
-#define RSM_RAFT_MEMBERSHIP_HPP
+#ifndef RSM_RAFT_PROTOCOL_MEMBERSHIP_HPP
+#define RSM_RAFT_PROTOCOL_MEMBERSHIP_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/mutant.hpp>
-#include <raft/types.hpp>
 
 #include <algorithm>
 #include <cstddef>

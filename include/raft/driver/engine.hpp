@@ -2,15 +2,16 @@
 //
 // Engine: carries out what Core asks for, in the only safe order. The one place where the
 // algorithm meets Transport, Storage and Clock.
-#ifndef RSM_RAFT_ENGINE_HPP
-#define RSM_RAFT_ENGINE_HPP
+#ifndef RSM_RAFT_DRIVER_ENGINE_HPP
+#define RSM_RAFT_DRIVER_ENGINE_HPP
 
-#include <raft/concepts.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/ring.hpp>
 #include <raft/core.hpp>
 #include <raft/driver/carry_out.hpp>
+#include <raft/driver/concepts.hpp>
 #include <raft/mutant.hpp>
-#include <raft/ring.hpp>
-#include <raft/step.hpp>
+#include <raft/protocol/step.hpp>
 
 #include <algorithm>
 #include <concepts>

@@ -1,10 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Every limit and timeout of the algorithm, with unit, default and range.
-#ifndef RSM_RAFT_OPTIONS_HPP
-#define RSM_RAFT_OPTIONS_HPP
+#ifndef RSM_RAFT_PROTOCOL_OPTIONS_HPP
+#define RSM_RAFT_PROTOCOL_OPTIONS_HPP
 
-#include <raft/types.hpp>
+#include <raft/base/result.hpp>
+#include <raft/base/types.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -2,8 +2,8 @@
 //
 // A queue in one growing circular array: in steady state neither end allocates, which a
 // std::deque cannot promise, and any element is one index away.
-#ifndef RSM_RAFT_RING_HPP
-#define RSM_RAFT_RING_HPP
+#ifndef RSM_RAFT_BASE_RING_HPP
+#define RSM_RAFT_BASE_RING_HPP
 
 #include <algorithm>
 #include <cstddef>

@@ -5,11 +5,11 @@
 //
 // A compacted log says nothing about what it has released, so each property is checked where the
 // logs in question still overlap. Compare nodes at every step, and nothing slips through.
-#ifndef RSM_RAFT_INVARIANTS_HPP
-#define RSM_RAFT_INVARIANTS_HPP
+#ifndef RSM_RAFT_PROOF_INVARIANTS_HPP
+#define RSM_RAFT_PROOF_INVARIANTS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/core.hpp>
-#include <raft/types.hpp>
 
 #include <algorithm>
 #include <optional>

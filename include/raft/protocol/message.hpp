@@ -2,11 +2,11 @@
 //
 // What nodes tell each other. Any message may be lost, doubled, late or out of order; each
 // therefore says enough for its receiver to recognise it as stale.
-#ifndef RSM_RAFT_MESSAGE_HPP
-#define RSM_RAFT_MESSAGE_HPP
+#ifndef RSM_RAFT_PROTOCOL_MESSAGE_HPP
+#define RSM_RAFT_PROTOCOL_MESSAGE_HPP
 
-#include <raft/entry.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
 
 #include <cstdint>
 #include <tuple>

@@ -6,14 +6,14 @@
 // Decoding never reads past its input, never allocates more than the input can justify and
 // accepts exactly what encoding produces: an unknown kind, a flag that is not 0 or 1 and bytes
 // that are left over are refusals, not skips.
-#ifndef RSM_RAFT_CODEC_HPP
-#define RSM_RAFT_CODEC_HPP
+#ifndef RSM_RAFT_PROTOCOL_CODEC_HPP
+#define RSM_RAFT_PROTOCOL_CODEC_HPP
 
+#include <raft/base/bytes.hpp>
 #include <raft/base/fields.hpp>
-#include <raft/bytes.hpp>
-#include <raft/entry.hpp>
-#include <raft/message.hpp>
-#include <raft/types.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/message.hpp>
 
 #include <algorithm>
 #include <bit>

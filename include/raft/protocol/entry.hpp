@@ -1,12 +1,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The entries of the log, the state that must survive a crash, and the description of a snapshot.
-#ifndef RSM_RAFT_ENTRY_HPP
-#define RSM_RAFT_ENTRY_HPP
+#ifndef RSM_RAFT_PROTOCOL_ENTRY_HPP
+#define RSM_RAFT_PROTOCOL_ENTRY_HPP
 
-#include <raft/bytes.hpp>
-#include <raft/membership.hpp>
-#include <raft/types.hpp>
+#include <raft/base/bytes.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/membership.hpp>
 
 #include <cstddef>
 #include <cstdint>
