@@ -13,7 +13,6 @@
 #define RSM_RAFT_CORE_HPP
 
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/parts/all.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/options.hpp>
@@ -171,8 +170,7 @@ inline void Core::take(const Step& step, Message& message) {
     // Vote requests decide for themselves: a pre-vote names a term that nobody has entered, and
     // one that would depose a live leader is ignored.
     const bool asks_for_vote = std::holds_alternative<VoteRequest>(message.body);
-    const bool ignored = RSM_MUTANT(no_step_down) && office_.leads();
-    if (term > ballot_.term && !asks_for_vote && !ignored) {
+    if (term > ballot_.term && !asks_for_vote) {
         become_follower(step, ballot_, office_, timer_, reads_, term, NodeId{});
     }
     std::visit([&](auto& body) { take(step, message, body); }, message.body);

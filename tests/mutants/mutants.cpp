@@ -1,10 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Shows that the simulator finds each mutant (raft/mutant.hpp): runs seeds with one fault switched
+// Shows that the simulator finds each mutant (mutants.hpp): runs seeds with one fault switched
 // on until a rule is violated. Prints the table of docs/mutants.md.
 #include <rsm-sim/workloads.hpp>
 
-#include <raft/mutant.hpp>
+#include <mutants.hpp>
 #include <rsm/sim/simulate.hpp>
 
 #include <CLI/CLI.hpp>
@@ -25,8 +25,8 @@ struct Kill {
     std::string by;
 };
 
-std::optional<Kill> hunt(raft::mutants::Mutant mutant, std::uint64_t seeds) {
-    raft::mutants::active = mutant;
+std::optional<Kill> hunt(mutants::Mutant mutant, std::uint64_t seeds) {
+    mutants::active = mutant;
     std::optional<Kill> kill;
     for (std::uint64_t seed = 1; seed <= seeds && !kill; ++seed) {
         const rsm::sim::RunReport report =
@@ -35,7 +35,7 @@ std::optional<Kill> hunt(raft::mutants::Mutant mutant, std::uint64_t seeds) {
             kill = Kill{seed, report.violation->property + ": " + report.violation->where};
         }
     }
-    raft::mutants::active = raft::mutants::Mutant::none;
+    mutants::active = mutants::Mutant::none;
     return kill;
 }
 
@@ -52,13 +52,13 @@ int main(int argc, char** argv) {
     app.add_option("--only", only, "the name of one mutant");
     CLI11_PARSE(app, argc, argv);
 
-    if (const auto wrong = hunt(raft::mutants::Mutant::none, healthy)) {
+    if (const auto wrong = hunt(mutants::Mutant::none, healthy)) {
         std::cerr << "without a mutant, seed " << wrong->seed << ": " << wrong->by << '\n';
         return 1;
     }
     int survivors = 0;
     int hunted = 0;
-    for (const raft::mutants::Description& one : raft::mutants::descriptions) {
+    for (const mutants::Description& one : mutants::descriptions) {
         if (!only.empty() && one.name != only) continue;
         ++hunted;
         const auto began = std::chrono::steady_clock::now();

@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_DRIVER_CARRY_OUT_HPP
 #define RSM_RAFT_DRIVER_CARRY_OUT_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/stable.hpp>
@@ -73,7 +72,6 @@ void carry_out(Output& output, H& handler) {
     if (output.drop_snapshots_before) handler.drop_snapshots_before(*output.drop_snapshots_before);
     for (const Event& event : output.events) {
         handler.observe(event);
-        if (RSM_MUTANT(events_lost)) break;
     }
 }
 

@@ -10,7 +10,6 @@
 #include <raft/core.hpp>
 #include <raft/driver/carry_out.hpp>
 #include <raft/driver/concepts.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/step.hpp>
 
 #include <algorithm>
@@ -299,7 +298,7 @@ private:
     }
 
     void send_after(DeferredMessage deferred) {
-        if (deferred.after <= persisted_ || RSM_MUTANT(deferred_sent_at_once)) {
+        if (deferred.after <= persisted_) {
             transport_.send(std::move(deferred.message));
         } else if (deferred_.size() < max_deferred) {
             deferred_.push_back(std::move(deferred));

@@ -7,7 +7,6 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/stable.hpp>
 
 #include <string>
@@ -48,7 +47,7 @@ inline Result<bool> fit_to_snapshot(Recovered& recovered, std::error_code damage
         for (const TermRun& run : recovered.runs) {
             if (run.first <= last.index) term = run.term;
         }
-        if (term == last.term || RSM_MUTANT(void_log_kept)) return false;
+        if (term == last.term) return false;
     }
     recovered.base = last;
     recovered.last = last.index;

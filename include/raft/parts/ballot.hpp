@@ -5,7 +5,6 @@
 #define RSM_RAFT_PARTS_BALLOT_HPP
 
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/stable.hpp>
 
 #include <optional>
@@ -34,7 +33,7 @@ struct Ballot {
     /// @pre nobody else has this term's vote
     void vote_for(NodeId candidate) {
         const bool news = voted_for != candidate;
-        changed = changed || (news && !RSM_MUTANT(vote_not_persisted));
+        changed = changed || news;
         voted_for = candidate;
     }
     /// The write `id` carries them as they are now.

@@ -6,7 +6,6 @@
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/options.hpp>
 
 #include <cstdint>
@@ -26,7 +25,6 @@ struct ElectionTimer {
     /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
     void restart(const Options& options, Time now) {
         expires = now + options.election_timeout + random.below(options.election_timeout);
-        if (RSM_MUTANT(same_timeouts)) expires = now + options.election_timeout;
     }
 
     static constexpr auto fields() {

@@ -7,7 +7,6 @@
 
 #include <raft/base/ring.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
 
@@ -188,9 +187,7 @@ public:
     std::size_t unwritten_bytes() const { return unsubmitted_bytes_ + writing_bytes_; }
     /// The write `id` and all before it are durable.
     void persisted(WriteId id) {
-        const auto done = [&](WriteId begun) {
-            return begun <= id || RSM_MUTANT(any_write_persists_all);
-        };
+        const auto done = [&](WriteId begun) { return begun <= id; };
         while (!writes_.empty() && done(writes_.front().id)) {
             durable_ = std::max(durable_, writes_.front().last);
             writing_bytes_ -= writes_.front().bytes;
@@ -259,7 +256,6 @@ private:
         submitted_ = std::min(submitted_, limit);
         durable_ = std::min(durable_, limit);
         if (submitted_ == last_) unsubmitted_bytes_ = 0;
-        if (RSM_MUTANT(replaced_entries_durable)) return;
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             writes_[i].last = std::min(writes_[i].last, limit);
         }

@@ -13,7 +13,6 @@
 
 #include <raft/base/ring.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/entry.hpp>
 
@@ -69,7 +68,7 @@ struct Progress {
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
-        next = RSM_MUTANT(probe_below_match) ? from : std::max(from, match + 1);
+        next = std::max(from, match + 1);
     }
     void become_replicate() {
         enter(ProgressState::replicate);
@@ -117,7 +116,7 @@ struct Progress {
         if (reached_probe || (state == ProgressState::probe && news)) become_replicate();
         next = std::max(next, match + 1);
         while (!in_flight_.empty() && in_flight_.front().last <= match) {
-            if (!RSM_MUTANT(window_leaks)) in_flight_bytes_ -= in_flight_.front().bytes;
+            in_flight_bytes_ -= in_flight_.front().bytes;
             in_flight_.pop_front();
         }
         return news;

@@ -5,7 +5,6 @@
 #define RSM_RAFT_PROTOCOL_MEMBERSHIP_HPP
 
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -96,7 +95,6 @@ private:
         for (const NodeId node : nodes) {
             if (agrees(node)) ++count;
         }
-        if (RSM_MUTANT(half_is_a_quorum)) return 2 * count >= nodes.size();
         return count > nodes.size() / 2;
     }
 
@@ -112,8 +110,7 @@ private:
                 if (value_of(node) >= value) ++count;
             }
             const std::size_t others = nodes.size() / 2;
-            if (count > others || (RSM_MUTANT(commits_second_best) && count == others))
-                best = value;
+            if (count > others) best = value;
         }
         return best;
     }

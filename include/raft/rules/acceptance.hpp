@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_RULES_ACCEPTANCE_HPP
 #define RSM_RAFT_RULES_ACCEPTANCE_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/log.hpp>
@@ -58,8 +57,7 @@ inline bool append_received(const Step& step, Log& log, NodeId leader, AppendReq
         least = entry.term;
     }
     for (Entry& entry : request.entries) {
-        if (log.matches(entry.position()) && !RSM_MUTANT(late_request_truncates)) continue;
-        if (RSM_MUTANT(conflicts_kept) && entry.index <= log.last_index()) continue;
+        if (log.matches(entry.position())) continue;
         if (entry.index <= log.last_index()) {
             log.truncate_from(entry.index);
             step.announce(EventKind::log_truncated, leader, entry.index);
@@ -75,13 +73,11 @@ inline bool append_received(const Step& step, Log& log, NodeId leader, AppendReq
 inline void acknowledge(const Step& step, const Log& log, NodeId leader,
                         const AppendRequest& request, Index match) {
     AppendReply reply{step.term(), true, match, {}, request.round};
-    if (RSM_MUTANT(acknowledges_all)) reply.index = log.durable();
-    if (RSM_MUTANT(append_acknowledged_early)) return step.send(leader, reply);
     if (match > log.durable() && !request.entries.empty()) {
         step.send_when_durable(leader, reply);
         return;
     }
-    if (!RSM_MUTANT(acknowledges_all)) reply.index = std::min(match, log.durable());
+    reply.index = std::min(match, log.durable());
     step.send(leader, reply);
 }
 
@@ -92,8 +88,7 @@ inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequ
     refusal.index = request.previous.index;
     refusal.round = request.round;
     skip_committed(log, request);
-    const bool agrees = log.matches(request.previous) || (RSM_MUTANT(previous_term_unchecked) &&
-                                                          log.term_at(request.previous.index));
+    const bool agrees = log.matches(request.previous);
     if (!agrees) {  // rule 2: reply false, with a hint where to go on
         refusal.hint = log.last_agreeing(request.previous);
         step.send(leader, refusal);
@@ -102,8 +97,7 @@ inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequ
     if (!keep_what_fits(step, log, request)) return;
     if (!append_received(step, log, leader, request)) return;
     const Index match = request.previous.index + request.entries.size();
-    const Index known = RSM_MUTANT(commit_beyond_match) ? log.last_index() : match;
-    log.commit_to(std::min(request.commit, known));  // rule 5
+    log.commit_to(std::min(request.commit, match));  // rule 5
     acknowledge(step, log, leader, request, match);
 }
 

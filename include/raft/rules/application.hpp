@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_APPLICATION_HPP
 #define RSM_RAFT_RULES_APPLICATION_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/protocol/step.hpp>

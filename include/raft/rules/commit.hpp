@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_COMMIT_HPP
 #define RSM_RAFT_RULES_COMMIT_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
@@ -17,14 +16,14 @@ namespace raft {
 /// log[N].term == currentTerm: set commitIndex = N" (sections 5.3, 5.4.2). The leader's own match
 /// index is what is durable here.
 inline void advance_commit(const Step& step, Reign& reign, Log& log) {
-    const Index own = RSM_MUTANT(leader_counts_unsynced) ? log.last_index() : log.durable();
+    const Index own = log.durable();
     const Index reached = step.membership.reached_by_quorum<Index>([&](NodeId node) {
         if (node == step.self) return own;
         const Progress* follower = reign.find(node);
         return follower == nullptr ? Index{} : follower->match;
     });
     if (reached <= log.commit()) return;
-    if (log.term_at(reached) != step.term() && !RSM_MUTANT(commits_old_terms)) return;
+    if (log.term_at(reached) != step.term()) return;
     log.commit_to(reached);
     if (!reign.commit_notice_at) {
         reign.commit_notice_at = step.now + step.options.commit_notice_delay;
@@ -35,7 +34,6 @@ inline void advance_commit(const Step& step, Reign& reign, Log& log) {
 /// may still wait for this node's disk or state machine.
 inline void return_budget(Budget& budget, const Log& log) {
     Index settled = std::min({log.commit(), log.durable(), log.applied()});
-    if (RSM_MUTANT(settled_at_commit)) settled = log.commit();
     budget.settle(log.last_index(), settled);
 }
 

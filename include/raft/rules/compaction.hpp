@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_RULES_COMPACTION_HPP
 #define RSM_RAFT_RULES_COMPACTION_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
@@ -23,7 +22,6 @@ namespace raft {
 /// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
 /// else a transfer that takes longer than the log takes to grow would never be of use.
 inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, Index release) {
-    if (RSM_MUTANT(log_not_held)) return release;
     Index held = release;
     const std::uint64_t appended = reign.budget.appended();
     for (Progress& follower : reign.followers) {
@@ -46,7 +44,6 @@ inline void release_covered(const Step& step, Office& office, Log& log, Journal&
                             const SnapshotMeta& newest) {
     // What has come in this very step is still to be given to the storage.
     Index release = std::min({newest.last.index, log.applied(), log.submitted()});
-    if (RSM_MUTANT(released_too_far)) release = log.applied();
     std::size_t retained = 0;
     while (release > log.base().index && log.cached(release)) {
         retained += footprint(log[release]);

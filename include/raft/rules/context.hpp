@@ -5,7 +5,6 @@
 #define RSM_RAFT_RULES_CONTEXT_HPP
 
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
@@ -30,7 +29,7 @@ struct Step {
     /// Sends what tells of nothing but the term and vote, which nobody may see before they are
     /// durable: "updated on stable storage before responding to RPCs" (Figure 2).
     void send(NodeId to, Message::Body body) const {
-        if (ballot.durable() || RSM_MUTANT(vote_sent_early)) {
+        if (ballot.durable()) {
             out.send.push_back({self, to, std::move(body)});
         } else {
             send_when_durable(to, std::move(body));

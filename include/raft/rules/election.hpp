@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_RULES_ELECTION_HPP
 #define RSM_RAFT_RULES_ELECTION_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/log.hpp>
@@ -31,7 +30,6 @@ inline void become_follower(const Step& step, Ballot& ballot, Office& office, El
     }
     if (term > ballot.term) {
         ballot.enter(term);
-        if (RSM_MUTANT(term_not_persisted)) ballot.changed = false;
     }
     office.held = Follower{leader};
     if (!was_follower) step.announce(EventKind::became_follower, leader);
@@ -41,7 +39,7 @@ inline void become_follower(const Step& step, Ballot& ballot, Office& office, El
 /// log is of a later term than its own could be elected to append earlier ones to it.
 inline void enter_term_of_log(Ballot& ballot, const Log& log) {
     const Term logged = log.last().term;
-    if (logged > ballot.term && !RSM_MUTANT(vote_forgotten_by_log)) ballot.enter(logged);
+    if (logged > ballot.term) ballot.enter(logged);
 }
 
 /// Volatile state on leaders is "reinitialized after election" (Figure 2).
@@ -57,7 +55,7 @@ inline void become_leader(const Step& step, Office& office, Log& log) {
     reign.quorum_check_at = step.now + step.options.election_timeout;
     reign.heartbeat_at = step.now;  // "upon election: send initial heartbeats" (Figure 2)
     step.announce(EventKind::became_leader, step.self);
-    if (step.options.barrier_on_election && !RSM_MUTANT(no_barrier)) {
+    if (step.options.barrier_on_election) {
         append_own(step, reign.budget, log, EntryKind::barrier, {});
     }
     office.held = std::move(reign);
@@ -90,7 +88,7 @@ inline void stand_for_election(const Step& step, Ballot& ballot, Office& office,
     }
     // A vote is a promise to be kept over a crash, so a candidate's own counts when it is durable
     // (see count_own_vote()); a pre-vote promises nothing.
-    if (pre_vote || RSM_MUTANT(own_vote_at_once)) {
+    if (pre_vote) {
         count_vote(step, ballot, office, timer, log, step.self);
     }
 }
@@ -125,22 +123,20 @@ inline void count_own_vote(const Step& step, Ballot& ballot, Office& office, Ele
 inline bool hears_from_leader(const Step& step, const Office& office, const ElectionTimer& timer) {
     if (!step.options.check_quorum && !step.options.pre_vote) return false;
     // A leader that checks its quorum steps down by itself when it has lost it.
-    if (office.leads()) return step.options.check_quorum && !RSM_MUTANT(leader_not_sticky);
+    if (office.leads()) return step.options.check_quorum;
     return timer.leader_heard && step.now - *timer.leader_heard < step.options.election_timeout;
 }
 
 /// The election restriction: "the voter denies its vote if its own log is more up-to-date than
 /// that of the candidate" (section 5.4.1).
 inline bool may_lead(const Log& log, LogPosition candidate) {
-    if (RSM_MUTANT(votes_without_log_check)) return true;
-    if (RSM_MUTANT(log_check_by_length)) return candidate.index >= log.last_index();
     return log.up_to_date(candidate);
 }
 
 /// "Each server will vote for at most one candidate in a given term, on a first-come-first-served
 /// basis" (section 5.2). @pre the ballot's term is not behind the request's
 inline bool has_vote_for(const Ballot& ballot, Term term, NodeId candidate) {
-    const bool free = !ballot.voted_for || ballot.voted_for == candidate || RSM_MUTANT(votes_twice);
+    const bool free = !ballot.voted_for || ballot.voted_for == candidate;
     return free && term == ballot.term;
 }
 
@@ -176,9 +172,9 @@ inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, El
                             Log& log, NodeId voter, const VoteReply& reply) {
     const Candidate* candidate = office.candidate();
     if (candidate == nullptr || !reply.granted) return;
-    if (reply.pre_vote != candidate->pre_vote && !RSM_MUTANT(prevote_reply_is_vote)) return;
+    if (reply.pre_vote != candidate->pre_vote) return;
     const Term election{ballot.term.value + (candidate->pre_vote ? 1 : 0)};
-    if (reply.election == election || RSM_MUTANT(old_vote_replies)) {
+    if (reply.election == election) {
         count_vote(step, ballot, office, timer, log, voter);
     }
 }
@@ -188,7 +184,7 @@ inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, El
 /// before.
 inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                    Reads& reads, const Message& message) {
-    if (term_of(message) < ballot.term && !RSM_MUTANT(stale_leader_followed)) return false;
+    if (term_of(message) < ballot.term) return false;
     if (office.leads()) {  // election safety says: cannot be
         step.announce(EventKind::rival_leader, message.from);
         return false;

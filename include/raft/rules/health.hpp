@@ -5,7 +5,6 @@
 #ifndef RSM_RAFT_RULES_HEALTH_HPP
 #define RSM_RAFT_RULES_HEALTH_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/log.hpp>
@@ -87,12 +86,12 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
         step.announce(why, step.self);
         become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
     };
-    if (disk_hangs(step, *reign, log) && !RSM_MUTANT(stalled_leader_stays)) {
+    if (disk_hangs(step, *reign, log)) {
         return step_down(EventKind::disk_stalled);
     }
     if (step.now < reign->quorum_check_at) return;
     reign->quorum_check_at = step.now + step.options.election_timeout;
-    if (!step.options.check_quorum || RSM_MUTANT(lonely_leader_stays)) return;
+    if (!step.options.check_quorum) return;
     if (!hears_from_quorum(step, *reign)) step_down(EventKind::quorum_lost);
 }
 

@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_LEADING_HPP
 #define RSM_RAFT_RULES_LEADING_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
@@ -50,7 +49,7 @@ inline void serve(const Step& step, const Reign& reign, Progress& follower, cons
     // The answer to entries waits for the follower's disk, and neither a reign nor a read may
     // wait for that; so both are asked for apart. A probe asks one thing at a time.
     const bool asked = occasions.heartbeat || reign.rounds.due;
-    const bool apart = asked && streaming && !RSM_MUTANT(heartbeat_waits_for_disk);
+    const bool apart = asked && streaming;
     if (apart || (!spoken && (asked || (occasions.notice && commit_unknown)))) {
         send_heartbeat(step, reign.rounds, follower, log);
     }

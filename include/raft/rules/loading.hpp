@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_LOADING_HPP
 #define RSM_RAFT_RULES_LOADING_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/protocol/step.hpp>
@@ -20,7 +19,7 @@ namespace raft {
 inline void drop_replaced(const Log& log, EntriesLoaded& loaded) {
     for (std::size_t i = 0; i < loaded.entries.size(); ++i) {
         const bool same = log.matches(loaded.entries[i].position());
-        if (!same && !RSM_MUTANT(loaded_entries_unchecked)) loaded.entries.resize(i);
+        if (!same) loaded.entries.resize(i);
     }
 }
 

@@ -5,7 +5,6 @@
 #define RSM_RAFT_RULES_PROPOSALS_HPP
 
 #include <raft/base/bytes.hpp>
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/protocol/entry.hpp>
@@ -35,8 +34,7 @@ inline void propose(const Step& step, Office& office, Log& log, Propose& proposa
     } else if (size > step.options.max_entry_bytes) {
         outcome.refusal = Refusal::too_large;
     } else if (reign->budget.spent() + size + entry_overhead_bytes >
-                   step.options.max_uncommitted_bytes &&
-               !RSM_MUTANT(uncommitted_unbounded)) {
+               step.options.max_uncommitted_bytes) {
         outcome.refusal = Refusal::overloaded;
     } else {
         append_own(step, reign->budget, log, EntryKind::operation, std::move(proposal.payload));

@@ -8,7 +8,6 @@
 #ifndef RSM_RAFT_RULES_READS_HPP
 #define RSM_RAFT_RULES_READS_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
@@ -31,12 +30,8 @@ inline void ask_read(const Step& step, Office& office, Reads& reads, Log& log,
         step.out.reads.push_back({read.token, Refusal::not_leader, {}});
         return;
     }
-    if (reads.waiting >= step.options.max_waiting_reads && !RSM_MUTANT(waiting_reads_unbounded)) {
+    if (reads.waiting >= step.options.max_waiting_reads) {
         step.out.reads.push_back({read.token, Refusal::overloaded, {}});
-        return;
-    }
-    if (RSM_MUTANT(read_without_quorum)) {
-        step.out.reads.push_back({read.token, Refusal::none, log.commit()});
         return;
     }
     ++reads.waiting;
@@ -50,15 +45,8 @@ inline void ask_read(const Step& step, Office& office, Reads& reads, Log& log,
 /// All reads that have come in since the last round share the next one, which begins once an entry
 /// of this term is committed.
 inline void open_read_round(const Step& step, ReadRounds& rounds, const Log& log) {
-    const bool current =
-        log.term_at(log.commit()) == step.term() || RSM_MUTANT(read_before_barrier);
+    const bool current = log.term_at(log.commit()) == step.term();
     if (rounds.joining.empty() || !current) return;
-    if (RSM_MUTANT(read_joins_round) && !rounds.open.empty()) {
-        std::vector<Token>& tokens = rounds.open.back().tokens;
-        tokens.insert(tokens.end(), rounds.joining.begin(), rounds.joining.end());
-        rounds.joining.clear();
-        return;
-    }
     rounds.latest += 1;
     rounds.due = true;
     rounds.open.push_back({rounds.latest, log.commit(), std::move(rounds.joining)});
@@ -68,13 +56,13 @@ inline void open_read_round(const Step& step, ReadRounds& rounds, const Log& log
 /// "wait for the state machine to advance at least as far as the readIndex" (thesis 6.4). That a
 /// later leader may exist by now does no harm: the read's time was before.
 inline void release_reads(const Step& step, Reads& reads, const Log& log) {
-    const Index reached = RSM_MUTANT(read_before_applied) ? log.commit() : log.applied();
+    const Index reached = log.applied();
     while (!reads.confirmed.empty() && reads.confirmed.front().index <= reached) {
         const Reads::Confirmed& released = reads.confirmed.front();
         for (const Token token : released.tokens) {
             step.out.reads.push_back({token, Refusal::none, released.index});
         }
-        if (!RSM_MUTANT(waiting_reads_leak)) reads.waiting -= released.tokens.size();
+        reads.waiting -= released.tokens.size();
         reads.confirmed.pop_front();
     }
 }
@@ -88,8 +76,7 @@ inline void confirm_reads(const Step& step, Reign& reign, Reads& reads, const Lo
         const Progress* follower = reign.find(node);
         return follower == nullptr ? 0 : follower->acknowledged_round;
     });
-    while (!rounds.open.empty() &&
-           rounds.open.front().number <= confirmed + (RSM_MUTANT(unconfirmed_round) ? 1 : 0)) {
+    while (!rounds.open.empty() && rounds.open.front().number <= confirmed) {
         ReadRounds::Round& round = rounds.open.front();
         reads.confirmed.push_back({round.index, std::move(round.tokens)});
         rounds.open.pop_front();
@@ -106,7 +93,7 @@ inline void refuse_reads(const Step& step, const ReadRounds& rounds, Reads& read
         reads.waiting -= tokens.size();
     };
     for (std::size_t i = 0; i < rounds.open.size(); ++i) refuse(rounds.open[i].tokens);
-    if (!RSM_MUTANT(new_reads_not_refused)) refuse(rounds.joining);
+    refuse(rounds.joining);
 }
 
 }  // namespace raft

@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_REPLICATION_HPP
 #define RSM_RAFT_RULES_REPLICATION_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
@@ -32,7 +31,6 @@ inline void send_entries(const Step& step, const ReadRounds& rounds, Progress& f
     request.commit = log.commit();
     request.round = rounds.latest;
     follower.sent_commit = log.commit();
-    if (RSM_MUTANT(contact_on_send)) follower.last_contact = step.now;
     if (!entries.empty()) follower.sent(entries.back().index, bytes);
     request.entries = std::move(entries);
     step.send(follower.node, std::move(request));
@@ -45,8 +43,7 @@ inline bool replicate(const Step& step, const ReadRounds& rounds, Progress& foll
                       const Log& log) {
     bool spoken = false;
     while (follower.next <= log.last_index()) {
-        const std::size_t window =
-            RSM_MUTANT(window_unbounded) ? static_cast<std::size_t>(-1) : step.options.window_bytes;
+        const std::size_t window = step.options.window_bytes;
         const std::size_t allowance =
             std::min(follower.allowance(window), step.options.max_message_bytes);
         if (allowance == 0 || follower.reading) break;
@@ -128,7 +125,7 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
                               NodeId sender, const AppendReply& reply) {
     Reign* reign = office.reign();
     if (reign == nullptr) return;
-    if (reply.term < step.term() && !RSM_MUTANT(old_append_replies)) return;
+    if (reply.term < step.term()) return;
     Progress* follower = reign->find(sender);
     if (follower == nullptr) return;
     if (reply.index > log.last_index() || reply.round > reign->rounds.latest) {
@@ -145,7 +142,7 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
         if (follower->state == ProgressState::snapshot && log_reaches) {
             follower->become_replicate();
         }
-    } else if (follower->refusal_is_news(reply.index) && !RSM_MUTANT(refusals_ignored)) {
+    } else if (follower->refusal_is_news(reply.index)) {
         const Index agreeing = log.last_agreeing(reply.hint).index;
         follower->become_probe(std::min(reply.index, agreeing + 1));
     } else {

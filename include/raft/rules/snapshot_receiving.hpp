@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 #define RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
@@ -42,7 +41,6 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
     if (meta.last.index <= log.commit()) {
         reply.outcome = TransferOutcome::installed;
         reply.match = std::min(log.commit(), log.durable());
-        if (RSM_MUTANT(snapshot_vouches_for_all)) reply.match = log.commit();
     }
     step.send(to, reply);
 }
@@ -74,13 +72,13 @@ inline bool joins_transfer(const Step& step, const Log& log,
 inline void accept_chunk(const Step& step, const Log& log,
                          std::optional<IncomingSnapshot>& incoming, NodeId leader,
                          SnapshotChunk& chunk) {
-    if (chunk.meta.last.index <= log.commit() && !RSM_MUTANT(older_snapshot_installed)) {
+    if (chunk.meta.last.index <= log.commit()) {
         // Nothing that is not here already.
         reply_snapshot(step, log, leader, chunk.meta, chunk.meta.size);
         return;
     }
     if (!joins_transfer(step, log, incoming, leader, chunk)) return;
-    if (chunk.offset != incoming->next_offset && !RSM_MUTANT(chunks_unordered)) {
+    if (chunk.offset != incoming->next_offset) {
         reply_snapshot(step, log, leader, chunk.meta, incoming->kept);
         return;
     }
@@ -114,9 +112,8 @@ inline void install(const Step& step, Membership& membership, Office& office, Re
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
     snapshots.dropped_before = {};
     // The log may have brought it faster.
-    if (meta.last.index <= log.commit() && !RSM_MUTANT(older_snapshot_installed)) return;
-    const bool kept = RSM_MUTANT(suffix_kept) && log.last_index() > meta.last.index;
-    if (log.matches(meta.last) || kept) {
+    if (meta.last.index <= log.commit()) return;
+    if (log.matches(meta.last)) {
         log.covered_by_snapshot(meta.last.index);
     } else {
         log.reset(meta.last);
@@ -129,7 +126,7 @@ inline void install(const Step& step, Membership& membership, Office& office, Re
     release_covered(step, office, log, journal, snapshots.newest);
     membership = meta.membership;
     step.out.apply.clear();
-    if (!RSM_MUTANT(restore_forgotten)) step.out.restore = meta;
+    step.out.restore = meta;
     step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
     release_reads(step, reads, log);
 }

@@ -4,7 +4,6 @@
 #ifndef RSM_RAFT_RULES_SNAPSHOT_SENDING_HPP
 #define RSM_RAFT_RULES_SNAPSHOT_SENDING_HPP
 
-#include <raft/mutant.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reign.hpp>
@@ -44,7 +43,6 @@ inline void resend_chunk(const Step& step, Progress& follower, const SnapshotMet
     const bool behind = transfer.installed && follower.match < transfer.meta.last.index;
     const bool waits = behind && !silent;
     if (waits || transfer.loading || step.now - transfer.moved_at < transfer.patience) return;
-    if (RSM_MUTANT(chunk_never_resent)) return;
     // Where nothing of it has arrived, or nobody answers, or all of it is there and the log has
     // moved on nevertheless, the newest serves better; and the old one, which would be kept for as
     // long as a follower is away, can go.

@@ -8,7 +8,6 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
-#include <raft/mutant.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/error.hpp>
 #include <rsm/node/compaction.hpp>
@@ -117,8 +116,7 @@ public:
             return pending.complete(thrown_code());
         }
         pending.bytes = writer_.view().size() + raft::entry_overhead_bytes;
-        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes &&
-            !RSM_MUTANT(pending_unbounded)) {
+        if (operations_.bytes() + pending.bytes > options_.max_pending_bytes) {
             decide_old_operations();
             return pending.complete(Errc::overloaded);
         }
@@ -207,7 +205,6 @@ public:
         switch (outcome.refusal) {
             case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
             case raft::Refusal::overloaded:
-                if (RSM_MUTANT(overload_unanswered)) return;
                 return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
@@ -220,7 +217,6 @@ public:
                 at = entry.index;
                 apply_entry(entry);
             }
-            if (RSM_MUTANT(snapshot_misnumbered)) take_snapshot_if_due();
             applied_ = entries.back().position();
         } catch (const SkipRefused& refused) {
             machine_failed(refused.what());
@@ -249,7 +245,7 @@ public:
     void snapshot_saved(const raft::SnapshotMeta& meta) {
         snapshot_ = std::max(snapshot_, meta.last.index);
         held_unknown_ = true;
-        if (!RSM_MUTANT(compacts_once)) policy_.ended();
+        policy_.ended();
     }
 
     void snapshot_failed(const raft::Failure& failure) {
@@ -270,7 +266,7 @@ public:
         take_snapshot_if_due();
         tell_refusal();
         operations_.expire(now);
-        if (!RSM_MUTANT(reads_not_expired)) reads_.expire(now);
+        reads_.expire(now);
         const bool pausing = policy_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
                          pausing ? policy_.not_before() : raft::Time::max()});

@@ -6,7 +6,6 @@
 
 #include <raft/base/ring.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/entry.hpp>
 #include <rsm/error.hpp>
 
@@ -60,7 +59,6 @@ public:
     /// along a log, so no entry of an earlier term can be applied after this one.
     std::optional<Pending> apply(raft::LogPosition position) {
         const auto lost = [&](raft::LogPosition mine) {
-            if (RSM_MUTANT(result_by_index)) return mine.index < position.index;
             return mine.term < position.term;
         };
         while (!placed_.empty() && lost(placed_.front().position)) {
@@ -69,7 +67,7 @@ public:
         if (placed_.empty()) return std::nullopt;
         const raft::LogPosition mine = placed_.front().position;
         if (mine.index != position.index) return std::nullopt;
-        if (mine.term != position.term && !RSM_MUTANT(result_by_index)) return std::nullopt;
+        if (mine.term != position.term) return std::nullopt;
         return take_front(placed_);
     }
 
@@ -78,8 +76,7 @@ public:
         while (!placed_.empty()) {
             const raft::LogPosition at = placed_.front().position;
             if (at.index <= last.index && at.term <= last.term) {
-                end_front(placed_, RSM_MUTANT(superseded_by_snapshot) ? Errc::superseded
-                                                                      : Errc::result_lost);
+                end_front(placed_, Errc::result_lost);
             } else if (at.term < last.term) {
                 end_front(placed_, Errc::superseded);
             } else {
@@ -99,11 +96,8 @@ public:
                 Pending& pending = (*ring)[i];
                 if (!pending.complete) continue;
                 if (pending.deadline <= now) {
-                    pending.complete(RSM_MUTANT(timeout_is_refusal) ? Errc::superseded
-                                                                    : Errc::timed_out);
-                    if (!RSM_MUTANT(timed_out_bytes_kept)) {
-                        bytes_ -= std::exchange(pending.bytes, 0);
-                    }
+                    pending.complete(Errc::timed_out);
+                    bytes_ -= std::exchange(pending.bytes, 0);
                     pending.operation.reset();
                 } else {
                     earliest_ = std::min(earliest_, pending.deadline);

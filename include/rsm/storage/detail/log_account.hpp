@@ -6,7 +6,6 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/storage/errors.hpp>
@@ -107,7 +106,7 @@ private:
     }
     void truncate_from(raft::Index index) {
         while (last_index() >= index) {
-            if (!RSM_MUTANT(truncated_bytes_counted)) entry_bytes_ -= sizes_.back();
+            entry_bytes_ -= sizes_.back();
             sizes_.pop_back();
         }
     }

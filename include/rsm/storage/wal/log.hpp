@@ -6,7 +6,6 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
@@ -259,13 +258,6 @@ private:
     raft::Result<void> write(Outcome& outcome) {
         encoder_.begin(active_->id, offset_);
         if (at_start()) encoder_.add(state_);
-        if (at_start() && RSM_MUTANT(checkpoint_without_vote)) {
-            LogState forgetful = state_;
-            forgetful.has_hard_state = false;
-            forgetful.hard_state = {};
-            encoder_.begin(active_->id, offset_);
-            encoder_.add(forgetful);
-        }
         for (const Pending& pending : taken_) {
             const raft::Write& one = pending.write;
             encoder_.add(one);
@@ -275,7 +267,6 @@ private:
                  one.entries.empty() ? raft::Index{} : one.entries.front().index,
                  one.entries.size(), one.release ? one.release->index : raft::Index{}});
         }
-        if (RSM_MUTANT(segment_removed_unsynced)) remove_unneeded();
         auto result = write_batch();
         if (!result) return result;
         outcome.segment = active_;
@@ -286,8 +277,8 @@ private:
     raft::Result<void> write_batch() {
         encoder_.finish(next_batch_);
         auto result = writer_->write(active_->file, offset_, encoder_.parts());
-        if (result && !RSM_MUTANT(log_not_synced)) result = files_.sync(active_->file);
-        if (!result && !RSM_MUTANT(goes_on_after_failure)) return result;
+        if (result) result = files_.sync(active_->file);
+        if (!result) return result;
         offset_ += encoder_.size();
         ++next_batch_;
         encoder_.clear();
@@ -321,9 +312,8 @@ private:
     /// Gives up the segments that hold no entry of the log any more, once the active segment's first
     /// batch is durable, which carries all else that they held (docs/format.md).
     void remove_unneeded() {
-        if (at_start() && !RSM_MUTANT(segment_removed_unsynced)) return;  // nothing carries it yet
+        if (at_start()) return;  // nothing carries it yet
         const auto unneeded = [&](const auto& segment) {
-            if (RSM_MUTANT(segments_never_removed)) return false;
             return segment != active_ && !state_.live.needs(segment->id.number);
         };
         for (const auto& segment : present_) {

@@ -9,7 +9,6 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/driver/recovery.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
@@ -401,7 +400,7 @@ private:
         const std::size_t tail = used_size(rest);
         if (tail != 0) {
             auto result = check_tail(segment, offset, tail, invalid_offset);
-            if (!result && !RSM_MUTANT(damage_is_the_end)) return result;
+            if (!result) return result;
             log_.torn = TornTail<Files>{scanned.segment, offset, offset + tail, invalid_offset};
         }
         if (empty) {
@@ -457,7 +456,7 @@ private:
                           "bytes that are not of the batch before them");
         }
         const std::uint64_t blank = count_blank_pieces(rest.first(size), offset);
-        if (blank + (RSM_MUTANT(blank_piece_off) ? 1 : 0) > head->blank_pieces) return {};
+        if (blank > head->blank_pieces) return {};
         return damage(segment.path, invalid_offset, "the last batch is damaged");
     }
 

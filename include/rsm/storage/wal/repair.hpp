@@ -8,7 +8,6 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/driver/recovery.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
@@ -114,10 +113,10 @@ raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
 template <class Files>
 raft::Result<void> repair(const Files& files, const HeldDirectory<Files>& directory,
                           const ScannedLog<Files>& log) {
-    if (log.torn && !RSM_MUTANT(tail_left_in_place)) {
+    if (log.torn) {
         if (auto result = cut(files, *log.torn); !result) return result;
     }
-    if (log.last_batch != 0 && !RSM_MUTANT(last_batch_trusted)) {
+    if (log.last_batch != 0) {
         // The last batch may be in the page cache only: the writer may have been killed before
         // its sync, or the sync may have failed, after which the system takes the pages for
         // clean. So it is written again. All batches before it have been synced.
@@ -134,7 +133,6 @@ raft::Result<void> repair(const Files& files, const HeldDirectory<Files>& direct
         if (result) result = files.sync(segment.file);
         if (!result) return result;
     }
-    if (RSM_MUTANT(names_not_synced)) return {};
     return files.sync_directory(directory.handle);
 }
 

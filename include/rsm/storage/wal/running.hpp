@@ -8,7 +8,6 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/driver/concepts.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
@@ -209,7 +208,7 @@ public:
     void drop_snapshots_before(raft::Index index) {
         if (!open()) return;
         std::erase_if(kept_, [&](const KeptPointer<Files>& kept) {
-            if (kept->meta.last.index >= index || RSM_MUTANT(snapshots_never_dropped)) return false;
+            if (kept->meta.last.index >= index) return false;
             lanes_->snapshots.post(
                 [lane = snapshots_, path = kept->path] { lane->remove(path); });
             return true;

@@ -6,7 +6,6 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/wal/format.hpp>
 
@@ -94,7 +93,7 @@ private:
             static_cast<void>(files_.remove(spare_).has_value());
             spare_.clear();
         }
-        if (!spare_.empty() && !RSM_MUTANT(spare_name_not_synced)) {
+        if (!spare_.empty()) {
             // Durably, before anything is overwritten: after a crash it must not be found under a
             // name that it had before.
             if (auto result = files_.sync_directory(directory_->handle); !result) return result;
@@ -122,7 +121,7 @@ private:
     raft::Result<void> publish() {
         writer_.reset();
         auto result = files_.rename(temporary_, path_);
-        if (result && !RSM_MUTANT(segment_name_not_synced)) {
+        if (result) {
             result = files_.sync_directory(directory_->handle);
         }
         if (result) file_->bear(path_);

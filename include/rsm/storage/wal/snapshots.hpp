@@ -9,7 +9,6 @@
 #include <raft/base/result.hpp>
 #include <raft/base/stream.hpp>
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
@@ -211,17 +210,17 @@ public:
         flush();
         if (failure_) return *failure_;
         meta_.checksum = sum_.value();
-        if (announced && *announced != meta_ && !RSM_MUTANT(chunks_unordered)) {
+        if (announced && *announced != meta_) {
             return std::optional<KeptPointer<Files>>{};
         }
         const auto header = encode_snapshot_header(meta_);
         const std::span<const std::byte> part = header;
         auto result = files_.write_at(*file_, 0, std::span(&part, 1));
-        if (result && !RSM_MUTANT(snapshot_not_synced)) result = files_.sync(*file_);
+        if (result) result = files_.sync(*file_);
         std::string path = snapshot_path(directory_->path, meta_.last);
         if (result) result = files_.rename(path_, path);
         if (result) name_ = path;
-        if (result && !RSM_MUTANT(directory_not_synced)) {
+        if (result) {
             result = files_.sync_directory(directory_->handle);
         }
         if (!result) return result.error();
@@ -360,7 +359,7 @@ private:
                                 const raft::Bytes& data) {
         constexpr auto rejected = raft::ChunkOutcome::rejected;
         if (!storable(meta)) return Received{rejected, nullptr};
-        if (offset == 0 && !(RSM_MUTANT(transfers_mixed) && incoming_)) {
+        if (offset == 0) {
             abandon();
             incoming_.emplace(files_, directory_, incoming_name, meta.last, meta.membership);
             incoming_meta_ = meta;
@@ -368,7 +367,7 @@ private:
         }
         // What does not continue the transfer, or goes beyond its end, cannot become the snapshot
         // that was announced.
-        const bool continues = offset == next_offset_ || RSM_MUTANT(chunks_unordered);
+        const bool continues = offset == next_offset_;
         if (!incoming_ || meta != incoming_meta_ || !continues ||
             data.size() > meta.size - offset) {
             return Received{rejected, nullptr};

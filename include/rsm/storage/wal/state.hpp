@@ -5,7 +5,6 @@
 #define RSM_STORAGE_WAL_STATE_HPP
 
 #include <raft/base/types.hpp>
-#include <raft/mutant.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
 
@@ -53,10 +52,6 @@ public:
         }
     }
     bool needs(std::uint64_t segment) const {
-        if (RSM_MUTANT(segment_removed_early) && !ranges_.empty() &&
-            segment == ranges_.front().segment) {
-            return false;
-        }
         return std::ranges::binary_search(ranges_, segment, {}, &LiveRange::segment);
     }
 

@@ -1,28 +1,17 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Mutants: deliberate faults, one of which a test can switch on to see whether the simulator finds
-// it. RSM_MUTANT(name) is the constant false unless RSM_MUTANTS is defined, which only the
-// project's own mutant tests do, and which a build without assertions refuses.
+// Mutants: deliberate faults, one of which is switched on at a time to see whether the simulator
+// finds it. Each is a small edit of a header (edits/), applied to a copy of the headers from which
+// the program `mutants` is built (apply_edits.cpp); the library itself knows nothing of them.
 //
 // Each is a mistake that is easily made, and most have been made in published implementations.
-#ifndef RSM_RAFT_MUTANT_HPP
-#define RSM_RAFT_MUTANT_HPP
+#ifndef RSM_TESTS_MUTANTS_MUTANTS_HPP
+#define RSM_TESTS_MUTANTS_MUTANTS_HPP
 
-#if !defined(RSM_MUTANTS)
-
-#define RSM_MUTANT(name) false
-
-#elif defined(NDEBUG)
-
-#error "RSM_MUTANTS breaks the library on purpose and is for its own tests only"
-
-#else
-
-#include <array>
 #include <cstddef>
 #include <string_view>
 
-namespace raft::mutants {
+namespace mutants {
 
 #define RSM_MUTANT_LIST(M)                                                                         \
     M(vote_not_persisted, "elections", "a granted vote is not written")                            \
@@ -129,9 +118,8 @@ inline constexpr Description descriptions[] = {RSM_MUTANT_LIST(RSM_MUTANT_DESCRI
 /// The one that is switched on. Set before any thread runs the library.
 inline Mutant active = Mutant::none;
 
-}  // namespace raft::mutants
+}  // namespace mutants
 
-#define RSM_MUTANT(name) (::raft::mutants::active == ::raft::mutants::Mutant::name)
+#define RSM_MUTANT(name) (::mutants::active == ::mutants::Mutant::name)
 
-#endif
 #endif

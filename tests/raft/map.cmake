@@ -1,0 +1,27 @@
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#
+# cmake -DINCLUDE=<folder> -P map.cmake: whether each file and function that the map of raft/raft.hpp
+# names is there.
+file(STRINGS "${INCLUDE}/raft/raft.hpp" lines REGEX "^//   .*[.]hpp [a-z_]+$")
+list(LENGTH lines count)
+if(count LESS 40)
+    message(FATAL_ERROR "the map has ${count} rules only; is it still there?")
+endif()
+foreach(line IN LISTS lines)
+    string(REGEX MATCH "([a-z_/]+[.]hpp) ([a-z_]+)$" matched "${line}")
+    set(file "${CMAKE_MATCH_1}")
+    set(name "${CMAKE_MATCH_2}")
+    if(NOT file MATCHES "^rsm/")
+        set(file "raft/${file}")
+    endif()
+    if(NOT EXISTS "${INCLUDE}/${file}")
+        message(SEND_ERROR "the map names ${file}, which is gone")
+        continue()
+    endif()
+    file(READ "${INCLUDE}/${file}" text)
+    string(REGEX MATCH "\n(    )?(template [^\n]*\n)?[A-Za-z][^\n;=]* ${name}\\(" found "${text}")
+    if(NOT found)
+        message(SEND_ERROR "the map names ${name} in ${file}, which is gone")
+    endif()
+endforeach()
+message(STATUS "${count} rules are where the map says")
