@@ -192,15 +192,14 @@ public:
         server_.emplace(
             *replica_, std::move(acceptors), [this, address] { return members(address); },
             std::move(server));
-        signals_.async_wait([this](boost::system::error_code error, int) {
-            if (!error) stop();
-        });
+        await_signal();
         const rsm::Status status = replica_->status();
         kv::log_line("node " + std::to_string(arguments.id) + " serves clients on " + address +
                      ", log up to index " + std::to_string(status.last.value) +
                      ", snapshot up to index " + std::to_string(status.snapshot.value));
     }
 
+    /// Returns when the node has stopped or failed.
     int run() {
         io_.run();
         return exit_status_;
@@ -237,6 +236,22 @@ private:
         return options;
     }
 
+    /// The first signal ends the node when its writes under way are done; a second one does not
+    /// wait for a disk that hangs.
+    void await_signal() {
+        signals_.async_wait([this](boost::system::error_code error, int) {
+            if (error) return;
+            if (stopping_) {
+                kv::log_line("stopped at once, with what was under way");
+                exit_status_ = 1;
+                return io_.stop();
+            }
+            stopping_ = true;
+            stop();
+            await_signal();
+        });
+    }
+
     std::vector<kv::Member> members(const std::string& own_address) const {
         const auto& transport = replica_->transport();
         std::vector<kv::Member> members;
@@ -263,6 +278,7 @@ private:
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
     std::optional<Replica> replica_;
     std::optional<kv::Server<Replica>> server_;
+    bool stopping_ = false;
     int exit_status_ = EXIT_SUCCESS;
 };
 
@@ -279,7 +295,11 @@ int main(int count, char** words) {
     }
     kv::survive_failed_writes();
     try {
-        return Program(arguments).run();
+        const int status = Program(arguments).run();
+        // A disk that hangs may still have a snapshot under way, which needs what static
+        // destructors would take down.
+        if (status != EXIT_SUCCESS) std::_Exit(status);
+        return status;
     } catch (const std::exception& error) {
         // Boost appends in brackets which number the code has and where in Boost it came up.
         const std::string text = error.what();

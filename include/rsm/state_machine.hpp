@@ -58,6 +58,8 @@ concept SnapshotsByArchive =
 /// Gives a cheap immutable image of its state, which is written on another thread while `apply`
 /// goes on: it must not share anything with the machine that `apply` changes. Its form is
 /// that of `snapshot`, so that `restore` reads it: a machine that freezes has both of them too.
+/// Nobody waits for a disk that hangs, so an image may be at work while the program ends: it owns
+/// what it reads, and uses no object that is destroyed at exit.
 template <class SM>
 concept Freezes = requires(const SM& fixed, SnapshotWriter& out) {
     { fixed.freeze() } -> std::movable;

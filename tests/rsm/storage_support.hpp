@@ -26,6 +26,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <random>
 #include <span>
@@ -274,6 +275,7 @@ public:
     /// renamed; 0: they are.
     int refuses = 0;
     std::uint64_t refusals = 0;
+    int starved_reads = 0;  ///< so many reads find no memory
 
     /// Whether the operation that begins takes place.
     bool step() { return ++operations < stop_at; }
@@ -345,6 +347,10 @@ struct FakeFiles {
     raft::Result<std::uint64_t> size(const File& file) const { return file.inode->now.size(); }
     raft::Result<std::size_t> read_at(const File& file, std::uint64_t offset,
                                       std::span<std::byte> out) const {
+        if (disk->starved_reads > 0) {
+            --disk->starved_reads;
+            throw std::bad_alloc();
+        }
         const std::string& now = file.inode->now;
         if (offset >= now.size()) return std::size_t{0};
         const std::size_t count = std::min<std::size_t>(out.size(), now.size() - offset);

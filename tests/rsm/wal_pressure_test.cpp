@@ -17,8 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace wal_pressure_test {
@@ -184,6 +187,51 @@ TEST_CASE("Segments that are given up leave a full disk, even if it refuses them
         bench.files.disk->refuses = 0;
         for (int i = 0; i < 20; ++i) bench.append(1000);
     }
+}
+
+TEST_CASE("A read for which there is no memory is tried again, for a while") {
+    Bench bench;
+    bench.node.start();
+    for (int i = 0; i < 3; ++i) bench.append(1000);
+    std::optional<raft::Result<std::vector<raft::Entry>>> read;
+    bench.files.disk->starved_reads = 2;
+    const auto ask = [&] {
+        bench.node.storage().read({1}, 5000, [&](auto result) { read = std::move(result); });
+        bench.poll();
+    };
+    SUBCASE("and succeeds when there is some") {
+        ask();
+        CHECK_FALSE(read.has_value());
+        bench.pass(milliseconds(10));
+        CHECK_FALSE(read.has_value());
+        bench.pass(milliseconds(20));
+        REQUIRE(read.has_value());
+        CHECK((*read)->size() == 3);
+    }
+    SUBCASE("and fails in the end") {
+        bench.files.disk->starved_reads = 100;
+        ask();
+        for (int i = 0; i < 10 && !read; ++i) bench.pass(milliseconds(1000));
+        REQUIRE(read.has_value());
+        CHECK(read->error().code == std::errc::not_enough_memory);
+        CHECK(bench.delayed->size() == 0);
+    }
+}
+
+/// A lane that gets no thread.
+struct Threadless : InlineWorker {
+    raft::Result<void> start() {
+        return raft::Failure{std::make_error_code(std::errc::resource_unavailable_try_again),
+                             "start a thread"};
+    }
+};
+
+TEST_CASE("A storage whose lanes get no thread does not start") {
+    Node<rsm::BasicWalStorage<FakeFiles, Threadless>> node(
+        rsm::BasicWalStorage<FakeFiles, Threadless>(small_segments(), FakeFiles{}));
+    const auto recovered = node.storage().recover();
+    REQUIRE_FALSE(recovered.has_value());
+    CHECK(recovered.error().code == std::errc::resource_unavailable_try_again);
 }
 
 TEST_CASE("A snapshot that is refused leaves no file behind, and can be made later") {

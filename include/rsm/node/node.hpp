@@ -28,10 +28,12 @@
 #include <concepts>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -388,6 +390,9 @@ private:
         policy_.begun(now);
         try {
             engine_.take_snapshot(applied_, capture_state(machine_, skipped_.done()));
+        } catch (const std::bad_alloc&) {
+            snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
+                             "take a snapshot of index " + std::to_string(applied_.index.value)});
         } catch (...) {
             machine_failed("the state machine threw when a snapshot of index " +
                            std::to_string(applied_.index.value) + " was taken (" + thrown_text() +

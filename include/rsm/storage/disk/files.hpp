@@ -79,14 +79,18 @@ public:
     raft::Result<void> create_directories(const std::string& path) const {
         for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
             const std::string part = path.substr(0, end);
-            if (::mkdir(part.c_str(), 0777) == 0) {
+            const bool last = end == std::string::npos;
+            const bool made = ::mkdir(part.c_str(), 0777) == 0;
+            if (!made && errno != EEXIST) return failure("create directory", part);
+            // One that is there already may have been made just before a crash.
+            if (made || last) {
                 const auto parent = open(parent_of(part), OpenMode::directory);
-                if (!parent) return parent.error();
-                if (auto synced = sync_directory(*parent); !synced) return synced;
-            } else if (errno != EEXIST) {
-                return failure("create directory", part);
+                if (!parent && made) return parent.error();
+                if (parent) {
+                    if (auto synced = sync_directory(*parent); !synced) return synced;
+                }
             }
-            if (end == std::string::npos) return {};
+            if (last) return {};
         }
     }
 

@@ -5,6 +5,8 @@
 #ifndef RSM_STORAGE_DISK_WORKER_HPP
 #define RSM_STORAGE_DISK_WORKER_HPP
 
+#include <raft/base/result.hpp>
+
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -12,12 +14,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 namespace rsm {
 
-/// A lane with a thread of its own, which begins with the first job. Nobody joins the thread: it
+/// A lane with a thread of its own, which begins with start() or the first job. Nobody joins the thread: it
 /// owns what it works on, so its owner's destruction never waits for a disk.
 ///
 /// Thread safety: post() and stop() may be called by several threads at a time.
@@ -30,16 +33,24 @@ public:
     ThreadWorker& operator=(const ThreadWorker&) = delete;
     ~ThreadWorker() { stop(); }
 
+    /// Makes the thread. Errors: the operating system's, where it gives none.
+    raft::Result<void> start() {
+        const std::lock_guard lock(state_->mutex);
+        try {
+            begin();
+        } catch (const std::system_error& error) {
+            return raft::Failure{error.code(), "start a thread for the disk"};
+        }
+        return {};
+    }
+
     /// Runs `job` after all earlier ones. Jobs must not throw. After stop() it is dropped.
-    /// Throws std::system_error where the first job finds no thread to run on.
+    /// Throws std::system_error where start() was not called and there is no thread to run on.
     void post(Job job) {
         {
             const std::lock_guard lock(state_->mutex);
             if (state_->stopped) return;
-            if (!state_->started) {
-                std::thread([state = state_] { run(*state); }).detach();
-                state_->started = true;
-            }
+            begin();
             state_->jobs.push_back(std::move(job));
         }
         // Only now, or the thread would wake up to wait for the mutex.
@@ -79,6 +90,11 @@ private:
         bool stopped = false;
     };
 
+    void begin() {
+        if (state_->started) return;
+        std::thread([state = state_] { run(*state); }).detach();
+        state_->started = true;
+    }
     static void run(State& state) {
         std::unique_lock lock(state.mutex);
         for (;;) {

@@ -25,6 +25,15 @@ struct Lanes {
     Worker background;
     Worker snapshots;
 
+    /// Gets now what the lanes need to run, so that it cannot be missing later.
+    raft::Result<void> start() {
+        if constexpr (requires(Worker& lane) { lane.start(); }) {
+            for (Worker* lane : {&log, &background, &snapshots}) {
+                if (raft::Result<void> started = lane->start(); !started) return started;
+            }
+        }
+        return {};
+    }
     void stop() {
         log.stop();
         background.stop();

@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -161,7 +162,7 @@ private:
             Outcome outcome;
             outcome.writes = taken_.size();
             if (!failure_) {
-                if (auto result = write(outcome); !result) failure_ = result.error();
+                if (auto result = try_write(outcome); !result) failure_ = result.error();
             }
             outcome.failure = failure_;
             taken_.clear();
@@ -255,6 +256,14 @@ private:
         writer_.emplace(files_, active_->file);
     }
 
+    /// Without memory a write may be half encoded, or written and not known: that is final, too.
+    raft::Result<void> try_write(Outcome& outcome) {
+        try {
+            return write(outcome);
+        } catch (const std::bad_alloc&) {
+            return no_memory(active_->path);
+        }
+    }
     raft::Result<void> write(Outcome& outcome) {
         encoder_.begin(active_->id, offset_);
         if (at_start()) encoder_.add(state_);

@@ -12,6 +12,7 @@
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/storage/detail/completions.hpp>
+#include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/lanes.hpp>
@@ -25,6 +26,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -32,6 +34,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -89,6 +92,7 @@ public:
         if (log_ != nullptr || closing_) {
             return storage_failure(StorageErrc::closed, "recover " + options_.directory);
         }
+        if (raft::Result<void> started = lanes_->start(); !started) return started.error();
         auto opened = WalOpener<Files>(files_, options_, claimed_).run();
         if (!opened) return opened.error();
         log_ = std::make_shared<Log>(files_, opened->directory, limits(), lanes_, reports());
@@ -138,7 +142,7 @@ public:
             plan.add(index_.locate(index), size);
         }
         run_on(lanes_->background, reads_, std::move(done),
-               [files = files_, plan = std::move(plan)] { return plan.read(files); });
+               [files = files_, plan = std::move(plan)] { return plan.read(files); }, first_pause);
     }
 
     std::uint64_t persisted_bytes() const { return account_.persisted_bytes(); }
@@ -238,6 +242,10 @@ private:
     template <class Value>
     using Callbacks = std::map<std::uint64_t, Callback<Value>>;
 
+    /// A read of the log for which there is no memory is tried again for some two seconds; one that
+    /// fails ends the node.
+    static constexpr std::chrono::milliseconds first_pause{10};
+    static constexpr std::chrono::milliseconds longest_pause{1000};
     static constexpr raft::Index no_index{std::numeric_limits<std::uint64_t>::max()};
 
     struct PendingWrite {
@@ -266,23 +274,54 @@ private:
 
     // ---- operations and their ends ----
 
+    /// Work on a lane whose result goes to the one who waits for it on the executor.
+    template <class Value, class Work>
+    struct Job {
+        // Before the delivery `wal` and `waiting` are only carried along; they may be gone by now.
+        RunningWal* wal;
+        Callbacks<Value>* waiting;
+        std::uint64_t id;
+        std::shared_ptr<Completions> completions;
+        std::shared_ptr<Lanes<Worker>> lanes;
+        Work work;
+        std::string directory;
+        /// Before the next attempt, should there be no memory for this one; 0: there is none.
+        std::chrono::milliseconds pause;
+
+        void operator()() {
+            raft::Result<Value> result = attempt();
+            const bool refused = !result && is_refused(result.error());
+            if (refused && pause.count() != 0 && pause <= longest_pause) {
+                const auto wait = std::exchange(pause, 2 * pause);
+                lanes->background.post_after(wait, std::move(*this));
+                return;
+            }
+            completions->deliver(
+                1, [wal = wal, waiting = waiting, id = id, result = std::move(result)]() mutable {
+                    auto node = waiting->extract(id);
+                    const auto alive = wal->completions_;
+                    node.mapped()(std::move(result));
+                    if (!alive->closed()) wal->operation_ended();
+                });
+        }
+        raft::Result<Value> attempt() {
+            try {
+                return work();
+            } catch (const std::bad_alloc&) {
+                return no_memory(directory);
+            }
+        }
+    };
+
     /// Runs `work` on a lane and gives its result to `done` on the executor.
     template <class Value, class Work>
     void run_on(Worker& lane, Callbacks<Value>& waiting, std::type_identity_t<Callback<Value>> done,
-                Work work) {
+                Work work, std::chrono::milliseconds pause = {}) {
         const std::uint64_t id = next_operation_++;
         waiting.emplace(id, std::move(done));
         completions_->begin();
-        lane.post([this, completions = completions_, &waiting, id, work = std::move(work)] {
-            // Before the delivery `this` is only carried along; it may be gone by now.
-            completions->deliver(
-                1, [this, &waiting, id, result = raft::Result<Value>(work())]() mutable {
-                    auto node = waiting.extract(id);
-                    const auto alive = completions_;
-                    node.mapped()(std::move(result));
-                    if (!alive->closed()) operation_ended();
-                });
-        });
+        lane.post(Job<Value, Work>{this, &waiting, id, completions_, lanes_, std::move(work),
+                                   options_.directory, pause});
     }
     void on_batch(const typename Log::Outcome& outcome) {
         if (!outcome.failure) update_index(outcome);
