@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+namespace history_test {
+
 namespace {
 
 using rsm::check::KvError;
@@ -223,3 +225,5 @@ TEST_CASE("A line or a history above the reader's limits is an error, one at the
     CHECK(error.message == "too many operations");
     CHECK(error.line == 2);
 }
+
+}  // namespace history_test

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace linearizability_test {
+
 namespace {
 
 using namespace rsm::check::test;
@@ -583,3 +585,5 @@ TEST_CASE(
     CHECK_FALSE(report.explanation->minimal);
     CHECK_FALSE(legal(with_set_aside(history, report.explanation->core)));
 }
+
+}  // namespace linearizability_test

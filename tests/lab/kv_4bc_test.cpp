@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace kv_4bc_test {
+
 using namespace lab;
 
 namespace {
@@ -269,3 +271,5 @@ TEST_CASE("sharper: random keys with snapshots") { run_sharper(snapshot_lineariz
 TEST_CASE("sharper: readers at an old leader") { run(five_reliable, readers_at_an_old_leader); }
 TEST_CASE("sharper: slow disks") { run_sharper(persist_partition, true); }
 TEST_CASE("sharper: slow disks with snapshots") { run_sharper(snapshot_partition, true); }
+
+}  // namespace kv_4bc_test

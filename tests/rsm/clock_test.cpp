@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+namespace clock_test {
+
 using namespace std::chrono_literals;
 
 static_assert(raft::Clock<rsm::SteadyClock>);
@@ -101,3 +103,5 @@ TEST_CASE("clock: one that was never attached can be stopped") {
     rsm::SteadyClock clock;
     clock.stop();
 }
+
+}  // namespace clock_test

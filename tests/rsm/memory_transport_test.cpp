@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace memory_transport_test {
+
 using namespace transport_test;
 
 static_assert(raft::Transport<rsm::MemoryTransport>);
@@ -212,3 +214,5 @@ TEST_CASE("memory transport: nodes on different threads play a long rally") {
     }
     CHECK(last == rounds);
 }
+
+}  // namespace memory_transport_test
