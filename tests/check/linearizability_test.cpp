@@ -1,9 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 
 #include "check_support.hpp"
+#include "kv/check/model.hpp"
 
 #include <rsm/check/history.hpp>
-#include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>
 
 #include <doctest/doctest.h>
@@ -26,12 +26,12 @@ namespace {
 using namespace rsm::check::test;
 using rsm::check::check_linearizability;
 using rsm::check::Explanation;
-using rsm::check::KvError;
-using rsm::check::KvInput;
-using rsm::check::KvModel;
-using rsm::check::KvOp;
-using rsm::check::KvOperation;
-using rsm::check::KvOutput;
+using kv::check::KvError;
+using kv::check::KvInput;
+using kv::check::KvModel;
+using kv::check::KvOp;
+using kv::check::KvOperation;
+using kv::check::KvOutput;
 using rsm::check::Limits;
 using rsm::check::Report;
 using rsm::check::UndecidedReason;

@@ -2,10 +2,9 @@
 //
 // Lab 4B and 4C (the kv service, without and with snapshots), under the labs' own names, each
 // generic one also in its sharper form.
+#include "kv/check/history_file.hpp"
 #include "kv_generic.hpp"
 #include "scenario.hpp"
-
-#include <rsm/check/history_file.hpp>
 
 #include <doctest/doctest.h>
 
@@ -29,7 +28,7 @@ void write_history(KvLab& lab, std::uint64_t seed) {
     const std::string name = next_history_file(seed);
     if (name.empty()) return;
     std::ofstream file(name);
-    rsm::check::write_kv_history(file, lab.history().operations());
+    kv::check::write_kv_history(file, lab.history().operations());
     file.close();
     require(file.good(), "cannot write " + name);
     std::cout << "history: " << name << '\n';
