@@ -1,11 +1,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 
-// Says whether a key/value history file (format: rsm/check/history_file.hpp) is linearizable. Exit
-// status: 0 linearizable, 1 not linearizable, 2 bad input or command line, or undecided within the
-// limits.
+// Says whether a key/value history file (format: examples/kv/check/history_file.hpp) is
+// linearizable. Exit status: 0 linearizable, 1 not linearizable, 2 bad input or command line, or
+// undecided within the limits.
 
-#include <rsm/check/history_file.hpp>
-#include <rsm/check/kv_model.hpp>
+#include "kv/check/history_file.hpp"
+#include "kv/check/model.hpp"
+
 #include <rsm/check/linearizability.hpp>
 
 #include <CLI/CLI.hpp>
@@ -33,11 +34,11 @@ struct Settings {
     bool explain = true;
 };
 
-void print_line(const rsm::check::KvOperation& operation) {
-    std::cout << "  " << rsm::check::format_kv_operation(operation) << '\n';
+void print_line(const kv::check::KvOperation& operation) {
+    std::cout << "  " << kv::check::format_kv_operation(operation) << '\n';
 }
 
-void print(const std::vector<rsm::check::KvOperation>& history,
+void print(const std::vector<kv::check::KvOperation>& history,
            const rsm::check::Explanation& explanation, std::size_t lines_max) {
     std::cout << "first reply that cannot be explained:\n";
     print_line(history[explanation.culprit]);
@@ -75,7 +76,7 @@ const char* text_of(rsm::check::UndecidedReason reason) {
     return "no reason";
 }
 
-int check(const std::vector<rsm::check::KvOperation>& history, const Settings& settings) {
+int check(const std::vector<kv::check::KvOperation>& history, const Settings& settings) {
     rsm::check::Limits limits;
     limits.memo_bytes = settings.memory_mib << 20U;
     limits.steps = settings.steps;
@@ -83,7 +84,7 @@ int check(const std::vector<rsm::check::KvOperation>& history, const Settings& s
         limits.explanation_steps = 0;
     }
     const rsm::check::Report report =
-        rsm::check::check_linearizability(rsm::check::KvModel{}, history, limits);
+        rsm::check::check_linearizability(kv::check::KvModel{}, history, limits);
     switch (report.verdict) {
         case rsm::check::Verdict::linearizable:
             std::cout << "linearizable (operations: " << history.size()
@@ -112,13 +113,13 @@ int run(const Settings& settings) {
             return exit_undecided;
         }
     }
-    const auto read = rsm::check::read_kv_history(settings.path == "-" ? std::cin : file);
-    if (const auto* const error = std::get_if<rsm::check::HistoryFileError>(&read)) {
+    const auto read = kv::check::read_kv_history(settings.path == "-" ? std::cin : file);
+    if (const auto* const error = std::get_if<kv::check::HistoryFileError>(&read)) {
         std::cerr << settings.path << ':' << error->line << ':' << error->column << ": "
                   << error->message << '\n';
         return exit_undecided;
     }
-    const int status = check(std::get<std::vector<rsm::check::KvOperation>>(read), settings);
+    const int status = check(std::get<std::vector<kv::check::KvOperation>>(read), settings);
     // A verdict that could not be told must not pass for one that was.
     return std::cout.flush() ? status : exit_undecided;
 }

@@ -21,6 +21,7 @@
 #include <rsm/to_string.hpp>
 #include <rsm/transport/memory.hpp>
 #include <rsm/transport/tcp.hpp>
+#include <rsm/version.hpp>
 
 #endif  // C++20
 

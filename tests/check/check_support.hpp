@@ -6,8 +6,9 @@
 #ifndef RSM_TESTS_CHECK_CHECK_SUPPORT_HPP
 #define RSM_TESTS_CHECK_CHECK_SUPPORT_HPP
 
+#include "kv/check/model.hpp"
+
 #include <rsm/check/history.hpp>
-#include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>
 
 #include <doctest/doctest.h>
@@ -22,6 +23,13 @@
 #include <vector>
 
 namespace rsm::check::test {
+
+using kv::check::KvError;
+using kv::check::KvInput;
+using kv::check::KvModel;
+using kv::check::KvOp;
+using kv::check::KvOperation;
+using kv::check::KvOutput;
 
 using Positions = std::vector<std::size_t>;
 

@@ -1,10 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 
 #include "check_support.hpp"
+#include "kv/check/history_file.hpp"
+#include "kv/check/model.hpp"
 
 #include <rsm/check/history.hpp>
-#include <rsm/check/history_file.hpp>
-#include <rsm/check/kv_model.hpp>
 
 #include <doctest/doctest.h>
 
@@ -20,31 +20,33 @@
 #include <variant>
 #include <vector>
 
+namespace history_test {
+
 namespace {
 
-using rsm::check::KvError;
-using rsm::check::KvHistory;
-using rsm::check::KvInput;
-using rsm::check::KvOp;
-using rsm::check::KvOperation;
-using rsm::check::KvOutput;
+using kv::check::KvError;
+using kv::check::KvHistory;
+using kv::check::KvInput;
+using kv::check::KvOp;
+using kv::check::KvOperation;
+using kv::check::KvOutput;
 using rsm::check::test::simulate;
 
 std::vector<KvOperation> read_all(const std::string& text) {
     std::istringstream in(text);
-    auto read = rsm::check::read_kv_history(in);
-    if (const auto* const error = std::get_if<rsm::check::HistoryFileError>(&read)) {
+    auto read = kv::check::read_kv_history(in);
+    if (const auto* const error = std::get_if<kv::check::HistoryFileError>(&read)) {
         FAIL(error->line, ":", error->column, ": ", error->message);
     }
     return std::get<std::vector<KvOperation>>(read);
 }
 
-rsm::check::HistoryFileError error_of(const std::string& text,
-                                      const rsm::check::HistoryFileLimits& limits = {}) {
+kv::check::HistoryFileError error_of(const std::string& text,
+                                      const kv::check::HistoryFileLimits& limits = {}) {
     std::istringstream in(text);
-    const auto read = rsm::check::read_kv_history(in, limits);
-    REQUIRE(std::holds_alternative<rsm::check::HistoryFileError>(read));
-    return std::get<rsm::check::HistoryFileError>(read);
+    const auto read = kv::check::read_kv_history(in, limits);
+    REQUIRE(std::holds_alternative<kv::check::HistoryFileError>(read));
+    return std::get<kv::check::HistoryFileError>(read);
 }
 
 }  // namespace
@@ -131,14 +133,14 @@ TEST_CASE(
     operations.push_back(
         {9, {KvOp::put, "\xc3\xa9", "\xff\xfe", 5}, KvOutput{KvError::version, "", 0}, -4, -3});
     std::ostringstream out;
-    rsm::check::write_kv_history(out, operations);
+    kv::check::write_kv_history(out, operations);
     const std::string text = out.str();
     CHECK(std::all_of(text.begin(), text.end(),
                       [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
     CHECK(read_all(text) == operations);
 }
 
-TEST_CASE("Escapes above U+00FF become UTF-8, those below one byte, and plain bytes stay") {
+TEST_CASE("Characters above U+00FF become UTF-8, those below one byte, escaped or not") {
     const auto key_of = [](const std::string& text) {
         return read_all("{\"client\":1,\"op\":\"get\",\"key\":\"" + text + "\",\"call\":1}")
             .at(0)
@@ -151,7 +153,7 @@ TEST_CASE("Escapes above U+00FF become UTF-8, those below one byte, and plain by
     CHECK(key_of("\\u20AC") == "\xe2\x82\xac");
     CHECK(key_of("\\ud83d\\ude00") == "\xf0\x9f\x98\x80");
     CHECK(key_of("\\udbff\\udfff") == "\xf4\x8f\xbf\xbf");
-    CHECK(key_of("\xc3\xa9\xff") == "\xc3\xa9\xff");
+    CHECK(key_of("\xc3\xa9\xc4\x80") == "\xe9\xc4\x80");
     CHECK(key_of("\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000") == std::string("\"\\/\b\f\n\r\t\0", 9));
 }
 
@@ -162,35 +164,32 @@ TEST_CASE("A line that is not an operation is an error with its line and column"
         const char* message;
     };
     const Case cases[] = {
-        {"x", 1, "expected '{'"},
-        {"{}", 2, "expected '\"'"},
-        {R"({"client":1,})", 13, "expected '\"'"},
+        {"x", 1, "invalid literal"},
+        {"[]", 0, "the line is no object"},
+        {"{}", 0, "client, op, key and call must all be given"},
+        {R"({"client":1,})", 13, "expected string literal"},
         {R"({"client" 1})", 11, "expected ':'"},
         {R"({"client":1)", 12, "expected '}'"},
-        {R"({"client":1,"client":2})", 13, "member given twice"},
-        {R"({"colour":1})", 2, "unknown member"},
-        {R"({"client":-1})", 11, "expected an integer"},
-        {R"({"client":1.0})", 11, "expected an integer"},
-        {R"({"client":1e3})", 11, "expected an integer"},
-        {R"({"client":01})", 11, "number with a leading zero"},
-        {R"({"call":-01})", 9, "number with a leading zero"},
-        {R"({"client":+1})", 11, "expected an integer"},
-        {R"({"client":null})", 11, "expected an integer"},
-        {R"({"client":18446744073709551616})", 11, "number out of range"},
-        {R"({"call":9223372036854775808})", 9, "number out of range"},
-        {R"({"op":"append"})", 7, "op is neither \"get\" nor \"put\""},
-        {R"({"err":"ok"})", 8, "err is none of \"OK\", \"ErrVersion\", \"ErrNoKey\", \"ErrMaybe\""},
-        {R"({"key":"abc)", 8, "string without end"},
-        {R"({"key":"abc\)", 12, "string without end"},
-        {"{\"key\":\"a\tb\"}", 10, "control character in a string"},
-        {R"({"key":"\x41"})", 9, "unknown escape"},
-        {R"({"key":"\u12"})", 9, "\\u without four hexadecimal digits"},
-        {R"({"key":"\u+123"})", 9, "\\u without four hexadecimal digits"},
-        {R"({"key":"\u)", 9, "\\u without four hexadecimal digits"},
-        {R"({"key":"\udc00"})", 9, "second half of a surrogate pair without the first"},
-        {R"({"key":"\ud800"})", 9, "first half of a surrogate pair without the second"},
-        {R"({"key":"\ud800\u0041"})", 9, "first half of a surrogate pair without the second"},
-        {R"({"client":1,"op":"get","key":"k","call":1} x)", 44, "text after the object"},
+        {R"({"client":1,"client":2})", 0, "client is given twice"},
+        {R"({"colour":1})", 0, "colour is no member of an operation"},
+        {R"({"client":-1})", 0, "client is not an integer from 0 to 2^64-1"},
+        {R"({"client":1.0})", 0, "client is not an integer from 0 to 2^64-1"},
+        {R"({"client":null})", 0, "client is not an integer from 0 to 2^64-1"},
+        {R"({"client":18446744073709551616})", 0, "client is not an integer from 0 to 2^64-1"},
+        {R"({"call":9223372036854775808})", 0, "call is not an integer from -2^63 to 2^63-1"},
+        {R"({"call":1e3})", 0, "call is not an integer from -2^63 to 2^63-1"},
+        {R"({"client":01})", 12, "unexpected number literal"},
+        {R"({"client":+1})", 11, "invalid literal"},
+        {R"({"op":"append"})", 0, "op is none of the names that it may be"},
+        {R"({"err":1})", 0, "err is none of the names that it may be"},
+        {R"({"key":[]})", 0, "key is not a string"},
+        {R"({"key":"abc)", 12, "missing closing quote"},
+        {"{\"key\":\"a\tb\"}", 10, "control character"},
+        {"{\"key\":\"a\xff\"}", 10, "ill-formed UTF-8"},
+        {R"({"key":"\x41"})", 10, "forbidden character after backslash"},
+        {R"({"key":"\u12"})", 13, "must be followed by 4 hex digits"},
+        {R"({"key":"\udc00"})", 14, "must follow"},
+        {R"({"client":1,"op":"get","key":"k","call":1} x)", 44, "invalid literal"},
         {R"({"op":"get","key":"k","call":1})", 0, "client, op, key and call must all be given"},
         {R"({"client":1,"op":"get","key":"k","call":2,"return":1,"err":"ErrNoKey"})", 0,
          "return lies before call"},
@@ -209,17 +208,19 @@ TEST_CASE("A line that is not an operation is an error with its line and column"
                                     std::string(example.text));
         CHECK(error.line == 2);
         CHECK(error.column == example.column);
-        CHECK(error.message == example.message);
+        CHECK(error.message.find(example.message) != std::string::npos);
     }
 }
 
 TEST_CASE("A line or a history above the reader's limits is an error, one at the limit is not") {
     const std::string line = R"({"client":1,"op":"get","key":"k","call":1})";
     std::istringstream in(line + "\n" + line);
-    CHECK(std::get<std::vector<KvOperation>>(rsm::check::read_kv_history(in, {line.size(), 2}))
+    CHECK(std::get<std::vector<KvOperation>>(kv::check::read_kv_history(in, {line.size(), 2}))
               .size() == 2);
     CHECK(error_of(line + "\n" + line, {line.size() - 1, 2}).message == "line too long");
     const auto error = error_of(line + "\n" + line, {line.size(), 1});
     CHECK(error.message == "too many operations");
     CHECK(error.line == 2);
 }
+
+}  // namespace history_test

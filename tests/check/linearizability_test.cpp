@@ -1,9 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 
 #include "check_support.hpp"
+#include "kv/check/model.hpp"
 
 #include <rsm/check/history.hpp>
-#include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>
 
 #include <doctest/doctest.h>
@@ -19,17 +19,19 @@
 #include <utility>
 #include <vector>
 
+namespace linearizability_test {
+
 namespace {
 
 using namespace rsm::check::test;
 using rsm::check::check_linearizability;
 using rsm::check::Explanation;
-using rsm::check::KvError;
-using rsm::check::KvInput;
-using rsm::check::KvModel;
-using rsm::check::KvOp;
-using rsm::check::KvOperation;
-using rsm::check::KvOutput;
+using kv::check::KvError;
+using kv::check::KvInput;
+using kv::check::KvModel;
+using kv::check::KvOp;
+using kv::check::KvOperation;
+using kv::check::KvOutput;
 using rsm::check::Limits;
 using rsm::check::Report;
 using rsm::check::UndecidedReason;
@@ -583,3 +585,5 @@ TEST_CASE(
     CHECK_FALSE(report.explanation->minimal);
     CHECK_FALSE(legal(with_set_aside(history, report.explanation->core)));
 }
+
+}  // namespace linearizability_test

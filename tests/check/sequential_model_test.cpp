@@ -15,6 +15,8 @@
 #include <optional>
 #include <vector>
 
+namespace sequential_model_test {
+
 namespace {
 
 using namespace rsm::check::test;
@@ -285,3 +287,5 @@ TEST_CASE(
     CHECK(brute_force(Model{}, history));
     CHECK(check_linearizability(Model{}, history).verdict == Verdict::linearizable);
 }
+
+}  // namespace sequential_model_test

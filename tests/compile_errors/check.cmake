@@ -8,7 +8,7 @@ cmake_minimum_required(VERSION 3.25)
 set(ENV{LC_ALL} C)
 file(MAKE_DIRECTORY "${WORK}")
 string(REGEX REPLACE "^GNU ([0-9]+).*" "GCC \\1" compiler "${COMPILER_NAME}")
-set(compile "${COMPILER}" -fsyntax-only "-I${INCLUDE}")
+set(compile "${COMPILER}" -fsyntax-only -Wfatal-errors "-I${INCLUDE}")  # ends at the first
 
 # expect_first_error(<what> <sentence> <argument>...): an empty sentence: no error.
 function(expect_first_error what sentence)

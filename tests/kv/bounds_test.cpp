@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace bounds_test {
+
 using namespace kv_test;
 
 namespace {
@@ -286,3 +288,5 @@ TEST_CASE("kv server: INFO gives the sections that are asked for") {
           std::string::npos);
     CHECK(client.ask({"INFO", "all"}).text.find("# Raft\r\n") != std::string::npos);
 }
+
+}  // namespace bounds_test

@@ -25,6 +25,8 @@
 #include <utility>
 #include <vector>
 
+namespace clerk_test {
+
 using namespace kv_test;
 
 namespace {
@@ -363,3 +365,5 @@ TEST_CASE("kv clerk: futures and coroutines work as well as callbacks") {
     REQUIRE(run_until(cluster.io, [&value] { return !value.empty(); }));
     CHECK(value == "b");
 }
+
+}  // namespace clerk_test

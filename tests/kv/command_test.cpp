@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+namespace command_test {
+
 namespace {
 
 using Words = std::vector<std::string_view>;
@@ -483,3 +485,5 @@ TEST_CASE("random requests get exactly one well-formed reply each") {
     }
     CHECK(kv.store.key_count() > 0);
 }
+
+}  // namespace command_test

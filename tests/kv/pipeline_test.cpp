@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace pipeline_test {
+
 using kv::Pipeline;
 using kv::Sequence;
 
@@ -106,3 +108,5 @@ TEST_CASE("pipeline: reads that fail together each have a reply, and what is bet
     CHECK(taken(pipeline) == "no local no ");
     CHECK(start_all(pipeline) == Sequences{3});
 }
+
+}  // namespace pipeline_test

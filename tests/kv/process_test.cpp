@@ -28,6 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace process_test {
+
 using namespace kv_test;
 
 namespace {
@@ -167,3 +169,5 @@ TEST_CASE("door: a client for which there is no descriptor is told so, and later
               return turned_away == 1 ? 0 : 4;
           }) == 0);
 }
+
+}  // namespace process_test

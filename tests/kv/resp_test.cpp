@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace resp_test {
+
 namespace {
 
 using kv::ParseStatus;
@@ -529,3 +531,5 @@ TEST_CASE("random bytes give the same replies however they are split") {
     CHECK(found > 1000);
     CHECK(failed > 1000);
 }
+
+}  // namespace resp_test

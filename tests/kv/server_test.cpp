@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace server_test {
+
 using namespace kv_test;
 using Replies = std::vector<kv::Reply>;
 
@@ -275,3 +277,5 @@ TEST_CASE("kv server: INFO tells the role and what has been committed") {
     CHECK(info.find("follower_" + std::to_string(cluster.follower() + 1) + ":state=") !=
           std::string::npos);
 }
+
+}  // namespace server_test

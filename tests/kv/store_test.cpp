@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace store_test {
+
 namespace {
 
 using kv::Operation;
@@ -473,3 +475,5 @@ TEST_CASE("an image is written on another thread while the store goes on") {
         CHECK(bytes == expected);
     }
 }
+
+}  // namespace store_test

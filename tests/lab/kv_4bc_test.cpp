@@ -2,10 +2,9 @@
 //
 // Lab 4B and 4C (the kv service, without and with snapshots), under the labs' own names, each
 // generic one also in its sharper form.
+#include "kv/check/history_file.hpp"
 #include "kv_generic.hpp"
 #include "scenario.hpp"
-
-#include <rsm/check/history_file.hpp>
 
 #include <doctest/doctest.h>
 
@@ -17,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace kv_4bc_test {
+
 using namespace lab;
 
 namespace {
@@ -27,7 +28,7 @@ void write_history(KvLab& lab, std::uint64_t seed) {
     const std::string name = next_history_file(seed);
     if (name.empty()) return;
     std::ofstream file(name);
-    rsm::check::write_kv_history(file, lab.history().operations());
+    kv::check::write_kv_history(file, lab.history().operations());
     file.close();
     require(file.good(), "cannot write " + name);
     std::cout << "history: " << name << '\n';
@@ -269,3 +270,5 @@ TEST_CASE("sharper: random keys with snapshots") { run_sharper(snapshot_lineariz
 TEST_CASE("sharper: readers at an old leader") { run(five_reliable, readers_at_an_old_leader); }
 TEST_CASE("sharper: slow disks") { run_sharper(persist_partition, true); }
 TEST_CASE("sharper: slow disks with snapshots") { run_sharper(snapshot_partition, true); }
+
+}  // namespace kv_4bc_test

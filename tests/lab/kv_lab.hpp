@@ -5,9 +5,9 @@
 #define RSM_TESTS_LAB_KV_LAB_HPP
 
 #include "group_lab.hpp"
+#include "kv/check/model.hpp"
 
 #include <rsm/check/history.hpp>
-#include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>
 
 #include <kv/store.hpp>
@@ -22,11 +22,11 @@
 
 namespace lab {
 
-using rsm::check::KvError;
-using rsm::check::KvHistory;
-using rsm::check::KvInput;
-using rsm::check::KvOp;
-using rsm::check::KvOutput;
+using kv::check::KvError;
+using kv::check::KvHistory;
+using kv::check::KvInput;
+using kv::check::KvOp;
+using kv::check::KvOutput;
 
 class KvLab : public GroupLab<kv::Store> {
 public:
@@ -38,7 +38,7 @@ public:
 
     /// Linearizable, values and versions alike; an undecided check is a failure.
     void check_history() {
-        const auto report = rsm::check::check_linearizability(rsm::check::KvModel{},
+        const auto report = rsm::check::check_linearizability(kv::check::KvModel{},
                                                               std::span(history_.operations()));
         require(report.verdict != rsm::check::Verdict::undecided,
                 "the linearizability of the history could not be decided");

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace raft_3ab_test {
+
 using namespace lab;
 
 namespace {
@@ -302,3 +304,5 @@ TEST_CASE("TestConcurrentStarts3B") { run(3, concurrent_starts); }
 TEST_CASE("TestRejoin3B") { run(3, rejoin); }
 TEST_CASE("TestBackup3B") { run(5, backup); }
 TEST_CASE("TestCount3B") { run(3, count); }
+
+}  // namespace raft_3ab_test

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace raft_3cd_test {
+
 using namespace lab;
 
 namespace {
@@ -311,3 +313,5 @@ TEST_CASE("TestSnapshotInstallUnCrash3D") {
 }
 TEST_CASE("TestSnapshotAllCrash3D") { run(3, Net::unreliable, true, snapshot_all_crash); }
 TEST_CASE("TestSnapshotInit3D") { run(3, Net::unreliable, true, snapshot_init); }
+
+}  // namespace raft_3cd_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace raft_sharper_test {
+
 using namespace lab;
 
 namespace {
@@ -329,3 +331,5 @@ TEST_CASE("sharper: crashes under load of several clients") {
     run(slow_everything, crashes_under_load);
 }
 TEST_CASE("sharper: a log that is far off is found in few calls") { run(staged, far_back); }
+
+}  // namespace raft_sharper_test

@@ -29,6 +29,8 @@
 #include <variant>
 #include <vector>
 
+namespace real_time_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -258,3 +260,5 @@ TEST_CASE("real time: TestCount3B") {
     group.run_until([] { return false; }, 1s);
     CHECK(group.traffic().calls - idle <= 3 * 20);
 }
+
+}  // namespace real_time_test

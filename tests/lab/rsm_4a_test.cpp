@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace rsm_4a_test {
+
 using namespace lab;
 
 namespace {
@@ -241,3 +243,5 @@ TEST_CASE("TestRestartReplay4A") { run(restart_replay); }
 TEST_CASE("TestShutdown4A") { run(shut_down_under_load); }
 TEST_CASE("TestRestartSubmit4A") { run(restart_submit); }
 TEST_CASE("TestSnapshot4C") { run(snapshot, 1000); }
+
+}  // namespace rsm_4a_test

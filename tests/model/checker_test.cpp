@@ -16,6 +16,8 @@
 #include <tuple>
 #include <vector>
 
+namespace checker_test {
+
 namespace {
 
 using namespace model;
@@ -400,3 +402,5 @@ TEST_CASE("sets, maps and queues of numbers keep what is put into them while the
     CHECK(set.insert(0));
     CHECK_FALSE(set.insert(0));
 }
+
+}  // namespace checker_test

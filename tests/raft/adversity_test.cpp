@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+namespace adversity_test {
+
 namespace {
 
 using namespace raft;
@@ -548,3 +550,5 @@ TEST_CASE("at the last term there is no election, and the node says why") {
     CHECK(core.role() == Role::follower);
     CHECK(core.deadline() > Time{} + milliseconds(500));
 }
+
+}  // namespace adversity_test

@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+namespace codec_test {
+
 namespace {
 
 constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
@@ -362,3 +364,5 @@ TEST_CASE("bytes of pure chance never crash the decoder") {
     }
     CHECK(refused > 19000);
 }
+
+}  // namespace codec_test

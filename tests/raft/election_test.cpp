@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+namespace election_test {
+
 namespace {
 
 using namespace raft;
@@ -466,3 +468,5 @@ TEST_CASE("a joint configuration needs a majority of both halves (section 6)") {
     core.step(Time{}, vote_reply(5, 1, true));
     CHECK(core.role() == Role::leader);
 }
+
+}  // namespace election_test

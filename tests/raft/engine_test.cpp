@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace engine_test {
+
 namespace {
 
 using namespace raft;
@@ -189,3 +191,5 @@ TEST_CASE("engine: one that has stopped or failed has stopped its transport alre
     failed.engine.reset();
     CHECK(failed.news() == destroyed);
 }
+
+}  // namespace engine_test

@@ -8,6 +8,8 @@
 #include <limits>
 #include <memory>
 
+namespace log_test {
+
 namespace {
 
 using namespace raft;
@@ -439,3 +441,5 @@ TEST_CASE("the random source is the same everywhere and keeps its bounds") {
     CHECK(random.below(std::uint64_t{0}) == 0);
     CHECK(random.below(Duration{0}) == Duration{0});
 }
+
+}  // namespace log_test

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+namespace random_test {
+
 namespace {
 
 using namespace raft;
@@ -263,3 +265,5 @@ TEST_CASE("the same seed gives the same history, step for step") {
         CHECK(left.digest() != other.digest());
     }
 }
+
+}  // namespace random_test

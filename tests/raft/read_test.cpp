@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace read_test {
+
 namespace {
 
 using namespace raft;
@@ -314,3 +316,5 @@ TEST_CASE("a lost round is announced again by the heartbeats") {
     cluster.run(milliseconds(101));
     CHECK(released(cluster, token));
 }
+
+}  // namespace read_test

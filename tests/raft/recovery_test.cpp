@@ -14,6 +14,8 @@
 #include <system_error>
 #include <vector>
 
+namespace recovery_test {
+
 namespace {
 
 using namespace raft;
@@ -99,3 +101,5 @@ TEST_CASE("recovery: released entries that no snapshot covers are damage") {
     CHECK(complaint(found(at(3, 2), {}, at(3, 1))) ==
           "the snapshot and the log disagree on the term of index 3");
 }
+
+}  // namespace recovery_test

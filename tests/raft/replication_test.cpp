@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+namespace replication_test {
+
 namespace {
 
 using namespace raft;
@@ -614,3 +616,5 @@ TEST_CASE("copies of a core are equal and behave equally") {
     cluster.step(1, input);
     CHECK(copy == cluster.core(1));
 }
+
+}  // namespace replication_test

@@ -24,6 +24,8 @@
 #include <variant>
 #include <vector>
 
+namespace rules_test {
+
 namespace {
 
 using namespace raft;
@@ -260,3 +262,5 @@ TEST_CASE("a leader hears from a quorum as long as enough followers have spoken 
     reign.followers[0].last_contact = bench.now - milliseconds(500);
     CHECK_FALSE(hears_from_quorum(bench.step, reign));
 }
+
+}  // namespace rules_test

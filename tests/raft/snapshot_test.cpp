@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace snapshot_test {
+
 namespace {
 
 using namespace raft;
@@ -649,3 +651,5 @@ TEST_CASE("a follower that is away does not keep the snapshot that it was offere
     cluster.check();
     CHECK(cluster.failure == "");
 }
+
+}  // namespace snapshot_test

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <string>
 
+namespace transcript_test {
+
 namespace {
 
 void check_story(const std::string& name) {
@@ -47,3 +49,5 @@ TEST_CASE("story: a read sees what was committed before it, or is refused") { ch
 TEST_CASE("story: a node that comes back from isolation disturbs nobody") {
     check_story("pre-vote");
 }
+
+}  // namespace transcript_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace adversity_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -189,3 +191,5 @@ TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the o
     CHECK(cluster.run_until([&] { return sum.has_value(); }));
     out_of_memory = {};
 }
+
+}  // namespace adversity_test

@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+namespace clock_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -92,3 +94,5 @@ TEST_CASE_FIXTURE(Fixture, "clock: a time that was replaced does not count, even
 }
 
 TEST_CASE_FIXTURE(Fixture, "clock: one that was never started can be stopped") { clock->stop(); }
+
+}  // namespace clock_test

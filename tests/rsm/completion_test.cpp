@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace completion_test {
+
 namespace {
 
 using Held = rsm::detail::Completion<int>;
@@ -137,3 +139,5 @@ TEST_CASE("a handler with an executor of its own is called there, and keeps it a
     elsewhere.run();
     CHECK(world.called == std::vector<int>{5});
 }
+
+}  // namespace completion_test

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace cut_network_test {
+
 using namespace transport_test;
 
 namespace {
@@ -76,3 +78,5 @@ TEST_CASE("cut network: an isolated node neither sends nor receives until it rej
     cluster.run();
     CHECK(cluster.a.received.size() == 1);
 }
+
+}  // namespace cut_network_test

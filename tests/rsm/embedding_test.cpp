@@ -35,6 +35,8 @@
 #include <variant>
 #include <vector>
 
+namespace embedding_test {
+
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
 
@@ -399,3 +401,5 @@ TEST_CASE("events, kinds and refusals have names") {
         CHECK(rsm::to_string(static_cast<raft::EventKind>(kind)) != "unknown");
     }
 }
+
+}  // namespace embedding_test

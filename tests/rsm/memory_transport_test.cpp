@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace memory_transport_test {
+
 using namespace transport_test;
 
 namespace {
@@ -167,3 +169,5 @@ TEST_CASE("memory transport: nodes on different threads play a long rally") {
     }
     CHECK(last == rounds);
 }
+
+}  // namespace memory_transport_test

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+namespace poison_test {
+
 namespace {
 
 using Error = boost::system::error_code;
@@ -215,3 +217,5 @@ TEST_CASE("a state that is put back is that of before, however the snapshot is c
     saved.put_back(notes);
     CHECK(notes.lines == before);
 }
+
+}  // namespace poison_test

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace replicated_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -550,3 +552,5 @@ TEST_CASE("every stop of a node completes, whatever comes between") {
     cluster.settle();
     CHECK(stopped == 4);
 }
+
+}  // namespace replicated_test

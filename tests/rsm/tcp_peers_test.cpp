@@ -32,6 +32,8 @@
 #include <variant>
 #include <vector>
 
+namespace tcp_peers_test {
+
 using namespace transport_test;
 using rsm::TcpRefusal;
 using rsm::detail::Verdict;
@@ -519,3 +521,5 @@ TEST_CASE(
         CHECK(body.offset == i * (256 << 10));
     }
 }
+
+}  // namespace tcp_peers_test

@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+namespace tcp_wire_test {
+
 namespace {
 
 using Inbox = rsm::detail::Inbox;
@@ -311,3 +313,5 @@ TEST_CASE("addresses are read, and what is none is not") {
         CHECK_FALSE(TcpAddress::parse(wrong).has_value());
     }
 }
+
+}  // namespace tcp_wire_test

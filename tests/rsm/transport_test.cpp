@@ -27,6 +27,8 @@
 #include <utility>
 #include <vector>
 
+namespace transport_test {
+
 using namespace transport_test;
 using rsm::detail::Verdict;
 
@@ -751,3 +753,5 @@ TEST_CASE("tcp: nodes on strands of several threads exchange messages and are de
     other.join();
     CHECK(last >= rounds);
 }
+
+}  // namespace transport_test

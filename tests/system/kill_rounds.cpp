@@ -7,6 +7,8 @@
 //   kill_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
+#include "kv/check/history_file.hpp"
+#include "kv/check/model.hpp"
 #include "load.hpp"
 #include "processes.hpp"
 
@@ -15,8 +17,6 @@
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
-#include <rsm/check/history_file.hpp>
-#include <rsm/check/kv_model.hpp>
 #include <rsm/check/linearizability.hpp>
 
 #include <CLI/CLI.hpp>
@@ -229,7 +229,7 @@ void write_history(const Settings& settings, const Directory& directory, const L
     if (file.empty() && failed) file = (directory.path() / "history.jsonl").string();
     if (file.empty()) return;
     std::ofstream out(file);
-    rsm::check::write_kv_history(out, load.history.operations());
+    kv::check::write_kv_history(out, load.history.operations());
     out.flush();
     if (!out) throw std::runtime_error("cannot write " + file);
     std::cout << "history: " << file << std::endl;
@@ -237,7 +237,7 @@ void write_history(const Settings& settings, const Directory& directory, const L
 
 bool judge(const Load& load) {
     const auto report =
-        rsm::check::check_linearizability(rsm::check::KvModel{}, load.history.operations());
+        rsm::check::check_linearizability(kv::check::KvModel{}, load.history.operations());
     switch (report.verdict) {
         case rsm::check::Verdict::linearizable: return true;
         case rsm::check::Verdict::not_linearizable:
@@ -245,7 +245,7 @@ bool judge(const Load& load) {
             if (report.explanation) {
                 for (const std::size_t position : report.explanation->core) {
                     const auto& operation = load.history.operations()[position];
-                    std::cout << "  " << rsm::check::format_kv_operation(operation) << '\n';
+                    std::cout << "  " << kv::check::format_kv_operation(operation) << '\n';
                 }
             }
             return false;

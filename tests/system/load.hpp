@@ -4,12 +4,13 @@
 #ifndef RSM_TESTS_SYSTEM_LOAD_HPP
 #define RSM_TESTS_SYSTEM_LOAD_HPP
 
+#include "kv/check/model.hpp"
+
 #include <kv/clerk.hpp>
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
 #include <rsm/check/history.hpp>
-#include <rsm/check/kv_model.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/system/error_code.hpp>
@@ -34,7 +35,7 @@ inline std::int64_t now() {
 
 /// What all clients have in common.
 struct Load {
-    rsm::check::KvHistory history;
+    kv::check::KvHistory history;
     /// The highest version that a put of this key is known to have created, with its value.
     struct Written {
         std::uint64_t version = 0;
@@ -92,8 +93,8 @@ public:
     const std::map<std::string, Load::Written>& found() const { return found_; }
 
 private:
-    using Input = rsm::check::KvInput;
-    using Op = rsm::check::KvOp;
+    using Input = kv::check::KvInput;
+    using Op = kv::check::KvOp;
 
     void forget_leader() {
         const auto first = static_cast<std::ptrdiff_t>(random_.below(options_.servers.size()));
@@ -142,7 +143,7 @@ private:
     void get_soon(const std::string& key) { versions_.erase(key); }
 
     /// @return whether to go on
-    bool record(rsm::check::KvHistory::Token token, boost::system::error_code error,
+    bool record(kv::check::KvHistory::Token token, boost::system::error_code error,
                 const kv::Answer& answer) {
         ++load_.operations;
         if (error) {
@@ -150,12 +151,12 @@ private:
             idle_ = true;
             return false;
         }
-        rsm::check::KvOutput output;
+        kv::check::KvOutput output;
         switch (answer.err) {
-            case kv::Err::ok: output.error = rsm::check::KvError::ok; break;
-            case kv::Err::no_key: output.error = rsm::check::KvError::no_key; break;
-            case kv::Err::version: output.error = rsm::check::KvError::version; break;
-            case kv::Err::maybe: output.error = rsm::check::KvError::maybe; break;
+            case kv::Err::ok: output.error = kv::check::KvError::ok; break;
+            case kv::Err::no_key: output.error = kv::check::KvError::no_key; break;
+            case kv::Err::version: output.error = kv::check::KvError::version; break;
+            case kv::Err::maybe: output.error = kv::check::KvError::maybe; break;
         }
         const bool is_get = load_.history.operations()[token].input.op == Op::get;
         if (is_get && answer.err == kv::Err::ok) {

@@ -4,7 +4,8 @@
 #ifndef RSM_TOOLS_SIM_WORKLOADS_HPP
 #define RSM_TOOLS_SIM_WORKLOADS_HPP
 
-#include <rsm/check/kv_model.hpp>
+#include "kv/check/model.hpp"
+
 #include <rsm/check/linearizability.hpp>
 #include <rsm/sim/simulate.hpp>
 
@@ -183,26 +184,26 @@ struct Transfers {
 };
 
 inline std::string KvPuts::check_history(std::span<const Record> history) const {
-    using rsm::check::KvError;
-    std::vector<rsm::check::KvOperation> seen;
+    using kv::check::KvError;
+    std::vector<kv::check::KvOperation> seen;
     for (const Record& record : history) {
         if (record.end == Record::End::not_committed) continue;
-        rsm::check::KvOperation one;
+        kv::check::KvOperation one;
         one.client = record.client;
         one.call = static_cast<std::int64_t>(record.called);
         const bool returned = record.end == Record::End::committed;
         if (returned) one.ret = static_cast<std::int64_t>(record.returned);
-        rsm::check::KvOutput output;
+        kv::check::KvOutput output;
         if (record.kind == Record::Kind::read) {
             if (!returned) continue;
-            one.input.op = rsm::check::KvOp::get;
+            one.input.op = kv::check::KvOp::get;
             one.input.key = record.query;
             output.error = record.view.found ? KvError::ok : KvError::no_key;
             output.value = record.view.value;
             output.version = record.view.version;
         } else {
             const kv::Put& put = put_of(record);
-            one.input = {rsm::check::KvOp::put, put.key, put.value, put.version};
+            one.input = {kv::check::KvOp::put, put.key, put.value, put.version};
             output.error = record.result.status == kv::Status::ok       ? KvError::ok
                            : record.result.status == kv::Status::no_key ? KvError::no_key
                                                                         : KvError::version;
@@ -211,7 +212,7 @@ inline std::string KvPuts::check_history(std::span<const Record> history) const 
         seen.push_back(std::move(one));
     }
     const auto report = rsm::check::check_linearizability(
-        rsm::check::KvModel{}, std::span<const rsm::check::KvOperation>(seen));
+        kv::check::KvModel{}, std::span<const kv::check::KvOperation>(seen));
     if (report.verdict == rsm::check::Verdict::linearizable) return {};
     if (report.verdict == rsm::check::Verdict::undecided) return "the checker could not decide";
     return "no order of the operations explains what the clients saw";

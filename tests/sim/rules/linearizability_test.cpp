@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace linearizability_test {
+
 namespace {
 
 using namespace rsm::sim;
@@ -94,3 +96,5 @@ TEST_CASE("Neither a read nor an operation takes effect before what had returned
     CHECK(later.wrong({2, 1}) ==
           "operation 2 took effect before operation 1, which had returned before it was called");
 }
+
+}  // namespace linearizability_test

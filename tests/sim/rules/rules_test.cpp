@@ -25,6 +25,8 @@
 #include <system_error>
 #include <vector>
 
+namespace rules_test {
+
 namespace {
 
 using namespace rsm::sim;
@@ -220,3 +222,5 @@ TEST_CASE("Liveness: compaction is asked for where there is a threshold") {
     CHECK(not_alive("nothing was committed", 3s).where ==
           "nothing was committed within 3 s after the faults had ended");
 }
+
+}  // namespace rules_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace report_test {
+
 namespace {
 
 using namespace rsm::sim;
@@ -186,3 +188,5 @@ TEST_CASE("a cluster of one has no links to be cut, and its trace tells of none"
     }
     CHECK(alone == 4);
 }
+
+}  // namespace report_test

@@ -14,6 +14,8 @@
 #include <span>
 #include <string>
 
+namespace rot_test {
+
 namespace {
 
 using namespace rsm::sim;
@@ -66,3 +68,5 @@ TEST_CASE("Rot leaves a disk without bytes alone") {
     CHECK_FALSE(rot(disk, random).has_value());
     CHECK(disk.hits().empty());
 }
+
+}  // namespace rot_test

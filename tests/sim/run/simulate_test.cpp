@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace simulate_test {
+
 namespace {
 
 using namespace rsm::sim;
@@ -124,3 +126,5 @@ TEST_CASE("the runs come across everything that they are meant to") {
     CHECK(seen[rsm::sim::Counter::snapshots_installed] > 100);
     CHECK(seen[rsm::sim::Counter::truncations] > 20);
 }
+
+}  // namespace simulate_test

@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+namespace trace_test {
+
 namespace {
 
 using raft::NodeId;
@@ -372,3 +374,5 @@ TEST_CASE("Every kind has its name, and no literal is longer than compilers take
         CHECK(literal.size() < 16'000);
     }
 }
+
+}  // namespace trace_test

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace words_test {
+
 TEST_CASE("A trace names what befell a disk, and where") {
     using namespace rsm::sim;
     Trace trace(true);
@@ -13,3 +15,5 @@ TEST_CASE("A trace names what befell a disk, and where") {
     CHECK(trace.records()[0].kind == TraceKind::disk_fault);
     CHECK(trace.records()[0].text == "copied in part: d/f at offset 7, 0 bytes");
 }
+
+}  // namespace words_test

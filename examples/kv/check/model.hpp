@@ -8,8 +8,8 @@
 // a key therefore only grow, and each is reached by exactly one put: this is what lets the checker
 // dismiss most orders at once (`out_of_reach` below).
 
-#ifndef RSM_CHECK_KV_MODEL_HPP
-#define RSM_CHECK_KV_MODEL_HPP
+#ifndef RSM_EXAMPLES_KV_CHECK_MODEL_HPP
+#define RSM_EXAMPLES_KV_CHECK_MODEL_HPP
 
 #include <rsm/check/history.hpp>
 
@@ -19,7 +19,7 @@
 #include <optional>
 #include <string>
 
-namespace rsm::check {
+namespace kv::check {
 
 enum class KvOp : std::uint8_t { get, put };
 
@@ -53,8 +53,8 @@ struct KvOutput {
     friend bool operator==(const KvOutput&, const KvOutput&) = default;
 };
 
-using KvOperation = Operation<KvInput, KvOutput>;
-using KvHistory = History<KvInput, KvOutput>;
+using KvOperation = rsm::check::Operation<KvInput, KvOutput>;
+using KvHistory = rsm::check::History<KvInput, KvOutput>;
 
 /// The model, to be handed to check_linearizability. Keys are independent of each other, so the
 /// state is that of one key.
@@ -173,6 +173,6 @@ private:
     }
 };
 
-}  // namespace rsm::check
+}  // namespace kv::check
 
-#endif  // RSM_CHECK_KV_MODEL_HPP
+#endif  // RSM_EXAMPLES_KV_CHECK_MODEL_HPP

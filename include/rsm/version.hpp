@@ -1,0 +1,14 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The library's version, for the preprocessor: `#if RSM_VERSION >= 100` asks for 0.1.0 or later.
+#ifndef RSM_VERSION_HPP
+#define RSM_VERSION_HPP
+
+#define RSM_VERSION_MAJOR 0
+#define RSM_VERSION_MINOR 1
+#define RSM_VERSION_PATCH 0
+
+/// Major * 10,000 + minor * 100 + patch.
+#define RSM_VERSION (RSM_VERSION_MAJOR * 10000 + RSM_VERSION_MINOR * 100 + RSM_VERSION_PATCH)
+
+#endif
