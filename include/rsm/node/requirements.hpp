@@ -94,9 +94,12 @@ struct MachineRequirements {
     static constexpr bool held = true;
 };
 
+template <class P>
+concept OpensTransport = Plan<P> && raft::Transport<Running<P>>;
+
 template <class Transport, class Storage, class Clock>
 struct PolicyRequirements {
-    static_assert(Plan<Transport> && raft::Transport<Running<Transport>>,
+    static_assert(OpensTransport<Transport>,
                   "rsm: the second argument of Replicated is no transport: a copyable plan whose "
                   "open(boost::asio::any_io_executor) makes a raft::Transport");
     static_assert(TransportPlan<Transport>,
