@@ -115,7 +115,7 @@ public:
     void stop() {}
 
 private:
-    std::reference_wrapper<const raft::Time> time_;
+    const raft::Time& time_;
 };
 
 class Node {
@@ -123,8 +123,9 @@ public:
     using Engine = raft::Engine<MailTransport, NoStorage, HandClock, Node>;
 
     Node(raft::NodeConfig config, std::span<Mailbox> mailboxes, const raft::Time& time)
-        : engine_(std::move(config), MailTransport(mailboxes), NoStorage{}, HandClock(time),
-                  *this) {
+        : engine_(
+              std::move(config), [&] { return MailTransport(mailboxes); },
+              [] { return NoStorage(); }, [&] { return HandClock(time); }, *this) {
         if (!engine_.start()) throw std::runtime_error("an engine does not start");
     }
 

@@ -209,8 +209,7 @@ struct Written {
 Written write_snapshot(const kv::Store& store, const std::string& directory,
                        const raft::Membership& membership) {
     boost::asio::io_context io{1};
-    rsm::WalStorage storage{directory};
-    storage.attach(io.get_executor());
+    auto storage = rsm::WalStorage{directory}.open(io.get_executor());
     if (!storage.recover()) throw std::runtime_error("cannot open " + directory);
     Written written;
     const std::uint64_t begin = now_ns();
@@ -241,8 +240,7 @@ void measure_snapshot(const Settings& settings) {
     kv::Store restored;
     const std::uint64_t begin = now_ns();
     boost::asio::io_context io{1};
-    rsm::WalStorage storage{directory};
-    storage.attach(io.get_executor());
+    auto storage = rsm::WalStorage{directory}.open(io.get_executor());
     const raft::Result<raft::Recovered> recovered = storage.recover();
     if (!recovered) throw std::runtime_error(recovered.error().message());
     const auto source = storage.open_snapshot(recovered->snapshot);

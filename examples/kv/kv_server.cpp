@@ -238,7 +238,7 @@ private:
     }
 
     std::vector<kv::Member> members(const std::string& own_address) const {
-        const rsm::TcpTransport& transport = replica_->transport();
+        const auto& transport = replica_->transport();
         std::vector<kv::Member> members;
         for (const raft::NodeId node : transport.members()) {
             const bool self = node == transport.self();

@@ -2,9 +2,11 @@
 //
 // What an Engine needs from the world: a Storage, a Transport and a Clock.
 //
-// Common to all three. Everything happens on the node's serial executor: the Engine calls from
-// there, and callbacks arrive there, never from inside the call that asked for them. Destroying
-// the policy drops all callbacks that have not run and waits for nothing.
+// Common to all three. Each is made where it stays and needs to be neither copied nor moved, so
+// what it has under way may refer to it. Everything happens on the node's serial executor: the
+// Engine calls from there, and callbacks arrive there, never from inside the call that asked for
+// them. A callback may destroy the policy that calls it. Destroying the policy drops all callbacks
+// that have not run and waits for nothing.
 #ifndef RSM_RAFT_CONCEPTS_HPP
 #define RSM_RAFT_CONCEPTS_HPP
 
@@ -36,43 +38,60 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
-///   names file and offset. If the newest snapshot is not a prefix of the log, the log is void.
-///   Older snapshots need not be kept.
-/// - `append(write, done)` makes a write durable. Writes complete in submission order; several
-///   may be under way, and the storage is expected to gather what waits into one sync. A failed
-///   write or sync is final: all later ones fail too, nothing is retried.
+///   names file and offset. Of the snapshots it finds it gives the newest; older ones need not be
+///   kept. raft/recovery.hpp puts the runs of terms together and says whether the log is void
+///   because that snapshot is no prefix of it. The commit index that it gives lets the node deliver
+///   up to there before it has heard of a leader; a storage may give less, down to 0, which is
+///   Figure 2's volatile commit index.
+/// - `append(write, done)` makes a write durable: all of it or, after a crash, nothing of it, and
+///   never without those before it. Writes complete in submission order; several may be under way,
+///   and the storage is expected to gather what waits into one sync. A failed write or sync is
+///   final: all later ones fail too, nothing is retried.
 /// - `read(first, max_bytes, done)` gives consecutive entries from `first` on, at least one and
 ///   then as many as have a footprint of at most max_bytes together. @pre `first` is in the log as
 ///   of the writes submitted so far, and durable.
 /// - `persisted_bytes()` is the exact size of the persisted Raft state as of the writes submitted
-///   so far: the hard state and every entry in (release, last], in the encoding of codec.hpp;
-///   snapshots are not counted.
+///   so far: the hard state, once there is one, and every entry in (release, last], in the encoding
+///   of codec.hpp (persisted_hard_state_size, persisted_size()); snapshots are not counted. No rule
+///   of the algorithm reads it: it tells the host when to take a snapshot, and that the log has
+///   become short by one. So a storage with a format of its own may count what that takes instead;
+///   then a threshold means other amounts there than elsewhere, and tests that know the sizes of
+///   the entries will not agree. What must hold is that it rises with what is appended and falls
+///   with what is replaced, reset and released.
 /// - `save_snapshot(last, membership, produce, done)` writes a snapshot aside, makes it durable
-///   under its final name and then calls done with its size and checksum filled in. Not final: a
-///   failure says that there is no such snapshot, and leaves nothing behind.
+///   under its final name and then calls done with its size and checksum filled in. `produce` may
+///   be called on another thread. Several may be under way, in any order of positions, also below
+///   that of a snapshot which is kept. Not final: a failure says that there is no such snapshot,
+///   and leaves nothing behind.
 /// - `receive_chunk(meta, offset, data, done)` collects a snapshot from a peer; offset 0 begins
 ///   (anew); each call continues where the last ended. Several may be under way; they complete in
-///   order. At the end the checksum is verified. Not final: a failure drops what was collected, as
-///   a rejection does, and all further calls are rejected until one begins anew.
+///   order. At the end size and checksum are verified, and the snapshot is made durable before
+///   done says `installed`. Not final: a failure drops what was collected, as a rejection does, and
+///   all further calls are rejected until one begins anew.
 /// - `abandon_transfer()` drops what was collected of a snapshot that is not complete, as of the
 ///   calls of receive_chunk() so far; nothing where there is none.
 /// - Snapshots of one position replace each other: the one whose save or receipt completes last is
 ///   kept, also through a restart, and the other one is not there any more.
-/// - `read_chunk(meta, offset, max_bytes, done)` reads a piece of a kept snapshot. Not final: a
-///   failure says that this snapshot is not there (any more).
+/// - `read_chunk(meta, offset, max_bytes, done)` reads a piece of a kept snapshot: as much as
+///   there is, up to max_bytes. Not final: a failure says that this snapshot is not there (any
+///   more).
 /// - `open_snapshot(meta)` gives a kept snapshot's content to be read at once; it may block.
 ///   The source ends early when the content is damaged; the reader checks the count.
 /// - `drop_snapshots_before(index)` removes every kept snapshot of a lower index.
 /// - `close(done)` finishes what is under way, then releases the files. Writes that wait for
 ///   space fail. Nothing may be asked after it.
+///
+/// SnapshotMeta::checksum is the storage's. The algorithm only compares it, as a part of the
+/// snapshot's name; but the storage of another node verifies what it receives by it, so all
+/// storages of a cluster must compute it alike. Those of rsm use XXH3 with 64 bits and seed 0 over
+/// the content, which any XXH3 library gives (XXH3_64bits() of xxhash.h).
 template <class S>
 concept Storage =
-    std::movable<S> && requires(S storage, const S& fixed, Write write, Index index,
-                                LogPosition position, Membership membership,
-                                const SnapshotMeta& meta, Bytes bytes, std::size_t size,
-                                std::uint64_t offset, SnapshotProducer produce, WriteDone written,
-                                EntriesRead entries, SnapshotSaved saved, ChunkReceived received,
-                                ChunkRead chunk, std::function<void()> closed) {
+    requires(S& storage, const S& fixed, Write write, Index index, LogPosition position,
+             Membership membership, const SnapshotMeta& meta, Bytes bytes, std::size_t size,
+             std::uint64_t offset, SnapshotProducer produce, WriteDone written,
+             EntriesRead entries, SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
+             std::function<void()> closed) {
         { storage.recover() } -> std::same_as<Result<Recovered>>;
         storage.append(std::move(write), std::move(written));
         storage.read(index, size, std::move(entries));
@@ -91,7 +110,7 @@ concept Storage =
 /// - `claim(identity)`, before recover(): whose it is to be. recover() gives a new storage this
 ///   identity, durably, before anything else can be in it, and refuses one of another identity.
 template <class S>
-concept ClaimedStorage = Storage<S> && requires(S storage, Identity identity) {
+concept ClaimedStorage = Storage<S> && requires(S& storage, Identity identity) {
     storage.claim(std::move(identity));
 };
 
@@ -115,12 +134,20 @@ concept ReportingStorage = Storage<S> && requires(const S& storage) {
 /// blocks and never queues without bound.
 ///
 /// - `start(receive)` begins to deliver what peers send to this node.
-/// - `send(message)` passes a message on to message.to, or drops it. Messages to one peer should
-///   arrive in order where that costs nothing; snapshot chunks should yield to all others.
-/// - `stop()` ends all traffic; nothing is delivered after it.
+/// - `send(message)` passes a message on to message.to, or drops it; message.from is this node.
+///   Messages to one peer should arrive in order where that costs nothing; snapshot chunks should
+///   yield to all others.
+/// - `stop()` ends all traffic; nothing is delivered after it. It is called when the Engine is
+///   destroyed at the latest, also where start() was not called, and possibly more than once.
+///
+/// Messages are no calls. A request may stay without an answer (it was stale, or what it asks for
+/// came by another way), an answer may come much later (when a write is durable) and may answer
+/// several requests. So a transport that carries a request and its answer as a call of some RPC
+/// must end each call after a time of its own, or carry both as notices. Nothing waits for an
+/// answer for ever: what still matters is said again.
 template <class T>
-concept Transport = std::movable<T> && requires(T transport, Message message,
-                                                std::function<void(Message)> receive) {
+concept Transport = requires(T& transport, Message message,
+                             std::function<void(Message)> receive) {
     transport.start(std::move(receive));
     transport.send(std::move(message));
     transport.stop();
@@ -136,7 +163,7 @@ concept Transport = std::movable<T> && requires(T transport, Message message,
 ///   whenever it has sent something; nothing else need make that leave. It never calls back.
 template <class T>
 concept GroupingTransport =
-    Transport<T> && requires(T transport, std::function<void(Message)> receive,
+    Transport<T> && requires(T& transport, std::function<void(Message)> receive,
                              std::function<void()> received) {
         transport.start(std::move(receive), std::move(received));
         transport.flush();
@@ -147,9 +174,9 @@ concept GroupingTransport =
 /// - `now()` never goes backward.
 /// - `start(expired)` names what to call when the armed time has come.
 /// - `arm(time)` replaces whatever was armed before; a time that has passed expires soon.
-/// - `stop()` disarms; nothing is called after it.
+/// - `stop()` disarms; nothing is called after it. It may come without a start().
 template <class C>
-concept Clock = std::movable<C> && requires(C clock, Time time, std::function<void()> expired) {
+concept Clock = requires(C& clock, Time time, std::function<void()> expired) {
     { clock.now() } -> std::same_as<Time>;
     clock.start(std::move(expired));
     clock.arm(time);

@@ -34,7 +34,7 @@ namespace raft {
 /// - `wake()`: call turn() soon, on the executor, not from within this call.
 /// - `proposed(outcome)`, `read_ready(outcome)`: answers to propose() and read().
 /// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
-///   restore.
+///   restore. They count as applied when the call returns.
 /// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
 /// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
 /// - `snapshot_failed(failure)`: it could not be made; the log stays, and the host may ask again
@@ -72,19 +72,22 @@ struct NodeConfig {
 template <Transport TransportType, Storage StorageType, Clock ClockType, class Host>
 class Engine {
 public:
-    Engine(NodeConfig config, TransportType transport, StorageType storage, ClockType clock,
-           Host& host)
+    /// Makes the policies where they stay, in the order of the parameters: each of these functions
+    /// returns one, which therefore need not be movable.
+    template <class OpenTransport, class OpenStorage, class OpenClock>
+    Engine(NodeConfig config, OpenTransport open_transport, OpenStorage open_storage,
+           OpenClock open_clock, Host& host)
         : config_(std::move(config)),
-          transport_(std::move(transport)),
-          storage_(std::move(storage)),
-          clock_(std::move(clock)),
+          transport_(open_transport()),
+          storage_(open_storage()),
+          clock_(open_clock()),
           host_(host) {
         static_assert(EngineHost<Host>);  // here, because a host may hold its engine
     }
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     ~Engine() {
-        if (core_ && !halted_) quiet();
+        if (!halted_) quiet();
     }
 
     /// Recovers what storage holds, restores the newest snapshot into the host and begins to take
@@ -112,8 +115,13 @@ public:
     /// Asks for a linearizable read; answered through Host::read_ready in some later turn.
     void read(Token token) { take_in(ReadIndex{token}); }
 
-    /// Makes a snapshot of what has been applied durable; the log before it may then go.
-    /// @param position  the last applied entry's
+    /// Makes a snapshot of what has been applied durable; the log before it may then go. Several
+    /// may be under way. One at or below the newest snapshot is saved, too, but frees nothing: of
+    /// one position it takes the place of the other one, of a lower one it is dropped soon. With it
+    /// goes the membership of the moment of the call.
+    /// @param position  that of the last entry in the state that `produce` writes, index and term
+    ///        as in the entry that was applied, or `meta.last` of what was restored: mostly the
+    ///        last applied one's, or an earlier one's
     void take_snapshot(LogPosition position, SnapshotProducer produce) {
         storage_.save_snapshot(position, core_->membership(), std::move(produce),
                                [this](Result<SnapshotMeta> saved) {

@@ -5,6 +5,7 @@
 #define RSM_CLOCK_HPP
 
 #include <raft/types.hpp>
+#include <rsm/plan.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -17,66 +18,67 @@
 
 namespace rsm {
 
-/// Models raft::Clock on std::chrono::steady_clock and an Asio timer.
+/// A SteadyClock at work. Models raft::Clock on std::chrono::steady_clock and an Asio timer.
 ///
 /// The function that start() has named may stop, restart or destroy the clock while it runs; once
-/// one of these has begun, it is not called any more. Thread safety: the attached executor only.
-class SteadyClock {
+/// one of these has begun, it is not called any more. Thread safety: its executor only.
+class RunningSteadyClock {
 public:
-    /// Called once, before anything else: where the timer's callbacks run.
-    void attach(const boost::asio::any_io_executor& executor) {
-        state_ = std::make_shared<State>(executor);
-    }
+    explicit RunningSteadyClock(const boost::asio::any_io_executor& executor) : timer_(executor) {}
+    RunningSteadyClock(const RunningSteadyClock&) = delete;
+    RunningSteadyClock& operator=(const RunningSteadyClock&) = delete;
 
-    raft::Time now() const {
+    static raft::Time now() {
         return raft::Time(std::chrono::duration_cast<raft::Duration>(
             std::chrono::steady_clock::now().time_since_epoch()));
     }
 
-    /// @pre attach() was called
     void start(std::function<void()> expired) {
         disarm();
-        state_->expired = std::make_shared<const std::function<void()>>(std::move(expired));
+        expired_ = std::make_shared<const std::function<void()>>(std::move(expired));
     }
 
-    /// @pre attach() was called
+    /// @pre started
     void arm(raft::Time time) {
         const auto since_epoch =
             std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                 time.time_since_epoch());
-        const std::uint64_t round = ++state_->round;
-        state_->timer.expires_at(std::chrono::steady_clock::time_point(since_epoch));
-        // The wait must not outlive the clock, but its handler does: it only looks. A wait that
-        // ended just before it was replaced is stale although it succeeded.
-        state_->timer.async_wait([round, weak = std::weak_ptr<State>(state_)](const auto& error) {
-            const std::shared_ptr<State> state = weak.lock();
-            if (error || state == nullptr || state->round != round) return;
-            if (const auto expired = state->expired) (*expired)();
+        const std::uint64_t round = ++round_;
+        timer_.expires_at(std::chrono::steady_clock::time_point(since_epoch));
+        // The handler may be called when the clock is gone: then the function is gone, too. A wait
+        // that ended just before it was replaced is stale although it succeeded.
+        timer_.async_wait([this, round, weak = std::weak_ptr(expired_)](const auto& error) {
+            const auto expired = weak.lock();
+            if (error || expired == nullptr || round_ != round) return;
+            (*expired)();
         });
     }
 
     void stop() {
-        if (state_ == nullptr) return;
         disarm();
-        state_->expired = nullptr;
+        expired_ = nullptr;
     }
 
 private:
-    struct State {
-        explicit State(const boost::asio::any_io_executor& executor) : timer(executor) {}
-        boost::asio::steady_timer timer;
-        std::uint64_t round = 0;  ///< of arm(): only the newest wait counts
-        /// Shared so that it is not destroyed while it runs, even if it stops the clock.
-        std::shared_ptr<const std::function<void()>> expired;
-    };
-
     void disarm() {
-        ++state_->round;
-        state_->timer.cancel();
+        ++round_;
+        timer_.cancel();
     }
 
-    std::shared_ptr<State> state_;
+    boost::asio::steady_timer timer_;
+    std::uint64_t round_ = 0;  ///< of arm(): only the newest wait counts
+    /// Shared so that it is not destroyed while it runs, even if it stops the clock.
+    std::shared_ptr<const std::function<void()>> expired_;
 };
+
+/// Time that passes as it does for std::chrono::steady_clock: a plan (rsm/plan.hpp).
+struct SteadyClock {
+    static RunningSteadyClock open(const boost::asio::any_io_executor& executor) {
+        return RunningSteadyClock(executor);
+    }
+};
+
+static_assert(ClockPlan<SteadyClock>);
 
 }  // namespace rsm
 

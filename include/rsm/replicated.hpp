@@ -15,6 +15,7 @@
 #include <rsm/node/requirements.hpp>
 #include <rsm/node/temporaries.hpp>
 #include <rsm/options.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
 
@@ -47,12 +48,8 @@ namespace rsm {
 /// is never lost as long as a quorum of disks survives; operations and reads are linearizable;
 /// each submitted operation is applied at most once.
 ///
-/// What it is made of, and what it says first where something is missing: a StateMachine, and
-/// models of raft::Transport, raft::Storage and raft::Clock that are attach()ed to an executor. A
-/// transport knows who the node is, self(), and who the cluster is at its first start, members().
-/// If it has a max_message_bytes(), larger messages than that are refused as options; if it has a
-/// peer_advertisement(node), Status and Errc::not_leader say what the leader advertises; its
-/// cluster(), if there is one, is the cluster's name, which a storage may keep.
+/// What it is made of, and what it says first where something is missing: a StateMachine, and plans
+/// of a transport, a storage and a clock (rsm/plan.hpp), which it opens for itself.
 ///
 /// Thread safety: the async_ functions and get_executor may be called from any thread. status(),
 /// machine() and the policies may be used on get_executor() only. Construct it
@@ -68,7 +65,7 @@ class Replicated {
     static_assert(detail::MachineRequirements<Machine>::held &&
                   detail::PolicyRequirements<Transport, Storage, Clock>::held);
 
-    using Node = detail::Node<Machine, Transport, Storage, Clock>;
+    using Node = detail::Node<Machine, Running<Transport>, Running<Storage>, Running<Clock>>;
     using SubmitEnding = typename Node::Ending;
 
 public:
@@ -90,12 +87,15 @@ public:
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
-        attach(transport, storage, clock);
         raft::NodeConfig config = configure(transport, options);
-        claim(storage, transport, config);
-        node_ = std::make_shared<Node>(queue_, std::move(machine), std::move(config),
-                                       std::move(transport), std::move(storage),
-                                       std::move(clock), std::move(options));
+        raft::Identity identity = identify(transport, config);
+        node_ = std::make_shared<Node>(
+            queue_, std::move(machine), std::move(config), std::move(options),
+            [&] { return open(transport); }, [&] { return open(storage); },
+            [&] { return open(clock); });
+        if constexpr (raft::ClaimedStorage<Running<Storage>>) {
+            node_->engine().storage().claim(std::move(identity));
+        }
         const raft::Result<void> started = node_->start(node_);
         if (started) return;
         throw boost::system::system_error(boost::system::error_code(started.error().code),
@@ -233,10 +233,10 @@ public:
     const Machine& machine() const { return node_->machine(); }
     /// The algorithm's own state, for tests and for tools that look closer. On get_executor() only.
     const raft::Core& core() const { return node_->engine().core(); }
-    /// On get_executor() only.
-    const Transport& transport() const { return node_->engine().transport(); }
-    Transport& transport() { return node_->engine().transport(); }
-    const Storage& storage() const { return node_->engine().storage(); }
+    /// What runs by the plans that were passed. On get_executor() only.
+    const Running<Transport>& transport() const { return node_->engine().transport(); }
+    Running<Transport>& transport() { return node_->engine().transport(); }
+    const Running<Storage>& storage() const { return node_->engine().storage(); }
 
 private:
     template <class Signature, class CompletionToken, class Initiation, class... Args>
@@ -356,10 +356,9 @@ private:
     };
     Where here() const { return {queue_, node_}; }
 
-    void attach(Transport& transport, Storage& storage, Clock& clock) try {
-        transport.attach(queue_->strand());
-        storage.attach(queue_->strand());
-        clock.attach(queue_->strand());
+    template <class Planned>
+    Running<Planned> open(const Planned& plan) const try {
+        return plan.open(queue_->strand());
     } catch (const std::invalid_argument& error) {
         throw boost::system::system_error(
             make_error_code(boost::system::errc::invalid_argument), error.what());
@@ -387,15 +386,12 @@ private:
     }
 
     /// Whose state it is, so that a start under another name does not take it over.
-    static void claim(Storage& storage, const Transport& transport,
-                      const raft::NodeConfig& config) {
-        if constexpr (raft::ClaimedStorage<Storage>) {
-            raft::Identity identity{config.self, {}, config.membership.voters};
-            if constexpr (requires { std::string(transport.cluster()); }) {
-                identity.cluster = transport.cluster();
-            }
-            storage.claim(std::move(identity));
+    static raft::Identity identify(const Transport& transport, const raft::NodeConfig& config) {
+        raft::Identity identity{config.self, {}, config.membership.voters};
+        if constexpr (requires { std::string(transport.cluster()); }) {
+            identity.cluster = transport.cluster();
         }
+        return identity;
     }
 
     Queue queue_;

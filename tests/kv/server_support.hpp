@@ -5,6 +5,8 @@
 #ifndef RSM_TESTS_KV_SERVER_SUPPORT_HPP
 #define RSM_TESTS_KV_SERVER_SUPPORT_HPP
 
+#include "../cut_network.hpp"
+
 #include <kv/reply.hpp>
 #include <kv/server.hpp>
 #include <kv/store.hpp>
@@ -12,7 +14,6 @@
 #include <raft/types.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/memory.hpp>
-#include <rsm/transport/memory.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -36,7 +37,7 @@
 namespace kv_test {
 
 using boost::asio::ip::tcp;
-using Replica = rsm::Replicated<kv::Store, rsm::MemoryTransport, rsm::MemoryStorage>;
+using Replica = rsm::Replicated<kv::Store, rsm_test::CutTransport, rsm::MemoryStorage>;
 
 /// Runs handlers until `reached()` holds. False: it did not within a time that only a broken
 /// server takes.
@@ -86,7 +87,7 @@ public:
             Node& node = nodes.emplace_back();
             node.replica = std::make_unique<Replica>(
                 io.get_executor(), kv::Store{},
-                rsm::MemoryTransport{network, members[i], members}, rsm::MemoryStorage{},
+                rsm_test::CutTransport{network, members[i], members}, rsm::MemoryStorage{},
                 std::move(replica));
             std::vector<tcp::acceptor> acceptors;
             acceptors.emplace_back(io, any_port());
@@ -125,7 +126,7 @@ public:
     std::size_t follower() { return (leader() + 1) % nodes.size(); }
 
     boost::asio::io_context io{1};
-    std::shared_ptr<rsm::MemoryNetwork> network = std::make_shared<rsm::MemoryNetwork>();
+    std::shared_ptr<rsm_test::CutNetwork> network = std::make_shared<rsm_test::CutNetwork>();
     std::vector<Node> nodes;
 };
 

@@ -219,43 +219,45 @@ inline void Network::call(ServerId server, std::function<bool()> enabled,
                       });
 }
 
-/// One server's end of the Network. Models raft::Transport and rsm::NodeTransport.
+/// A Transport at work. Models raft::Transport.
+class RunningTransport {
+public:
+    RunningTransport(Network& network, ServerId self) : network_(network), self_(self) {}
+    RunningTransport(const RunningTransport&) = delete;
+    RunningTransport& operator=(const RunningTransport&) = delete;
+    ~RunningTransport() { stop(); }
+
+    void start(Network::Receive receive) {
+        incarnation_ = network_.add_server(self_, std::move(receive));
+    }
+    void send(raft::Message message) {
+        if (network_.alive(self_, incarnation_)) network_.send(std::move(message));
+    }
+    void stop() { network_.remove_server(self_, std::exchange(incarnation_, 0)); }
+
+private:
+    Network& network_;
+    ServerId self_;
+    std::uint64_t incarnation_ = 0;
+};
+
+/// One server's end of the Network: a plan.
 class Transport {
 public:
     Transport(Network& network, ServerId self, std::size_t servers)
-        : state_(std::make_unique<State>(network, self)), servers_(servers) {}
+        : network_(&network), self_(self), servers_(servers) {}
 
-    void attach(const boost::asio::any_io_executor&) {}
-    raft::NodeId self() const { return node_id(state_->self); }
+    RunningTransport open(const boost::asio::any_io_executor&) const { return {*network_, self_}; }
+    raft::NodeId self() const { return node_id(self_); }
     std::vector<raft::NodeId> members() const {
         std::vector<raft::NodeId> nodes;
         for (ServerId server = 0; server < servers_; ++server) nodes.push_back(node_id(server));
         return nodes;
     }
 
-    void start(Network::Receive receive) {
-        state_->incarnation = state_->network.add_server(state_->self, std::move(receive));
-    }
-    void send(raft::Message message) {
-        if (state_->network.alive(state_->self, state_->incarnation)) {
-            state_->network.send(std::move(message));
-        }
-    }
-    void stop() { state_->leave(); }
-
 private:
-    struct State {
-        State(Network& there, ServerId id) : network(there), self(id) {}
-        State(const State&) = delete;
-        State& operator=(const State&) = delete;
-        ~State() { leave(); }
-        void leave() { network.remove_server(self, std::exchange(incarnation, 0)); }
-
-        Network& network;
-        ServerId self;
-        std::uint64_t incarnation = 0;
-    };
-    std::unique_ptr<State> state_;
+    Network* network_;
+    ServerId self_;
     std::size_t servers_;
 };
 

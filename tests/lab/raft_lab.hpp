@@ -60,23 +60,23 @@ private:
 /// command by its index and in 3D takes a snapshot at each tenth.
 class RaftServer {
 public:
-    using Engine = raft::Engine<Transport, rsm::MemoryStorage, rsm::sim::Clock, RaftServer>;
+    using Engine = raft::Engine<RunningTransport, rsm::RunningMemoryStorage,
+                                rsm::sim::RunningClock, RaftServer>;
     using Commands = std::map<std::uint64_t, std::string>;
 
     static constexpr std::uint64_t snapshot_interval = 10;
 
     RaftServer(Lab& lab, Witness& witness, ServerId self, raft::NodeConfig config,
-               std::shared_ptr<rsm::MemoryDisk> disk, bool snapshots)
+               const std::shared_ptr<rsm::MemoryDisk>& disk, bool snapshots)
         : lab_(lab),
           witness_(witness),
           self_(self),
           alive_(std::make_shared<bool>(true)),
           snapshots_(snapshots) {
-        rsm::MemoryStorage storage(std::move(disk));
-        storage.attach(lab.world().get_executor());
-        engine_ =
-            std::make_unique<Engine>(std::move(config), Transport(lab.network(), self, lab.size()),
-                                     std::move(storage), rsm::sim::Clock(lab.world()), *this);
+        engine_ = std::make_unique<Engine>(
+            std::move(config), [&] { return RunningTransport(lab.network(), self); },
+            [&] { return rsm::RunningMemoryStorage(lab.world().get_executor(), disk); },
+            [&] { return rsm::sim::RunningClock(lab.world()); }, *this);
         const raft::Result<void> started = engine_->start();
         require(started.has_value(), "a server did not start");
     }
@@ -391,8 +391,7 @@ private:
     }
 
     std::uint64_t dead_log(ServerId i) {
-        rsm::MemoryStorage storage(disks_[i]);
-        storage.attach(world().get_executor());
+        rsm::RunningMemoryStorage storage(world().get_executor(), disks_[i]);
         const auto recovered = storage.recover();
         require(recovered.has_value(), "a disk cannot be read");
         return storage.persisted_bytes();

@@ -41,14 +41,12 @@ struct Traffic {
     std::uint64_t bytes = 0;
 };
 
-class CountingTransport {
+class RunningCountingTransport {
 public:
-    CountingTransport(rsm::TcpOptions options, std::shared_ptr<Traffic> traffic)
-        : tcp_(std::move(options)), traffic_(std::move(traffic)) {}
+    RunningCountingTransport(const boost::asio::any_io_executor& executor,
+                             const rsm::TcpTransport& tcp, std::shared_ptr<Traffic> traffic)
+        : tcp_(tcp.open(executor)), traffic_(std::move(traffic)) {}
 
-    void attach(const boost::asio::any_io_executor& executor) { tcp_.attach(executor); }
-    raft::NodeId self() const { return tcp_.self(); }
-    std::vector<raft::NodeId> members() const { return tcp_.members(); }
     void start(std::function<void(raft::Message)> receive) { tcp_.start(std::move(receive)); }
     void send(raft::Message message) {
         const bool call = std::holds_alternative<raft::VoteRequest>(message.body) ||
@@ -61,7 +59,23 @@ public:
         tcp_.send(std::move(message));
     }
     void stop() { tcp_.stop(); }
-    rsm::TcpTransport& tcp() { return tcp_; }
+    rsm::RunningTcpTransport& tcp() { return tcp_; }
+
+private:
+    rsm::RunningTcpTransport tcp_;
+    std::shared_ptr<Traffic> traffic_;
+};
+
+class CountingTransport {
+public:
+    CountingTransport(rsm::TcpOptions options, std::shared_ptr<Traffic> traffic)
+        : tcp_(std::move(options)), traffic_(std::move(traffic)) {}
+
+    RunningCountingTransport open(const boost::asio::any_io_executor& executor) const {
+        return {executor, tcp_, traffic_};
+    }
+    raft::NodeId self() const { return tcp_.self(); }
+    std::vector<raft::NodeId> members() const { return tcp_.members(); }
 
 private:
     rsm::TcpTransport tcp_;
@@ -122,7 +136,7 @@ public:
         }
         for (auto& replica : replicas_) {
             for (std::uint64_t peer = 1; peer <= 3; ++peer) {
-                rsm::TcpTransport& tcp = replica->transport().tcp();
+                rsm::RunningTcpTransport& tcp = replica->transport().tcp();
                 if (peer == tcp.self().value) continue;
                 tcp.set_peer(raft::NodeId{peer}, "127.0.0.1",
                              replicas_[peer - 1]->transport().tcp().local_port());

@@ -31,15 +31,16 @@ struct Sum {
 };
 
 /// Has no room for a snapshot, so many times.
-class FullStorage : public rsm::MemoryStorage {
+class RunningFullStorage : public rsm::RunningMemoryStorage {
 public:
-    FullStorage(std::shared_ptr<rsm::MemoryDisk> disk, int* refusals)
-        : MemoryStorage(std::move(disk)), refusals_(refusals) {}
+    RunningFullStorage(const boost::asio::any_io_executor& executor,
+                       std::shared_ptr<rsm::MemoryDisk> disk, int* refusals)
+        : RunningMemoryStorage(executor, std::move(disk)), refusals_(refusals) {}
     void save_snapshot(raft::LogPosition last, raft::Membership membership,
                        raft::SnapshotProducer produce, raft::SnapshotSaved done) {
         if (*refusals_ == 0) {
-            return MemoryStorage::save_snapshot(last, std::move(membership), std::move(produce),
-                                                std::move(done));
+            return RunningMemoryStorage::save_snapshot(last, std::move(membership),
+                                                       std::move(produce), std::move(done));
         }
         --*refusals_;
         // Answered in its time, never at once.
@@ -51,16 +52,30 @@ public:
 private:
     int* refusals_;
 };
+struct FullStorage {
+    std::shared_ptr<rsm::MemoryDisk> disk;
+    int* refusals;
+    RunningFullStorage open(const boost::asio::any_io_executor& executor) const {
+        return {executor, disk, refusals};
+    }
+};
 
 raft::NodeId out_of_memory;
 
 /// Runs out of memory when told to.
-class ScarceTransport : public rsm::MemoryTransport {
+class ScarceTransport : public rsm_test::CutTransport {
 public:
-    using rsm::MemoryTransport::MemoryTransport;
-    void send(raft::Message message) {
-        if (message.from == out_of_memory) throw std::bad_alloc();
-        MemoryTransport::send(std::move(message));
+    using CutTransport::CutTransport;
+    class Running : public rsm_test::RunningCutTransport {
+    public:
+        using RunningCutTransport::RunningCutTransport;
+        void send(raft::Message message) {
+            if (message.from == out_of_memory) throw std::bad_alloc();
+            RunningCutTransport::send(std::move(message));
+        }
+    };
+    Running open(const boost::asio::any_io_executor& executor) const {
+        return {executor, network(), self()};
     }
 };
 

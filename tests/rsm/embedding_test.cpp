@@ -75,11 +75,18 @@ struct Append {
     }
 };
 
-class AdvertisingTransport : public rsm::MemoryTransport {
+class AdvertisingTransport : public rsm_test::CutTransport {
 public:
-    using rsm::MemoryTransport::MemoryTransport;
-    static std::string peer_advertisement(raft::NodeId node) {
-        return "10.0.0." + std::to_string(node.value) + ":80";
+    using CutTransport::CutTransport;
+    class Running : public rsm_test::RunningCutTransport {
+    public:
+        using RunningCutTransport::RunningCutTransport;
+        static std::string peer_advertisement(raft::NodeId node) {
+            return "10.0.0." + std::to_string(node.value) + ":80";
+        }
+    };
+    Running open(const asio::any_io_executor& executor) const {
+        return {executor, network(), self()};
     }
 };
 
@@ -185,7 +192,7 @@ TEST_CASE("a node that does not lead names the leader and where it serves client
     const std::uint64_t leader = cluster.elect();
     auto& follower = cluster.node(other(leader));
     REQUIRE(cluster.run_until([&] { return follower.status().leader.value == leader; }));
-    const rsm::Leader known{{leader}, AdvertisingTransport::peer_advertisement({leader})};
+    const rsm::Leader known{{leader}, AdvertisingTransport::Running::peer_advertisement({leader})};
     CHECK(follower.status().leader_address == known.address);
 
     std::vector<Error> errors;

@@ -152,11 +152,14 @@ inline raft::SnapshotProducer produce(std::string text) {
 }
 
 /// A storage with an executor; every call waits for its completion.
-template <class Storage>
+template <class Plan>
 class Node {
 public:
-    explicit Node(Storage storage) : storage_(std::move(storage)) {
-        storage_->attach(io.get_executor());
+    using Storage = rsm::Running<Plan>;
+
+    explicit Node(const Plan& plan) : storage_(new Storage(plan.open(io.get_executor()))) {}
+    Node(const Plan& plan, raft::Identity claimed) : Node(plan) {
+        storage_->claim(std::move(claimed));
     }
     raft::Result<raft::Recovered> recover() { return storage_->recover(); }
     /// Recovers, and fails the test where that fails.
@@ -224,7 +227,7 @@ public:
     boost::asio::io_context io;
 
 private:
-    std::optional<Storage> storage_;
+    std::unique_ptr<Storage> storage_;
 };
 
 /// The whole content of a kept snapshot, or what could be read of it.

@@ -232,7 +232,7 @@ TEST_CASE("tcp: who is told of a change or of a refusal may destroy the transpor
     boost::asio::io_context io;
     for (const bool refusal : {false, true}) {
         CAPTURE(refusal);
-        std::unique_ptr<rsm::TcpTransport> transport;
+        std::unique_ptr<rsm::RunningTcpTransport> transport;
         int calls = 0;
         const auto destroy = [&, held = std::string(100, 'x')](const auto&) {
             ++calls;
@@ -245,8 +245,7 @@ TEST_CASE("tcp: who is told of a change or of a refusal may destroy the transpor
         } else {
             with.on_peer_change = destroy;
         }
-        transport = std::make_unique<rsm::TcpTransport>(with);
-        transport->attach(io.get_executor());
+        transport = std::make_unique<rsm::RunningTcpTransport>(io.get_executor(), with);
         transport->set_peer(two, "127.0.0.1", free_port(io));
         transport->start([](raft::Message) {});
         std::vector<RawPeer> strangers;
@@ -264,8 +263,7 @@ TEST_CASE("tcp: who is told of a change or of a refusal may destroy the transpor
 TEST_CASE("tcp: a receiver may destroy the transport at the end of a group") {
     boost::asio::io_context io;
     Node a(io, options(one));
-    auto b = std::make_unique<rsm::TcpTransport>(options(two));
-    b->attach(io.get_executor());
+    auto b = std::make_unique<rsm::RunningTcpTransport>(io.get_executor(), options(two));
     b->set_peer(one, "127.0.0.1", a.transport.local_port());
     a.transport.set_peer(two, "127.0.0.1", b->local_port());
     a.start();

@@ -90,9 +90,7 @@ inline rsm::TcpOptions options(raft::NodeId self) {
 /// A transport that keeps what it receives.
 struct Node {
     Node(boost::asio::io_context& io, rsm::TcpOptions options)
-        : self(options.self), transport(std::move(options)) {
-        transport.attach(io.get_executor());
-    }
+        : self(options.self), transport(io.get_executor(), std::move(options)) {}
     void start() {
         transport.start(
             [this](raft::Message message) { received.push_back(std::move(message)); });
@@ -103,7 +101,7 @@ struct Node {
     void knows(const Node& peer) { knows(peer.self, peer.transport.local_port()); }
 
     raft::NodeId self;
-    rsm::TcpTransport transport;
+    rsm::RunningTcpTransport transport;
     std::vector<raft::Message> received;
 };
 

@@ -30,7 +30,6 @@
 using namespace transport_test;
 using rsm::detail::Verdict;
 
-static_assert(raft::Transport<rsm::TcpTransport>);
 
 namespace {
 
@@ -97,7 +96,7 @@ TEST_CASE("tcp: what one turn sends to a peer leaves in one write") {
     CHECK(pair.a.transport.counters().writes == 1);
 }
 
-static_assert(raft::GroupingTransport<rsm::TcpTransport>);
+static_assert(raft::GroupingTransport<rsm::RunningTcpTransport>);
 
 TEST_CASE("tcp: flushed messages leave at once, and who receives a group is told of its end") {
     boost::asio::io_context io;
@@ -594,9 +593,9 @@ TEST_CASE("tcp: a failure to listen names the address, and wrong options name th
     rsm::TcpOptions taken = options(two);
     taken.listen = "127.0.0.1:" + std::to_string(holder.transport.local_port());
     const auto complaint = [&io](rsm::TcpOptions wrong) -> std::string {
-        rsm::TcpTransport transport(std::move(wrong));
+        const rsm::TcpTransport plan(std::move(wrong));
         try {
-            transport.attach(io.get_executor());
+            const auto transport = plan.open(io.get_executor());
         } catch (const std::exception& error) {
             return error.what();
         }
@@ -639,10 +638,10 @@ TEST_CASE("tcp: a failure to listen names the address, and wrong options name th
 TEST_CASE("tcp: the short form listens on the node's own entry, and names are looked up") {
     boost::asio::io_context io;
     Node b(io, options(two));
-    rsm::TcpTransport a{{1},
-                        {{1, "localhost:0"},
-                         {2, "localhost:" + std::to_string(b.transport.local_port())}}};
-    a.attach(io.get_executor());
+    const rsm::TcpTransport plan{
+        {1},
+        {{1, "localhost:0"}, {2, "localhost:" + std::to_string(b.transport.local_port())}}};
+    auto a = plan.open(io.get_executor());
     CHECK(a.local_port() != 0);
     b.knows(one, 1);
     b.start();
@@ -687,8 +686,7 @@ TEST_CASE("tcp: a transport that is destroyed while it connects leaves nothing b
 TEST_CASE("tcp: a receiver may destroy its transport") {
     boost::asio::io_context io;
     Node a(io, options(one));
-    auto b = std::make_unique<rsm::TcpTransport>(options(two));
-    b->attach(io.get_executor());
+    auto b = std::make_unique<rsm::RunningTcpTransport>(io.get_executor(), options(two));
     b->set_peer(one, "127.0.0.1", a.transport.local_port());
     a.transport.set_peer(two, "127.0.0.1", b->local_port());
     int received = 0;
@@ -703,16 +701,19 @@ TEST_CASE("tcp: a receiver may destroy its transport") {
     CHECK(received == 1);
 }
 
-TEST_CASE("tcp: a moved transport goes on, and assignment ends what it replaces") {
+TEST_CASE("tcp: a plan may be opened again when what ran by it is gone") {
     boost::asio::io_context io;
-    Pair pair(io);
-    REQUIRE(pair.connected);
-    rsm::TcpTransport moved = std::move(pair.a.transport);
-    moved.send(heartbeat(one, two, 1));
-    CHECK(run_until(io, [&] { return pair.b.received.size() == 1; }));
-    moved = rsm::TcpTransport(options(one));
-    CHECK(run_until(io, [&] { return !pair.b.transport.connected(one); }));
-    pair.a.transport = std::move(moved);
+    Node b(io, options(two));
+    const rsm::TcpTransport plan(options(one));
+    CHECK(plan.self() == one);
+    for (int life = 0; life < 2; ++life) {
+        auto a = plan.open(io.get_executor());
+        a.set_peer(two, "127.0.0.1", b.transport.local_port());
+        b.knows(one, a.local_port());
+        if (life == 0) b.start();
+        a.start([](raft::Message) {});
+        CHECK(run_until(io, [&] { return a.connected(two) && b.transport.connected(one); }));
+    }
 }
 
 TEST_CASE("tcp: nodes on strands of several threads exchange messages and are destroyed") {
@@ -720,10 +721,8 @@ TEST_CASE("tcp: nodes on strands of several threads exchange messages and are de
     boost::asio::io_context io;
     const auto left = boost::asio::make_strand(io);
     const auto right = boost::asio::make_strand(io);
-    auto a = std::make_unique<rsm::TcpTransport>(options(one));
-    auto b = std::make_unique<rsm::TcpTransport>(options(two));
-    a->attach(left);
-    b->attach(right);
+    auto a = std::make_unique<rsm::RunningTcpTransport>(left, options(one));
+    auto b = std::make_unique<rsm::RunningTcpTransport>(right, options(two));
     a->set_peer(two, "127.0.0.1", b->local_port());
     b->set_peer(one, "127.0.0.1", a->local_port());
     std::atomic<std::uint64_t> last = 0;

@@ -4,11 +4,12 @@
 #ifndef RSM_TESTS_VIRTUAL_CLUSTER_HPP
 #define RSM_TESTS_VIRTUAL_CLUSTER_HPP
 
+#include "../cut_network.hpp"
+
 #include <rsm/error.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/sim/world.hpp>
 #include <rsm/storage/memory.hpp>
-#include <rsm/transport/memory.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -19,7 +20,7 @@
 
 namespace rsm_test {
 
-template <class Machine, class Transport = rsm::MemoryTransport>
+template <class Machine, class Transport = CutTransport>
 class VirtualCluster {
 public:
     using Replica = rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
@@ -49,7 +50,7 @@ public:
 
     Replica& node(std::uint64_t id) { return *nodes_.at(id); }
     rsm::MemoryDisk& disk(std::uint64_t id) { return *disks_.at(id); }
-    rsm::MemoryNetwork& network() { return *network_; }
+    CutNetwork& network() { return *network_; }
     rsm::sim::World& world() { return world_; }
     bool up(std::uint64_t id) const { return nodes_.contains(id); }
 
@@ -84,7 +85,7 @@ private:
     rsm::Options options_;
     std::uint64_t starts_ = 0;
     rsm::sim::World world_;
-    std::shared_ptr<rsm::MemoryNetwork> network_ = std::make_shared<rsm::MemoryNetwork>();
+    std::shared_ptr<CutNetwork> network_ = std::make_shared<CutNetwork>();
     std::vector<raft::NodeId> members_;
     std::map<std::uint64_t, std::shared_ptr<rsm::MemoryDisk>> disks_;
     std::map<std::uint64_t, std::unique_ptr<Replica>> nodes_;

@@ -24,14 +24,10 @@ namespace wal = rsm::detail::wal;
 const raft::Identity one{{1}, "shop", {{1}, {2}, {3}}};
 
 Node<FakeWal> claimed(const FakeFiles& files, raft::Identity identity) {
-    FakeWal storage = fake_wal(files);
-    storage.claim(std::move(identity));
-    return Node<FakeWal>(std::move(storage));
+    return Node<FakeWal>(fake_wal(files), std::move(identity));
 }
 raft::Result<raft::Recovered> start(const FakeFiles& files, raft::Identity identity = one) {
-    FakeWal storage = fake_wal(files);
-    storage.claim(std::move(identity));
-    return Node<FakeWal>(std::move(storage)).recover();
+    return claimed(files, std::move(identity)).recover();
 }
 FakeFiles copy_of(const FakeFiles& files) {
     FakeFiles copy;
@@ -44,9 +40,7 @@ FakeFiles copy_of(const FakeFiles& files) {
 /// A directory of node 1 with a vote in its log.
 FakeFiles used() {
     FakeFiles files;
-    FakeWal storage = fake_wal(files);
-    storage.claim(one);
-    Node<FakeWal> node(std::move(storage));
+    Node<FakeWal> node(fake_wal(files), one);
     node.start();
     REQUIRE(node.write(hard_state({{1}, {1}, {}})).has_value());
     node.close();

@@ -29,9 +29,9 @@ using std::chrono::milliseconds;
 struct Bench {
     FakeFiles files;
     std::shared_ptr<Delayed> delayed = std::make_shared<Delayed>();
-    Node<FakeWal> node{FakeWal(small_segments(), files,
-                               {InlineWorker(delayed), InlineWorker(delayed),
-                                InlineWorker(delayed)})};
+    Node<FakeWal> node{FakeWal(small_segments(), files, [delayed = delayed] {
+        return FakeWal::Lanes{InlineWorker(delayed), InlineWorker(delayed), InlineWorker(delayed)};
+    })};
     std::uint64_t last = 0;
     std::vector<std::uint64_t> done;
     std::vector<raft::Failure> failed;

@@ -19,7 +19,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace lane_test {
@@ -108,11 +107,11 @@ TEST_CASE("A stalled disk delays the job under way and all others") {
 
 TEST_CASE("After stop() nothing runs, and what waited is destroyed") {
     Bench bench;
-    Lane lane = bench.lane();
+    std::unique_ptr<Lane> lane(new Lane(bench.lane()));
     const auto owned = std::make_shared<int>(0);
-    for (int i = 0; i < 3; ++i) lane.post([&, owned] { bench.ends.push_back(bench.world.now()); });
-    SUBCASE("by a call") { lane.stop(); }
-    SUBCASE("by its end") { const Lane gone = std::move(lane); }
+    for (int i = 0; i < 3; ++i) lane->post([&, owned] { bench.ends.push_back(bench.world.now()); });
+    SUBCASE("by a call") { lane->stop(); }
+    SUBCASE("by its end") { lane = nullptr; }
     CHECK(owned.use_count() == 1);
     bench.run();
     CHECK(bench.ends.empty());
@@ -169,9 +168,9 @@ std::string lives(std::uint64_t seed) {
     std::uint64_t acknowledged = 0;
     std::string seen;
     for (int life = 0; life < 6; ++life) {
-        auto storage = rsm::sim::wal_storage(
-            world, disk, {.directory = "data/d", .segment_bytes = 8192}, time, random.next());
-        storage.attach(world.get_executor());
+        const rsm::WalOptions options{.directory = "data/d", .segment_bytes = 8192};
+        auto storage = rsm::sim::wal_storage(world, disk, options, time, random.next())
+                           .open(world.get_executor());
         const auto recovered = storage.recover();
         REQUIRE(recovered.has_value());
         CHECK(recovered->last.value >= acknowledged);
@@ -206,11 +205,9 @@ TEST_CASE("A storage that is closed gives its directory to the next one") {
     const auto disk = std::make_shared<Disk>(1);
     const auto time = std::make_shared<ServiceTime>();
     const rsm::WalOptions options{.directory = "d", .segment_bytes = 8192};
-    auto storage = rsm::sim::wal_storage(world, disk, options, time, 1);
-    storage.attach(world.get_executor());
+    auto storage = rsm::sim::wal_storage(world, disk, options, time, 1).open(world.get_executor());
     REQUIRE(storage.recover().has_value());
-    auto other = rsm::sim::wal_storage(world, disk, options, time, 2);
-    other.attach(world.get_executor());
+    auto other = rsm::sim::wal_storage(world, disk, options, time, 2).open(world.get_executor());
     CHECK(other.recover().error().code == rsm::StorageErrc::locked);
     bool closed = false;
     storage.close([&] { closed = true; });

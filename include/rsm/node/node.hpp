@@ -62,15 +62,18 @@ public:
     using Ending = detail::Ending<Result>;
     using Engine = raft::Engine<Transport, Storage, Clock, Node>;
 
+    /// @param open_transport, open_storage, open_clock  each makes one, where it stays
+    template <class OpenTransport, class OpenStorage, class OpenClock>
     Node(std::shared_ptr<CompletionQueue> queue, Machine machine, raft::NodeConfig config,
-         Transport transport, Storage storage, Clock clock, Options options)
+         Options options, OpenTransport open_transport, OpenStorage open_storage,
+         OpenClock open_clock)
         : queue_(std::move(queue)),
           machine_(std::move(machine)),
           options_(std::move(options)),
           policy_(options_.snapshot_threshold),
           skipped_(options_.skip_operations),
-          engine_(std::move(config), std::move(transport), std::move(storage), std::move(clock),
-                  *this) {}
+          engine_(std::move(config), std::move(open_transport), std::move(open_storage),
+                  std::move(open_clock), *this) {}
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
     ~Node() {

@@ -6,14 +6,12 @@
 
 #include <raft/concepts.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/state_machine.hpp>
-
-#include <boost/asio/any_io_executor.hpp>
 
 #include <concepts>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace rsm::detail {
 
@@ -96,30 +94,23 @@ struct MachineRequirements {
     static constexpr bool held = true;
 };
 
-/// Beyond its raft concept a policy is told, once and first of all, the executor on which
-/// everything happens.
 template <class P>
-concept AttachablePolicy = requires(P policy, const boost::asio::any_io_executor& executor) {
-    policy.attach(executor);
-};
+concept OpensTransport = Plan<P> && raft::Transport<Running<P>>;
 
 template <class Transport, class Storage, class Clock>
 struct PolicyRequirements {
-    static_assert(raft::Transport<Transport>,
-                  "rsm: the second argument of Replicated is no transport: see raft::Transport");
-    static_assert(raft::Storage<Storage>,
-                  "rsm: the third argument of Replicated is no storage: see raft::Storage");
-    static_assert(raft::Clock<Clock>,
-                  "rsm: the fourth argument of Replicated is no clock: see raft::Clock");
-    static_assert(AttachablePolicy<Transport> && AttachablePolicy<Storage> &&
-                      AttachablePolicy<Clock>,
-                  "rsm: transport, storage and clock need attach(boost::asio::any_io_executor)");
-    static_assert(requires(const Transport& transport) {
-                      { transport.self() } -> std::same_as<raft::NodeId>;
-                      { transport.members() } -> std::convertible_to<std::vector<raft::NodeId>>;
-                  },
+    static_assert(OpensTransport<Transport>,
+                  "rsm: the second argument of Replicated is no transport: a copyable plan whose "
+                  "open(boost::asio::any_io_executor) makes a raft::Transport");
+    static_assert(TransportPlan<Transport>,
                   "rsm: the transport needs self() and members(): who the node is, and who the "
                   "cluster is at its first start");
+    static_assert(StoragePlan<Storage>,
+                  "rsm: the third argument of Replicated is no storage: a copyable plan whose "
+                  "open(boost::asio::any_io_executor) makes a raft::Storage");
+    static_assert(ClockPlan<Clock>,
+                  "rsm: the fourth argument of Replicated is no clock: a copyable plan whose "
+                  "open(boost::asio::any_io_executor) makes a raft::Clock");
     static constexpr bool held = true;
 };
 

@@ -427,8 +427,8 @@ protected:
         Node& node = nodes_[id.value];
         World scratch;
         const auto image = std::make_shared<Disk>(node.disk->durable_image());
-        WalStorage storage = wal_storage(scratch, image, wal_options(), service_time_, 0);
-        storage.attach(scratch.get_executor());
+        auto storage = wal_storage(scratch, image, wal_options(), service_time_, 0)
+                           .open(scratch.get_executor());
         raft::Result<raft::Recovered> recovered = storage.recover();
         node.view_readable = recovered.has_value();
         if (recovered) {

@@ -55,14 +55,9 @@ public:
         : Lane(process.world(), std::move(disk), std::move(service_time), seed) {
         state_->process = &process;
     }
-    Lane(Lane&&) noexcept = default;
-    Lane& operator=(Lane&& other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~Lane() {
-        if (state_ != nullptr) stop();
-    }
+    Lane(const Lane&) = delete;
+    Lane& operator=(const Lane&) = delete;
+    ~Lane() { stop(); }
 
     void post(Job job) {
         State& state = *state_;
@@ -153,7 +148,7 @@ private:
         if (!state->stopped && !state->jobs.empty()) begin(state);
     }
 
-    StatePointer state_;
+    const StatePointer state_;
 };
 
 }  // namespace rsm::sim

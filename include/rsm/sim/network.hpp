@@ -191,61 +191,69 @@ private:
     std::uint64_t delivered_ = 0;
 };
 
-/// One node's end of a Network. Models raft::GroupingTransport and rsm::NodeTransport: what is sent
-/// stays here until flush(), as with a real one.
-class NetworkTransport {
+/// A NetworkTransport at work. Models raft::GroupingTransport: what is sent stays here until flush(),
+/// as with a real one.
+class RunningNetworkTransport {
 public:
-    NetworkTransport(Network& network, raft::NodeId self, Process& process)
-        : state_(std::make_unique<State>(network, self, process)) {}
+    RunningNetworkTransport(Network& network, raft::NodeId self, Process& process)
+        : network_(network), self_(self), process_(process) {}
+    RunningNetworkTransport(const RunningNetworkTransport&) = delete;
+    RunningNetworkTransport& operator=(const RunningNetworkTransport&) = delete;
+    ~RunningNetworkTransport() { stop(); }
 
-    void attach(const boost::asio::any_io_executor&) {}
-    raft::NodeId self() const { return state_->self; }
-    std::vector<raft::NodeId> members() const {
-        std::vector<raft::NodeId> nodes;
-        for (std::uint64_t id = 1; id <= state_->network.size(); ++id) nodes.push_back({id});
-        return nodes;
-    }
     /// For whoever does not group: each message leaves at once.
     void start(std::function<void(raft::Message)> receive) {
-        state_->at_once = true;
+        at_once_ = true;
         start(std::move(receive), [] {});
     }
     void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
-        state_->incarnation = state_->network.join(state_->self, state_->process,
-                                                   {std::move(receive), std::move(received)});
+        incarnation_ =
+            network_.join(self_, process_, {std::move(receive), std::move(received)});
     }
     void send(raft::Message message) {
-        state_->unsent.push_back(std::move(message));
-        if (state_->at_once) flush();
+        unsent_.push_back(std::move(message));
+        if (at_once_) flush();
     }
     void flush() {
-        for (const raft::Message& message : std::exchange(state_->unsent, {})) {
-            if (!state_->network.joined(state_->self, state_->incarnation)) return;
-            state_->network.send(message);
+        for (const raft::Message& message : std::exchange(unsent_, {})) {
+            if (!network_.joined(self_, incarnation_)) return;
+            network_.send(message);
         }
     }
-    void stop() { state_->leave(); }
+    void stop() { network_.leave(self_, std::exchange(incarnation_, 0)); }
 
 private:
-    struct State {
-        State(Network& there, raft::NodeId id, Process& owner)
-            : network(there), self(id), process(owner) {}
-        State(const State&) = delete;
-        State& operator=(const State&) = delete;
-        ~State() { leave(); }
-        void leave() { network.leave(self, std::exchange(incarnation, 0)); }
-
-        Network& network;
-        raft::NodeId self;
-        Process& process;
-        std::uint64_t incarnation = 0;
-        std::vector<raft::Message> unsent;
-        bool at_once = false;
-    };
-    std::unique_ptr<State> state_;
+    Network& network_;
+    raft::NodeId self_;
+    Process& process_;
+    std::uint64_t incarnation_ = 0;
+    std::vector<raft::Message> unsent_;
+    bool at_once_ = false;
 };
 
-static_assert(raft::GroupingTransport<NetworkTransport>);
+static_assert(raft::GroupingTransport<RunningNetworkTransport>);
+
+/// One node's end of a Network: a plan (rsm/plan.hpp).
+class NetworkTransport {
+public:
+    NetworkTransport(Network& network, raft::NodeId self, Process& process)
+        : network_(&network), self_(self), process_(&process) {}
+
+    RunningNetworkTransport open(const boost::asio::any_io_executor&) const {
+        return {*network_, self_, *process_};
+    }
+    raft::NodeId self() const { return self_; }
+    std::vector<raft::NodeId> members() const {
+        std::vector<raft::NodeId> nodes;
+        for (std::uint64_t id = 1; id <= network_->size(); ++id) nodes.push_back({id});
+        return nodes;
+    }
+
+private:
+    Network* network_;
+    raft::NodeId self_;
+    Process* process_;
+};
 
 }  // namespace rsm::sim
 

@@ -137,17 +137,14 @@ private:
     std::int64_t drift_ppm_ = 0;
 };
 
-/// Models raft::Clock on a Process.
-class ProcessClock {
+/// A ProcessClock at work. Models raft::Clock.
+class RunningProcessClock {
 public:
-    explicit ProcessClock(Process& process) : state_(std::make_shared<State>(process)) {}
-    ProcessClock(ProcessClock&&) = default;
-    ProcessClock& operator=(ProcessClock&&) = default;
-    ~ProcessClock() {
-        if (state_ != nullptr) state_->disarm();
-    }
+    explicit RunningProcessClock(Process& process) : state_(std::make_shared<State>(process)) {}
+    RunningProcessClock(const RunningProcessClock&) = delete;
+    RunningProcessClock& operator=(const RunningProcessClock&) = delete;
+    ~RunningProcessClock() { state_->disarm(); }
 
-    void attach(const boost::asio::any_io_executor&) {}
     raft::Time now() const { return state_->process.now(); }
     void start(std::function<void()> expired) { state_->expired = std::move(expired); }
     void arm(raft::Time at) {
@@ -195,7 +192,19 @@ private:
             });
     }
 
-    std::shared_ptr<State> state_;
+    const std::shared_ptr<State> state_;
+};
+
+/// The time that a Process has: a plan (rsm/plan.hpp).
+class ProcessClock {
+public:
+    explicit ProcessClock(Process& process) : process_(&process) {}
+    RunningProcessClock open(const boost::asio::any_io_executor&) const {
+        return RunningProcessClock(*process_);
+    }
+
+private:
+    Process* process_;
 };
 
 }  // namespace rsm::sim

@@ -4,7 +4,8 @@
 #ifndef RSM_SIM_WAL_STORAGE_HPP
 #define RSM_SIM_WAL_STORAGE_HPP
 
-#include <raft/concepts.hpp>
+#include <raft/types.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/sim/disk.hpp>
 #include <rsm/sim/files.hpp>
 #include <rsm/sim/lane.hpp>
@@ -19,7 +20,7 @@
 namespace rsm::sim {
 
 using WalStorage = BasicWalStorage<Files, Lane>;
-static_assert(raft::Storage<WalStorage>);
+static_assert(StoragePlan<WalStorage>);
 
 /// A node's storage for one life, to be destroyed before the World. `seed` decides how long its
 /// operations take.
@@ -27,12 +28,13 @@ template <class Place>
     requires std::same_as<Place, World> || std::same_as<Place, Process> WalStorage
     wal_storage(Place& place, const std::shared_ptr<Disk>& disk, WalOptions options,
                 const std::shared_ptr<const ServiceTime>& service_time, std::uint64_t seed) {
-        raft::Random random(seed);
-        Lane log(place, disk, service_time, random.next());
-        Lane background(place, disk, service_time, random.next());
-        Lane snapshots(place, disk, service_time, random.next());
-        return WalStorage(std::move(options), Files(disk),
-                          {std::move(log), std::move(background), std::move(snapshots)});
+        return WalStorage(std::move(options), Files(disk), [&place, disk, service_time, seed] {
+            raft::Random random(seed);
+            // Made in this order, which decides who gets which seed.
+            return WalStorage::Lanes{Lane(place, disk, service_time, random.next()),
+                                     Lane(place, disk, service_time, random.next()),
+                                     Lane(place, disk, service_time, random.next())};
+        });
     }
 
 }  // namespace rsm::sim

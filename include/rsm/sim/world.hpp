@@ -162,42 +162,43 @@ private:
     std::map<TimerId, std::unique_ptr<Work>> timers_;
 };
 
-/// Models raft::Clock on a World.
-class Clock {
+/// A Clock at work. Models raft::Clock.
+class RunningClock {
 public:
-    explicit Clock(World& world) : state_(std::make_unique<State>(world)) {}
+    explicit RunningClock(World& world) : world_(world) {}
+    RunningClock(const RunningClock&) = delete;
+    RunningClock& operator=(const RunningClock&) = delete;
+    ~RunningClock() { stop(); }
 
-    void attach(const boost::asio::any_io_executor&) {}
-    raft::Time now() const { return state_->world.now(); }
-    void start(std::function<void()> expired) { state_->expired = std::move(expired); }
-    void arm(raft::Time at) { state_->arm(at); }
-    void stop() { state_->disarm(); }
+    raft::Time now() const { return world_.now(); }
+    void start(std::function<void()> expired) { expired_ = std::move(expired); }
+    void arm(raft::Time at) {
+        stop();
+        armed_ = true;
+        timer_ = world_.call_at(at, [this] {
+            armed_ = false;
+            expired_();
+        });
+    }
+    void stop() {
+        if (std::exchange(armed_, false)) world_.cancel(timer_);
+    }
 
 private:
-    struct State {
-        explicit State(World& there) : world(there) {}
-        State(const State&) = delete;
-        State& operator=(const State&) = delete;
-        ~State() { disarm(); }
+    World& world_;
+    std::function<void()> expired_;
+    World::TimerId timer_;
+    bool armed_ = false;
+};
 
-        void arm(raft::Time at) {
-            disarm();
-            armed = true;
-            timer = world.call_at(at, [this] {
-                armed = false;
-                expired();
-            });
-        }
-        void disarm() {
-            if (std::exchange(armed, false)) world.cancel(timer);
-        }
+/// The time of a World: a plan (rsm/plan.hpp).
+class Clock {
+public:
+    explicit Clock(World& world) : world_(&world) {}
+    RunningClock open(const boost::asio::any_io_executor&) const { return RunningClock(*world_); }
 
-        World& world;
-        std::function<void()> expired;
-        World::TimerId timer;
-        bool armed = false;
-    };
-    std::unique_ptr<State> state_;
+private:
+    World* world_;
 };
 
 }  // namespace rsm::sim

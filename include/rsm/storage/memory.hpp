@@ -13,6 +13,7 @@
 #include <raft/stream.hpp>
 #include <raft/types.hpp>
 #include <rsm/detail/checksum.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/storage/detail/completions.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/errors.hpp>
@@ -35,12 +36,8 @@
 
 namespace rsm {
 
-namespace detail {
-class MemoryFront;
-}
-
-/// What a crash leaves behind: the durable state of one node. It outlives the MemoryStorage that
-/// works on it, so that a test can end a node and start another one from the same disk. It is
+/// What a crash leaves behind: the durable state of one node. It outlives the storage that works
+/// on it, so that a test can end a node and start another one from the same disk. It is
 /// also where a test interferes.
 ///
 /// Thread safety: used from the executor of the storage that works on it.
@@ -73,7 +70,7 @@ public:
     void fail_next_write(raft::Failure failure) { next_failure_ = std::move(failure); }
 
 private:
-    friend class detail::MemoryFront;
+    friend class RunningMemoryStorage;
 
     struct Snapshot {
         raft::SnapshotMeta meta;
@@ -146,38 +143,35 @@ private:
     std::size_t position_ = 0;
 };
 
-/// The storage's state; it stays in its place while the handle moves.
-class MemoryFront {
+}  // namespace detail
+
+/// A MemoryStorage at work. Models raft::Storage, where each member's contract stands.
+///
+/// It keeps what a crash would keep: a write becomes part of the disk at the moment at which its
+/// completion is posted, and what had not become so is lost when the storage is destroyed. It
+/// counts persisted_bytes() exactly as a WalStorage does.
+///
+/// Thread safety: one object from its executor only (or while that does not run). Destroy it
+/// before the executor's execution context.
+class RunningMemoryStorage {
 public:
-    explicit MemoryFront(std::shared_ptr<MemoryDisk> disk)
-        : disk_(std::move(disk)), completions_(std::make_shared<Completions>()) {}
-    MemoryFront(const MemoryFront&) = delete;
-    MemoryFront& operator=(const MemoryFront&) = delete;
-    ~MemoryFront() {
+    RunningMemoryStorage(boost::asio::any_io_executor executor, std::shared_ptr<MemoryDisk> disk)
+        : disk_(std::move(disk)),
+          completions_(std::make_shared<detail::Completions>(std::move(executor))) {}
+    RunningMemoryStorage(const RunningMemoryStorage&) = delete;
+    RunningMemoryStorage& operator=(const RunningMemoryStorage&) = delete;
+    ~RunningMemoryStorage() {
         completions_->close();
         if (recovered_) give_up_disk();
     }
 
-    void attach(boost::asio::any_io_executor executor) {
-        completions_->attach(std::move(executor));
-    }
-
+    /// Errors: StorageErrc::locked where another storage works on the disk.
     raft::Result<raft::Recovered> recover() {
-        if (recovered_ || closing_ || !completions_->attached()) {
-            return storage_failure(StorageErrc::closed, "recover memory disk");
+        if (recovered_ || closing_) return closed("recover memory disk");
+        if (disk_->in_use_) {
+            return detail::storage_failure(StorageErrc::locked, "memory disk");
         }
-        if (disk_->in_use_) return storage_failure(StorageErrc::locked, "memory disk");
-        raft::Recovered recovered;
-        recovered.hard_state = disk_->hard_state_.value_or(raft::HardState{});
-        if (!disk_->snapshots_.empty()) {
-            recovered.snapshot = disk_->snapshots_.rbegin()->second.meta;
-        }
-        recovered.base = disk_->base_;
-        recovered.last = disk_->last();
-        for (const raft::Entry& entry : disk_->entries_) {
-            raft::add_to_runs(recovered.runs, entry.index, entry.term);
-            if (entry.kind == raft::EntryKind::membership) recovered.memberships.push_back(entry);
-        }
+        raft::Recovered recovered = find_state();
         const auto is_void = raft::fit_to_snapshot(recovered, StorageErrc::corrupted);
         if (!is_void) return is_void.error();
         if (*is_void) disk_->reset(recovered.base);
@@ -208,7 +202,7 @@ public:
         using Entries = std::vector<raft::Entry>;
         run<Entries>(std::move(done), [this, first, max_bytes]() -> raft::Result<Entries> {
             if (first <= disk_->base_.index || first > disk_->last()) {
-                return storage_failure(StorageErrc::invalid_read,
+                return detail::storage_failure(StorageErrc::invalid_read,
                                        "read index " + std::to_string(first.value));
             }
             Entries entries;
@@ -230,17 +224,17 @@ public:
         run<Meta>(std::move(done), [this, last, membership = std::move(membership),
                                     produce = std::move(produce)]() -> raft::Result<Meta> {
             Meta meta{last, membership, 0, 0};
-            if (!storable(meta)) {
-                return storage_failure(StorageErrc::invalid_write, "save snapshot");
+            if (!detail::storable(meta)) {
+                return detail::storage_failure(StorageErrc::invalid_write, "save snapshot");
             }
-            MemorySink sink;
+            detail::MemorySink sink;
             try {
                 produce(sink);
             } catch (...) {
-                return storage_failure(StorageErrc::producer_failed, "save snapshot");
+                return detail::storage_failure(StorageErrc::producer_failed, "save snapshot");
             }
             meta.size = sink.content.size();
-            meta.checksum = checksum(sink.content);
+            meta.checksum = detail::checksum(sink.content);
             disk_->snapshots_[last] = {meta, raft::Bytes::copy_of(sink.content)};
             return meta;
         });
@@ -276,7 +270,7 @@ public:
         auto content = find(meta);
         if (!content) return no_such();
         return std::unique_ptr<raft::ByteSource>(
-            std::make_unique<MemorySource>(std::move(*content)));
+            std::make_unique<detail::MemorySource>(std::move(*content)));
     }
 
     void drop_snapshots_before(raft::Index index) {
@@ -285,8 +279,8 @@ public:
                       [&](const auto& item) { return item.first.index < index; });
     }
 
+    /// Completes what is under way, gives up the disk, then calls `done`.
     void close(std::function<void()> done) {
-        if (!completions_->attached()) return;
         closing_ = true;
         close_done_ = std::move(done);
         if (completions_->under_way() == 0) release_disk();
@@ -298,17 +292,31 @@ private:
         std::vector<std::byte> content;
     };
 
+    raft::Recovered find_state() const {
+        raft::Recovered recovered;
+        recovered.hard_state = disk_->hard_state_.value_or(raft::HardState{});
+        if (!disk_->snapshots_.empty()) {
+            recovered.snapshot = disk_->snapshots_.rbegin()->second.meta;
+        }
+        recovered.base = disk_->base_;
+        recovered.last = disk_->last();
+        for (const raft::Entry& entry : disk_->entries_) {
+            raft::add_to_runs(recovered.runs, entry.index, entry.term);
+            if (entry.kind == raft::EntryKind::membership) recovered.memberships.push_back(entry);
+        }
+        return recovered;
+    }
+
     bool open() const { return recovered_ && !closing_; }
+    static raft::Failure closed(std::string what) {
+        return detail::storage_failure(StorageErrc::closed, std::move(what));
+    }
 
     /// Carries out `work` when the disk lets it, and then completes.
     template <class Value, class Work>
     void run(std::function<void(raft::Result<Value>)> done, Work work) {
-        if (!completions_->attached()) return;
         completions_->begin();
-        if (!open()) {
-            return complete<Value>(std::move(done),
-                                   storage_failure(StorageErrc::closed, "memory disk"));
-        }
+        if (!open()) return complete<Value>(std::move(done), closed("memory disk"));
         disk_->perform([this, done = std::move(done), work = std::move(work)]() mutable {
             complete<Value>(std::move(done), work());
         });
@@ -327,7 +335,7 @@ private:
     raft::ChunkOutcome receive(const raft::SnapshotMeta& meta, std::uint64_t offset,
                                const raft::Bytes& data) {
         using raft::ChunkOutcome;
-        if (!storable(meta)) return ChunkOutcome::rejected;
+        if (!detail::storable(meta)) return ChunkOutcome::rejected;
         if (offset == 0) incoming_ = Incoming{meta, {}};
         if (!incoming_ || meta != incoming_->meta || offset != incoming_->content.size() ||
             data.size() > meta.size - offset) {
@@ -336,7 +344,7 @@ private:
         std::vector<std::byte>& content = incoming_->content;
         content.insert(content.end(), data.view().begin(), data.view().end());
         if (content.size() < meta.size) return ChunkOutcome::stored;
-        if (checksum(content) != meta.checksum) return ChunkOutcome::rejected;
+        if (detail::checksum(content) != meta.checksum) return ChunkOutcome::rejected;
         disk_->snapshots_[meta.last] = {meta, raft::Bytes::copy_of(content)};
         return ChunkOutcome::installed;
     }
@@ -347,7 +355,7 @@ private:
         return found->second.content;
     }
     static raft::Failure no_such() {
-        return storage_failure(StorageErrc::no_such_snapshot, "memory disk");
+        return detail::storage_failure(StorageErrc::no_such_snapshot, "memory disk");
     }
 
     void give_up_disk() {
@@ -364,8 +372,8 @@ private:
     }
 
     const std::shared_ptr<MemoryDisk> disk_;
-    const std::shared_ptr<Completions> completions_;
-    LogAccount account_;  ///< as of the writes submitted
+    const std::shared_ptr<detail::Completions> completions_;
+    detail::LogAccount account_;  ///< as of the writes submitted
     std::optional<raft::Failure> failure_;
     std::optional<Incoming> incoming_;
     bool recovered_ = false;
@@ -373,63 +381,22 @@ private:
     std::function<void()> close_done_;
 };
 
-}  // namespace detail
-
-/// Keeps a node's persistent state on a MemoryDisk. Models raft::Storage, where each member's
-/// contract stands.
-///
-/// It keeps what a crash would keep: a write becomes part of the disk at the moment at which its
-/// completion is posted, and what had not become so is lost when the storage is destroyed. It
-/// counts persisted_bytes() exactly as WalStorage does.
-///
-/// Thread safety: one object from the attached executor only (or while that does not run).
-/// Destroy it before the executor's execution context.
+/// Keeps a node's persistent state on a MemoryDisk: a plan (rsm/plan.hpp). Copies work on one disk,
+/// one of them at a time.
 class MemoryStorage {
 public:
     MemoryStorage() : MemoryStorage(std::make_shared<MemoryDisk>()) {}
-    explicit MemoryStorage(std::shared_ptr<MemoryDisk> disk)
-        : front_(std::make_unique<detail::MemoryFront>(std::move(disk))) {}
+    explicit MemoryStorage(std::shared_ptr<MemoryDisk> disk) : disk_(std::move(disk)) {}
 
-    /// Names the executor on which callbacks run. Called once, before recover().
-    void attach(boost::asio::any_io_executor executor) { front_->attach(std::move(executor)); }
-
-    /// Errors: StorageErrc::locked where another storage works on the disk.
-    raft::Result<raft::Recovered> recover() { return front_->recover(); }
-
-    void append(raft::Write write, raft::WriteDone done) {
-        front_->append(std::move(write), std::move(done));
+    RunningMemoryStorage open(boost::asio::any_io_executor executor) const {
+        return {std::move(executor), disk_};
     }
-    void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
-        front_->read(first, max_bytes, std::move(done));
-    }
-    std::uint64_t persisted_bytes() const { return front_->persisted_bytes(); }
-
-    void save_snapshot(raft::LogPosition last, raft::Membership membership,
-                       raft::SnapshotProducer produce, raft::SnapshotSaved done) {
-        front_->save_snapshot(last, std::move(membership), std::move(produce), std::move(done));
-    }
-    void receive_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, raft::Bytes data,
-                       raft::ChunkReceived done) {
-        front_->receive_chunk(meta, offset, std::move(data), std::move(done));
-    }
-    void abandon_transfer() { front_->abandon_transfer(); }
-    void read_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, std::size_t max_bytes,
-                    raft::ChunkRead done) {
-        front_->read_chunk(meta, offset, max_bytes, std::move(done));
-    }
-    raft::Result<std::unique_ptr<raft::ByteSource>> open_snapshot(const raft::SnapshotMeta& meta) {
-        return front_->open_snapshot(meta);
-    }
-    void drop_snapshots_before(raft::Index index) { front_->drop_snapshots_before(index); }
-
-    /// Completes what is under way, gives up the disk, then calls `done`.
-    void close(std::function<void()> done) { front_->close(std::move(done)); }
 
 private:
-    std::unique_ptr<detail::MemoryFront> front_;
+    std::shared_ptr<MemoryDisk> disk_;
 };
 
-static_assert(raft::Storage<MemoryStorage>);
+static_assert(StoragePlan<MemoryStorage>);
 
 }  // namespace rsm
 

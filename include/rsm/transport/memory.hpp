@@ -7,6 +7,7 @@
 
 #include <raft/message.hpp>
 #include <raft/types.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/transport/wire/message_size.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -19,7 +20,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -102,10 +102,7 @@ private:
 
 }  // namespace detail
 
-/// What connects the MemoryTransports of one process, and where a test breaks the connections.
-///
-/// Links are directed: a link that is cut drops what is sent over it from then on; what waits in
-/// the receiver's mailbox already still arrives.
+/// What connects the MemoryTransports of one process.
 ///
 /// Thread safety: all members may be called from any thread.
 class MemoryNetwork {
@@ -115,31 +112,6 @@ public:
     explicit MemoryNetwork(std::size_t queue_bytes = std::size_t{64} << 20)
         : queue_bytes_(queue_bytes) {}
 
-    void cut(raft::NodeId from, raft::NodeId to) {
-        const std::scoped_lock lock(mutex_);
-        cut_.insert({from, to});
-    }
-    void heal(raft::NodeId from, raft::NodeId to) {
-        const std::scoped_lock lock(mutex_);
-        cut_.erase({from, to});
-    }
-    /// Drops everything from and to `node`, whatever cut() and heal() say of its links.
-    void isolate(raft::NodeId node) {
-        const std::scoped_lock lock(mutex_);
-        isolated_.insert(node);
-    }
-    /// Ends isolate(). Links that were cut stay cut.
-    void rejoin(raft::NodeId node) {
-        const std::scoped_lock lock(mutex_);
-        isolated_.erase(node);
-    }
-    /// Mends everything.
-    void heal_all() {
-        const std::scoped_lock lock(mutex_);
-        cut_.clear();
-        isolated_.clear();
-    }
-
     /// How many messages were dropped, for whatever reason.
     std::uint64_t dropped() const {
         const std::scoped_lock lock(mutex_);
@@ -147,7 +119,7 @@ public:
     }
 
 private:
-    friend class MemoryTransport;
+    friend class RunningMemoryTransport;
 
     void add(raft::NodeId node, std::shared_ptr<detail::Mailbox> mailbox) {
         const std::scoped_lock lock(mutex_);
@@ -161,17 +133,14 @@ private:
     }
 
     void send(raft::Message message) {
-        const std::shared_ptr<detail::Mailbox> target = route(message.from, message.to);
+        const std::shared_ptr<detail::Mailbox> target = route(message.to);
         if (target != nullptr && detail::Mailbox::put(target, std::move(message))) return;
         const std::scoped_lock lock(mutex_);
         ++dropped_;
     }
 
-    std::shared_ptr<detail::Mailbox> route(raft::NodeId from, raft::NodeId to) const {
+    std::shared_ptr<detail::Mailbox> route(raft::NodeId to) const {
         const std::scoped_lock lock(mutex_);
-        if (isolated_.contains(from) || isolated_.contains(to) || cut_.contains({from, to})) {
-            return nullptr;
-        }
         const auto found = mailboxes_.find(to);
         return found == mailboxes_.end() ? nullptr : found->second;
     }
@@ -179,48 +148,25 @@ private:
     const std::size_t queue_bytes_;
     mutable std::mutex mutex_;
     std::map<raft::NodeId, std::shared_ptr<detail::Mailbox>> mailboxes_;
-    std::set<std::pair<raft::NodeId, raft::NodeId>> cut_;
-    std::set<raft::NodeId> isolated_;
     std::uint64_t dropped_ = 0;
 };
 
-/// One node's end of a MemoryNetwork. Models raft::Transport.
+/// A MemoryTransport at work. Models raft::Transport.
 ///
 /// Messages arrive in order, on the receiver's executor, never from inside send(). Nodes may run
-/// on different threads. Messages to nobody, over a cut link or to a full receiver are dropped.
+/// on different threads. Messages to nobody or to a full receiver are dropped.
 ///
 /// Thread safety: one object from its own executor only; destroying it waits for nothing, and
 /// nothing is delivered afterwards.
-class MemoryTransport {
+class RunningMemoryTransport {
 public:
-    /// `members` is the cluster at its first start, this node included.
-    MemoryTransport(std::shared_ptr<MemoryNetwork> network, raft::NodeId self,
-                    std::vector<raft::NodeId> members)
-        : network_(std::move(network)), self_(self), members_(std::move(members)) {}
-    MemoryTransport(std::shared_ptr<MemoryNetwork> network, raft::NodeId self)
-        : MemoryTransport(std::move(network), self, {self}) {}
-    MemoryTransport(MemoryTransport&&) = default;
-    MemoryTransport& operator=(MemoryTransport&& other) noexcept {
-        if (this != &other) {
-            stop();
-            network_ = std::move(other.network_);
-            self_ = other.self_;
-            members_ = std::move(other.members_);
-            executor_ = std::move(other.executor_);
-            mailbox_ = std::move(other.mailbox_);
-        }
-        return *this;
-    }
-    ~MemoryTransport() { stop(); }
+    RunningMemoryTransport(boost::asio::any_io_executor executor,
+                           std::shared_ptr<MemoryNetwork> network, raft::NodeId self)
+        : network_(std::move(network)), self_(self), executor_(std::move(executor)) {}
+    RunningMemoryTransport(const RunningMemoryTransport&) = delete;
+    RunningMemoryTransport& operator=(const RunningMemoryTransport&) = delete;
+    ~RunningMemoryTransport() { stop(); }
 
-    raft::NodeId self() const { return self_; }
-    std::vector<raft::NodeId> members() const { return members_; }
-
-    /// Names the executor that messages arrive on: a strand, or one that a single thread runs.
-    /// Called once, before start().
-    void attach(boost::asio::any_io_executor executor) { executor_ = std::move(executor); }
-
-    /// @pre attach() was called
     void start(std::function<void(raft::Message)> receive) {
         stop();
         mailbox_ = std::make_shared<detail::Mailbox>(network_->queue_bytes_);
@@ -241,12 +187,38 @@ public:
     }
 
 private:
+    const std::shared_ptr<MemoryNetwork> network_;
+    const raft::NodeId self_;
+    const boost::asio::any_io_executor executor_;
+    std::shared_ptr<detail::Mailbox> mailbox_;
+};
+
+/// One node's end of a MemoryNetwork: a plan (rsm/plan.hpp).
+class MemoryTransport {
+public:
+    /// `members` is the cluster at its first start, this node included.
+    MemoryTransport(std::shared_ptr<MemoryNetwork> network, raft::NodeId self,
+                    std::vector<raft::NodeId> members)
+        : network_(std::move(network)), self_(self), members_(std::move(members)) {}
+    MemoryTransport(std::shared_ptr<MemoryNetwork> network, raft::NodeId self)
+        : MemoryTransport(std::move(network), self, {self}) {}
+
+    /// @param executor  that messages arrive on
+    RunningMemoryTransport open(boost::asio::any_io_executor executor) const {
+        return {std::move(executor), network_, self_};
+    }
+
+    raft::NodeId self() const { return self_; }
+    std::vector<raft::NodeId> members() const { return members_; }
+    const std::shared_ptr<MemoryNetwork>& network() const { return network_; }
+
+private:
     std::shared_ptr<MemoryNetwork> network_;
     raft::NodeId self_;
     std::vector<raft::NodeId> members_;
-    boost::asio::any_io_executor executor_;
-    std::shared_ptr<detail::Mailbox> mailbox_;
 };
+
+static_assert(TransportPlan<MemoryTransport>);
 
 }  // namespace rsm
 

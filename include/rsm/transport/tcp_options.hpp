@@ -24,7 +24,7 @@ struct TcpOptions {
     raft::NodeId self;
     /// "host:port" of every node this one may talk to; its own entry says where it listens. No two
     /// have the same address, and no peer has port 0. Nodes that are not listed are refused.
-    /// TcpTransport::set_peer() adds to it later.
+    /// RunningTcpTransport::set_peer() adds to them later.
     std::map<raft::NodeId, std::string> peers;
     /// "host:port" to listen on instead of the own entry of `peers`. Port 0 lets the system choose.
     /// Of a name, all addresses are listened on that this host has, at one port.
@@ -84,7 +84,7 @@ struct TcpOptions {
     static constexpr std::size_t max_advertise_bytes = 1024;
 
     /// A sentence about the first option that is out of its range, or nothing. Addresses are
-    /// judged by TcpTransport::attach().
+    /// judged by TcpTransport::open().
     std::string problem() const {
         using std::chrono::milliseconds;
         if (!self) return "self must not be 0";

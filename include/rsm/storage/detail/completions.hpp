@@ -29,9 +29,8 @@ class Completions : public std::enable_shared_from_this<Completions> {
 public:
     using Handler = std::function<void()>;
 
-    /// @pre nothing is under way
-    void attach(boost::asio::any_io_executor executor) { executor_ = std::move(executor); }
-    bool attached() const { return static_cast<bool>(executor_); }
+    explicit Completions(boost::asio::any_io_executor executor)
+        : executor_(std::move(executor)) {}
 
     /// An operation begins; a deliver() will count it off.
     void begin() {

@@ -26,14 +26,9 @@ public:
     using Job = std::function<void()>;
 
     ThreadWorker() : state_(std::make_shared<State>()) {}
-    ThreadWorker(ThreadWorker&&) noexcept = default;
-    ThreadWorker& operator=(ThreadWorker&& other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~ThreadWorker() {
-        if (state_ != nullptr) stop();
-    }
+    ThreadWorker(const ThreadWorker&) = delete;
+    ThreadWorker& operator=(const ThreadWorker&) = delete;
+    ~ThreadWorker() { stop(); }
 
     /// Runs `job` after all earlier ones. Jobs must not throw. After stop() it is dropped.
     /// Throws std::system_error where the first job finds no thread to run on.
@@ -105,7 +100,7 @@ private:
         }
     }
 
-    std::shared_ptr<State> state_;
+    const std::shared_ptr<State> state_;
 };
 
 }  // namespace rsm

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace rsm::detail {
 
@@ -21,6 +22,15 @@ struct TcpPlaces {
     TcpAddress own;
     std::map<raft::NodeId, TcpAddress> peers;
 };
+
+/// The node itself, then every peer that the options name.
+inline std::vector<raft::NodeId> members_of(const TcpOptions& options) {
+    std::vector<raft::NodeId> nodes{options.self};
+    for (const auto& [peer, address] : options.peers) {
+        if (peer != options.self) nodes.push_back(peer);
+    }
+    return nodes;
+}
 
 [[noreturn]] inline void refuse_option(const std::string& why) {
     throw std::invalid_argument("TcpTransport: " + why);

@@ -1,0 +1,233 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The TCP transport at work: a listener, and a sender for each peer.
+#ifndef RSM_TRANSPORT_TCP_RUNNING_HPP
+#define RSM_TRANSPORT_TCP_RUNNING_HPP
+
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+#include <rsm/detail/entropy.hpp>
+#include <rsm/transport/peer_status.hpp>
+#include <rsm/transport/tcp/listener.hpp>
+#include <rsm/transport/tcp/places.hpp>
+#include <rsm/transport/tcp/sender.hpp>
+#include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp_address.hpp>
+#include <rsm/transport/tcp_options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm {
+
+/// A TcpTransport at work. Models raft::GroupingTransport.
+///
+/// Thread safety: everything, destruction included, happens on its executor (a strand, or one that a
+/// single thread runs), or while nobody runs it. Destruction closes all connections
+/// and waits for nothing. After stop() or destruction nothing is called any more, and both are
+/// allowed from within everything that the transport calls. Destruction must come before that of
+/// the execution context, as for every object of Asio.
+class RunningTcpTransport {
+public:
+    /// Opens the listening socket. It may block on the lookup of the own host's name.
+    ///
+    /// Throws std::invalid_argument for options out of range, an address that is none, two nodes at
+    /// one address, a peer without a port or a node without an address, and
+    /// boost::system::system_error if it cannot listen; then nothing has happened.
+    RunningTcpTransport(boost::asio::any_io_executor executor, TcpOptions options);
+    RunningTcpTransport(const RunningTcpTransport&) = delete;
+    RunningTcpTransport& operator=(const RunningTcpTransport&) = delete;
+    ~RunningTcpTransport() { stop(); }
+
+    raft::NodeId self() const { return shared_->options.self; }
+    /// This node and every peer that the options name, but for those that were removed.
+    std::vector<raft::NodeId> members() const { return detail::members_of(shared_->options); }
+
+    /// Begins to accept, to dial every peer and to deliver.
+    void start(std::function<void(raft::Message)> receive) { start(std::move(receive), nullptr); }
+    /// The same as a raft::GroupingTransport: `received` is called after the messages of each read,
+    /// and the caller calls flush() after it has sent.
+    void start(std::function<void(raft::Message)> receive, std::function<void()> received);
+
+    /// Sends or drops `message`; never blocks and never calls back from inside.
+    /// @pre message.from is this node
+    void send(raft::Message message);
+
+    /// Writes what has been sent as far as the system takes it; the rest follows by itself.
+    void flush();
+
+    /// Closes everything. What has not been written is dropped. Final.
+    void stop();
+
+    /// Adds a peer or changes its address (the connection is then made anew). Throws
+    /// std::invalid_argument, and changes nothing, if `port` or `host` cannot be one, if another
+    /// peer has this address, or if `peer` is 0 or this node.
+    void set_peer(raft::NodeId peer, std::string host, std::uint16_t port);
+    /// Closes the connections from and to a peer and refuses it from now on.
+    void remove_peer(raft::NodeId peer);
+
+    /// The port listened on, in host byte order.
+    std::uint16_t local_port() const { return listener_->port(); }
+    /// Whether messages to `peer` have a connection to leave by.
+    bool connected(raft::NodeId peer) const {
+        const auto found = senders_.find(peer);
+        return found != senders_.end() && found->second->connected();
+    }
+    /// What the peer advertised when this node last dialled it; empty before. What others say who
+    /// connect to this node, be it in the peer's name, does not count.
+    /// For this node: what it advertises itself.
+    std::string peer_advertisement(raft::NodeId peer) const {
+        if (peer == self()) return shared_->options.advertise;
+        const detail::TcpPeer* known = shared_->peer(peer);
+        return known == nullptr ? std::string() : known->advertisement;
+    }
+    /// A sentence about why the connection to `peer` failed last; empty while there is one and
+    /// before the first failure.
+    std::string last_failure(raft::NodeId peer) const {
+        const detail::TcpPeer* known = shared_->peer(peer);
+        return known == nullptr ? std::string() : known->last_failure;
+    }
+    /// How things stand with each peer, in the order of their ids.
+    std::vector<PeerStatus> peers() const;
+    const TcpCounters& counters() const { return shared_->counters; }
+
+private:
+    void dial(raft::NodeId peer);
+    void greeted(raft::NodeId peer, std::uint64_t instance);
+
+    /// What handlers may still hold when this is gone. What they call of this, they call only
+    /// while it says that the transport has not stopped.
+    const detail::TcpShared::Ptr shared_ = std::make_shared<detail::TcpShared>();
+    detail::TcpListener::Self listener_;
+    std::map<raft::NodeId, detail::TcpSender::Self> senders_;
+    bool flush_due_ = false;
+};
+
+inline RunningTcpTransport::RunningTcpTransport(boost::asio::any_io_executor executor,
+                                                TcpOptions options) {
+    if (const std::string problem = options.problem(); !problem.empty()) {
+        throw std::invalid_argument("TcpTransport: " + problem);
+    }
+    const detail::TcpPlaces places = detail::places_of(options);
+    shared_->options = std::move(options);
+    shared_->executor = std::move(executor);
+    shared_->instance = detail::random_number();
+    for (const auto& [peer, address] : places.peers) shared_->peers[peer].address = address;
+    listener_ = std::make_shared<detail::TcpListener>(
+        shared_, [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t instance) {
+            if (!shared->stopped) greeted(peer, instance);
+        });
+    listener_->open(places.own);
+}
+
+inline void RunningTcpTransport::start(std::function<void(raft::Message)> receive,
+                                      std::function<void()> received) {
+    using Receive = const std::function<void(raft::Message)>;
+    shared_->receive = std::make_shared<Receive>(std::move(receive));
+    if (received) {
+        shared_->received = std::make_shared<const std::function<void()>>(std::move(received));
+    }
+    detail::TcpListener::start(listener_);
+    for (const auto& [peer, known] : shared_->peers) dial(peer);
+}
+
+inline void RunningTcpTransport::dial(raft::NodeId peer) {
+    if (shared_->receive == nullptr) return;
+    detail::TcpSender::Self& sender = senders_[peer];
+    if (sender == nullptr) {
+        sender = std::make_shared<detail::TcpSender>(shared_, peer);
+        shared_->peers[peer].since = std::chrono::steady_clock::now();
+    }
+    detail::TcpSender::dial(sender);
+}
+
+inline void RunningTcpTransport::greeted(raft::NodeId peer, std::uint64_t instance) {
+    const auto found = senders_.find(peer);
+    if (found != senders_.end()) detail::TcpSender::greeted(found->second, instance);
+}
+
+inline std::vector<PeerStatus> RunningTcpTransport::peers() const {
+    std::vector<PeerStatus> all;
+    for (const auto& [peer, known] : shared_->peers) {
+        PeerStatus status = shared_->status(peer, known);
+        status.incoming = listener_->has(peer);
+        const auto sender = senders_.find(peer);
+        if (sender != senders_.end()) status.queued_bytes = sender->second->queued_bytes();
+        all.push_back(std::move(status));
+    }
+    return all;
+}
+
+inline void RunningTcpTransport::send(raft::Message message) {
+    const auto found = senders_.find(message.to);
+    if (found == senders_.end() || !found->second->push(std::move(message))) {
+        ++shared_->counters.messages_dropped;
+        return;
+    }
+    if (std::exchange(flush_due_, true) || shared_->received != nullptr) return;
+    // Posted, so that everything that this turn still sends joins the same write. On an executor
+    // that has nothing else to do the turn ends right after.
+    boost::asio::post(shared_->executor, [this, shared = shared_] {
+        if (!shared->stopped) flush();
+    });
+}
+
+inline void RunningTcpTransport::flush() {
+    if (!std::exchange(flush_due_, false)) return;
+    for (const auto& [peer, sender] : senders_) detail::TcpSender::flush(sender);
+}
+
+inline void RunningTcpTransport::stop() {
+    shared_->stopped = true;
+    shared_->receive = nullptr;
+    shared_->received = nullptr;
+    listener_->stop();
+    for (const auto& [peer, sender] : std::exchange(senders_, {})) sender->stop();
+    for (auto& [peer, known] : shared_->peers) known.connected = false;
+}
+
+inline void RunningTcpTransport::set_peer(raft::NodeId peer, std::string host,
+                                          std::uint16_t port) {
+    TcpAddress address{std::move(host), port};
+    if (!peer || peer == shared_->options.self || address.host.empty() || address.port == 0) {
+        throw std::invalid_argument("TcpTransport: no peer's id and address: " +
+                                    std::to_string(peer.value) + ", " + address.text());
+    }
+    for (const auto& [other, known] : shared_->peers) {
+        if (other == peer || !detail::same_place(known.address, address)) continue;
+        throw std::invalid_argument("TcpTransport: nodes " + std::to_string(other.value) + " and " +
+                                    std::to_string(peer.value) + " have the same address, " +
+                                    address.text());
+    }
+    detail::TcpPeer& known = shared_->peers[peer];
+    const bool moved = known.address != address;
+    known.address = std::move(address);
+    const auto sender = senders_.find(peer);
+    if (sender == senders_.end()) return dial(peer);
+    if (moved) detail::TcpSender::redial(sender->second);
+}
+
+inline void RunningTcpTransport::remove_peer(raft::NodeId peer) {
+    const auto sender = senders_.find(peer);
+    if (sender != senders_.end()) {
+        sender->second->stop();
+        senders_.erase(sender);
+    }
+    listener_->remove(peer);
+    shared_->peers.erase(peer);
+    shared_->options.peers.erase(peer);
+}
+
+}  // namespace rsm
+
+#endif

@@ -1,0 +1,190 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What an Engine does with its policies when it begins and when it ends.
+#include <raft/concepts.hpp>
+#include <raft/engine.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace raft;
+
+/// What the policies have been through, in order.
+using Diary = std::vector<std::string>;
+
+/// Can be neither copied nor moved, and says when it ends.
+class Part {
+public:
+    Part(Diary& diary, std::string name) : diary_(diary), name_(std::move(name)) { note("made"); }
+    Part(const Part&) = delete;
+    Part& operator=(const Part&) = delete;
+    ~Part() { note("destroyed"); }
+
+protected:
+    void note(const std::string& what) { diary_.push_back(name_ + " " + what); }
+
+private:
+    Diary& diary_;
+    std::string name_;
+};
+
+class FakeTransport : Part {
+public:
+    explicit FakeTransport(Diary& diary) : Part(diary, "transport") {}
+    void start(std::function<void(Message)> receive) {
+        note("started");
+        receive_ = std::move(receive);
+    }
+    void send(const Message&) { note("sent"); }
+    void stop() {
+        note("stopped");
+        receive_ = nullptr;
+    }
+    void deliver(Message message) { receive_(std::move(message)); }
+
+private:
+    std::function<void(Message)> receive_;
+};
+
+/// Keeps writes waiting for ever.
+class FakeStorage : Part {
+public:
+    FakeStorage(Diary& diary, bool sound) : Part(diary, "storage"), sound_(sound) {}
+    Result<Recovered> recover() const {
+        if (!sound_) return Failure{std::make_error_code(std::errc::io_error), "recover"};
+        return Recovered{};
+    }
+    void append(const Write&, WriteDone done) { waiting_.push_back(std::move(done)); }
+    void read(Index, std::size_t, const EntriesRead&) {}
+    static std::uint64_t persisted_bytes() { return 0; }
+    void save_snapshot(LogPosition, const Membership&, const SnapshotProducer&,
+                       const SnapshotSaved&) {}
+    void receive_chunk(const SnapshotMeta&, std::uint64_t, const Bytes&, const ChunkReceived&) {}
+    void abandon_transfer() {}
+    void read_chunk(const SnapshotMeta&, std::uint64_t, std::size_t, const ChunkRead&) {}
+    Result<std::unique_ptr<ByteSource>> open_snapshot(const SnapshotMeta&) {
+        return Failure{std::make_error_code(std::errc::not_supported), "open"};
+    }
+    void drop_snapshots_before(Index) {}
+    void close(const std::function<void()>& done) {
+        note("closed");
+        done();
+    }
+
+private:
+    bool sound_;
+    std::vector<WriteDone> waiting_;
+};
+
+class FakeClock : Part {
+public:
+    explicit FakeClock(Diary& diary) : Part(diary, "clock") {}
+    static Time now() { return Time{} + std::chrono::hours(1); }
+    void start(const std::function<void()>&) { note("started"); }
+    void arm(Time) {}
+    void stop() { note("stopped"); }
+};
+
+static_assert(Transport<FakeTransport> && !std::is_move_constructible_v<FakeTransport>);
+static_assert(Storage<FakeStorage> && !std::is_move_constructible_v<FakeStorage>);
+static_assert(Clock<FakeClock> && !std::is_move_constructible_v<FakeClock>);
+
+struct Host {
+    void wake() {}
+    void proposed(const ProposalOutcome&) {}
+    void read_ready(const ReadOutcome&) {}
+    void apply(std::span<const Entry>) {}
+    Result<void> restore(const SnapshotMeta&, ByteSource&) { return {}; }
+    void snapshot_saved(const SnapshotMeta&) {}
+    void snapshot_failed(const Failure&) {}
+    void observe(const Event&) {}
+    Time tick(Time) { return Time::max(); }
+    void failed(const Failure&) {}
+};
+
+struct Bench {
+    using Tested = Engine<FakeTransport, FakeStorage, FakeClock, Host>;
+
+    explicit Bench(bool sound = true) {
+        engine.emplace(
+            NodeConfig{{1}, Membership::of_voters({{1}, {2}}), {}, 1},
+            [this] { return FakeTransport(diary); },
+            [this, sound] { return FakeStorage(diary, sound); },
+            [this] { return FakeClock(diary); }, host);
+    }
+    /// What has come since the last call.
+    Diary news() { return std::exchange(diary, {}); }
+
+    Diary diary;
+    Host host;
+    std::optional<Tested> engine;
+};
+
+const Diary destroyed{"clock destroyed", "storage destroyed", "transport destroyed"};
+const Diary ended{"transport stopped", "clock stopped", "clock destroyed", "storage destroyed",
+                  "transport destroyed"};
+
+}  // namespace
+
+TEST_CASE("engine: policies are made in their places, and need not be movable") {
+    Bench bench;
+    CHECK(bench.news() == Diary{"transport made", "storage made", "clock made"});
+    REQUIRE(bench.engine->start().has_value());
+    CHECK(bench.news() == Diary{"clock started", "transport started"});
+}
+
+TEST_CASE("engine: its destruction stops the transport, whatever is under way") {
+    Bench bench;
+    REQUIRE(bench.engine->start().has_value());
+    bench.engine->transport().deliver(
+        {{2}, {1}, VoteRequest{{5}, false, {}}});  // its answer waits for a write
+    bench.engine->turn();
+    bench.news();
+    bench.engine.reset();
+    CHECK(bench.news() == ended);
+}
+
+TEST_CASE("engine: its destruction stops the transport where it never started") {
+    Bench unborn;
+    unborn.news();
+    unborn.engine.reset();
+    CHECK(unborn.news() == ended);
+
+    Bench unsound(false);
+    CHECK_FALSE(unsound.engine->start().has_value());
+    unsound.news();
+    unsound.engine.reset();
+    CHECK(unsound.news() == ended);
+}
+
+TEST_CASE("engine: one that has stopped or failed has stopped its transport already") {
+    Bench stopped;
+    REQUIRE(stopped.engine->start().has_value());
+    stopped.news();
+    stopped.engine->stop([] {});
+    CHECK(stopped.news() == Diary{"transport stopped", "clock stopped", "storage closed"});
+    stopped.engine.reset();
+    CHECK(stopped.news() == destroyed);
+
+    Bench failed;
+    REQUIRE(failed.engine->start().has_value());
+    failed.news();
+    failed.engine->fail({std::make_error_code(std::errc::io_error), "a disk"});
+    CHECK(failed.news() == Diary{"transport stopped", "clock stopped"});
+    failed.engine.reset();
+    CHECK(failed.news() == destroyed);
+}
