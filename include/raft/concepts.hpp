@@ -86,24 +86,24 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// storages of a cluster must compute it alike. Those of rsm use XXH3 with 64 bits and seed 0 over
 /// the content, which any XXH3 library gives (XXH3_64bits() of xxhash.h).
 template <class S>
-concept Storage =
-    requires(S& storage, const S& fixed, Write write, Index index, LogPosition position,
-             Membership membership, const SnapshotMeta& meta, Bytes bytes, std::size_t size,
-             std::uint64_t offset, SnapshotProducer produce, WriteDone written,
-             EntriesRead entries, SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
-             std::function<void()> closed) {
-        { storage.recover() } -> std::same_as<Result<Recovered>>;
-        storage.append(std::move(write), std::move(written));
-        storage.read(index, size, std::move(entries));
-        { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
-        storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
-        storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
-        storage.abandon_transfer();
-        storage.read_chunk(meta, offset, size, std::move(chunk));
-        { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
-        storage.drop_snapshots_before(index);
-        storage.close(std::move(closed));
-    };
+concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
+                           LogPosition position, Membership membership, const SnapshotMeta& meta,
+                           Bytes bytes, std::size_t size, std::uint64_t offset,
+                           SnapshotProducer produce, WriteDone written, EntriesRead entries,
+                           SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
+                           std::function<void()> closed) {
+    { storage.recover() } -> std::same_as<Result<Recovered>>;
+    storage.append(std::move(write), std::move(written));
+    storage.read(index, size, std::move(entries));
+    { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
+    storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
+    storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
+    storage.abandon_transfer();
+    storage.read_chunk(meta, offset, size, std::move(chunk));
+    { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
+    storage.drop_snapshots_before(index);
+    storage.close(std::move(closed));
+};
 
 /// A Storage that knows whose state it keeps.
 ///
@@ -144,10 +144,11 @@ concept ReportingStorage = Storage<S> && requires(const S& storage) {
 /// came by another way), an answer may come much later (when a write is durable) and may answer
 /// several requests. So a transport that carries a request and its answer as a call of some RPC
 /// must end each call after a time of its own, or carry both as notices. Nothing waits for an
-/// answer for ever: what still matters is said again.
+/// answer for ever: what still matters is said again. Of the alternatives of Message::body,
+/// VoteRequest, AppendRequest and SnapshotChunk are the requests; codec.hpp has the bytes of a
+/// message, which begin with its kind, its sender and its receiver.
 template <class T>
-concept Transport = requires(T& transport, Message message,
-                             std::function<void(Message)> receive) {
+concept Transport = requires(T& transport, Message message, std::function<void(Message)> receive) {
     transport.start(std::move(receive));
     transport.send(std::move(message));
     transport.stop();
@@ -162,12 +163,11 @@ concept Transport = requires(T& transport, Message message,
 /// - `flush()` lets leave what has been sent since the last one. Whoever starts it so calls it
 ///   whenever it has sent something; nothing else need make that leave. It never calls back.
 template <class T>
-concept GroupingTransport =
-    Transport<T> && requires(T& transport, std::function<void(Message)> receive,
-                             std::function<void()> received) {
-        transport.start(std::move(receive), std::move(received));
-        transport.flush();
-    };
+concept GroupingTransport = Transport<T> &&
+    requires(T& transport, std::function<void(Message)> receive, std::function<void()> received) {
+    transport.start(std::move(receive), std::move(received));
+    transport.flush();
+};
 
 /// The only source of time, and the only timer.
 ///

@@ -13,6 +13,7 @@
 #include <rsm/clock.hpp>
 #include <rsm/error.hpp>
 #include <rsm/options.hpp>
+#include <rsm/plan.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>

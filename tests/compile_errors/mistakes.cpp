@@ -235,6 +235,11 @@ Replica<Sound, std::string>* make() { return new Replica<Sound, std::string>; }
 using Exchanged = Replica<Sound, rsm::MemoryStorage, rsm::MemoryTransport>;
 Exchanged* make() { return new Exchanged; }
 
+#elif defined(MISTAKE_running_in_place_of_plan)
+// MISTAKE running_in_place_of_plan: the second argument of Replicated is no transport
+using Opened = Replica<Sound, rsm::Running<rsm::MemoryTransport>>;
+Opened* make() { return new Opened; }
+
 #elif defined(MISTAKE_no_storage)
 // MISTAKE no_storage: the third argument of Replicated is no storage
 Replica<Sound, rsm::MemoryTransport, int>* make() {

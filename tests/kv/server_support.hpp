@@ -85,10 +85,10 @@ public:
             rsm::Options replica = options.replica;
             replica.seed = i + 1;
             Node& node = nodes.emplace_back();
-            node.replica = std::make_unique<Replica>(
-                io.get_executor(), kv::Store{},
-                rsm_test::CutTransport{network, members[i], members}, rsm::MemoryStorage{},
-                std::move(replica));
+            node.replica =
+                std::make_unique<Replica>(io.get_executor(), kv::Store{},
+                                          rsm_test::CutTransport{network, members[i], members},
+                                          rsm::MemoryStorage{}, std::move(replica));
             std::vector<tcp::acceptor> acceptors;
             acceptors.emplace_back(io, any_port());
             node.server = std::make_unique<kv::Server<Replica>>(

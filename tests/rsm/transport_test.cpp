@@ -30,7 +30,6 @@
 using namespace transport_test;
 using rsm::detail::Verdict;
 
-
 namespace {
 
 /// Whether a message from one to two still arrives.
@@ -639,8 +638,7 @@ TEST_CASE("tcp: the short form listens on the node's own entry, and names are lo
     boost::asio::io_context io;
     Node b(io, options(two));
     const rsm::TcpTransport plan{
-        {1},
-        {{1, "localhost:0"}, {2, "localhost:" + std::to_string(b.transport.local_port())}}};
+        {1}, {{1, "localhost:0"}, {2, "localhost:" + std::to_string(b.transport.local_port())}}};
     auto a = plan.open(io.get_executor());
     CHECK(a.local_port() != 0);
     b.knows(one, 1);

@@ -203,7 +203,7 @@ public:
         run<Entries>(std::move(done), [this, first, max_bytes]() -> raft::Result<Entries> {
             if (first <= disk_->base_.index || first > disk_->last()) {
                 return detail::storage_failure(StorageErrc::invalid_read,
-                                       "read index " + std::to_string(first.value));
+                                               "read index " + std::to_string(first.value));
             }
             Entries entries;
             std::size_t bytes = 0;
