@@ -40,9 +40,8 @@ public:
 
     /// @pre started
     void arm(raft::Time time) {
-        const auto since_epoch =
-            std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                time.time_since_epoch());
+        const auto since_epoch = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            time.time_since_epoch());
         const std::uint64_t round = ++round_;
         timer_.expires_at(std::chrono::steady_clock::time_point(since_epoch));
         // The handler may be called when the clock is gone: then the function is gone, too. A wait

@@ -25,14 +25,14 @@ namespace rsm {
 ///   std::exception; then nothing has happened.
 template <class P>
 concept Plan = std::copyable<P> &&
-               requires(const P& plan, const boost::asio::any_io_executor& executor) {
-                   plan.open(executor);
-               };
+    requires(const P& plan, const boost::asio::any_io_executor& executor) {
+    plan.open(executor);
+};
 
 /// What a plan's open() makes.
 template <Plan P>
-using Running = decltype(std::declval<const P&>().open(
-    std::declval<const boost::asio::any_io_executor&>()));
+using Running =
+    decltype(std::declval<const P&>().open(std::declval<const boost::asio::any_io_executor&>()));
 
 /// - `self()`, `members()`: who the node is, and who the cluster is at its first start.
 ///

@@ -62,8 +62,8 @@ private:
 /// command by its index and in 3D takes a snapshot at each tenth.
 class RaftServer {
 public:
-    using Engine = raft::Engine<RunningTransport, rsm::RunningMemoryStorage,
-                                rsm::sim::RunningClock, RaftServer>;
+    using Engine = raft::Engine<RunningTransport, rsm::RunningMemoryStorage, rsm::sim::RunningClock,
+                                RaftServer>;
     using Commands = std::map<std::uint64_t, std::string>;
 
     static constexpr std::uint64_t snapshot_interval = 10;

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What one node can do, and what follows for it and for the others. The order in which outputs are
-// carried out is that of raft/driver/engine.hpp. What a node does depends on nothing but its own state
-// and the input, so each pair is carried out once and remembered by its numbers (tables.hpp).
+// carried out is that of raft/driver/engine.hpp. What a node does depends on nothing but its own
+// state and the input, so each pair is carried out once and remembered by its numbers (tables.hpp).
 #ifndef RSM_TESTS_MODEL_NODE_MODEL_HPP
 #define RSM_TESTS_MODEL_NODE_MODEL_HPP
 

@@ -1,9 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // apply_edits <headers> <edits> <list> <output>
-//     Makes a copy of each header that has mutants, with the mutants in it. <edits>/raft/log.hpp.edits
-//     holds those of <headers>/raft/log.hpp, each as the lines that are replaced and those that
-//     take their place:
+//     Makes a copy of each header that has mutants, with the mutants in it.
+//     <edits>/raft/log.hpp.edits holds those of <headers>/raft/log.hpp, each as the lines that are
+//     replaced and those that take their place:
 //
 //         === name, another name
 //         the lines of the header
@@ -64,10 +64,12 @@ std::string apply(const std::string& header, const Edit& edit, const std::string
     const std::string whole = '\n' + header;
     const std::string wanted = '\n' + edit.from;
     const std::size_t place = whole.find(wanted);
-    const bool once = place != std::string::npos && whole.find(wanted, place + 1) == std::string::npos;
+    const bool once =
+        place != std::string::npos && whole.find(wanted, place + 1) == std::string::npos;
     if (edit.from.empty() || !once) {
-        throw std::runtime_error("mutant " + edit.names + ": its place in " + where +
-                                 (place == std::string::npos ? " is gone" : " is not the only one"));
+        throw std::runtime_error(
+            "mutant " + edit.names + ": its place in " + where +
+            (place == std::string::npos ? " is gone" : " is not the only one"));
     }
     return whole.substr(1, place) + edit.to + whole.substr(place + wanted.size());
 }

@@ -522,7 +522,8 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
     forged.push_back(AppendReply{term, false, Index{end}, {Index{end}, term}, 0});
     forged.push_back(SnapshotChunk{term, {{Index{end}, term}, voters(3), 1, 1}, 0, text("x")});
     forged.push_back(SnapshotChunk{term, {{Index{9}, term}, voters(3), end, 1}, end, text("x")});
-    forged.push_back(SnapshotReply{term, {Index{end}, term}, 0, end, TransferOutcome::installed, Index{end}});
+    forged.push_back(
+        SnapshotReply{term, {Index{end}, term}, 0, end, TransferOutcome::installed, Index{end}});
     for (const Message::Body& body : forged) {
         for (std::uint64_t id = 1; id <= 3; ++id) {
             const Output output = cluster.step(id, Message{NodeId{id % 3 + 1}, NodeId{id}, body});

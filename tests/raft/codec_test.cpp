@@ -88,8 +88,7 @@ std::vector<raft::Message> samples() {
             {Index{6}, Term{4}},
             Index{6},
             7,
-            {entry(7, 4, EntryKind::operation, pattern(1)),
-             entry(8, 5, EntryKind::barrier, {}),
+            {entry(7, 4, EntryKind::operation, pattern(1)), entry(8, 5, EntryKind::barrier, {}),
              entry(9, 5, EntryKind::membership,
                    codec::encode(Membership::of_voters({NodeId{1}, NodeId{2}}))),
              entry(10, 5, EntryKind::operation, pattern(codec::Gather::reference_bytes)),
@@ -100,7 +99,8 @@ std::vector<raft::Message> samples() {
         message(SnapshotChunk{Term{5}, meta(most), most, {}}),
         message(SnapshotChunk{Term{5}, meta(10000), 0, pattern(10000)}),
         message(SnapshotReply{}),
-        message(SnapshotReply{Term{most}, end, most, most, TransferOutcome::installed, Index{most}}),
+        message(
+            SnapshotReply{Term{most}, end, most, most, TransferOutcome::installed, Index{most}}),
         message(SnapshotReply{Term{most}, end, most, 0, TransferOutcome::rejected, {}}),
     };
 }
@@ -178,8 +178,8 @@ TEST_CASE("an append request has these bytes") {
 }
 
 TEST_CASE("an append reply has these bytes") {
-    const raft::Message sample = message(raft::AppendReply{
-        raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
+    const raft::Message sample = message(
+        raft::AppendReply{raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
     CHECK(encoded(sample) == hex("04 0100000000000000 0200000000000000 0500000000000000"
                                  "01 0800000000000000 0700000000000000 0400000000000000"
                                  "0900000000000000"));
@@ -198,9 +198,12 @@ TEST_CASE("a snapshot chunk has these bytes") {
 }
 
 TEST_CASE("a snapshot reply has these bytes") {
-    const raft::Message sample = message(raft::SnapshotReply{
-        raft::Term{5}, {raft::Index{9}, raft::Term{4}}, 0xff, 16,
-        raft::TransferOutcome::installed, raft::Index{9}});
+    const raft::Message sample = message(raft::SnapshotReply{raft::Term{5},
+                                                             {raft::Index{9}, raft::Term{4}},
+                                                             0xff,
+                                                             16,
+                                                             raft::TransferOutcome::installed,
+                                                             raft::Index{9}});
     CHECK(encoded(sample) == hex("06 0100000000000000 0200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 ff00000000000000"
                                  "1000000000000000 01 0900000000000000"));

@@ -59,7 +59,8 @@ Progress follower_at(std::uint64_t match, Time contact) {
 
 // ---- elections -------------------------------------------------------------------------------
 
-TEST_CASE("a log may lead whose last term is later, or whose last term is the same and no shorter") {
+TEST_CASE(
+    "a log may lead whose last term is later, or whose last term is the same and no shorter") {
     const Log log = log_of({1, 2, 2});
     CHECK(may_lead(log, {Index{3}, Term{2}}));
     CHECK(may_lead(log, {Index{1}, Term{3}}));

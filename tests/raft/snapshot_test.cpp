@@ -585,7 +585,9 @@ TEST_CASE("a leader whose snapshot is rejected says that it needs a new one, and
     cluster.run(milliseconds(100));
     REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
     const Message rejects = message(
-        3, 1, SnapshotReply{cluster.core(1).term(), bad.last, bad.checksum, 0, TransferOutcome::rejected, {}});
+        3, 1,
+        SnapshotReply{
+            cluster.core(1).term(), bad.last, bad.checksum, 0, TransferOutcome::rejected, {}});
     CHECK(count(cluster.step(1, rejects), EventKind::snapshot_unreadable) == 1);
     cluster.failure.clear();  // to which such an event is one, in a cluster without faults
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };

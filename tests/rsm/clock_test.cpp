@@ -22,9 +22,7 @@ std::shared_ptr<std::string> witness() {
 }
 
 struct Fixture {
-    Fixture() {
-        clock.emplace(io.get_executor());
-    }
+    Fixture() { clock.emplace(io.get_executor()); }
     void soon() { clock->arm(clock->now()); }
 
     boost::asio::io_context io;

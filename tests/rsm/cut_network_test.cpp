@@ -22,8 +22,7 @@ struct CutNode {
     CutNode(const std::shared_ptr<rsm_test::CutNetwork>& network, boost::asio::io_context& io,
             raft::NodeId self)
         : transport(io.get_executor(), network, self) {
-        transport.start(
-            [this](raft::Message message) { received.push_back(std::move(message)); });
+        transport.start([this](raft::Message message) { received.push_back(std::move(message)); });
     }
     rsm_test::RunningCutTransport transport;
     std::vector<raft::Message> received;

@@ -26,8 +26,7 @@ struct MemoryNode {
     MemoryNode(const std::shared_ptr<rsm::MemoryNetwork>& network, boost::asio::io_context& io,
                raft::NodeId self)
         : transport(rsm::MemoryTransport(network, self).open(io.get_executor())) {
-        transport.start(
-            [this](raft::Message message) { received.push_back(std::move(message)); });
+        transport.start([this](raft::Message message) { received.push_back(std::move(message)); });
     }
     rsm::RunningMemoryTransport transport;
     std::vector<raft::Message> received;
@@ -153,9 +152,8 @@ TEST_CASE("memory transport: nodes on different threads play a long rally") {
     {
         auto a = rsm::MemoryTransport(network, one).open(left.get_executor());
         auto b = rsm::MemoryTransport(network, two).open(right.get_executor());
-        b.start([&b](raft::Message message) {
-            b.send(heartbeat(two, one, round_of(message) + 1));
-        });
+        b.start(
+            [&b](raft::Message message) { b.send(heartbeat(two, one, round_of(message) + 1)); });
         a.start([&](raft::Message message) {
             last = round_of(message);
             if (last < rounds) return a.send(heartbeat(one, two, last));

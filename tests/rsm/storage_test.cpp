@@ -88,8 +88,7 @@ TEST_CASE_TEMPLATE("Entries, term and vote that were acknowledged are there afte
     CHECK(*node.read(1, 1 << 20) == list);
 }
 
-TEST_CASE_TEMPLATE("Entries replace what is stored from their first index on", Bed,
-                   RSM_STORAGES) {
+TEST_CASE_TEMPLATE("Entries replace what is stored from their first index on", Bed, RSM_STORAGES) {
     Bed bed;
     const std::vector<raft::Entry> after{entry(1, 1, 1500), entry(2, 3, "new")};
     {
@@ -242,8 +241,8 @@ TEST_CASE_TEMPLATE("A read gives at least one entry and then as many as fit", Be
     CHECK(node.read(0, 1).error().code == rsm::StorageErrc::invalid_read);
 }
 
-TEST_CASE_TEMPLATE("Writes complete in the order of submission, each once, none inside append",
-                   Bed, RSM_STORAGES) {
+TEST_CASE_TEMPLATE("Writes complete in the order of submission, each once, none inside append", Bed,
+                   RSM_STORAGES) {
     Bed bed;
     NodeOf<Bed> node(bed.make());
     node.start();
@@ -277,8 +276,7 @@ TEST_CASE_TEMPLATE("A write that does not continue the log fails, and so do all 
     SUBCASE("a release behind the end") {
         CHECK(node.write(release(at(2, 1))).error().code == rsm::StorageErrc::invalid_write);
     }
-    CHECK(node.write(entries({entry(2, 1, "b")})).error().code ==
-          rsm::StorageErrc::invalid_write);
+    CHECK(node.write(entries({entry(2, 1, "b")})).error().code == rsm::StorageErrc::invalid_write);
     node.close();
     NodeOf<Bed> again(bed.make());
     CHECK(again.start().last == raft::Index{1});
@@ -366,9 +364,8 @@ TEST_CASE_TEMPLATE("Of two snapshots of one position the one that is completed l
     // Both are under way at once.
     std::vector<raft::SnapshotMeta> completed;
     const auto save = [&] {
-        node.storage().save_snapshot(at(2, 1), three(), produce("my own"), [&](auto saved) {
-            completed.push_back(*saved);
-        });
+        node.storage().save_snapshot(at(2, 1), three(), produce("my own"),
+                                     [&](auto saved) { completed.push_back(*saved); });
     };
     const auto receive = [&] {
         node.storage().receive_chunk(theirs, 0, raft::Bytes::copy_of(received), [&](auto outcome) {
@@ -452,8 +449,7 @@ TEST_CASE_TEMPLATE("A producer that throws fails the save and leaves no snapshot
     CHECK(again.start().snapshot.empty());
 }
 
-TEST_CASE_TEMPLATE("A second storage is refused until the first one is closed", Bed,
-                   RSM_STORAGES) {
+TEST_CASE_TEMPLATE("A second storage is refused until the first one is closed", Bed, RSM_STORAGES) {
     Bed bed;
     NodeOf<Bed> first(bed.make());
     first.start();

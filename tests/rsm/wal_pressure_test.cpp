@@ -69,10 +69,8 @@ struct Bench {
 
 private:
     std::size_t count(const std::string& suffix) const {
-        return static_cast<std::size_t>(
-            std::ranges::count_if(files.disk->names, [&](const auto& file) {
-                return file.first.ends_with(suffix);
-            }));
+        return static_cast<std::size_t>(std::ranges::count_if(
+            files.disk->names, [&](const auto& file) { return file.first.ends_with(suffix); }));
     }
 };
 

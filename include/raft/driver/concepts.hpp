@@ -40,10 +40,10 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
 ///   names file and offset. Of the snapshots it finds it gives the newest; older ones need not be
-///   kept. raft/driver/recovery.hpp puts the runs of terms together and says whether the log is void
-///   because that snapshot is no prefix of it. The commit index that it gives lets the node deliver
-///   up to there before it has heard of a leader; a storage may give less, down to 0, which is
-///   Figure 2's volatile commit index.
+///   kept. raft/driver/recovery.hpp puts the runs of terms together and says whether the log is
+///   void because that snapshot is no prefix of it. The commit index that it gives lets the node
+///   deliver up to there before it has heard of a leader; a storage may give less, down to 0, which
+///   is Figure 2's volatile commit index.
 /// - `append(write, done)` makes a write durable: all of it or, after a crash, nothing of it, and
 ///   never without those before it. Writes complete in submission order; several may be under way,
 ///   and the storage is expected to gather what waits into one sync. A failed write or sync is
@@ -87,24 +87,24 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// storages of a cluster must compute it alike. Those of rsm use XXH3 with 64 bits and seed 0 over
 /// the content, which any XXH3 library gives (XXH3_64bits() of xxhash.h).
 template <class S>
-concept Storage =
-    requires(S& storage, const S& fixed, Write write, Index index, LogPosition position,
-             Membership membership, const SnapshotMeta& meta, Bytes bytes, std::size_t size,
-             std::uint64_t offset, SnapshotProducer produce, WriteDone written,
-             EntriesRead entries, SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
-             std::function<void()> closed) {
-        { storage.recover() } -> std::same_as<Result<Recovered>>;
-        storage.append(std::move(write), std::move(written));
-        storage.read(index, size, std::move(entries));
-        { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
-        storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
-        storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
-        storage.abandon_transfer();
-        storage.read_chunk(meta, offset, size, std::move(chunk));
-        { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
-        storage.drop_snapshots_before(index);
-        storage.close(std::move(closed));
-    };
+concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
+                           LogPosition position, Membership membership, const SnapshotMeta& meta,
+                           Bytes bytes, std::size_t size, std::uint64_t offset,
+                           SnapshotProducer produce, WriteDone written, EntriesRead entries,
+                           SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
+                           std::function<void()> closed) {
+    { storage.recover() } -> std::same_as<Result<Recovered>>;
+    storage.append(std::move(write), std::move(written));
+    storage.read(index, size, std::move(entries));
+    { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
+    storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
+    storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
+    storage.abandon_transfer();
+    storage.read_chunk(meta, offset, size, std::move(chunk));
+    { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
+    storage.drop_snapshots_before(index);
+    storage.close(std::move(closed));
+};
 
 /// A Storage that knows whose state it keeps.
 ///
@@ -149,8 +149,7 @@ concept ReportingStorage = Storage<S> && requires(const S& storage) {
 /// VoteRequest, AppendRequest and SnapshotChunk are the requests; codec.hpp has the bytes of a
 /// message, which begin with its kind, its sender and its receiver.
 template <class T>
-concept Transport = requires(T& transport, Message message,
-                             std::function<void(Message)> receive) {
+concept Transport = requires(T& transport, Message message, std::function<void(Message)> receive) {
     transport.start(std::move(receive));
     transport.send(std::move(message));
     transport.stop();
@@ -165,12 +164,11 @@ concept Transport = requires(T& transport, Message message,
 /// - `flush()` lets leave what has been sent since the last one. Whoever starts it so calls it
 ///   whenever it has sent something; nothing else need make that leave. It never calls back.
 template <class T>
-concept GroupingTransport =
-    Transport<T> && requires(T& transport, std::function<void(Message)> receive,
-                             std::function<void()> received) {
-        transport.start(std::move(receive), std::move(received));
-        transport.flush();
-    };
+concept GroupingTransport = Transport<T> &&
+    requires(T& transport, std::function<void(Message)> receive, std::function<void()> received) {
+    transport.start(std::move(receive), std::move(received));
+    transport.flush();
+};
 
 /// The only source of time, and the only timer.
 ///

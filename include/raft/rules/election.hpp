@@ -129,9 +129,7 @@ inline bool hears_from_leader(const Step& step, const Office& office, const Elec
 
 /// The election restriction: "the voter denies its vote if its own log is more up-to-date than
 /// that of the candidate" (section 5.4.1).
-inline bool may_lead(const Log& log, LogPosition candidate) {
-    return log.up_to_date(candidate);
-}
+inline bool may_lead(const Log& log, LogPosition candidate) { return log.up_to_date(candidate); }
 
 /// "Each server will vote for at most one candidate in a given term, on a first-come-first-served
 /// basis" (section 5.2). @pre the ballot's term is not behind the request's

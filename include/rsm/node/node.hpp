@@ -103,8 +103,7 @@ public:
 
     // ---- what users ask for ----
 
-    void submit(Operation operation, typename Ending::Held held,
-                std::chrono::nanoseconds timeout) {
+    void submit(Operation operation, typename Ending::Held held, std::chrono::nanoseconds timeout) {
         PendingOperation pending;
         pending.complete.held = std::move(held);
         if (engine_.halted()) return pending.complete(Errc::stopped);
@@ -206,8 +205,7 @@ public:
     void read_ready(const raft::ReadOutcome& outcome) {
         switch (outcome.refusal) {
             case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
-            case raft::Refusal::overloaded:
-                return reads_.fail(outcome.token, Errc::overloaded);
+            case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
     }
@@ -365,8 +363,9 @@ private:
     /// What the node advertises, as far as the transport knows.
     std::string address_of(raft::NodeId node) {
         if constexpr (requires {
-                          { engine_.transport().peer_advertisement(node) }
-                              -> std::convertible_to<std::string>;
+                          {
+                              engine_.transport().peer_advertisement(node)
+                              } -> std::convertible_to<std::string>;
                       }) {
             return engine_.transport().peer_advertisement(node);
         } else {

@@ -58,9 +58,7 @@ public:
     /// one of this node's. All that is pending from an earlier term is lost: terms never fall
     /// along a log, so no entry of an earlier term can be applied after this one.
     std::optional<Pending> apply(raft::LogPosition position) {
-        const auto lost = [&](raft::LogPosition mine) {
-            return mine.term < position.term;
-        };
+        const auto lost = [&](raft::LogPosition mine) { return mine.term < position.term; };
         while (!placed_.empty() && lost(placed_.front().position)) {
             end_front(placed_, Errc::superseded);
         }

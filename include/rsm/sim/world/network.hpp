@@ -193,8 +193,8 @@ private:
     std::uint64_t delivered_ = 0;
 };
 
-/// A NetworkTransport at work. Models raft::GroupingTransport: what is sent stays here until flush(),
-/// as with a real one.
+/// A NetworkTransport at work. Models raft::GroupingTransport: what is sent stays here until
+/// flush(), as with a real one.
 class RunningNetworkTransport {
 public:
     RunningNetworkTransport(Network& network, raft::NodeId self, Process& process)
@@ -209,8 +209,7 @@ public:
         start(std::move(receive), [] {});
     }
     void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
-        incarnation_ =
-            network_.join(self_, process_, {std::move(receive), std::move(received)});
+        incarnation_ = network_.join(self_, process_, {std::move(receive), std::move(received)});
     }
     void send(raft::Message message) {
         unsent_.push_back(std::move(message));

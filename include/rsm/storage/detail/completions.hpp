@@ -29,14 +29,13 @@ class Completions : public std::enable_shared_from_this<Completions> {
 public:
     using Handler = std::function<void()>;
 
-    explicit Completions(boost::asio::any_io_executor executor)
-        : executor_(std::move(executor)) {}
+    explicit Completions(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
     /// An operation begins; a deliver() will count it off.
     void begin() {
         if (under_way_++ == 0) {
-            work_ = boost::asio::prefer(executor_,
-                                        boost::asio::execution::outstanding_work.tracked);
+            work_ =
+                boost::asio::prefer(executor_, boost::asio::execution::outstanding_work.tracked);
         }
     }
     std::size_t under_way() const { return under_way_; }

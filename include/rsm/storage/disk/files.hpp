@@ -10,8 +10,8 @@
 #include <rsm/detail/entropy.hpp>
 #include <rsm/storage/errors.hpp>
 
-#include <fcntl.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -52,8 +52,7 @@ public:
     class File {
     public:
         File() = default;
-        File(int descriptor, std::string path)
-            : descriptor_(descriptor), path_(std::move(path)) {}
+        File(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
         File(File&& other) noexcept
             : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
         File& operator=(File&& other) noexcept {
@@ -375,8 +374,7 @@ public:
 private:
     static raft::Failure failure(const char* call, const std::string& path) {
         const int error = errno;
-        return {std::error_code(error, std::system_category()),
-                std::string(call) + " " + path};
+        return {std::error_code(error, std::system_category()), std::string(call) + " " + path};
     }
     static std::string parent_of(const std::string& path) {
         const std::size_t slash = path.rfind('/');

@@ -20,8 +20,8 @@
 
 namespace rsm {
 
-/// A lane with a thread of its own, which begins with start() or the first job. Nobody joins the thread: it
-/// owns what it works on, so its owner's destruction never waits for a disk.
+/// A lane with a thread of its own, which begins with start() or the first job. Nobody joins the
+/// thread: it owns what it works on, so its owner's destruction never waits for a disk.
 ///
 /// Thread safety: post() and stop() may be called by several threads at a time.
 class ThreadWorker {

@@ -27,7 +27,7 @@ struct Lanes {
 
     /// Gets now what the lanes need to run, so that it cannot be missing later.
     raft::Result<void> start() {
-        if constexpr (requires(Worker& lane) { lane.start(); }) {
+        if constexpr (requires(Worker & lane) { lane.start(); }) {
             for (Worker* lane : {&log, &background, &snapshots}) {
                 if (raft::Result<void> started = lane->start(); !started) return started;
             }
@@ -47,9 +47,9 @@ struct BatchOutcome {
     /// One write's part in the index.
     struct Step {
         bool reset = false;
-        raft::Index first;       ///< of its entries
+        raft::Index first;  ///< of its entries
         std::size_t entries = 0;
-        raft::Index release;     ///< 0: none
+        raft::Index release;  ///< 0: none
     };
     std::size_t writes = 0;
     std::optional<raft::Failure> failure;

@@ -32,11 +32,11 @@ namespace rsm {
 
 /// A TcpTransport at work. Models raft::GroupingTransport.
 ///
-/// Thread safety: everything, destruction included, happens on its executor (a strand, or one that a
-/// single thread runs), or while nobody runs it. Destruction closes all connections
-/// and waits for nothing. After stop() or destruction nothing is called any more, and both are
-/// allowed from within everything that the transport calls. Destruction must come before that of
-/// the execution context, as for every object of Asio.
+/// Thread safety: everything, destruction included, happens on its executor (a strand, or one that
+/// a single thread runs), or while nobody runs it. Destruction closes all connections and waits for
+/// nothing. After stop() or destruction nothing is called any more, and both are allowed from
+/// within everything that the transport calls. Destruction must come before that of the execution
+/// context, as for every object of Asio.
 class RunningTcpTransport {
 public:
     /// Opens the listening socket. It may block on the lookup of the own host's name.
@@ -131,7 +131,7 @@ inline RunningTcpTransport::RunningTcpTransport(boost::asio::any_io_executor exe
 }
 
 inline void RunningTcpTransport::start(std::function<void(raft::Message)> receive,
-                                      std::function<void()> received) {
+                                       std::function<void()> received) {
     using Receive = const std::function<void(raft::Message)>;
     shared_->receive = std::make_shared<Receive>(std::move(receive));
     if (received) {
@@ -196,8 +196,7 @@ inline void RunningTcpTransport::stop() {
     for (auto& [peer, known] : shared_->peers) known.connected = false;
 }
 
-inline void RunningTcpTransport::set_peer(raft::NodeId peer, std::string host,
-                                          std::uint16_t port) {
+inline void RunningTcpTransport::set_peer(raft::NodeId peer, std::string host, std::uint16_t port) {
     TcpAddress address{std::move(host), port};
     if (!peer || peer == shared_->options.self || address.host.empty() || address.port == 0) {
         throw std::invalid_argument("TcpTransport: no peer's id and address: " +
