@@ -1,6 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Severe events: a node that reports a protocol violation fails the run.
+// Severe events: a node that reports a protocol violation or a rival fails the run. That a follower
+// has lost what it acknowledged is no fault of the library where its disk has lost it.
 #ifndef RSM_SIM_RULES_SEVERE_EVENTS_HPP
 #define RSM_SIM_RULES_SEVERE_EVENTS_HPP
 
@@ -12,7 +13,9 @@
 namespace rsm::sim {
 
 inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
-    if (event.kind != raft::EventKind::protocol_violation) return {};
+    const bool severe = event.kind == raft::EventKind::protocol_violation ||
+                        event.kind == raft::EventKind::rival_leader;
+    if (!severe) return {};
     return Violation{"severe event",
                      detail::node_text(id) + " says that " + detail::node_text(event.node) +
                          " sent what no correct node sends",
