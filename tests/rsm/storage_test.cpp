@@ -9,6 +9,8 @@
 #include <rsm/storage/memory.hpp>
 #include <rsm/storage/wal.hpp>
 
+#include <policies/plain_storage.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -37,8 +39,13 @@ struct SmallSegmentsBed {
     FakeFiles files;
     Storage make() const { return fake_wal(files); }
 };
+struct PlainBed {
+    using Storage = policies::PlainStorage;
+    TemporaryDirectory directory;
+    Storage make() const { return Storage(directory.path() + "/a/b"); }
+};
 
-#define RSM_STORAGES MemoryBed, WalBed, SmallSegmentsBed
+#define RSM_STORAGES MemoryBed, WalBed, SmallSegmentsBed, PlainBed
 
 template <class Bed>
 using NodeOf = Node<typename Bed::Storage>;

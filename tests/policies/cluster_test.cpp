@@ -1,0 +1,196 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The two example policies at work together, in real time: three nodes on one io_context.
+#include "../rsm/storage_support.hpp"
+#include "../rsm/transport_support.hpp"
+
+#include <policies/plain_storage.hpp>
+#include <policies/unix_transport.hpp>
+#include <rsm/rsm.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cluster_test {
+
+using storage_test::TemporaryDirectory;
+using transport_test::run_until;
+
+namespace {
+
+struct Journal {
+    struct Operation {
+        std::string text;
+        template <class Archive>
+        void serialize(Archive& ar, unsigned) {
+            ar& text;
+        }
+    };
+    std::uint64_t apply(const Operation& operation) {
+        lines.push_back(operation.text);
+        return lines.size();
+    }
+    void snapshot(rsm::SnapshotWriter& out) const { out << lines; }
+    void restore(rsm::SnapshotReader& in) { in >> lines; }
+
+    std::vector<std::string> lines;
+};
+using Node = rsm::Replicated<Journal, policies::UnixTransport, policies::PlainStorage>;
+
+rsm::Options options(std::int64_t snapshot_threshold) {
+    rsm::Options options;
+    options.snapshot_threshold = snapshot_threshold;
+    options.raft.max_message_bytes = options.raft.max_entry_bytes = std::size_t{64} << 10;
+    options.raft.snapshot_chunk_bytes = std::size_t{32} << 10;
+    // Who misses what a snapshot covers needs the snapshot.
+    options.raft.max_hold_bytes = 0;
+    return options;
+}
+
+struct Cluster {
+    explicit Cluster(std::int64_t threshold) : snapshot_threshold(threshold) {
+        for (std::size_t i = 0; i < nodes.size(); ++i) start(i);
+    }
+    ~Cluster() {
+        for (std::size_t i = 0; i < nodes.size(); ++i) stop(i);
+    }
+    Cluster(const Cluster&) = delete;
+    Cluster& operator=(const Cluster&) = delete;
+
+    static raft::NodeId id(std::size_t i) { return {i + 1}; }
+    std::string data(std::size_t i) const {
+        return directory.path() + "/data-" + std::to_string(i + 1);
+    }
+    void start(std::size_t i) {
+        rsm::Options chosen = options(snapshot_threshold);
+        chosen.on_event = [this](const raft::Event& event) {
+            if (event.kind == raft::EventKind::snapshot_installed) ++installed;
+        };
+        nodes[i] = std::make_unique<Node>(
+            io.get_executor(), Journal{},
+            policies::UnixTransport{id(i), {{1}, {2}, {3}}, directory.path()},
+            policies::PlainStorage{data(i)}, std::move(chosen));
+    }
+    void stop(std::size_t i) {
+        if (nodes[i] == nullptr) return;
+        bool stopped = false;
+        nodes[i]->async_stop([&](auto) { stopped = true; });
+        CHECK(run_until(io, [&] { return stopped; }));
+        nodes[i] = nullptr;
+    }
+    Node* leader() {
+        for (const auto& node : nodes) {
+            if (node != nullptr && node->status().role == raft::Role::leader) return node.get();
+        }
+        return nullptr;
+    }
+    /// Has one more line replicated, whoever leads.
+    void submit(const std::string& text) {
+        bool done = false;
+        while (!done) {
+            REQUIRE(run_until(io, [&] { return leader() != nullptr; }));
+            bool answered = false;
+            leader()->async_submit({text}, [&](boost::system::error_code error, std::uint64_t) {
+                answered = true;
+                done = !error;
+            });
+            REQUIRE(run_until(io, [&] { return answered; }));
+        }
+        expected.push_back(text);
+    }
+    bool agree() {
+        return run_until(io, [&] {
+            return std::ranges::all_of(nodes, [&](const auto& node) {
+                return node == nullptr || node->machine().lines == expected;
+            });
+        });
+    }
+
+    TemporaryDirectory directory;
+    boost::asio::io_context io;
+    std::array<std::unique_ptr<Node>, 3> nodes;
+    std::vector<std::string> expected;
+    std::int64_t snapshot_threshold;
+    int installed = 0;  ///< snapshots of a leader
+};
+
+}  // namespace
+
+TEST_CASE("policies: three nodes replicate, and one that was stopped comes back with its log") {
+    Cluster cluster(-1);
+    for (int i = 0; i < 20; ++i) cluster.submit("line " + std::to_string(i));
+    CHECK(cluster.agree());
+    cluster.stop(0);
+    for (int i = 20; i < 40; ++i) cluster.submit("line " + std::to_string(i));
+    cluster.start(0);
+    CHECK(cluster.nodes[0]->status().last.value >= 20);
+    CHECK(cluster.agree());
+}
+
+TEST_CASE("policies: the log is compacted, and a node that missed it gets the snapshot") {
+    Cluster cluster(20000);
+    const std::string filler(2000, 'x');
+    for (int i = 0; i < 20; ++i) cluster.submit(filler + std::to_string(i));
+    CHECK(cluster.agree());
+    cluster.stop(0);
+    for (int i = 20; i < 80; ++i) cluster.submit(filler + std::to_string(i));
+    CHECK(run_until(cluster.io, [&] { return cluster.leader()->status().snapshot.value > 30; }));
+    cluster.start(0);
+    CHECK(cluster.agree());
+    CHECK(cluster.installed > 0);
+
+    // All of them come back from what is in their directories.
+    for (std::size_t i = 0; i < 3; ++i) cluster.stop(i);
+    for (std::size_t i = 0; i < 3; ++i) cluster.start(i);
+    cluster.submit("one more");
+    CHECK(cluster.agree());
+    for (const auto& node : cluster.nodes) {
+        CHECK(run_until(cluster.io, [&] { return node->status().persisted_bytes < 30000; }));
+    }
+}
+
+TEST_CASE("policies: nodes that are destroyed without a word lose nothing they acknowledged") {
+    Cluster cluster(20000);
+    const std::string filler(1000, 'y');
+    for (int i = 0; i < 50; ++i) cluster.submit(filler + std::to_string(i));
+    for (auto& node : cluster.nodes) node = nullptr;
+    for (std::size_t i = 0; i < 3; ++i) {
+        // A worker may still have its hands on the directory.
+        for (bool started = false; !started;) {
+            try {
+                cluster.start(i);
+                started = true;
+            } catch (const boost::system::system_error& error) {
+                REQUIRE(error.code() == rsm::StorageErrc::locked);
+            }
+        }
+    }
+    CHECK(cluster.agree());
+}
+
+TEST_CASE("policies: options by which messages would not fit into a datagram are refused") {
+    TemporaryDirectory directory;
+    boost::asio::io_context io;
+    try {
+        Node node(io.get_executor(), Journal{},
+                  policies::UnixTransport{{1}, {{1}}, directory.path()},
+                  policies::PlainStorage{directory.path() + "/data"});
+        FAIL("it was made");
+    } catch (const boost::system::system_error& error) {
+        CHECK(error.code() == boost::system::errc::invalid_argument);
+    }
+    CHECK(std::filesystem::is_empty(directory.path()));
+}
+
+}  // namespace cluster_test
