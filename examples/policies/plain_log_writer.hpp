@@ -111,8 +111,8 @@ private:
     }
 
     static bool may_go_later(std::error_code code) {
-        return code == std::errc::no_space_on_device || code == std::errc::not_enough_memory ||
-               code == std::errc::too_many_files_open ||
+        return code == std::errc::no_space_on_device || code == std::errc::file_too_large ||
+               code == std::errc::not_enough_memory || code == std::errc::too_many_files_open ||
                code == std::errc::too_many_files_open_in_system ||
                code == std::error_code(EDQUOT, std::system_category());
     }
@@ -126,9 +126,10 @@ private:
             if (write.refused) break;
             if (write.image) {
                 batch.clear();
-                if (file_.replace(write.bytes)) continue;
+                const auto replaced = file_.replace(write.bytes);
+                if (replaced) continue;
+                if (file_.replaced()) return begun(replaced);
                 // The file is as it was, and an image is as good behind what it replaces.
-                if (file_.replaced()) return begun(file_.replace(write.bytes));
             }
             batch.push_back(&write.bytes);
         }

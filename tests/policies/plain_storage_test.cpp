@@ -9,10 +9,16 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace plain_storage_test {
@@ -41,6 +47,26 @@ struct Written {
     TemporaryDirectory directory;
     std::vector<std::size_t> ends;  ///< where the records of the entries begin
     std::string whole;
+};
+
+/// No file of this process may be longer, as if the disk were full.
+class FileSizeLimit {
+public:
+    explicit FileSizeLimit(std::size_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+        REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+        const rlimit limit{bytes, before_.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    }
+    FileSizeLimit(const FileSizeLimit&) = delete;
+    FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+    ~FileSizeLimit() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, signal_);
+    }
+
+private:
+    rlimit before_{};
+    void (*signal_)(int);
 };
 
 }  // namespace
@@ -144,6 +170,41 @@ TEST_CASE("plain: a file of which most is released is replaced by a short one") 
     CHECK(node.storage().persisted_bytes() ==
           bytes_of({entry(40, 1, 100000), entry(41, 2, "next")}));
     CHECK_FALSE(std::filesystem::exists(written.log() + ".new"));
+}
+
+TEST_CASE("plain: a write that finds no room waits for it, and fails when the storage is closed") {
+    Written written;
+    std::optional<Plain> node(written.plan());
+    node->start();
+    std::optional<raft::Result<void>> outcome;
+    {
+        const FileSizeLimit limit(written.whole.size() + 1000);
+        node->storage().append(entries({entry(6, 1, 5000)}),
+                               [&](raft::Result<void> result) { outcome = std::move(result); });
+        node->storage().append(entries({entry(7, 1, 10)}), [](auto) {});
+        // Snapshots have a thread of their own, and find room as long as they are short.
+        std::optional<bool> saved;
+        node->storage().save_snapshot(at(3, 1), three(), produce("state"),
+                                      [&](auto result) { saved = result.has_value(); });
+        while (!saved) node->io.run_one();
+        CHECK(*saved);
+        CHECK_FALSE(outcome.has_value());
+    }
+    node->run();
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->has_value());
+    CHECK(node->read(7, 1)->front() == entry(7, 1, 10));
+    {
+        const FileSizeLimit limit(read_file(written.log()).size() + 1000);
+        outcome.reset();
+        node->storage().append(entries({entry(8, 1, 5000)}),
+                               [&](raft::Result<void> result) { outcome = std::move(result); });
+        node->close();
+    }
+    REQUIRE(outcome.has_value());
+    CHECK(outcome->error().code == std::errc::file_too_large);
+    node.emplace(written.plan());
+    CHECK(node->start().last == raft::Index{7});
 }
 
 TEST_CASE("plain: an unfinished snapshot is removed, and a damaged one is not restored from") {
