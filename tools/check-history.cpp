@@ -64,14 +64,10 @@ void print(const std::vector<kv::check::KvOperation>& history,
 
 const char* text_of(rsm::check::UndecidedReason reason) {
     switch (reason) {
-        case rsm::check::UndecidedReason::memory:
-            return "the memory limit was reached";
-        case rsm::check::UndecidedReason::steps:
-            return "the step limit was reached";
-        case rsm::check::UndecidedReason::malformed:
-            return "the history is malformed or too long";
-        case rsm::check::UndecidedReason::none:
-            break;
+        case rsm::check::UndecidedReason::memory: return "the memory limit was reached";
+        case rsm::check::UndecidedReason::steps: return "the step limit was reached";
+        case rsm::check::UndecidedReason::malformed: return "the history is malformed or too long";
+        case rsm::check::UndecidedReason::none: break;
     }
     return "no reason";
 }
@@ -97,8 +93,7 @@ int check(const std::vector<kv::check::KvOperation>& history, const Settings& se
                 print(history, *report.explanation, settings.lines_max);
             }
             return exit_not_linearizable;
-        case rsm::check::Verdict::undecided:
-            break;
+        case rsm::check::Verdict::undecided: break;
     }
     std::cerr << "undecided: " << text_of(report.reason) << '\n';
     return exit_undecided;

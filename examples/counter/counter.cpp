@@ -29,7 +29,7 @@ struct Counter {
         std::int64_t add = 0;
         template <class Archive>
         void serialize(Archive& archive, unsigned /*version*/) {
-            archive & add;
+            archive& add;
         }
     };
 
@@ -135,8 +135,8 @@ int one_of_several(std::uint64_t self, const std::string& directory,
     const std::function<void(boost::system::error_code)> report = [&](auto error) {
         const rsm::Status status = replica.status();
         if (error || status.stopped) return;
-        std::cout << rsm::to_string(status.role) << " in term " << status.term.value
-                  << ", value " << replica.machine().value() << std::endl;
+        std::cout << rsm::to_string(status.role) << " in term " << status.term.value << ", value "
+                  << replica.machine().value() << std::endl;
         timer.expires_after(std::chrono::seconds(1));
         timer.async_wait(report);
     };

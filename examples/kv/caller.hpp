@@ -150,14 +150,13 @@ private:
 
         void receive(const Self& self, std::uint64_t number) {
             const std::span<char> room = input->prepare();
-            socket.async_read_some(
-                boost::asio::buffer(room.data(), room.size()),
-                [self, number, into = input](Error error, std::size_t count) {
-                    if (self->is_over(number)) return;
-                    if (error) return self->fail(number, error);
-                    into->commit(count);
-                    self->parse(self, number);
-                });
+            socket.async_read_some(boost::asio::buffer(room.data(), room.size()),
+                                   [self, number, into = input](Error error, std::size_t count) {
+                                       if (self->is_over(number)) return;
+                                       if (error) return self->fail(number, error);
+                                       into->commit(count);
+                                       self->parse(self, number);
+                                   });
         }
 
         void parse(const Self& self, std::uint64_t number) {

@@ -132,8 +132,8 @@ private:
         std::string request;
         Held done;
         Clock::time_point deadline = Clock::time_point::max();
-        std::size_t sendings = 0;       // of the request
-        std::size_t failures = 0;       // since the last pause
+        std::size_t sendings = 0;  // of the request
+        std::size_t failures = 0;  // since the last pause
         std::chrono::nanoseconds pause{0};
     };
 
@@ -287,8 +287,7 @@ private:
     }
 
     template <class CompletionToken>
-    auto start(Kind kind, std::initializer_list<std::string_view> words,
-               CompletionToken&& token) {
+    auto start(Kind kind, std::initializer_list<std::string_view> words, CompletionToken&& token) {
         std::string request;
         append_request(request, std::span(words.begin(), words.size()));
         return boost::asio::async_initiate<CompletionToken, Signature>(

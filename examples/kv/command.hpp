@@ -262,12 +262,10 @@ inline void write_result(Write::Form form, const Result& result, std::string& ou
                                std::to_string(result.version));
         case Status::condition: return reply.null();
         case Status::not_integer: return reply.error(detail::not_integer_text);
-        case Status::out_of_range:
-            return reply.error("ERR increment or decrement would overflow");
+        case Status::out_of_range: return reply.error("ERR increment or decrement would overflow");
     }
     switch (form) {
-        case Write::Form::version:
-            return reply.integer(static_cast<std::int64_t>(result.version));
+        case Write::Form::version: return reply.integer(static_cast<std::int64_t>(result.version));
         case Write::Form::status: return reply.simple("OK");
         case Write::Form::integer: return reply.integer(result.integer);
     }
@@ -319,8 +317,7 @@ inline void answer(const Read& read, const Store& store, std::string& out) {
     ReplyWriter reply(out, read.protocol);
     switch (read.kind) {
         case Read::Kind::get: return detail::write_value(store.find(read.keys[0]), reply);
-        case Read::Kind::get_version:
-            return detail::get_version(store.find(read.keys[0]), reply);
+        case Read::Kind::get_version: return detail::get_version(store.find(read.keys[0]), reply);
         case Read::Kind::get_many: return detail::get_many(read, store, reply);
         case Read::Kind::exists:
             return reply.integer(

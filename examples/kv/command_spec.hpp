@@ -42,7 +42,7 @@ struct Write {
     enum class Form : std::uint8_t { version, status, integer };
 
     Operation operation;
-    Form form = Form::status;  ///< of the reply
+    Form form = Form::status;             ///< of the reply
     Protocol protocol = Protocol::resp2;  ///< as it was when the request came
 };
 
@@ -112,8 +112,7 @@ inline Immediate wrong_arity(std::string_view name) {
     return error("ERR wrong number of arguments for '" + std::string(name) + "' command");
 }
 
-inline constexpr std::string_view not_integer_text =
-    "ERR value is not an integer or out of range";
+inline constexpr std::string_view not_integer_text = "ERR value is not an integer or out of range";
 
 // The error shows at most so many bytes of a request that makes no sense.
 inline constexpr std::size_t quoted_bytes_max = 128;

@@ -185,8 +185,7 @@ int status(const Arguments& arguments) {
     const Row* leader = nullptr;
     for (const Row& row : rows) {
         if (field(row.fields, "role") != "leader") continue;
-        if (leader == nullptr ||
-            number(row.fields, "term") > number(leader->fields, "term")) {
+        if (leader == nullptr || number(row.fields, "term") > number(leader->fields, "term")) {
             leader = &row;
         }
     }
@@ -247,9 +246,8 @@ int run(int count, char** words) {
 
     if (*all) return status(arguments);
     if (*get) {
-        return ask(arguments, false, [&](kv::Clerk& clerk, auto then) {
-            clerk.async_get(arguments.key, then);
-        });
+        return ask(arguments, false,
+                   [&](kv::Clerk& clerk, auto then) { clerk.async_get(arguments.key, then); });
     }
     if (*put) {
         return ask(arguments, true, [&](kv::Clerk& clerk, auto then) {

@@ -62,8 +62,7 @@ struct Arguments {
 };
 
 void declare(CLI::App& app, Arguments& arguments) {
-    constexpr auto size_max =
-        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    constexpr auto size_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     app.description("One replica of a linearizable key/value service for Redis clients.");
     app.add_option("--id", arguments.id, "This node, one of those in --cluster")
         ->required()
@@ -75,8 +74,7 @@ void declare(CLI::App& app, Arguments& arguments) {
     app.add_option("--cluster-name", arguments.cluster_name,
                    "Nodes of clusters with different names refuse each other")
         ->capture_default_str();
-    app.add_option("--listen", arguments.listen, "Where to serve clients: HOST:PORT")
-        ->required();
+    app.add_option("--listen", arguments.listen, "Where to serve clients: HOST:PORT")->required();
     app.add_option("--announce", arguments.announce,
                    "Where clients reach this node, if that is not what --listen says: HOST:PORT");
     app.add_option("--data", arguments.data, "Directory for the log and the snapshots; created")
@@ -128,8 +126,10 @@ std::string announced(const Arguments& arguments, const std::vector<tcp::accepto
     }
     for (const tcp::acceptor& acceptor : acceptors) {
         if (!acceptor.local_endpoint().address().is_unspecified()) continue;
-        throw std::invalid_argument("--announce: needed, because clients of other nodes cannot be "
-                                    "sent to " + arguments.listen);
+        throw std::invalid_argument(
+            "--announce: needed, because clients of other nodes cannot be "
+            "sent to " +
+            arguments.listen);
     }
     const std::uint16_t port = acceptors.front().local_endpoint().port();
     return rsm::TcpAddress{kv::parse_address("--listen", arguments.listen).host, port}.text();
@@ -218,8 +218,8 @@ private:
         options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
         kv::fit_commands(options.raft);
         options.raft.election_timeout = election;
-        options.raft.heartbeat_interval = std::min(options.raft.heartbeat_interval,
-                                                   raft::Duration(election) / 5);
+        options.raft.heartbeat_interval =
+            std::min(options.raft.heartbeat_interval, raft::Duration(election) / 5);
         options.raft.commit_notice_delay =
             std::min(options.raft.commit_notice_delay, options.raft.heartbeat_interval);
         options.on_event = [this](const raft::Event& event) {
@@ -242,8 +242,7 @@ private:
         std::vector<kv::Member> members;
         for (const raft::NodeId node : transport.members()) {
             const bool self = node == transport.self();
-            members.push_back({node.value,
-                               self ? own_address : transport.peer_advertisement(node),
+            members.push_back({node.value, self ? own_address : transport.peer_advertisement(node),
                                self || transport.connected(node)});
         }
         return members;

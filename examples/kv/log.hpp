@@ -83,8 +83,7 @@ inline std::string describe(const raft::Event& event) {
         case raft::EventKind::became_candidate: return "role: candidate" + term;
         case raft::EventKind::became_leader: return "role: leader" + term;
         case raft::EventKind::leader_known: return "leader: " + node + term;
-        case raft::EventKind::quorum_lost:
-            return "no quorum answers, giving up leadership" + term;
+        case raft::EventKind::quorum_lost: return "no quorum answers, giving up leadership" + term;
         case raft::EventKind::disk_stalled:
             return "a write of this node hangs, giving up leadership" + term;
         case raft::EventKind::log_truncated:
@@ -95,23 +94,23 @@ inline std::string describe(const raft::Event& event) {
             return "snapshot: received one up to " + index + " with a wrong checksum" + term;
         case raft::EventKind::snapshot_unreadable:
             return "snapshot: the own one up to " + index + " is damaged or cannot be read" + term;
-        case raft::EventKind::protocol_violation:
-            return "PROTOCOL VIOLATION by " + node + term;
+        case raft::EventKind::protocol_violation: return "PROTOCOL VIOLATION by " + node + term;
         case raft::EventKind::acknowledgement_lost:
             return "ACKNOWLEDGEMENT LOST: " + node + " has nothing after " + index +
                    " of what it had acknowledged" + term;
         case raft::EventKind::rival_leader:
             return "RIVAL LEADER: " + node + " leads the term that this node leads" + term;
         case raft::EventKind::number_out_of_range:
-            return "ignored a message of " + node + " with a number that no cluster comes to" + term;
+            return "ignored a message of " + node + " with a number that no cluster comes to" +
+                   term;
         case raft::EventKind::paused:
             return "this node did not run for a while and asks peers and disk anew" + term;
     }
     return "an event of an unknown kind" + term;
 }
 
-/// Tells of events. A node without a quorum asks for one again and again, for ever, and says so at the
-/// first, second, fourth, eighth, ... time.
+/// Tells of events. A node without a quorum asks for one again and again, for ever, and says so at
+/// the first, second, fourth, eighth, ... time.
 class EventLog {
 public:
     void line(const raft::Event& event) {

@@ -266,8 +266,8 @@ private:
             if (input.substr(position_ + bulk_size_, 2) != "\r\n") {
                 return fail("expected CRLF after a bulk string");
             }
-            slices_.push_back({static_cast<std::uint32_t>(position_),
-                               static_cast<std::uint32_t>(bulk_size_)});
+            slices_.push_back(
+                {static_cast<std::uint32_t>(position_), static_cast<std::uint32_t>(bulk_size_)});
             position_ += bulk_size_ + 2;
             state_ = State::bulk_header;
         }

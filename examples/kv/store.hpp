@@ -29,7 +29,7 @@ struct Put {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & key & value & version;
+        ar& key& value& version;
     }
 };
 
@@ -43,7 +43,7 @@ struct Set {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & key & value & when;
+        ar& key& value& when;
     }
 };
 
@@ -53,7 +53,7 @@ struct Delete {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & keys;
+        ar& keys;
     }
 };
 
@@ -64,7 +64,7 @@ struct Increment {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & key & amount;
+        ar& key& amount;
     }
 };
 
@@ -74,7 +74,7 @@ struct SetMany {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & entries;
+        ar& entries;
     }
 };
 
@@ -84,7 +84,7 @@ struct Operation {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & action;
+        ar& action;
     }
 };
 
@@ -109,7 +109,7 @@ struct Result {
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & status & integer & version;
+        ar& status& integer& version;
     }
 };
 
@@ -144,9 +144,7 @@ public:
     }
 
     /// The key's value and version, or null if the key is absent. Valid until the next apply().
-    const Entry* find(std::string_view key) const {
-        return entries_.find(key);
-    }
+    const Entry* find(std::string_view key) const { return entries_.find(key); }
 
     std::size_t key_count() const noexcept { return entries_.size(); }
 

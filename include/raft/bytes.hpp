@@ -50,8 +50,7 @@ struct Block {
 class Bytes {
 public:
     Bytes() = default;
-    Bytes(const Bytes& other)
-        : block_(other.block_), data_(other.data_), size_(other.size_) {
+    Bytes(const Bytes& other) : block_(other.block_), data_(other.data_), size_(other.size_) {
         if (block_ != nullptr) block_->acquire();
     }
     Bytes(Bytes&& other) noexcept
@@ -75,17 +74,13 @@ public:
         std::memcpy(block->data(), source.data(), source.size());
         return Bytes(block, block->data(), source.size());
     }
-    static Bytes copy_of(std::string_view text) {
-        return copy_of(std::as_bytes(std::span(text)));
-    }
+    static Bytes copy_of(std::string_view text) { return copy_of(std::as_bytes(std::span(text))); }
 
     const std::byte* data() const { return data_; }
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     std::span<const std::byte> view() const { return {data_, size_}; }
-    std::string_view text() const {
-        return {reinterpret_cast<const char*>(data_), size_};
-    }
+    std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
 
     /// The slice [offset, offset + count) of this one. @pre offset + count <= size()
     Bytes slice(std::size_t offset, std::size_t count) const {

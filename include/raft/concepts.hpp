@@ -66,25 +66,24 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// - `close(done)` finishes what is under way, then releases the files. Writes that wait for
 ///   space fail. Nothing may be asked after it.
 template <class S>
-concept Storage =
-    std::movable<S> && requires(S storage, const S& fixed, Write write, Index index,
-                                LogPosition position, Membership membership,
-                                const SnapshotMeta& meta, Bytes bytes, std::size_t size,
-                                std::uint64_t offset, SnapshotProducer produce, WriteDone written,
-                                EntriesRead entries, SnapshotSaved saved, ChunkReceived received,
-                                ChunkRead chunk, std::function<void()> closed) {
-        { storage.recover() } -> std::same_as<Result<Recovered>>;
-        storage.append(std::move(write), std::move(written));
-        storage.read(index, size, std::move(entries));
-        { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
-        storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
-        storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
-        storage.abandon_transfer();
-        storage.read_chunk(meta, offset, size, std::move(chunk));
-        { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
-        storage.drop_snapshots_before(index);
-        storage.close(std::move(closed));
-    };
+concept Storage = std::movable<S> &&
+    requires(S storage, const S& fixed, Write write, Index index, LogPosition position,
+             Membership membership, const SnapshotMeta& meta, Bytes bytes, std::size_t size,
+             std::uint64_t offset, SnapshotProducer produce, WriteDone written, EntriesRead entries,
+             SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
+             std::function<void()> closed) {
+    { storage.recover() } -> std::same_as<Result<Recovered>>;
+    storage.append(std::move(write), std::move(written));
+    storage.read(index, size, std::move(entries));
+    { fixed.persisted_bytes() } -> std::convertible_to<std::uint64_t>;
+    storage.save_snapshot(position, membership, std::move(produce), std::move(saved));
+    storage.receive_chunk(meta, offset, std::move(bytes), std::move(received));
+    storage.abandon_transfer();
+    storage.read_chunk(meta, offset, size, std::move(chunk));
+    { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
+    storage.drop_snapshots_before(index);
+    storage.close(std::move(closed));
+};
 
 /// A Storage that knows whose state it keeps.
 ///
@@ -119,8 +118,8 @@ concept ReportingStorage = Storage<S> && requires(const S& storage) {
 ///   arrive in order where that costs nothing; snapshot chunks should yield to all others.
 /// - `stop()` ends all traffic; nothing is delivered after it.
 template <class T>
-concept Transport = std::movable<T> && requires(T transport, Message message,
-                                                std::function<void(Message)> receive) {
+concept Transport = std::movable<T> &&
+    requires(T transport, Message message, std::function<void(Message)> receive) {
     transport.start(std::move(receive));
     transport.send(std::move(message));
     transport.stop();
@@ -135,12 +134,11 @@ concept Transport = std::movable<T> && requires(T transport, Message message,
 /// - `flush()` lets leave what has been sent since the last one. Whoever starts it so calls it
 ///   whenever it has sent something; nothing else need make that leave. It never calls back.
 template <class T>
-concept GroupingTransport =
-    Transport<T> && requires(T transport, std::function<void(Message)> receive,
-                             std::function<void()> received) {
-        transport.start(std::move(receive), std::move(received));
-        transport.flush();
-    };
+concept GroupingTransport = Transport<T> &&
+    requires(T transport, std::function<void(Message)> receive, std::function<void()> received) {
+    transport.start(std::move(receive), std::move(received));
+    transport.flush();
+};
 
 /// The only source of time, and the only timer.
 ///

@@ -44,8 +44,7 @@ inline std::optional<Index> first_difference(const Log& left, const Log& right, 
     return std::nullopt;
 }
 
-inline Violation violation(const char* property, const Core& left, const Core& right,
-                           Index index) {
+inline Violation violation(const char* property, const Core& left, const Core& right, Index index) {
     return {property, name(left.self()) + " and " + name(right.self()) + " at index " +
                           std::to_string(index.value)};
 }
@@ -58,10 +57,9 @@ inline Verdict election_safety(Cluster cores) {
         for (std::size_t j = i + 1; j < cores.size(); ++j) {
             const bool both = cores[i]->role() == Role::leader && cores[j]->role() == Role::leader;
             if (!both || cores[i]->term() != cores[j]->term()) continue;
-            return Violation{"election safety",
-                             detail::name(cores[i]->self()) + " and " +
-                                 detail::name(cores[j]->self()) + " lead term " +
-                                 std::to_string(cores[i]->term().value)};
+            return Violation{"election safety", detail::name(cores[i]->self()) + " and " +
+                                                    detail::name(cores[j]->self()) + " lead term " +
+                                                    std::to_string(cores[i]->term().value)};
         }
     }
     return std::nullopt;

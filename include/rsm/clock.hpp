@@ -41,9 +41,8 @@ public:
 
     /// @pre attach() was called
     void arm(raft::Time time) {
-        const auto since_epoch =
-            std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                time.time_since_epoch());
+        const auto since_epoch = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            time.time_since_epoch());
         const std::uint64_t round = ++state_->round;
         state_->timer.expires_at(std::chrono::steady_clock::time_point(since_epoch));
         // The wait must not outlive the clock, but its handler does: it only looks. A wait that

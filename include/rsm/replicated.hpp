@@ -32,8 +32,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -94,8 +94,8 @@ public:
         raft::NodeConfig config = configure(transport, options);
         claim(storage, transport, config);
         node_ = std::make_shared<Node>(queue_, std::move(machine), std::move(config),
-                                       std::move(transport), std::move(storage),
-                                       std::move(clock), std::move(options));
+                                       std::move(transport), std::move(storage), std::move(clock),
+                                       std::move(options));
         const raft::Result<void> started = node_->start(node_);
         if (started) return;
         throw boost::system::system_error(boost::system::error_code(started.error().code),
@@ -170,8 +170,8 @@ public:
             where.run([asked = std::move(asked),
                        kept = where.template keep<typename Ending::Held>(std::move(handler)),
                        limit](Node* node, const Queue& queue) mutable {
-                auto read = std::make_unique<Read<Reader, Value>>(std::move(asked),
-                                                                  kept.take(queue));
+                auto read =
+                    std::make_unique<Read<Reader, Value>>(std::move(asked), kept.take(queue));
                 if (node == nullptr) return read->fail(Errc::stopped);
                 node->read(std::move(read), limit);
             });
@@ -246,8 +246,8 @@ private:
                       "rsm: the handler cannot be called with what this operation completes with: "
                       "an error_code, and then the Result of `apply` or the Value of the query");
 #endif
-        return boost::asio::async_initiate<CompletionToken, Signature>(
-            std::move(begin), token, std::forward<Args>(args)...);
+        return boost::asio::async_initiate<CompletionToken, Signature>(std::move(begin), token,
+                                                                       std::forward<Args>(args)...);
     }
 
     template <class Given, class CompletionToken>
@@ -268,9 +268,8 @@ private:
         };
         Operation operation = std::forward<Given>(given);
         using Signature = typename SubmitEnding::Signature;
-        using Initiated =
-            decltype(initiate<Signature>(std::forward<CompletionToken>(token), begin,
-                                         std::move(operation), timeout));
+        using Initiated = decltype(initiate<Signature>(std::forward<CompletionToken>(token), begin,
+                                                       std::move(operation), timeout));
         static_assert(detail::operation_survives<Given, Initiated>,
                       "rsm: GCC 12 miscompiles an operation in braces inside a co_await "
                       "expression: name the operation before, and pass it by its name");
@@ -361,8 +360,8 @@ private:
         storage.attach(queue_->strand());
         clock.attach(queue_->strand());
     } catch (const std::invalid_argument& error) {
-        throw boost::system::system_error(
-            make_error_code(boost::system::errc::invalid_argument), error.what());
+        throw boost::system::system_error(make_error_code(boost::system::errc::invalid_argument),
+                                          error.what());
     }
 
     static raft::NodeConfig configure(const Transport& transport, const Options& options) {

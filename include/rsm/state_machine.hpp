@@ -14,7 +14,9 @@ namespace rsm {
 
 /// Names the type of its operations.
 template <class SM>
-concept HasOperation = requires { typename SM::Operation; };
+concept HasOperation = requires {
+    typename SM::Operation;
+};
 
 /// An operation is written to the log and read from it again.
 template <class T>
@@ -29,21 +31,25 @@ concept Loggable = std::movable<T> && std::default_initializable<T> && Serializa
 /// It must not throw, nor may `snapshot`, `restore` and `freeze`: an operation that cannot be
 /// carried out is a result that says so, not an exception. If `apply` throws, the node stops, and
 /// so does every other node that comes to the operation, again after each restart, because the
-/// operation stands in the log of all; with a majority of them the cluster is down. The failure names its index and what was thrown, and
-/// Options::skip_operations is the way out.
+/// operation stands in the log of all; with a majority of them the cluster is down. The failure
+/// names its index and what was thrown, and Options::skip_operations is the way out.
 template <class SM>
 concept Applies = std::movable<SM> && HasOperation<SM> && Loggable<typename SM::Operation> &&
-                  requires(SM machine, const typename SM::Operation& operation) {
-                      machine.apply(operation);
-                  };
+    requires(SM machine, const typename SM::Operation& operation) {
+    machine.apply(operation);
+};
 
 /// Writes its state by hand, without changing it.
 template <class SM>
-concept WritesSnapshot = requires(const SM& fixed, SnapshotWriter& out) { fixed.snapshot(out); };
+concept WritesSnapshot = requires(const SM& fixed, SnapshotWriter& out) {
+    fixed.snapshot(out);
+};
 
 /// Replaces its whole state by hand, leaving nothing of the state before.
 template <class SM>
-concept ReadsSnapshot = requires(SM& machine, SnapshotReader& in) { machine.restore(in); };
+concept ReadsSnapshot = requires(SM& machine, SnapshotReader& in) {
+    machine.restore(in);
+};
 
 /// Both sides by hand. One of them alone is refused: what it writes nothing could read.
 template <class SM>
@@ -51,9 +57,10 @@ concept SnapshotsByHand = WritesSnapshot<SM> && ReadsSnapshot<SM>;
 
 /// Leaves both sides to an archive, which carries the whole object (`serialize`).
 template <class SM>
-concept SnapshotsByArchive =
-    !WritesSnapshot<SM> && !ReadsSnapshot<SM> && Serializable<SM> &&
-    !requires(SM& machine, SnapshotWriter& out) { machine.snapshot(out); };
+concept SnapshotsByArchive = !WritesSnapshot<SM> && !ReadsSnapshot<SM> && Serializable<SM> &&
+                             !requires(SM & machine, SnapshotWriter& out) {
+    machine.snapshot(out);
+};
 
 /// Gives a cheap immutable image of its state, which is written on another thread while `apply`
 /// goes on: it must not share anything with the machine that `apply` changes. Its form is
@@ -68,8 +75,8 @@ concept Freezes = requires(const SM& fixed, SnapshotWriter& out) {
 /// by hand (`snapshot` and `restore`) or because an archive can carry the whole object
 /// (`serialize`). Replicated says in a sentence what another one lacks.
 template <class SM>
-concept StateMachine = Applies<SM> && (SnapshotsByHand<SM> || SnapshotsByArchive<SM>) &&
-                       (SnapshotsByHand<SM> || !Freezes<SM>);
+concept StateMachine = Applies<SM> &&
+    (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&(SnapshotsByHand<SM> || !Freezes<SM>);
 
 /// What `apply` returns; `void` is allowed.
 template <Applies SM>

@@ -22,18 +22,18 @@ struct Status {
     struct Follower {
         raft::NodeId node;
         raft::ProgressState state{};
-        raft::Index match;          ///< known to be durable there
+        raft::Index match;              ///< known to be durable there
         raft::Duration last_contact{};  ///< time since it was last heard of
     };
 
     raft::NodeId self;
     raft::Role role{};
     raft::Term term;
-    raft::NodeId leader;  ///< 0: not known
+    raft::NodeId leader;         ///< 0: not known
     std::string leader_address;  ///< what it advertises (TcpOptions::advertise); empty: not known
     raft::Index commit;
     raft::Index applied;
-    raft::Index last;  ///< of the log
+    raft::Index last;      ///< of the log
     raft::Index snapshot;  ///< the last index that the newest snapshot covers
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t persisted_bytes = 0;
@@ -41,9 +41,9 @@ struct Status {
     std::string refuses;
     std::size_t pending_operations = 0;
     std::size_t pending_reads = 0;
-    bool stopped = false;  ///< for good: by async_stop or by a failure
-    std::vector<Follower> followers;  ///< empty unless this node leads
-    std::vector<PeerStatus> peers;    ///< empty if the transport does not tell
+    bool stopped = false;                         ///< for good: by async_stop or by a failure
+    std::vector<Follower> followers;              ///< empty unless this node leads
+    std::vector<PeerStatus> peers;                ///< empty if the transport does not tell
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
 };
 

@@ -42,7 +42,7 @@ std::vector<KvOperation> read_all(const std::string& text) {
 }
 
 kv::check::HistoryFileError error_of(const std::string& text,
-                                      const kv::check::HistoryFileLimits& limits = {}) {
+                                     const kv::check::HistoryFileLimits& limits = {}) {
     std::istringstream in(text);
     const auto read = kv::check::read_kv_history(in, limits);
     REQUIRE(std::holds_alternative<kv::check::HistoryFileError>(read));

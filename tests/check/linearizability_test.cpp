@@ -24,14 +24,14 @@ namespace linearizability_test {
 namespace {
 
 using namespace rsm::check::test;
-using rsm::check::check_linearizability;
-using rsm::check::Explanation;
 using kv::check::KvError;
 using kv::check::KvInput;
 using kv::check::KvModel;
 using kv::check::KvOp;
 using kv::check::KvOperation;
 using kv::check::KvOutput;
+using rsm::check::check_linearizability;
+using rsm::check::Explanation;
 using rsm::check::Limits;
 using rsm::check::Report;
 using rsm::check::UndecidedReason;

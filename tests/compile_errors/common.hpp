@@ -25,7 +25,7 @@ struct Sound {
         std::string text;
         template <class Archive>
         void serialize(Archive& ar, unsigned) {
-            ar & text;
+            ar& text;
         }
     };
     std::size_t apply(const Operation& operation) { return (text += operation.text).size(); }
@@ -34,8 +34,7 @@ struct Sound {
     std::string text;
 };
 
-template <class Machine, class Transport = rsm::MemoryTransport,
-          class Storage = rsm::MemoryStorage>
+template <class Machine, class Transport = rsm::MemoryTransport, class Storage = rsm::MemoryStorage>
 using Replica = rsm::Replicated<Machine, Transport, Storage>;
 
 template <class Machine>

@@ -8,11 +8,11 @@ struct Operation {
     std::string text;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & text;
+        ar& text;
     }
 };
 // A machine that is sound but for what a mistake says after this.
-#define RSM_APPLIES               \
+#define RSM_APPLIES                \
     using Operation = ::Operation; \
     void apply(const Operation&) {}
 
@@ -22,7 +22,7 @@ struct ByArchive {
     RSM_APPLIES
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & count;
+        ar& count;
     }
     // These mean something else here.
     void restore(std::string) {}
@@ -48,7 +48,7 @@ struct Outside {
 };
 template <class Archive>
 void serialize(Archive& ar, Outside& outside, const unsigned) {
-    ar & outside.count;
+    ar& outside.count;
 }
 struct Free {
     using Operation = Outside;
@@ -190,7 +190,7 @@ struct Machine : Sound {
         std::vector<Part> parts;
         template <class Archive>
         void serialize(Archive& ar, unsigned) {
-            ar & parts;
+            ar& parts;
         }
     };
     void apply(const Operation&) {}
@@ -326,7 +326,9 @@ boost::asio::awaitable<int> use(Replica<Chooses>& replica) {
 #endif
 
 #if defined(MISTAKE_part_without_serialize)
-void use(Replica<Machine>& replica) { replica.async_submit({}, [](auto) {}); }
+void use(Replica<Machine>& replica) {
+    replica.async_submit({}, [](auto) {});
+}
 #endif
 #if defined(MISTAKE_IN_MACHINE)
 template void replicate<Machine>(boost::asio::io_context&, std::shared_ptr<rsm::MemoryNetwork>);

@@ -19,7 +19,7 @@ struct Counter {
         std::int64_t add = 0;
         template <class Archive>
         void serialize(Archive& archive, unsigned /*version*/) {
-            archive & add;
+            archive& add;
         }
     };
 
@@ -41,13 +41,13 @@ public:
     explicit Adder(Replica& replica) : replica_(replica), timer_(replica.get_executor()) {}
 
     void add(std::int64_t amount) {
-        replica_.async_submit({.add = amount},
-                              [this, amount](boost::system::error_code error, std::int64_t value) {
-                                  if (error == rsm::Errc::not_leader) return add_later(amount);
-                                  std::cout << "result " << value << ": " << error.message() << '\n';
-                                  result = value;
-                                  replica_.async_stop([](boost::system::error_code) {});
-                              });
+        replica_.async_submit(
+            {.add = amount}, [this, amount](boost::system::error_code error, std::int64_t value) {
+                if (error == rsm::Errc::not_leader) return add_later(amount);
+                std::cout << "result " << value << ": " << error.message() << '\n';
+                result = value;
+                replica_.async_stop([](boost::system::error_code) {});
+            });
     }
 
     std::int64_t result = 0;

@@ -3,6 +3,4 @@
 // A second translation unit with all headers: the program links only if they define nothing twice.
 #include <rsm/rsm.hpp>
 
-std::int64_t second() {
-    return rsm::kibibytes(1);
-}
+std::int64_t second() { return rsm::kibibytes(1); }

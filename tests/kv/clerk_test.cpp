@@ -274,8 +274,8 @@ TEST_CASE("kv clerk: one that is destroyed while a server keeps it waiting ends 
     bool connected = false;
     silent.async_accept(
         [&connected](boost::system::error_code error, tcp::socket) { connected = !error; });
-    auto clerk = std::make_unique<kv::Clerk>(
-        io.get_executor(), options({address_of(silent.local_endpoint().port())}));
+    auto clerk = std::make_unique<kv::Clerk>(io.get_executor(),
+                                             options({address_of(silent.local_endpoint().port())}));
     std::vector<boost::system::error_code> ended;
     clerk->async_put("k", "a", 0, [&ended](boost::system::error_code error, const kv::Answer&) {
         ended.push_back(error);

@@ -112,8 +112,7 @@ TEST_CASE("counters count, and refuse what is no integer") {
     CHECK(kv("DECRBY n 12") == ":-2\r\n");
     CHECK(kv("INCRBY n 1x") == "-ERR value is not an integer or out of range\r\n");
     CHECK(kv("DECRBY n -9223372036854775808") == "-ERR decrement would overflow\r\n");
-    CHECK(kv("INCRBY n -9223372036854775808") ==
-          "-ERR increment or decrement would overflow\r\n");
+    CHECK(kv("INCRBY n -9223372036854775808") == "-ERR increment or decrement would overflow\r\n");
     kv("SET n abc");
     CHECK(kv("INCR n") == "-ERR value is not an integer or out of range\r\n");
 }
@@ -146,8 +145,8 @@ TEST_CASE("options of SET that are not supported are refused and set nothing") {
 TEST_CASE("every command refuses each number of arguments that it does not take") {
     Service kv;
     for (const kv::CommandSpec& spec : kv::command_table()) {
-        const std::string expected = "-ERR wrong number of arguments for '" +
-                                     std::string(spec.name) + "' command\r\n";
+        const std::string expected =
+            "-ERR wrong number of arguments for '" + std::string(spec.name) + "' command\r\n";
         for (std::size_t count = 1; count < 6; ++count) {
             const auto arity = static_cast<std::size_t>(spec.arity < 0 ? -spec.arity : spec.arity);
             const bool fits = spec.arity < 0 ? count >= arity : count == arity;
@@ -467,8 +466,9 @@ TEST_CASE("random requests get exactly one well-formed reply each") {
     std::mt19937 random(1234);
     Service kv;
     kv.topology = three_nodes();
-    const Words pool = {"a", "1", "-5", "GET", "nx", "XX", "slots", "info", "docs", "count",
-                        "setname", "keyslot", "id", "get", "save", "3", "2", "", "a\r\nb", "nodes"};
+    const Words pool = {"a",    "1",    "-5",    "GET",     "nx",      "XX",   "slots",
+                        "info", "docs", "count", "setname", "keyslot", "id",   "get",
+                        "save", "3",    "2",     "",        "a\r\nb",  "nodes"};
     const auto table = kv::command_table();
     for (int round = 0; round < 20000; ++round) {
         Words words = {random() % 50 == 0 ? pool[random() % pool.size()]

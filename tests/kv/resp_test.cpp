@@ -227,7 +227,9 @@ TEST_CASE("inline commands follow the quoting rules of Redis") {
     CHECK(inline_words("  set\tk   v  \r\n") == Words{"set", "k", "v"});
     CHECK(inline_words("set k \"a b\\r\\n\\t\\b\\a\\\\\\\"\\q\"\n") ==
           Words{"set", "k", "a b\r\n\t\b\a\\\"q"});
-    CHECK(inline_words("\"\\x00\\xfF\\xg1\\x4\"\n") == Words{std::string("\0\xff" "xg1x4", 7)});
+    CHECK(inline_words("\"\\x00\\xfF\\xg1\\x4\"\n") == Words{std::string("\0\xff"
+                                                                         "xg1x4",
+                                                                         7)});
     CHECK(inline_words("'it\\'s \\n \"x\"'\n") == Words{"it's \\n \"x\""});
     CHECK(inline_words("foo\"bar\" ''\n") == Words{"foobar", ""});
     CHECK(inline_words("back\\slash\n") == Words{"back\\slash"});
@@ -473,10 +475,9 @@ TEST_CASE("a reply split at any one byte is read the same") {
 }
 
 TEST_CASE("bytes that are no reply fail for good") {
-    for (const char* stream :
-         {"x", "%1\r\n", ":1x\r\n", ":\r\n", "$-2\r\n", "*-2\r\n", "$1\r\nabc", "+a\rb", "$a\r\n",
-          "*1\r\n!", "$9223372036854775807\r\n", "*9223372036854775807\r\n",
-          ":000000000000000000000000000000000"}) {
+    for (const char* stream : {"x", "%1\r\n", ":1x\r\n", ":\r\n", "$-2\r\n", "*-2\r\n", "$1\r\nabc",
+                               "+a\rb", "$a\r\n", "*1\r\n!", "$9223372036854775807\r\n",
+                               "*9223372036854775807\r\n", ":000000000000000000000000000000000"}) {
         CAPTURE(stream);
         CHECK(read_replies(stream).error.starts_with("protocol error: "));
     }
@@ -509,9 +510,9 @@ TEST_CASE("each limit on replies lets its own value pass and refuses the next") 
 }
 
 TEST_CASE("random bytes give the same replies however they are split") {
-    constexpr std::string_view parts[] = {"*1\r\n", "*2\r\n", "*0\r\n",  "+a\r\n", "-b\r\n",
-                                          ":3\r\n", "$-1\r\n", "*-1\r\n", "$2\r\nxy\r\n",
-                                          "$0\r\n\r\n"};
+    constexpr std::string_view parts[] = {"*1\r\n",       "*2\r\n",    "*0\r\n",  "+a\r\n",
+                                          "-b\r\n",       ":3\r\n",    "$-1\r\n", "*-1\r\n",
+                                          "$2\r\nxy\r\n", "$0\r\n\r\n"};
     constexpr std::string_view noise = "*$:+-019\r\na";
     std::mt19937 random(99);
     std::size_t found = 0;

@@ -85,9 +85,8 @@ public:
             replica.seed = i + 1;
             Node& node = nodes.emplace_back();
             node.replica = std::make_unique<Replica>(
-                io.get_executor(), kv::Store{},
-                rsm::MemoryTransport{network, members[i], members}, rsm::MemoryStorage{},
-                std::move(replica));
+                io.get_executor(), kv::Store{}, rsm::MemoryTransport{network, members[i], members},
+                rsm::MemoryStorage{}, std::move(replica));
             std::vector<tcp::acceptor> acceptors;
             acceptors.emplace_back(io, any_port());
             node.server = std::make_unique<kv::Server<Replica>>(
@@ -139,8 +138,7 @@ inline std::string request(const std::vector<std::string_view>& words) {
 /// Sends bytes and reads replies.
 class TestClient {
 public:
-    TestClient(boost::asio::io_context& io, std::uint16_t port)
-        : io_(io), socket_(io, tcp::v4()) {
+    TestClient(boost::asio::io_context& io, std::uint16_t port) : io_(io), socket_(io, tcp::v4()) {
         socket_.connect({boost::asio::ip::address_v4::loopback(), port});
     }
     TestClient(Cluster& cluster, std::size_t node)
@@ -202,9 +200,7 @@ inline kv::Reply simple(std::string text) {
     return {kv::Reply::Type::simple, std::move(text), 0, {}};
 }
 inline kv::Reply bulk(std::string text) { return {kv::Reply::Type::bulk, std::move(text), 0, {}}; }
-inline kv::Reply integer(std::int64_t value) {
-    return {kv::Reply::Type::integer, {}, value, {}};
-}
+inline kv::Reply integer(std::int64_t value) { return {kv::Reply::Type::integer, {}, value, {}}; }
 inline kv::Reply null() { return {}; }
 
 }  // namespace kv_test

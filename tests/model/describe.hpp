@@ -72,7 +72,8 @@ struct MessageText {
         if (reply.installed) {
             out << ", installed, agrees to " << reply.match.value << ")";
         } else {
-            out << (reply.rejected ? ", rejected" : "") << ", goes on at " << reply.next_offset << ")";
+            out << (reply.rejected ? ", rejected" : "") << ", goes on at " << reply.next_offset
+                << ")";
         }
     }
 };

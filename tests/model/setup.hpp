@@ -83,7 +83,7 @@ inline raft::Options options_of(const Setup& setup) {
     options.check_quorum = setup.check_quorum;
     options.barrier_on_election = setup.barrier;
     options.retained_bytes = 0;
-    options.max_hold_bytes = 0;  // or nobody would ever need a snapshot
+    options.max_hold_bytes = 0;        // or nobody would ever need a snapshot
     options.snapshot_chunk_bytes = 4;  // two chunks make a snapshot
     if (setup.one_entry_messages) {
         options.max_entry_bytes = 1;

@@ -87,8 +87,7 @@ std::vector<raft::Message> samples() {
             {Index{6}, Term{4}},
             Index{6},
             7,
-            {entry(7, 4, EntryKind::operation, pattern(1)),
-             entry(8, 5, EntryKind::barrier, {}),
+            {entry(7, 4, EntryKind::operation, pattern(1)), entry(8, 5, EntryKind::barrier, {}),
              entry(9, 5, EntryKind::membership,
                    codec::encode(Membership::of_voters({NodeId{1}, NodeId{2}}))),
              entry(10, 5, EntryKind::operation, pattern(codec::Gather::reference_bytes)),
@@ -177,8 +176,8 @@ TEST_CASE("an append request has these bytes") {
 }
 
 TEST_CASE("an append reply has these bytes") {
-    const raft::Message sample = message(raft::AppendReply{
-        raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
+    const raft::Message sample = message(
+        raft::AppendReply{raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
     CHECK(encoded(sample) == hex("04 0100000000000000 0200000000000000 0500000000000000"
                                  "01 0800000000000000 0700000000000000 0400000000000000"
                                  "0900000000000000"));

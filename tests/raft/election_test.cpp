@@ -403,8 +403,8 @@ TEST_CASE("a leader that does not hear from a quorum steps down (6.2)") {
     CHECK(cluster.core(1).role() == Role::leader);
     hears({2});
     const std::size_t seen = cluster.events.size();
-    const bool down = cluster.run_until(
-        [&] { return cluster.core(1).role() != Role::leader; }, milliseconds(1000));
+    const bool down = cluster.run_until([&] { return cluster.core(1).role() != Role::leader; },
+                                        milliseconds(1000));
     CHECK(down);
     bool said = false;
     for (std::size_t i = seen; i < cluster.events.size(); ++i) {

@@ -191,8 +191,8 @@ private:
             if (!cluster_.up(id)) cluster_.restart(id);
         }
         LogPosition wanted;
-        const bool done = cluster_.run_until([&] { return everybody_has(wanted); },
-                                             milliseconds(300) * 40);
+        const bool done =
+            cluster_.run_until([&] { return everybody_has(wanted); }, milliseconds(300) * 40);
         cluster_.check();
         if (!done) cluster_.fail("the cluster does not come back to life");
     }

@@ -24,10 +24,14 @@ Core follower(std::vector<std::uint64_t> terms, const Options& options = quiet()
     return Core(options, NodeId{1}, voters(3),
                 recovered({Term{5}, {}, {}}, entries(1, std::move(terms))), 1, Time{});
 }
-Input append(std::uint64_t previous, std::uint64_t previous_term,
-             std::vector<std::uint64_t> terms, std::uint64_t commit = 0, std::uint64_t term = 5) {
-    return message(2, 1, AppendRequest{Term{term}, {Index{previous}, Term{previous_term}},
-                                       Index{commit}, 0, entries(previous + 1, std::move(terms))});
+Input append(std::uint64_t previous, std::uint64_t previous_term, std::vector<std::uint64_t> terms,
+             std::uint64_t commit = 0, std::uint64_t term = 5) {
+    return message(2, 1,
+                   AppendRequest{Term{term},
+                                 {Index{previous}, Term{previous_term}},
+                                 Index{commit},
+                                 0,
+                                 entries(previous + 1, std::move(terms))});
 }
 AppendReply reply_of(const Output& output) {
     const auto replies = sent<AppendReply>(output);
@@ -102,9 +106,7 @@ TEST_CASE("an entry that came before but is not durable yet is acknowledged with
 TEST_CASE("a request that does not follow is refused, and nothing changes (rule 2)") {
     Core core = follower({1, 1, 4});
     const auto before = terms_of(core);
-    SUBCASE("beyond the end") {
-        CHECK(!reply_of(core.step(Time{}, append(7, 5, {5}))).accepted);
-    }
+    SUBCASE("beyond the end") { CHECK(!reply_of(core.step(Time{}, append(7, 5, {5}))).accepted); }
     SUBCASE("after an entry of another term") {
         CHECK(!reply_of(core.step(Time{}, append(3, 3, {5}))).accepted);
     }
@@ -188,14 +190,14 @@ TEST_CASE("terms that fall along a request are a violation and are not taken in"
 TEST_CASE("an acknowledgement does not vouch for entries that were replaced before their write") {
     Core core = follower({1});
     const Output first = core.step(Time{}, append(1, 1, {5, 5}));
-    const Output second =
-        core.step(Time{}, message(3, 1, AppendRequest{Term{6}, {Index{1}, Term{1}}, {}, 0,
-                                                      entries(2, {6, 6})}));
+    const Output second = core.step(
+        Time{},
+        message(3, 1, AppendRequest{Term{6}, {Index{1}, Term{1}}, {}, 0, entries(2, {6, 6})}));
     core.step(Time{}, Persisted{first.write->id});
     CHECK(core.log().durable() == Index{1});
     // The term of the second request is not durable either.
-    const Output heartbeat = core.step(
-        Time{}, message(3, 1, AppendRequest{Term{6}, {Index{3}, Term{6}}, {}, 0, {}}));
+    const Output heartbeat =
+        core.step(Time{}, message(3, 1, AppendRequest{Term{6}, {Index{3}, Term{6}}, {}, 0, {}}));
     CHECK(heartbeat.send.empty());
     CHECK(reply_of(heartbeat).index == Index{1});
     core.step(Time{}, Persisted{second.write->id});
@@ -294,10 +296,13 @@ TEST_CASE("a new leader appends a barrier at once, unless that is switched off (
 }
 
 TEST_CASE("the logs of followers become the leader's, whatever they held (Figure 7)") {
-    const std::vector<std::vector<std::uint64_t>> logs = {
-        {1, 1, 1, 4, 4, 5, 5, 6, 6, 6},       {1, 1, 1, 4, 4, 5, 5, 6, 6}, {1, 1, 1, 4},
-        {1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6},    {1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7},
-        {1, 1, 1, 4, 4, 4, 4},                {1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3}};
+    const std::vector<std::vector<std::uint64_t>> logs = {{1, 1, 1, 4, 4, 5, 5, 6, 6, 6},
+                                                          {1, 1, 1, 4, 4, 5, 5, 6, 6},
+                                                          {1, 1, 1, 4},
+                                                          {1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6},
+                                                          {1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7},
+                                                          {1, 1, 1, 4, 4, 4, 4},
+                                                          {1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3}};
     Options options;
     options.check_quorum = false;
     Cluster cluster(7, options);
@@ -584,8 +589,7 @@ TEST_CASE("after a restart, what is known to be committed is read back and appli
     REQUIRE(next.load_entries.size() == 1);
     CHECK(next.load_entries.front().first == Index{4});
     // The sixth is not known to be committed.
-    CHECK(core.step(Time{}, EntriesLoaded{{}, entries(4, {1, 1, 1})}).apply ==
-          entries(4, {1, 1}));
+    CHECK(core.step(Time{}, EntriesLoaded{{}, entries(4, {1, 1, 1})}).apply == entries(4, {1, 1}));
 }
 
 TEST_CASE("one batch at a time is handed to the state machine") {

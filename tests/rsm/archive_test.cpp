@@ -68,7 +68,7 @@ private:
     friend class boost::serialization::access;
     template <class Archive>
     void serialize(Archive& ar, const unsigned int) {
-        ar & x_ & y_;
+        ar& x_& y_;
     }
 
     std::int32_t x_ = 0;
@@ -87,9 +87,9 @@ struct Operation {
     bool operator==(const Operation&) const = default;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & color & key;
-        ar & boost::serialization::make_nvp("points", points);
-        ar & weights;
+        ar& color& key;
+        ar& boost::serialization::make_nvp("points", points);
+        ar& weights;
     }
 };
 
@@ -118,7 +118,7 @@ struct Segment {
 };
 template <class Archive>
 void serialize(Archive& ar, Segment& segment, const unsigned int) {
-    ar & segment.from & segment.to;
+    ar& segment.from& segment.to;
 }
 
 // Free split functions in boost::serialization.
@@ -131,7 +131,7 @@ struct AccountBefore {
     std::string owner;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & owner;
+        ar& owner;
     }
 };
 struct AccountAfter {
@@ -139,9 +139,9 @@ struct AccountAfter {
     std::int64_t limit = 0;
     template <class Archive>
     void serialize(Archive& ar, unsigned version) {
-        ar & owner;
+        ar& owner;
         if (version >= 1) {
-            ar & limit;
+            ar& limit;
         } else {
             limit = 100;
         }
@@ -153,7 +153,7 @@ struct Bare {
     std::uint8_t value = 0;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & value;
+        ar& value;
     }
 };
 struct Nothing {
@@ -166,7 +166,7 @@ struct Tree {
     std::vector<Tree> children;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & children;
+        ar& children;
     }
 };
 
@@ -174,15 +174,15 @@ struct Base {
     int base = 0;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & base;
+        ar& base;
     }
 };
 struct Derived : Base {
     int own = 0;
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar & boost::serialization::base_object<Base>(*this);
-        ar & own;
+        ar& boost::serialization::base_object<Base>(*this);
+        ar& own;
     }
 };
 
@@ -282,8 +282,7 @@ void check_round_trip(const T& value) {
 
     for (std::size_t length = 0; length < encoded.size(); ++length) {
         // A copy of exactly this size lets the address sanitizer see a read beyond it.
-        const Bytes shorter(encoded.begin(),
-                            encoded.begin() + static_cast<std::ptrdiff_t>(length));
+        const Bytes shorter(encoded.begin(), encoded.begin() + static_cast<std::ptrdiff_t>(length));
         CHECK_THROWS_AS((void)rsm::decode<T>(shorter), rsm::ArchiveError);
         CHECK_THROWS_AS((void)decode_slowly<T>(shorter), rsm::ArchiveError);
     }
@@ -573,8 +572,7 @@ TEST_CASE("a count that exceeds the remaining bytes is refused before anything i
     check_hostile_count<std::vector<bool, CountingAllocator<bool>>>();
     check_hostile_count<std::vector<Nothing, CountingAllocator<Nothing>>>();
     check_hostile_count<std::vector<Operation, CountingAllocator<Operation>>>();
-    check_hostile_count<
-        std::basic_string<char, std::char_traits<char>, CountingAllocator<char>>>();
+    check_hostile_count<std::basic_string<char, std::char_traits<char>, CountingAllocator<char>>>();
     check_hostile_count<
         std::basic_string<char32_t, std::char_traits<char32_t>, CountingAllocator<char32_t>>>();
     check_hostile_count<std::list<int, Allocator>>();

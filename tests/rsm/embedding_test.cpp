@@ -73,7 +73,7 @@ struct Append {
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
         if (text == "unwritable") throw std::runtime_error("that cannot be written");
-        archive & text;
+        archive& text;
     }
 };
 
@@ -101,9 +101,8 @@ TEST_CASE("a result and a value without a default come in an optional") {
     CHECK(cluster.run_until([&] { return written == std::size_t{4}; }));
     const auto length = [](const Text<Append>& text) { return Length(text.text.size()); };
     std::optional<std::size_t> seen;
-    cluster.node(leader).async_read(length, [&](Error, std::optional<Length> read) {
-        seen = read.value().bytes;
-    });
+    cluster.node(leader).async_read(
+        length, [&](Error, std::optional<Length> read) { seen = read.value().bytes; });
     CHECK(cluster.run_until([&] { return seen == std::size_t{4}; }));
 
     int refused = 0;
@@ -271,8 +270,8 @@ TEST_CASE("a node whose io_context has stopped takes its handlers with it") {
     {
         // Two members, of which one is missing: nothing can be decided.
         const auto network = std::make_shared<rsm::MemoryNetwork>();
-        Replica replica{executor, Machine{},
-                        rsm::MemoryTransport{network, {1}, {{1}, {2}}}, rsm::MemoryStorage{}};
+        Replica replica{executor, Machine{}, rsm::MemoryTransport{network, {1}, {{1}, {2}}},
+                        rsm::MemoryStorage{}};
         const auto ask = [&] {
             futures.push_back(replica.async_submit({.text = "x"}, asio::use_future));
             replica.async_submit({.text = "x"}, handler);
@@ -376,8 +375,7 @@ TEST_CASE("every constructor's failure is a system_error with a sentence") {
     CHECK_FALSE(refusal(sound, "").empty());
     // Another directory: those that were refused give theirs back when their lanes have ended.
     const std::string other = directory.path() + "/other";
-    Replica replica{io.get_executor(), Machine{}, rsm::TcpTransport{sound},
-                    rsm::WalStorage{other}};
+    Replica replica{io.get_executor(), Machine{}, rsm::TcpTransport{sound}, rsm::WalStorage{other}};
     CHECK(says(refusal(sound, other), "in use"));
 }
 

@@ -30,8 +30,7 @@ struct MemoryNode {
                raft::NodeId self)
         : transport(network, self) {
         transport.attach(io.get_executor());
-        transport.start(
-            [this](raft::Message message) { received.push_back(std::move(message)); });
+        transport.start([this](raft::Message message) { received.push_back(std::move(message)); });
     }
     rsm::MemoryTransport transport;
     std::vector<raft::Message> received;
@@ -198,9 +197,8 @@ TEST_CASE("memory transport: nodes on different threads play a long rally") {
         rsm::MemoryTransport b(network, two);
         a.attach(left.get_executor());
         b.attach(right.get_executor());
-        b.start([&b](raft::Message message) {
-            b.send(heartbeat(two, one, round_of(message) + 1));
-        });
+        b.start(
+            [&b](raft::Message message) { b.send(heartbeat(two, one, round_of(message) + 1)); });
         a.start([&](raft::Message message) {
             last = round_of(message);
             if (last < rounds) return a.send(heartbeat(one, two, last));

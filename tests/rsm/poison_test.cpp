@@ -29,7 +29,7 @@ struct Notes {
         std::vector<std::string> lines;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive & lines;
+            archive& lines;
         }
     };
     std::size_t apply(const Operation& operation) {

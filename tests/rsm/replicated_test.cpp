@@ -4,9 +4,9 @@
 #include <rsm/archive.hpp>
 #include <rsm/replicated.hpp>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/serialization/vector.hpp>
@@ -34,7 +34,7 @@ struct Counter {
         std::string note;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive & add & note;
+            archive& add& note;
         }
     };
     std::int64_t apply(const Operation& operation) {
@@ -58,13 +58,13 @@ struct Journal {
         std::string line;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive & line;
+            archive& line;
         }
     };
     void apply(const Operation& operation) { lines.push_back(operation.line); }
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & lines;
+        archive& lines;
     }
     std::vector<std::string> lines;
 };
@@ -75,7 +75,7 @@ struct Frozen {
         std::int64_t value = 0;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive & value;
+            archive& value;
         }
     };
     struct Image {
@@ -210,9 +210,8 @@ TEST_CASE("a leader that is cut off completes neither reads nor operations, and 
     cluster.network().isolate({old_leader});
     const auto lost = submit(cluster, old_leader, 100);
     const auto asked = read(cluster, old_leader);
-    const bool elected = cluster.run_until([&] {
-        return cluster.leader() != 0 && cluster.leader() != old_leader;
-    });
+    const bool elected =
+        cluster.run_until([&] { return cluster.leader() != 0 && cluster.leader() != old_leader; });
     REQUIRE(elected);
     CHECK(add(cluster, 1) == 2);
     CHECK_FALSE(lost->has_value());
@@ -308,12 +307,12 @@ TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
     for (std::uint64_t id = 1; id <= 3; ++id) {
         if (id != old_leader) cluster.network().cut({id}, {old_leader});
     }
-    const auto pending = submit(cluster, old_leader, 1000);  // reaches the others, not their answers
+    const auto pending =
+        submit(cluster, old_leader, 1000);  // reaches the others, not their answers
     cluster.settle();
     cluster.network().isolate({old_leader});
-    const bool elected = cluster.run_until([&] {
-        return cluster.leader() != 0 && cluster.leader() != old_leader;
-    });
+    const bool elected =
+        cluster.run_until([&] { return cluster.leader() != 0 && cluster.leader() != old_leader; });
     REQUIRE(elected);
     for (int i = 0; i < 300; ++i) add(cluster, 1);
     cluster.network().heal_all();
@@ -507,8 +506,7 @@ TEST_CASE("a coroutine that waits when its node and its world end is cleaned up"
     const auto work = [&]() -> boost::asio::awaitable<void> {
         try {
             co_await cluster.node(leader).async_read(
-                [](const Counter& counter) { return counter.value(); },
-                boost::asio::use_awaitable);
+                [](const Counter& counter) { return counter.value(); }, boost::asio::use_awaitable);
         } catch (const boost::system::system_error& error) {
             ended = error.code() == rsm::Errc::stopped;
         }

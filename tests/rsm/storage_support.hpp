@@ -141,8 +141,7 @@ inline std::uint64_t bytes_of(const std::vector<raft::Entry>& list) {
     return bytes;
 }
 inline const raft::Membership& three() {
-    static const raft::Membership membership =
-        raft::Membership::of_voters({{1}, {2}, {3}});
+    static const raft::Membership membership = raft::Membership::of_voters({{1}, {2}, {3}});
     return membership;
 }
 inline raft::SnapshotProducer produce(std::string text) {
@@ -313,8 +312,7 @@ struct FakeFiles {
     raft::Result<File> lock(const std::string& path) const {
         if (disk->locked) return rsm::detail::storage_failure(rsm::StorageErrc::locked, path);
         disk->locked = true;
-        return File{nullptr, path,
-                    std::shared_ptr<void>(disk.get(), [held = disk](void*) {
+        return File{nullptr, path, std::shared_ptr<void>(disk.get(), [held = disk](void*) {
                         held->locked = false;
                     })};
     }

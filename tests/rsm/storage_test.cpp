@@ -87,8 +87,7 @@ TEST_CASE_TEMPLATE("Entries, term and vote that were acknowledged are there afte
     CHECK(*node.read(1, 1 << 20) == list);
 }
 
-TEST_CASE_TEMPLATE("Entries replace what is stored from their first index on", Bed,
-                   RSM_STORAGES) {
+TEST_CASE_TEMPLATE("Entries replace what is stored from their first index on", Bed, RSM_STORAGES) {
     Bed bed;
     const std::vector<raft::Entry> after{entry(1, 1, 1500), entry(2, 3, "new")};
     {
@@ -241,8 +240,8 @@ TEST_CASE_TEMPLATE("A read gives at least one entry and then as many as fit", Be
     CHECK(node.read(0, 1).error().code == rsm::StorageErrc::invalid_read);
 }
 
-TEST_CASE_TEMPLATE("Writes complete in the order of submission, each once, none inside append",
-                   Bed, RSM_STORAGES) {
+TEST_CASE_TEMPLATE("Writes complete in the order of submission, each once, none inside append", Bed,
+                   RSM_STORAGES) {
     Bed bed;
     NodeOf<Bed> node(bed.make());
     node.start();
@@ -276,8 +275,7 @@ TEST_CASE_TEMPLATE("A write that does not continue the log fails, and so do all 
     SUBCASE("a release behind the end") {
         CHECK(node.write(release(at(2, 1))).error().code == rsm::StorageErrc::invalid_write);
     }
-    CHECK(node.write(entries({entry(2, 1, "b")})).error().code ==
-          rsm::StorageErrc::invalid_write);
+    CHECK(node.write(entries({entry(2, 1, "b")})).error().code == rsm::StorageErrc::invalid_write);
     node.close();
     NodeOf<Bed> again(bed.make());
     CHECK(again.start().last == raft::Index{1});
@@ -365,9 +363,8 @@ TEST_CASE_TEMPLATE("Of two snapshots of one position the one that is completed l
     // Both are under way at once.
     std::vector<raft::SnapshotMeta> completed;
     const auto save = [&] {
-        node.storage().save_snapshot(at(2, 1), three(), produce("my own"), [&](auto saved) {
-            completed.push_back(*saved);
-        });
+        node.storage().save_snapshot(at(2, 1), three(), produce("my own"),
+                                     [&](auto saved) { completed.push_back(*saved); });
     };
     const auto receive = [&] {
         node.storage().receive_chunk(theirs, 0, raft::Bytes::copy_of(received), [&](auto outcome) {
@@ -451,8 +448,7 @@ TEST_CASE_TEMPLATE("A producer that throws fails the save and leaves no snapshot
     CHECK(again.start().snapshot.empty());
 }
 
-TEST_CASE_TEMPLATE("A second storage is refused until the first one is closed", Bed,
-                   RSM_STORAGES) {
+TEST_CASE_TEMPLATE("A second storage is refused until the first one is closed", Bed, RSM_STORAGES) {
     Bed bed;
     NodeOf<Bed> first(bed.make());
     first.start();

@@ -107,8 +107,8 @@ TEST_CASE("the size of a message that limits use is the size of its encoding") {
     described.meta.membership.voters = {raft::NodeId{1}, raft::NodeId{2}};
     described.meta.membership.learners = {raft::NodeId{3}};
     const std::vector<raft::Message::Body> bodies = {
-        raft::VoteRequest{},   raft::VoteReply{},     heartbeat(1).body, append(1, 10).body,
-        append(1, 10000).body, raft::AppendReply{},   chunk(0, 7).body,  described,
+        raft::VoteRequest{},   raft::VoteReply{},   heartbeat(1).body, append(1, 10).body,
+        append(1, 10000).body, raft::AppendReply{}, chunk(0, 7).body,  described,
         raft::SnapshotReply{},
     };
     for (const raft::Message::Body& body : bodies) {
@@ -141,17 +141,40 @@ TEST_CASE("a frame and the greetings have these bytes") {
     const raft::Message vote{raft::NodeId{1}, raft::NodeId{2},
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
-          "23000000" "01" "01" "0000" "26ccf0ac45ed8f62"
-          "02" "0100000000000000" "0200000000000000" "0400000000000000"
-          "0300000000000000" "00" "01");
+          "23000000"
+          "01"
+          "01"
+          "0000"
+          "26ccf0ac45ed8f62"
+          "02"
+          "0100000000000000"
+          "0200000000000000"
+          "0400000000000000"
+          "0300000000000000"
+          "00"
+          "01");
     const rsm::detail::Hello hello{raft::NodeId{1}, raft::NodeId{2}, 9, "blue"};
     CHECK(hex(text(encode(hello))) ==
-          "52534d48" "0200" "2600" "0100000000000000" "0200000000000000"
-          "0900000000000000" "0400" "626c7565" "55c1daa1338f62aa");
+          "52534d48"
+          "0200"
+          "2600"
+          "0100000000000000"
+          "0200000000000000"
+          "0900000000000000"
+          "0400"
+          "626c7565"
+          "55c1daa1338f62aa");
     const rsm::detail::Answer answer{rsm::detail::Verdict::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
-          "52534d41" "0200" "1f00" "00" "0200000000000000" "0900000000000000"
-          "0400" "683a3830" "e4c4ee24d288f42a");
+          "52534d41"
+          "0200"
+          "1f00"
+          "00"
+          "0200000000000000"
+          "0900000000000000"
+          "0400"
+          "683a3830"
+          "e4c4ee24d288f42a");
 }
 
 TEST_CASE("greetings come back equal, and no damaged one is accepted") {

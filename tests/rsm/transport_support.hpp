@@ -94,8 +94,7 @@ struct Node {
         transport.attach(io.get_executor());
     }
     void start() {
-        transport.start(
-            [this](raft::Message message) { received.push_back(std::move(message)); });
+        transport.start([this](raft::Message message) { received.push_back(std::move(message)); });
     }
     void knows(raft::NodeId peer, std::uint16_t port) {
         transport.set_peer(peer, "127.0.0.1", port);
@@ -117,9 +116,8 @@ struct Pair {
         b.knows(a);
         a.start();
         b.start();
-        connected = run_until(io, [this] {
-            return a.transport.connected(two) && b.transport.connected(one);
-        });
+        connected = run_until(
+            io, [this] { return a.transport.connected(two) && b.transport.connected(one); });
     }
     Node a;
     Node b;
@@ -161,16 +159,15 @@ private:
         bool closed = false;
     };
     static void read(const std::shared_ptr<State>& state) {
-        state->socket.async_read_some(
-            boost::asio::buffer(state->space),
-            [state](boost::system::error_code error, std::size_t count) {
-                state->got.append(state->space.data(), count);
-                if (error) {
-                    state->closed = true;
-                } else {
-                    read(state);
-                }
-            });
+        state->socket.async_read_some(boost::asio::buffer(state->space),
+                                      [state](boost::system::error_code error, std::size_t count) {
+                                          state->got.append(state->space.data(), count);
+                                          if (error) {
+                                              state->closed = true;
+                                          } else {
+                                              read(state);
+                                          }
+                                      });
     }
     std::shared_ptr<State> state_;
 };

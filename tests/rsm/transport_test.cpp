@@ -46,9 +46,7 @@ bool works(boost::asio::io_context& io, Pair& pair) {
 /// A pair, and a raw connection to its second node that is greeted as peer three.
 struct Hostile {
     explicit Hostile(boost::asio::io_context& context)
-        : io(context),
-          pair((prepare(context))),
-          peer(context, pair.b.transport.local_port()) {
+        : io(context), pair((prepare(context))), peer(context, pair.b.transport.local_port()) {
         pair.b.transport.set_peer(three, "127.0.0.1", refuses.port());
         peer.say(hello(three, two));
         run_until(io, [this] { return verdict(peer) == Verdict::welcome; });
@@ -272,8 +270,8 @@ TEST_CASE("tcp: a peer that sends a bad frame is disconnected, the others go on"
         flipped,
         too_long,
         other_kind,
-        frame(append(one, two, 1, 100)),      // in the name of another peer
-        frame(append(three, one, 1, 100)),    // meant for another node
+        frame(append(one, two, 1, 100)),    // in the name of another peer
+        frame(append(three, one, 1, 100)),  // meant for another node
         std::string(64, '\0'),
     };
     for (std::size_t i = 0; i < bad.size(); ++i) {
@@ -322,9 +320,7 @@ TEST_CASE("tcp: a node that is restarted on its port is connected again, both wa
     b = std::make_unique<Node>(io, again);
     b->knows(a);
     b->start();
-    CHECK(run_until(io, [&] {
-        return a.transport.connected(two) && b->transport.connected(one);
-    }));
+    CHECK(run_until(io, [&] { return a.transport.connected(two) && b->transport.connected(one); }));
     CHECK(a.transport.last_failure(two).empty());
     a.transport.send(heartbeat(one, two, 1));
     b->transport.send(heartbeat(two, one, 2));
@@ -464,10 +460,10 @@ TEST_CASE("tcp: a heartbeat overtakes all snapshot chunks but one on the wire") 
     const std::size_t greeting = hello(one, two).size();
     const std::uint64_t all = node.transport.counters().bytes_sent + greeting;
     REQUIRE(run_until(io, [&] { return peer.got().size() == all; }));
-    const std::string expected =
-        frame(chunk(one, two, 0, size)) + frame(heartbeat(one, two, 1)) +
-        frame(heartbeat(one, two, 2)) + frame(chunk(one, two, size, size)) +
-        frame(chunk(one, two, 2 * size, size));
+    const std::string expected = frame(chunk(one, two, 0, size)) + frame(heartbeat(one, two, 1)) +
+                                 frame(heartbeat(one, two, 2)) +
+                                 frame(chunk(one, two, size, size)) +
+                                 frame(chunk(one, two, 2 * size, size));
     CHECK((peer.got().substr(greeting) == expected));
 }
 
@@ -484,9 +480,7 @@ TEST_CASE("tcp: a stranger that does not finish its hello in time is closed") {
     halting.say(std::span(greeting).first(greeting.size() - 1));
     RawPeer refused(io, node.transport.local_port());
     refused.say(hello(three, two));
-    CHECK(run_until(io, [&] {
-        return silent.closed() && halting.closed() && refused.closed();
-    }));
+    CHECK(run_until(io, [&] { return silent.closed() && halting.closed() && refused.closed(); }));
     CHECK(silent.got().empty());
     CHECK(node.transport.counters().accepts == 0);
     CHECK(node.transport.counters().handshakes_refused == 3);
@@ -613,8 +607,7 @@ TEST_CASE("tcp: a failure to listen names the address, and wrong options name th
     CHECK(complaint(wrong) == "TcpTransport: advertise is longer than 1 KiB");
     wrong = options(two);
     wrong.peers[one] = "nowhere";
-    CHECK(complaint(wrong) ==
-          "TcpTransport: the address of peer 1 is not host:port: \"nowhere\"");
+    CHECK(complaint(wrong) == "TcpTransport: the address of peer 1 is not host:port: \"nowhere\"");
     wrong = options(two);
     wrong.listen.clear();
     CHECK(complaint(wrong) == "TcpTransport: node 2 has no address: peers and listen are empty");
@@ -641,9 +634,8 @@ TEST_CASE("tcp: a failure to listen names the address, and wrong options name th
 TEST_CASE("tcp: the short form listens on the node's own entry, and names are looked up") {
     boost::asio::io_context io;
     Node b(io, options(two));
-    rsm::TcpTransport a{{1},
-                        {{1, "localhost:0"},
-                         {2, "localhost:" + std::to_string(b.transport.local_port())}}};
+    rsm::TcpTransport a{
+        {1}, {{1, "localhost:0"}, {2, "localhost:" + std::to_string(b.transport.local_port())}}};
     a.attach(io.get_executor());
     CHECK(a.local_port() != 0);
     b.knows(one, 1);

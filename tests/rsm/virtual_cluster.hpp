@@ -40,8 +40,7 @@ public:
         rsm::Options options = options_;
         options.seed = id + 17 * ++starts_;
         nodes_[id] = std::make_unique<Replica>(
-            world_.get_executor(), Machine{},
-            Transport{network_, raft::NodeId{id}, members_},
+            world_.get_executor(), Machine{}, Transport{network_, raft::NodeId{id}, members_},
             rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
     }
     /// What was not durable is lost.

@@ -29,9 +29,9 @@ using std::chrono::milliseconds;
 struct Bench {
     FakeFiles files;
     std::shared_ptr<Delayed> delayed = std::make_shared<Delayed>();
-    Node<FakeWal> node{FakeWal(small_segments(), files,
-                               {InlineWorker(delayed), InlineWorker(delayed),
-                                InlineWorker(delayed)})};
+    Node<FakeWal> node{
+        FakeWal(small_segments(), files,
+                {InlineWorker(delayed), InlineWorker(delayed), InlineWorker(delayed)})};
     std::uint64_t last = 0;
     std::vector<std::uint64_t> done;
     std::vector<raft::Failure> failed;
@@ -65,10 +65,8 @@ struct Bench {
 
 private:
     std::size_t count(const std::string& suffix) const {
-        return static_cast<std::size_t>(
-            std::ranges::count_if(files.disk->names, [&](const auto& file) {
-                return file.first.ends_with(suffix);
-            }));
+        return static_cast<std::size_t>(std::ranges::count_if(
+            files.disk->names, [&](const auto& file) { return file.first.ends_with(suffix); }));
     }
 };
 

@@ -179,8 +179,7 @@ TEST_CASE("A recovery says what it has cut, and up to which entry the log goes")
 TEST_CASE("Any changed byte before the last batch is refused, with file and offset") {
     raft::Write middle = entries({entry(2, 1, "bb"), entry(3, 1, "ccc")});
     middle.hard_state = raft::HardState{{1}, {1}, {1}};
-    const auto disk =
-        disk_with({entries({entry(1, 1, "a")}), middle, entries({entry(4, 1, "d")})});
+    const auto disk = disk_with({entries({entry(1, 1, "a")}), middle, entries({entry(4, 1, "d")})});
     const std::string whole = disk->names.at("d/" + first_segment)->now;
     const auto shorter = disk_with({entries({entry(1, 1, "a")}), middle});
     const std::size_t end = frontier(shorter->names.at("d/" + first_segment)->now);
@@ -338,7 +337,8 @@ TEST_CASE("A missing segment is refused, wherever it is needed") {
     }
 }
 
-TEST_CASE("Segments that are missing at the end are missed, because the one before says that it ended") {
+TEST_CASE(
+    "Segments that are missing at the end are missed, because the one before says that it ended") {
     const FakeFiles good = several_segments(12);
     const auto names = segment_names(*good.disk);
     REQUIRE(names.size() > 4);

@@ -114,15 +114,14 @@ private:
 
         const std::uint64_t commit = highest_commit(node);
         cluster_.start(node);
-        wait("node " + std::to_string(node + 1) + " catches up", [&] {
-            return number(status(node, "applied")) >= commit;
-        });
+        wait("node " + std::to_string(node + 1) + " catches up",
+             [&] { return number(status(node, "applied")) >= commit; });
         snapshots_installed_ += number(status(node, "snapshots_installed"));
         wait_for_operations(100, "three nodes serve");
         const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(gap).count();
-        std::cout << "round " << round << ": killed node " << node + 1
-                  << (led ? " (leader)" : "") << ", 100 operations later after " << ms
-                  << " ms, caught up with index " << commit << std::endl;
+        std::cout << "round " << round << ": killed node " << node + 1 << (led ? " (leader)" : "")
+                  << ", 100 operations later after " << ms << " ms, caught up with index " << commit
+                  << std::endl;
     }
 
     void read_back() {
@@ -273,9 +272,9 @@ bool run(const Settings& settings) {
     const auto taken = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin);
     std::cout << (good ? "passed: " : "failed: ") << settings.rounds << " kills ("
               << run.leaders_killed() << " of leaders), " << run.snapshots_installed()
-              << " snapshots installed, " << load.history.size() << " operations, "
-              << load.puts_ok << " acknowledged puts, " << load.puts_maybe << " in doubt, "
-              << taken.count() << " s" << std::endl;
+              << " snapshots installed, " << load.history.size() << " operations, " << load.puts_ok
+              << " acknowledged puts, " << load.puts_maybe << " in doubt, " << taken.count() << " s"
+              << std::endl;
     if (!good) std::cout << "logs and data: " << directory.path().string() << std::endl;
     return good;
 }
@@ -286,8 +285,9 @@ int main(int count, char** words) {
     Settings settings;
     settings.seed = std::random_device{}();
     CLI::App app("Kills random nodes of a kv cluster under load and checks what clients saw.");
-    app.add_option("SERVER", settings.server, "The kv-server program")->required()->check(
-        CLI::ExistingFile);
+    app.add_option("SERVER", settings.server, "The kv-server program")
+        ->required()
+        ->check(CLI::ExistingFile);
     app.add_option("--rounds", settings.rounds, "How many nodes to kill, one after the other")
         ->capture_default_str();
     app.add_option("--seed", settings.seed, "Of the choices; by default another in every run");

@@ -104,12 +104,12 @@ private:
 
     void get(const std::string& key) {
         const auto token = load_.history.begin(id_, Input{Op::get, key, {}, 0}, now());
-        clerk_->async_get(key, [this, key, token](boost::system::error_code error,
-                                                 const kv::Answer& answer) {
-            if (!record(token, error, answer)) return;
-            versions_[key] = answer.version;
-            run();
-        });
+        clerk_->async_get(
+            key, [this, key, token](boost::system::error_code error, const kv::Answer& answer) {
+                if (!record(token, error, answer)) return;
+                versions_[key] = answer.version;
+                run();
+            });
     }
 
     void put(const std::string& key, std::uint64_t version) {
@@ -117,13 +117,13 @@ private:
         std::string value = std::to_string(id_) + "-" + std::to_string(++count_) + "-";
         value.append(40, '.');
         const auto token = load_.history.begin(id_, Input{Op::put, key, value, version}, now());
-        clerk_->async_put(key, value, version,
-                         [this, key, value, token](boost::system::error_code error,
-                                                   const kv::Answer& answer) {
-                             if (!record(token, error, answer)) return;
-                             took(key, value, answer);
-                             run();
-                         });
+        clerk_->async_put(
+            key, value, version,
+            [this, key, value, token](boost::system::error_code error, const kv::Answer& answer) {
+                if (!record(token, error, answer)) return;
+                took(key, value, answer);
+                run();
+            });
     }
 
     void took(const std::string& key, const std::string& value, const kv::Answer& answer) {
@@ -133,8 +133,8 @@ private:
         versions_[key] = answer.version;
         Load::Written& written = load_.acknowledged[key];
         if (answer.version == written.version) {
-            load_.problem = "two puts of " + key + " made version " +
-                            std::to_string(answer.version);
+            load_.problem =
+                "two puts of " + key + " made version " + std::to_string(answer.version);
         }
         if (answer.version > written.version) written = {answer.version, value};
     }
@@ -174,12 +174,12 @@ private:
         const std::string key = std::move(left_.back());
         left_.pop_back();
         const auto token = load_.history.begin(id_, Input{Op::get, key, {}, 0}, now());
-        clerk_->async_get(key, [this, key, token](boost::system::error_code error,
-                                                 const kv::Answer& answer) {
-            if (!record(token, error, answer)) return;
-            if (answer.err == kv::Err::ok) found_[key] = {answer.version, answer.value};
-            read_next();
-        });
+        clerk_->async_get(
+            key, [this, key, token](boost::system::error_code error, const kv::Answer& answer) {
+                if (!record(token, error, answer)) return;
+                if (answer.err == kv::Err::ok) found_[key] = {answer.version, answer.value};
+                read_next();
+            });
     }
 
     boost::asio::any_io_executor executor_;

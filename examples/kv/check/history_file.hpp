@@ -145,9 +145,7 @@ void read_name(const Names& names, const nlohmann::json& json, Value& value) {
     }
     throw std::invalid_argument("is none of the names that it may be");
 }
-inline void read_member(const nlohmann::json& json, KvOp& op) {
-    read_name(op_names, json, op);
-}
+inline void read_member(const nlohmann::json& json, KvOp& op) { read_name(op_names, json, op); }
 inline void read_member(const nlohmann::json& json, KvError& error) {
     read_name(error_names, json, error);
 }

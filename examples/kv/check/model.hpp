@@ -99,8 +99,7 @@ public:
             case KvError::no_key:
                 return state.version == 0 && !takes_effect ? std::optional<State>(state)
                                                            : std::nullopt;
-            case KvError::maybe:
-                break;
+            case KvError::maybe: break;
         }
         return std::nullopt;
     }
@@ -147,11 +146,9 @@ public:
             case KvError::ok:
                 return state.version > output->version || output->version == 0 ||
                        (state.version == output->version && state.value != output->value);
-            case KvError::no_key:
-                return state.version != 0;
+            case KvError::no_key: return state.version != 0;
             case KvError::version:
-            case KvError::maybe:
-                break;
+            case KvError::maybe: break;
         }
         return true;
     }

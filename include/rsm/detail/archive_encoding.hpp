@@ -44,7 +44,7 @@ namespace rsm::detail {
 // A wrapper, such as nvp or array_wrapper, is a temporary that stands for the object to be loaded
 // into.
 template <class T>
-    requires(std::is_class_v<T> && boost::serialization::is_wrapper<T>::type::value)
+    requires(std::is_class_v<T>&& boost::serialization::is_wrapper<T>::type::value)
 inline constexpr bool loadable_in_place<T> = false;
 template <class T>
 inline constexpr bool loadable_in_place<boost::serialization::nvp<T>> = false;
@@ -56,7 +56,9 @@ concept Scalar = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 // others the type is the compiler's choice, and converting a value outside the enumerators' range
 // would be undefined.
 template <class T>
-concept FixedEnum = std::is_enum_v<T> && requires { T{0}; };
+concept FixedEnum = std::is_enum_v<T> && requires {
+    T{0};
+};
 
 template <class T>
 struct Underlying {
@@ -71,14 +73,13 @@ template <class T>
 using UnderlyingType = typename Underlying<T>::Type;
 
 template <class T>
-concept PortableFloat =
-    std::is_floating_point_v<T> && std::numeric_limits<T>::is_iec559 && sizeof(T) <= 8;
+concept PortableFloat = std::is_floating_point_v<T> && std::numeric_limits<T>::is_iec559 &&
+                        sizeof(T) <= 8;
 
 // Types whose arrays in memory are their own encoding and can be copied as a block.
 template <class T>
 concept Bulk = Scalar<T> && !std::same_as<UnderlyingType<T>, bool> &&
-               (sizeof(T) == 1 ||
-                (PortableFloat<T> && std::endian::native == std::endian::little));
+               (sizeof(T) == 1 || (PortableFloat<T> && std::endian::native == std::endian::little));
 
 // What an element takes at least; it bounds counts more tightly where it is known.
 template <class T>
@@ -90,7 +91,9 @@ concept OwningPointer = requires(const T& pointer, typename T::element_type*) {
     pointer.operator->();
 };
 template <class T>
-concept WeakPointer = requires(const T& pointer, typename T::element_type*) { pointer.lock(); };
+concept WeakPointer = requires(const T& pointer, typename T::element_type*) {
+    pointer.lock();
+};
 
 template <Scalar T>
 struct Encoding<T> {
@@ -184,9 +187,11 @@ struct NamesSerialize {
 template <class T>
 struct NamedTwice : T, NamesSerialize {};
 template <class T>
-concept SerializeMember =
-    (std::is_class_v<T> && !std::is_final_v<T> && !requires { &NamedTwice<T>::serialize; }) ||
-    requires(OutputArchive& ar, T& value) { value.serialize(ar, 0U); };
+concept SerializeMember = (std::is_class_v<T> && !std::is_final_v<T> &&
+                           !requires { &NamedTwice<T>::serialize; }) ||
+                          requires(OutputArchive& ar, T& value) {
+    value.serialize(ar, 0U);
+};
 
 // Classes that serialize themselves, through Boost's dispatch: a member, or a free function found
 // beside the class or in boost::serialization.
@@ -590,8 +595,10 @@ namespace rsm {
 /// An archive can carry it: a type of the table in rsm/archive.hpp, or a class with `serialize`.
 /// What it consists of is looked at only when it is written.
 template <class T>
-concept Serializable = !requires { detail::Encoding<T>::asks_the_class; } ||
-                       detail::SerializeMember<T> || detail::free_serialize::Found<T>;
+concept Serializable = !requires {
+    detail::Encoding<T>::asks_the_class;
+}
+|| detail::SerializeMember<T> || detail::free_serialize::Found<T>;
 
 }  // namespace rsm
 

@@ -58,8 +58,7 @@ public:
     using Jobs = JobList<std::shared_ptr<CompletionQueue>>;
     void post_job(std::unique_ptr<Jobs::Job> job) {
         jobs_.push(std::move(job));
-        boost::asio::post(strand_,
-                          [self = shared_from_this()] { self->jobs_.run_next(self); });
+        boost::asio::post(strand_, [self = shared_from_this()] { self->jobs_.run_next(self); });
     }
 
     /// Whether the strand's jobs do not run any more, as far as that can be known: only an
@@ -74,7 +73,8 @@ public:
         const auto* strand = inner.target<ContextStrand>();
         return strand != nullptr && strand->get_inner_executor().context().stopped();
     }
-    /// Destroys the jobs that have not run and the handlers that are ready and have not been called.
+    /// Destroys the jobs that have not run and the handlers that are ready and have not been
+    /// called.
     void abandon() {
         jobs_.clear();
         const auto ready = std::exchange(ready_, {});

@@ -37,8 +37,7 @@ public:
         Job* const added = job.release();
         added->next_ = newest_.load(std::memory_order_relaxed);
         while (!newest_.compare_exchange_weak(added->next_, added, std::memory_order_release,
-                                              std::memory_order_relaxed)) {
-        }
+                                              std::memory_order_relaxed)) {}
     }
     /// Runs the oldest job, if there is one.
     void run_next(const Context& context) {
@@ -46,8 +45,7 @@ public:
     }
     /// Destroys all jobs without running them, the oldest first.
     void clear() {
-        while (take() != nullptr) {
-        }
+        while (take() != nullptr) {}
     }
 
 private:

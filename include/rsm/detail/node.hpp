@@ -97,8 +97,7 @@ public:
 
     // ---- what users ask for ----
 
-    void submit(Operation operation, typename Ending::Held held,
-                std::chrono::nanoseconds timeout) {
+    void submit(Operation operation, typename Ending::Held held, std::chrono::nanoseconds timeout) {
         PendingOperation pending;
         pending.complete.held = std::move(held);
         if (engine_.halted()) return pending.complete(Errc::stopped);
@@ -362,8 +361,9 @@ private:
     /// What the node advertises, as far as the transport knows.
     std::string address_of(raft::NodeId node) {
         if constexpr (requires {
-                          { engine_.transport().peer_advertisement(node) }
-                              -> std::convertible_to<std::string>;
+                          {
+                              engine_.transport().peer_advertisement(node)
+                              } -> std::convertible_to<std::string>;
                       }) {
             return engine_.transport().peer_advertisement(node);
         } else {

@@ -23,14 +23,16 @@ concept NamesSnapshot = std::is_member_function_pointer_v<decltype(&SM::snapshot
 template <class SM>
 concept NamesRestore = std::is_member_function_pointer_v<decltype(&SM::restore)>;
 template <class SM>
-concept NamesApply = requires { &SM::apply; };
+concept NamesApply = requires {
+    &SM::apply;
+};
 
 template <class SM>
-concept ChangesInSnapshot = !WritesSnapshot<SM> && requires(SM& machine, SnapshotWriter& out) {
+concept ChangesInSnapshot = !WritesSnapshot<SM> && requires(SM & machine, SnapshotWriter& out) {
     machine.snapshot(out);
 };
 template <class SM>
-concept ChangesInFreeze = !Freezes<SM> && requires(SM& machine, SnapshotWriter& out) {
+concept ChangesInFreeze = !Freezes<SM> && requires(SM & machine, SnapshotWriter& out) {
     machine.freeze().snapshot(out);
 };
 
@@ -44,12 +46,14 @@ struct OperationRequirements<SM, true> {
     using Operation = typename SM::Operation;
     static_assert(std::movable<Operation> && std::default_initializable<Operation>,
                   "rsm: the state machine's Operation must be movable and default constructible");
-    static_assert(Serializable<Operation>,
-                  "rsm: the state machine's Operation has no serialize: give it the member template "
-                  "<class Archive> void serialize(Archive&, unsigned), or such a function beside "
-                  "it");
-    static constexpr bool applies =
-        requires(SM& machine, const Operation& operation) { machine.apply(operation); };
+    static_assert(
+        Serializable<Operation>,
+        "rsm: the state machine's Operation has no serialize: give it the member template "
+        "<class Archive> void serialize(Archive&, unsigned), or such a function beside "
+        "it");
+    static constexpr bool applies = requires(SM & machine, const Operation& operation) {
+        machine.apply(operation);
+    };
     static_assert(applies || NamesApply<SM>,
                   "rsm: the state machine has no apply(const Operation&)");
     static_assert(applies || !NamesApply<SM>,
@@ -75,9 +79,10 @@ struct MachineRequirements {
                   "void snapshot(rsm::SnapshotWriter&) const that writes what it reads");
     static_assert(!WritesSnapshot<SM> || ReadsSnapshot<SM> || !NamesRestore<SM>,
                   "rsm: the state machine's restore cannot be called with a rsm::SnapshotReader&");
-    static_assert(!WritesSnapshot<SM> || ReadsSnapshot<SM> || NamesRestore<SM>,
-                  "rsm: the state machine has a snapshot but no void restore(rsm::SnapshotReader&): "
-                  "nothing could read its snapshots");
+    static_assert(
+        !WritesSnapshot<SM> || ReadsSnapshot<SM> || NamesRestore<SM>,
+        "rsm: the state machine has a snapshot but no void restore(rsm::SnapshotReader&): "
+        "nothing could read its snapshots");
     static constexpr bool by_hand =
         WritesSnapshot<SM> || ReadsSnapshot<SM> || ChangesInSnapshot<SM>;
     static_assert(by_hand || Serializable<SM> || !NamesSnapshot<SM> || !NamesRestore<SM>,
@@ -114,12 +119,13 @@ struct PolicyRequirements {
     static_assert(AttachablePolicy<Transport> && AttachablePolicy<Storage> &&
                       AttachablePolicy<Clock>,
                   "rsm: transport, storage and clock need attach(boost::asio::any_io_executor)");
-    static_assert(requires(const Transport& transport) {
-                      { transport.self() } -> std::same_as<raft::NodeId>;
-                      { transport.members() } -> std::convertible_to<std::vector<raft::NodeId>>;
-                  },
-                  "rsm: the transport needs self() and members(): who the node is, and who the "
-                  "cluster is at its first start");
+    static_assert(
+        requires(const Transport& transport) {
+            { transport.self() } -> std::same_as<raft::NodeId>;
+            { transport.members() } -> std::convertible_to<std::vector<raft::NodeId>>;
+        },
+        "rsm: the transport needs self() and members(): who the node is, and who the "
+        "cluster is at its first start");
     static constexpr bool held = true;
 };
 

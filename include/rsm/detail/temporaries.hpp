@@ -31,9 +31,11 @@ inline constexpr bool braces_make<Whole<Parts...>> =
 
 /// What initiating gave is for a coroutine to wait for.
 template <class Initiated>
-concept Awaited = requires(Initiated& initiated) { initiated.await_ready(); } ||
-                  requires(Initiated& initiated) { initiated.operator co_await(); } ||
-                  boost::asio::is_async_operation<Initiated>::value;
+concept Awaited = requires(Initiated& initiated) {
+    initiated.await_ready();
+}
+|| requires(Initiated& initiated) { initiated.operator co_await(); }
+|| boost::asio::is_async_operation<Initiated>::value;
 
 /// @tparam Given  deduced from a forwarding reference: not a reference for a temporary
 template <class Given, class Initiated>

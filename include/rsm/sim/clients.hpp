@@ -153,8 +153,8 @@ private:
         raft::NodeId node;
         std::uint64_t life = 0;
         std::size_t bytes = 0;
-        std::size_t before = 0;       ///< what the node kept when it was asked
-        std::size_t unsettled = 0;    ///< of its log, then
+        std::size_t before = 0;     ///< what the node kept when it was asked
+        std::size_t unsettled = 0;  ///< of its log, then
     };
     std::size_t& kept_by(raft::NodeId node) {
         if (kept_.empty()) kept_.resize(cluster_.size() + 1);

@@ -94,9 +94,8 @@ public:
     auto async_sleep(raft::Duration delay, CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, void()>(
             [this](auto handler, raft::Duration length) {
-                this->call_after(length, [handler = std::move(handler)]() mutable {
-                    std::move(handler)();
-                });
+                this->call_after(
+                    length, [handler = std::move(handler)]() mutable { std::move(handler)(); });
             },
             token, delay);
     }

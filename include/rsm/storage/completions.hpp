@@ -34,8 +34,8 @@ public:
     /// An operation begins; a deliver() will count it off.
     void begin() {
         if (under_way_++ == 0) {
-            work_ = boost::asio::prefer(executor_,
-                                        boost::asio::execution::outstanding_work.tracked);
+            work_ =
+                boost::asio::prefer(executor_, boost::asio::execution::outstanding_work.tracked);
         }
     }
     std::size_t under_way() const { return under_way_; }

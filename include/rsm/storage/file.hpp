@@ -9,8 +9,8 @@
 #include <rsm/detail/entropy.hpp>
 #include <rsm/storage/errors.hpp>
 
-#include <fcntl.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -51,8 +51,7 @@ public:
     class File {
     public:
         File() = default;
-        File(int descriptor, std::string path)
-            : descriptor_(descriptor), path_(std::move(path)) {}
+        File(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
         File(File&& other) noexcept
             : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
         File& operator=(File&& other) noexcept {
@@ -370,8 +369,7 @@ public:
 private:
     static raft::Failure failure(const char* call, const std::string& path) {
         const int error = errno;
-        return {std::error_code(error, std::system_category()),
-                std::string(call) + " " + path};
+        return {std::error_code(error, std::system_category()), std::string(call) + " " + path};
     }
     static std::string parent_of(const std::string& path) {
         const std::size_t slash = path.rfind('/');

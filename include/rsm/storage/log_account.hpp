@@ -86,9 +86,7 @@ public:
 
     raft::LogPosition base() const { return base_; }
     raft::Index last_index() const { return base_.index + sizes_.size(); }
-    bool contains(raft::Index index) const {
-        return index > base_.index && index <= last_index();
-    }
+    bool contains(raft::Index index) const { return index > base_.index && index <= last_index(); }
     /// What the record of an entry takes. @pre contains(index)
     std::uint32_t size_of(raft::Index index) const {
         return sizes_[static_cast<std::size_t>(index - base_.index) - 1];
@@ -161,10 +159,9 @@ inline constexpr std::size_t max_snapshot_nodes = std::size_t{1} << 16;
 /// valid or, where there is no cluster yet, empty.
 inline bool storable(const raft::SnapshotMeta& meta) {
     const raft::Membership& membership = meta.membership;
-    const std::size_t nodes = membership.voters.size() + membership.outgoing.size() +
-                              membership.learners.size();
-    return !meta.empty() && nodes <= max_snapshot_nodes / 2 &&
-           (nodes == 0 || membership.valid());
+    const std::size_t nodes =
+        membership.voters.size() + membership.outgoing.size() + membership.learners.size();
+    return !meta.empty() && nodes <= max_snapshot_nodes / 2 && (nodes == 0 || membership.valid());
 }
 
 /// Extends the term runs of a log by its next entry.

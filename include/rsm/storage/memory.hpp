@@ -62,8 +62,7 @@ public:
     /// Ends hold(): releases what is held, and holds no longer.
     void release_all() {
         holding_ = false;
-        while (release_one()) {
-        }
+        while (release_one()) {}
     }
     std::size_t held() const { return held_.size(); }
 
@@ -193,14 +192,15 @@ public:
     void append(raft::Write write, raft::WriteDone done) {
         auto refused = account_.check(write);
         if (open() && !refused) account_.apply(write);
-        run<void>(std::move(done), [this, write = std::move(write),
-                                    refused = std::move(refused)]() -> raft::Result<void> {
-            if (!failure_) failure_ = refused;
-            if (!failure_) failure_ = std::exchange(disk_->next_failure_, std::nullopt);
-            if (failure_) return *failure_;
-            disk_->apply(write);
-            return {};
-        });
+        run<void>(
+            std::move(done),
+            [this, write = std::move(write), refused = std::move(refused)]() -> raft::Result<void> {
+                if (!failure_) failure_ = refused;
+                if (!failure_) failure_ = std::exchange(disk_->next_failure_, std::nullopt);
+                if (failure_) return *failure_;
+                disk_->apply(write);
+                return {};
+            });
     }
 
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
@@ -226,33 +226,33 @@ public:
     void save_snapshot(raft::LogPosition last, raft::Membership membership,
                        raft::SnapshotProducer produce, raft::SnapshotSaved done) {
         using Meta = raft::SnapshotMeta;
-        run<Meta>(std::move(done), [this, last, membership = std::move(membership),
-                                    produce = std::move(produce)]() -> raft::Result<Meta> {
-            Meta meta{last, membership, 0, 0};
-            if (!storable(meta)) {
-                return storage_failure(StorageErrc::invalid_write, "save snapshot");
-            }
-            MemorySink sink;
-            try {
-                produce(sink);
-            } catch (...) {
-                return storage_failure(StorageErrc::producer_failed, "save snapshot");
-            }
-            meta.size = sink.content.size();
-            meta.checksum = checksum(sink.content);
-            disk_->snapshots_[last] = {meta, raft::Bytes::copy_of(sink.content)};
-            return meta;
-        });
+        run<Meta>(std::move(done),
+                  [this, last, membership = std::move(membership),
+                   produce = std::move(produce)]() -> raft::Result<Meta> {
+                      Meta meta{last, membership, 0, 0};
+                      if (!storable(meta)) {
+                          return storage_failure(StorageErrc::invalid_write, "save snapshot");
+                      }
+                      MemorySink sink;
+                      try {
+                          produce(sink);
+                      } catch (...) {
+                          return storage_failure(StorageErrc::producer_failed, "save snapshot");
+                      }
+                      meta.size = sink.content.size();
+                      meta.checksum = checksum(sink.content);
+                      disk_->snapshots_[last] = {meta, raft::Bytes::copy_of(sink.content)};
+                      return meta;
+                  });
     }
 
     void receive_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, raft::Bytes data,
                        raft::ChunkReceived done) {
-        run<raft::ChunkOutcome>(
-            std::move(done), [this, meta, offset, data = std::move(data)] {
-                const raft::ChunkOutcome outcome = receive(meta, offset, data);
-                if (outcome != raft::ChunkOutcome::stored) incoming_.reset();
-                return raft::Result<raft::ChunkOutcome>(outcome);
-            });
+        run<raft::ChunkOutcome>(std::move(done), [this, meta, offset, data = std::move(data)] {
+            const raft::ChunkOutcome outcome = receive(meta, offset, data);
+            if (outcome != raft::ChunkOutcome::stored) incoming_.reset();
+            return raft::Result<raft::ChunkOutcome>(outcome);
+        });
     }
 
     void abandon_transfer() {

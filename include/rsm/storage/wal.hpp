@@ -132,30 +132,32 @@ public:
     void save_snapshot(raft::LogPosition last, raft::Membership membership,
                        raft::SnapshotProducer produce, raft::SnapshotSaved done) {
         if (!open()) return refuse(std::move(done));
-        run_on(lanes_->snapshots, saves_,
-               [this, done = std::move(done)](raft::Result<KeptPointer<Files>> kept) {
-                   if (!kept) return done(kept.error());
-                   const raft::SnapshotMeta meta = (*kept)->meta;
-                   keep(std::move(*kept));
-                   done(meta);
-               },
-               [lane = snapshots_, last, membership = std::move(membership),
-                produce = std::move(produce)] { return lane->save(last, membership, produce); });
+        run_on(
+            lanes_->snapshots, saves_,
+            [this, done = std::move(done)](raft::Result<KeptPointer<Files>> kept) {
+                if (!kept) return done(kept.error());
+                const raft::SnapshotMeta meta = (*kept)->meta;
+                keep(std::move(*kept));
+                done(meta);
+            },
+            [lane = snapshots_, last, membership = std::move(membership),
+             produce = std::move(produce)] { return lane->save(last, membership, produce); });
     }
 
     void receive_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, raft::Bytes data,
                        raft::ChunkReceived done) {
         using Received = typename SnapshotLane<Files>::Received;
         if (!open()) return refuse(std::move(done));
-        run_on(lanes_->snapshots, receipts_,
-               [this, done = std::move(done)](raft::Result<Received> received) {
-                   if (!received) return done(received.error());
-                   if (received->installed != nullptr) keep(std::move(received->installed));
-                   done(received->outcome);
-               },
-               [lane = snapshots_, meta, offset, data = std::move(data)] {
-                   return lane->receive(meta, offset, data);
-               });
+        run_on(
+            lanes_->snapshots, receipts_,
+            [this, done = std::move(done)](raft::Result<Received> received) {
+                if (!received) return done(received.error());
+                if (received->installed != nullptr) keep(std::move(received->installed));
+                done(received->outcome);
+            },
+            [lane = snapshots_, meta, offset, data = std::move(data)] {
+                return lane->receive(meta, offset, data);
+            });
     }
 
     void abandon_transfer() {
@@ -167,21 +169,21 @@ public:
         if (!open()) return refuse(std::move(done));
         auto kept = find(meta);
         if (kept == nullptr || offset > meta.size) return fail(std::move(done), no_such(meta));
-        const auto count = static_cast<std::size_t>(
-            std::min<std::uint64_t>(max_bytes, meta.size - offset));
-        run_on(lanes_->background, chunks_, std::move(done),
-               [files = files_, kept = std::move(kept), offset,
-                count]() -> raft::Result<raft::Bytes> {
-                   raft::Buffer buffer(count);
-                   const auto read = files.read_at(kept->file, kept->content_offset + offset,
-                                                   buffer.writable());
-                   if (!read) return read.error();
-                   if (*read != count) {
-                       return damage(kept->path, kept->content_offset + offset + *read,
-                                     "the snapshot is cut short");
-                   }
-                   return buffer.share(0, count);
-               });
+        const auto count =
+            static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, meta.size - offset));
+        run_on(
+            lanes_->background, chunks_, std::move(done),
+            [files = files_, kept = std::move(kept), offset, count]() -> raft::Result<raft::Bytes> {
+                raft::Buffer buffer(count);
+                const auto read =
+                    files.read_at(kept->file, kept->content_offset + offset, buffer.writable());
+                if (!read) return read.error();
+                if (*read != count) {
+                    return damage(kept->path, kept->content_offset + offset + *read,
+                                  "the snapshot is cut short");
+                }
+                return buffer.share(0, count);
+            });
     }
 
     raft::Result<std::unique_ptr<raft::ByteSource>> open_snapshot(const raft::SnapshotMeta& meta) {
@@ -195,8 +197,7 @@ public:
         if (!open()) return;
         std::erase_if(kept_, [&](const KeptPointer<Files>& kept) {
             if (kept->meta.last.index >= index || RSM_MUTANT(snapshots_never_dropped)) return false;
-            lanes_->snapshots.post(
-                [lane = snapshots_, path = kept->path] { lane->remove(path); });
+            lanes_->snapshots.post([lane = snapshots_, path = kept->path] { lane->remove(path); });
             return true;
         });
     }
@@ -240,9 +241,8 @@ private:
     typename Log::Reports reports() {
         return {[this, completions = completions_](typename Log::Outcome outcome) {
                     const std::size_t writes = outcome.writes;
-                    completions->deliver(writes, [this, outcome = std::move(outcome)] {
-                        on_batch(outcome);
-                    });
+                    completions->deliver(
+                        writes, [this, outcome = std::move(outcome)] { on_batch(outcome); });
                 },
                 [this, completions = completions_](std::optional<raft::Failure> why) {
                     completions->deliver(0, [this, why = std::move(why)] { refusal_ = why; });
@@ -308,9 +308,8 @@ private:
     void fail(Callback<Value> done, raft::Failure failure) {
         if (!completions_->attached()) return;
         const std::uint64_t id = next_operation_++;
-        refusals_.emplace(id, [done = std::move(done), failure = std::move(failure)] {
-            done(failure);
-        });
+        refusals_.emplace(
+            id, [done = std::move(done), failure = std::move(failure)] { done(failure); });
         completions_->begin();
         completions_->deliver(1, [this, id] {
             auto node = refusals_.extract(id);
@@ -327,15 +326,14 @@ private:
     // ---- snapshots ----
 
     KeptPointer<Files> find(const raft::SnapshotMeta& meta) const {
-        const auto found = std::ranges::find(kept_, meta,
-                                             [](const auto& kept) { return kept->meta; });
+        const auto found =
+            std::ranges::find(kept_, meta, [](const auto& kept) { return kept->meta; });
         return found == kept_.end() ? nullptr : *found;
     }
     void keep(KeptPointer<Files> snapshot) {
         // One of the same position had the same file name, and is replaced on the disk as well.
-        std::erase_if(kept_, [&](const auto& kept) {
-            return kept->meta.last == snapshot->meta.last;
-        });
+        std::erase_if(kept_,
+                      [&](const auto& kept) { return kept->meta.last == snapshot->meta.last; });
         kept_.push_back(std::move(snapshot));
     }
     raft::Failure no_such(const raft::SnapshotMeta& meta) const {
@@ -352,9 +350,7 @@ private:
         lanes_->snapshots.post([this, lane = std::exchange(snapshots_, nullptr),
                                 log = std::exchange(log_, nullptr), completions = completions_] {
             lane->close();
-            log->close([this, completions] {
-                completions->deliver(1, [this] { closed(); });
-            });
+            log->close([this, completions] { completions->deliver(1, [this] { closed(); }); });
         });
     }
     void closed() {

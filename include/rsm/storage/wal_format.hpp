@@ -211,8 +211,8 @@ inline constexpr std::uint64_t segment_bytes_for(std::uint64_t batch_bytes) {
 }
 
 /// The batch record at the front of `bytes`, or nothing.
-inline std::optional<BatchHead> read_batch_head(std::span<const std::byte> bytes,
-                                                SegmentId segment, std::uint64_t offset) {
+inline std::optional<BatchHead> read_batch_head(std::span<const std::byte> bytes, SegmentId segment,
+                                                std::uint64_t offset) {
     using raft::codec::load_little;
     // Two cheap looks first: a search tries this at every possible place.
     if (bytes.size() < batch_record_bytes || bytes[12] != std::byte{1} ||

@@ -37,9 +37,9 @@ struct BatchOutcome {
     /// One write's part in the index.
     struct Step {
         bool reset = false;
-        raft::Index first;       ///< of its entries
+        raft::Index first;  ///< of its entries
         std::size_t entries = 0;
-        raft::Index release;     ///< 0: none
+        raft::Index release;  ///< 0: none
     };
     std::size_t writes = 0;
     std::optional<raft::Failure> failure;

@@ -61,8 +61,7 @@ public:
           reports_(std::move(reports)) {}
 
     /// Takes over what recovery found; blocks. @pre nothing was submitted
-    raft::Result<void> start(ScannedLog<Files> log,
-                             std::optional<raft::LogPosition> void_after) {
+    raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
         for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
         auto unused = std::move(log.unused);
         offset_ = log.frontier;
@@ -174,10 +173,8 @@ private:
         taken_bytes_ = 0;
         while (!waiting_.empty()) {
             const Pending& front = waiting_.front();
-            const std::uint64_t bytes =
-                front.refused ? 0 : LogAccount::record_bytes(front.write);
-            if (!taken_.empty() &&
-                (front.refused || taken_bytes_ + bytes > limits_.batch_bytes)) {
+            const std::uint64_t bytes = front.refused ? 0 : LogAccount::record_bytes(front.write);
+            if (!taken_.empty() && (front.refused || taken_bytes_ + bytes > limits_.batch_bytes)) {
                 break;
             }
             const bool alone = front.refused.has_value();
@@ -204,8 +201,8 @@ private:
     bool make_room() {
         if (fits()) return true;
         const bool replaces = at_start();
-        SegmentPointer next = take_next(active_->id.number + (replaces ? 0 : 1),
-                                        segment_bytes_for(batch_size(true)));
+        SegmentPointer next =
+            take_next(active_->id.number + (replaces ? 0 : 1), segment_bytes_for(batch_size(true)));
         if (next == nullptr) return failure_.has_value();
         if (replaces) {
             present_.pop_back();
@@ -300,9 +297,9 @@ private:
         taken_.push_back(std::move(pending));
         if (!fits()) {
             if (next_ == nullptr) {
-                auto made = make_segment(files_, directory_,
-                                         {active_->id.log_id, active_->id.number + 1},
-                                         usual_capacity());
+                auto made =
+                    make_segment(files_, directory_, {active_->id.log_id, active_->id.number + 1},
+                                 usual_capacity());
                 if (!made) return made.error();
                 next_ = std::move(*made);
             }
@@ -315,8 +312,8 @@ private:
         return result;
     }
 
-    /// Gives up the segments that hold no entry of the log any more, once the active segment's first
-    /// batch is durable, which carries all else that they held (docs/format.md).
+    /// Gives up the segments that hold no entry of the log any more, once the active segment's
+    /// first batch is durable, which carries all else that they held (docs/format.md).
     void remove_unneeded() {
         if (at_start() && !RSM_MUTANT(segment_removed_unsynced)) return;  // nothing carries it yet
         const auto unneeded = [&](const auto& segment) {
@@ -328,8 +325,7 @@ private:
             const bool whole = segment->capacity == limits_.segment_bytes;
             // The lock goes along: after close() this may still wait on its lane.
             lanes_->background.post([self = this->shared_from_this(), held = directory_,
-                                     path = segment->path,
-                                     whole] { self->retire(path, whole); });
+                                     path = segment->path, whole] { self->retire(path, whole); });
         }
         std::erase_if(present_, unneeded);
     }
@@ -349,9 +345,8 @@ private:
     }
     void prepare(std::uint64_t number, std::uint64_t capacity) {
         const SegmentId id{active_->id.log_id, number};
-        lanes_->background.post([self = this->shared_from_this(), id, capacity] {
-            self->draw_up(id, capacity);
-        });
+        lanes_->background.post(
+            [self = this->shared_from_this(), id, capacity] { self->draw_up(id, capacity); });
     }
     void draw_up(SegmentId id, std::uint64_t capacity) {
         // After close() there is no directory any more.
@@ -380,9 +375,8 @@ private:
         if (is_closing()) return;
         const raft::Result<bool> result = draft_->step();
         if (result && !*result) {
-            return lanes_->background.post([self = this->shared_from_this(), id, capacity] {
-                self->step(id, capacity);
-            });
+            return lanes_->background.post(
+                [self = this->shared_from_this(), id, capacity] { self->step(id, capacity); });
         }
         SegmentPointer segment = result ? draft_->take() : nullptr;
         draft_.reset();
@@ -440,18 +434,18 @@ private:
 
     std::mutex mutex_;  ///< guards the members up to the next comment
     std::deque<Pending> waiting_;
-    SegmentPointer next_;                         ///< prepared
-    std::optional<raft::Failure> next_failure_;   ///< why there will be none
-    std::optional<raft::Failure> refusal_;        ///< why there is none yet
-    bool running_ = false;  ///< run() is posted, runs, or waits for room
-    bool stalled_ = false;  ///< it waits for room
-    bool preparing_ = false;  ///< somebody is about it, or waits to try again
-    bool gives_up_ = false;   ///< rather than wait while a segment is refused
+    SegmentPointer next_;                        ///< prepared
+    std::optional<raft::Failure> next_failure_;  ///< why there will be none
+    std::optional<raft::Failure> refusal_;       ///< why there is none yet
+    bool running_ = false;                       ///< run() is posted, runs, or waits for room
+    bool stalled_ = false;                       ///< it waits for room
+    bool preparing_ = false;                     ///< somebody is about it, or waits to try again
+    bool gives_up_ = false;                      ///< rather than wait while a segment is refused
     bool closing_ = false;
 
     // These belong to the background lane.
     std::optional<Draft> draft_;
-    std::vector<std::string> spares_;  ///< files of segment_bytes
+    std::vector<std::string> spares_;                ///< files of segment_bytes
     std::chrono::milliseconds pause_ = first_pause;  ///< after the next refusal
 
     // These belong to the log's lane.
@@ -460,9 +454,9 @@ private:
     std::optional<raft::Failure> failure_;
     SegmentPointer active_;
     std::optional<typename Files::Writer> writer_;  ///< of the active segment
-    std::uint64_t offset_ = 0;  ///< where the next batch goes
+    std::uint64_t offset_ = 0;                      ///< where the next batch goes
     std::uint64_t next_batch_ = 1;
-    LogState state_;  ///< as of the last write that was encoded
+    LogState state_;                       ///< as of the last write that was encoded
     std::vector<SegmentPointer> present_;  ///< ascending; the last is active
     BatchEncoder encoder_;
 };

@@ -55,9 +55,9 @@ struct OpenedWal {
     raft::Recovered recovered;
     EntryIndex<Segment<Files>> index;
     LogAccount account;
-    KeptPointer<Files> snapshot;  ///< the newest; null: none
+    KeptPointer<Files> snapshot;                  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
-    std::vector<std::string> report;  ///< what an operator should know, a sentence each
+    std::vector<std::string> report;              ///< what an operator should know, a sentence each
 };
 
 /// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
@@ -149,19 +149,19 @@ private:
         if (!stored) return stored.error();
         stored_ = std::move(*stored);
         if (stored_->identity == *claimed_) return {};
-        return storage_failure(StorageErrc::foreign,
-                               identity_path(options_.directory) + " says " +
-                                   describe(stored_->identity) + ", and this is a start of " +
-                                   describe(*claimed_));
+        return storage_failure(StorageErrc::foreign, identity_path(options_.directory) + " says " +
+                                                         describe(stored_->identity) +
+                                                         ", and this is a start of " +
+                                                         describe(*claimed_));
     }
     raft::Result<void> check_log_id(const ScannedLog<Files>& log) const {
         if (!claimed_) return {};
         // Before the first batch nobody can have promised anything.
         if (!stored_ && !log.used.empty()) return without_identity();
         if (!stored_ || stored_->log_id == log.log_id) return {};
-        return storage_failure(StorageErrc::foreign,
-                               identity_path(options_.directory) +
-                                   " names another log than the one that is here");
+        return storage_failure(
+            StorageErrc::foreign,
+            identity_path(options_.directory) + " names another log than the one that is here");
     }
     raft::Failure without_identity() const {
         return storage_failure(StorageErrc::corrupted,
@@ -214,8 +214,7 @@ private:
         opened_.log = std::move(*log);
         if (auto result = check_log_id(opened_.log); !result) return result;
         raft::Recovered& recovered = opened_.recovered;
-        if (auto result = assemble(opened_.log, scanner, recovered, opened_.index,
-                                   opened_.account);
+        if (auto result = assemble(opened_.log, scanner, recovered, opened_.index, opened_.account);
             !result) {
             return result;
         }

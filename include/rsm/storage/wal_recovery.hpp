@@ -187,8 +187,8 @@ private:
             capacity > segment_bytes_max) {
             return damage(path, 0, "the header is of no segment");
         }
-        const auto sizes = " (" + std::to_string(*size) + " bytes, made with " +
-                           std::to_string(capacity) + ")";
+        const auto sizes =
+            " (" + std::to_string(*size) + " bytes, made with " + std::to_string(capacity) + ")";
         if (*size < capacity) return damage(path, *size, "the file is cut short" + sizes);
         if (*size > capacity) return damage(path, capacity, "the file has grown" + sizes);
         return header;

@@ -72,9 +72,8 @@ std::vector<std::string> describe_repair(const ScannedLog<Files>& log) {
     std::vector<std::string> notes;
     if (log.torn) {
         const TornTail<Files>& torn = *log.torn;
-        notes.push_back("cut " + std::to_string(torn.end - torn.frontier) +
-                        " bytes from offset " + std::to_string(torn.frontier) + " of " +
-                        torn.segment->path +
+        notes.push_back("cut " + std::to_string(torn.end - torn.frontier) + " bytes from offset " +
+                        std::to_string(torn.frontier) + " of " + torn.segment->path +
                         ", what is left of a write that was never completed; the log ends with "
                         "entry " +
                         std::to_string(log.state.last.value));

@@ -96,8 +96,8 @@ private:
             // name that it had before.
             if (auto result = files_.sync_directory(directory_->handle); !result) return result;
         }
-        auto file = files_.open(temporary_,
-                                spare_.empty() ? OpenMode::create : OpenMode::read_write);
+        auto file =
+            files_.open(temporary_, spare_.empty() ? OpenMode::create : OpenMode::read_write);
         if (!file) return file.error();
         file_.emplace(std::move(*file));
         if (spare_.empty()) {

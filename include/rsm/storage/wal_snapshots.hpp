@@ -64,8 +64,7 @@ inline std::vector<std::byte> encode_snapshot_header(const raft::SnapshotMeta& m
     out.put(snapshot_version);
     out.put(std::uint32_t{0});
     raft::codec::put(out, meta);
-    raft::codec::store_little(out.copied().data() + 12,
-                              static_cast<std::uint32_t>(out.size() + 8));
+    raft::codec::store_little(out.copied().data() + 12, static_cast<std::uint32_t>(out.size() + 8));
     out.put(checksum(out.copied()));
     return {out.copied().begin(), out.copied().end()};
 }
@@ -130,8 +129,8 @@ public:
 
     std::size_t read(std::span<std::byte> out) override {
         const std::uint64_t left = snapshot_->meta.size - position_;
-        const auto wanted = out.first(
-            static_cast<std::size_t>(std::min<std::uint64_t>(left, out.size())));
+        const auto wanted =
+            out.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, out.size())));
         if (failed_ || wanted.empty()) return 0;
         const auto count =
             files_.read_at(snapshot_->file, snapshot_->content_offset + position_, wanted);
@@ -178,8 +177,8 @@ public:
         meta_.last = last;
         meta_.membership = std::move(membership);
         if (!storable(meta_)) {
-            failure_ = storage_failure(StorageErrc::invalid_write,
-                                       snapshot_path(directory_->path, last));
+            failure_ =
+                storage_failure(StorageErrc::invalid_write, snapshot_path(directory_->path, last));
             return;
         }
         header_bytes_ = encode_snapshot_header(meta_).size();
@@ -293,8 +292,7 @@ public:
     raft::Result<KeptPointer<Files>> save(raft::LogPosition last, raft::Membership membership,
                                           const raft::SnapshotProducer& produce) {
         try {
-            SnapshotFile<Files> file(files_, directory_, saving_name, last,
-                                     std::move(membership));
+            SnapshotFile<Files> file(files_, directory_, saving_name, last, std::move(membership));
             return save_to(file, last, produce);
         } catch (const std::bad_alloc&) {
             return no_memory(snapshot_path(directory_->path, last));

@@ -59,12 +59,12 @@ struct TcpStream {
 /// as it will; boost::asio::async_write would cut the data into pieces of 64 KiB.
 template <class Stream, class Done>
 void write_parts(std::shared_ptr<Stream> stream, Done done) {
-    const auto rest = std::span<const boost::asio::const_buffer>(stream->parts)
-                          .subspan(stream->first_part);
+    const auto rest =
+        std::span<const boost::asio::const_buffer>(stream->parts).subspan(stream->first_part);
     TcpStream& writer = *stream;
     writer.socket.async_write_some(
-        rest, [stream = std::move(stream), done = std::move(done)](
-                  boost::system::error_code error, std::size_t count) mutable {
+        rest, [stream = std::move(stream), done = std::move(done)](boost::system::error_code error,
+                                                                   std::size_t count) mutable {
             stream->consume(count);
             if (error || stream->first_part == stream->parts.size()) return done(error);
             write_parts(std::move(stream), std::move(done));
@@ -75,14 +75,13 @@ void write_parts(std::shared_ptr<Stream> stream, Done done) {
 template <class Stream, class Done>
 void read_exactly(std::shared_ptr<Stream> stream, std::span<std::byte> target, Done done) {
     TcpStream& reader = *stream;
-    reader.socket.async_read_some(
-        boost::asio::buffer(target.data(), target.size()),
-        [stream = std::move(stream), target, done = std::move(done)](
-            boost::system::error_code error, std::size_t count) mutable {
-            target = target.subspan(count);
-            if (error || target.empty()) return done(error);
-            read_exactly(std::move(stream), target, std::move(done));
-        });
+    reader.socket.async_read_some(boost::asio::buffer(target.data(), target.size()),
+                                  [stream = std::move(stream), target, done = std::move(done)](
+                                      boost::system::error_code error, std::size_t count) mutable {
+                                      target = target.subspan(count);
+                                      if (error || target.empty()) return done(error);
+                                      read_exactly(std::move(stream), target, std::move(done));
+                                  });
 }
 
 }  // namespace rsm::detail

@@ -107,7 +107,7 @@ private:
         bool closed = false;
         bool welcomed = false;  ///< and the peer's system has the welcome
         std::string from;       ///< "host:port" of the other end
-        raft::NodeId peer;  ///< 0: a stranger
+        raft::NodeId peer;      ///< 0: a stranger
         std::array<std::byte, greeting_head_bytes + greeting_rest_max> hello{};
         std::vector<std::byte> answer;
         Inbox inbox;
