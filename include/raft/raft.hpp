@@ -27,55 +27,53 @@
 // version; its section comes first) and of Ongaro's thesis (T), in the paper's order, and its one
 // home. What serves a node's own safety beyond both is marked with a dash.
 //
-//   2      state machines apply the same operations in order   rules/application.hpp hand_over
-//   5.1    a later term makes a follower of everybody          rules/election.hpp become_follower
-//   5.1    durable before visible: a vote, a term              rules/context.hpp send
-//   5.1    durable before visible: entries                     rules/acceptance.hpp acknowledge
-//   5.1    durable before visible: what a step writes          rules/durability.hpp record
-//   5.1    durable before visible: in which order              driver/carry_out.hpp carry_out
-//   5.2    when to stand for election is drawn at random       parts/election_timer.hpp restart
-//   5.2    to stand for election                               rules/election.hpp
-//   stand_for_election 5.2    RequestVote at its receiver rules/election.hpp answer_vote_request
-//   5.2    one vote in a term                                  rules/election.hpp has_vote_for
-//   5.2    a majority of votes makes a leader                  rules/election.hpp count_vote
-//   5.2    one's own vote counts when it is durable            rules/election.hpp count_own_vote
-//   5.2    what a leader begins with                           rules/election.hpp become_leader
-//   5.2    whom a follower follows                             rules/election.hpp follow
-//   5.3    a leader only appends                               rules/proposals.hpp append_own
-//   5.3    AppendEntries: entries for a follower               rules/replication.hpp replicate
-//   5.3    AppendEntries: heartbeats                           rules/replication.hpp send_heartbeat
-//   5.3    AppendEntries: the consistency check                rules/acceptance.hpp accept_entries
-//   5.3    AppendEntries: what conflicts goes                  rules/acceptance.hpp append_received
-//   5.3    AppendEntries: what an answer tells the leader      rules/replication.hpp
-//   take_append_reply 5.3    fast backup: the hint where logs may agree          parts/log.hpp
-//   last_agreeing 5.4.1  the election restriction                            rules/election.hpp
-//   may_lead 5.4.2  only entries of this term are committed by counting rules/commit.hpp
-//   advance_commit 5.6    how timeouts must relate to each other              protocol/options.hpp
-//   validate 6      a joint configuration needs both majorities         protocol/membership.hpp
-//   has_quorum 7      when a snapshot is made: by the bytes of the log    rsm/node/compaction.hpp
-//   due 7      what of the log a snapshot releases                 rules/compaction.hpp
-//   release_covered 7      which snapshots go                                  rules/compaction.hpp
-//   drop_unused_snapshots 7      InstallSnapshot: when one is sent rules/snapshot_sending.hpp
-//   begin_snapshot 7      InstallSnapshot at its receiver rules/snapshot_receiving.hpp take_chunk
-//   7      what an installed snapshot does to the log          rules/snapshot_receiving.hpp install
-//   7      a log that does not reach its snapshot is void      driver/recovery.hpp fit_to_snapshot
-//   8      a leader commits an entry of its term at once       rules/election.hpp become_leader
-//   8      reads: a leader asks whether it still leads         rules/reads.hpp open_read_round
-//   8      reads: a quorum's echo confirms them                rules/reads.hpp confirm_reads
-//   T 6.4  reads: the state machine has come far enough        rules/reads.hpp release_reads
-//   T 4.2.3 who hears from a leader does not depose it         rules/election.hpp hears_from_leader
-//   T 6.2  a leader without a quorum steps down                rules/health.hpp hears_from_quorum
-//   T 9.6  pre-vote                                            rules/election.hpp
-//   stand_for_election T 10.2.1 entries are sent without waiting for answers parts/progress.hpp
-//   allowance T 10.2.1 a leader counts itself when its write is durable  rules/commit.hpp
-//   advance_commit
-//   -      a leader whose disk hangs steps down                rules/health.hpp disk_hangs
-//   -      time in which a node did not run excuses            rules/health.hpp excuse_pause
-//   -      who and what is heard at all                        rules/admission.hpp is_admitted
-//   -      a follower that lost what it acknowledged           rules/replication.hpp doubt
-//   -      the log waits for a follower that is behind         rules/compaction.hpp
-//   held_for_followers
-//   -      what a leader owes each follower in a step          rules/leading.hpp serve
+//   2        operations are applied in the log's order  rules/application.hpp hand_over
+//   5.1      a later term makes a follower of everybody rules/election.hpp become_follower
+//   5.1      durable before visible: votes and terms    rules/context.hpp send
+//   5.1      durable before visible: entries            rules/acceptance.hpp acknowledge
+//   5.1      durable before visible: what a step writes rules/durability.hpp record
+//   5.1      durable before visible: in which order     driver/carry_out.hpp carry_out
+//   5.2      when to stand is drawn at random           parts/election_timer.hpp restart
+//   5.2      to stand for election                      rules/election.hpp stand_for_election
+//   5.2      RequestVote at its receiver                rules/election.hpp answer_vote_request
+//   5.2      one vote in a term                         rules/election.hpp has_vote_for
+//   5.2      a majority of votes makes a leader         rules/election.hpp count_vote
+//   5.2      the own vote counts when it is durable     rules/election.hpp count_own_vote
+//   5.2      what a leader begins with                  rules/election.hpp become_leader
+//   5.2      whom a follower follows                    rules/election.hpp follow
+//   5.3      a leader only appends                      rules/proposals.hpp append_own
+//   5.3      AppendEntries: entries for a follower      rules/replication.hpp replicate
+//   5.3      AppendEntries: heartbeats                  rules/replication.hpp send_heartbeat
+//   5.3      AppendEntries: the consistency check       rules/acceptance.hpp accept_entries
+//   5.3      AppendEntries: what conflicts goes         rules/acceptance.hpp append_received
+//   5.3      AppendEntries: what an answer tells        rules/replication.hpp take_append_reply
+//   5.3      fast backup: the hint where logs may agree parts/log.hpp last_agreeing
+//   5.4.1    the election restriction                   rules/election.hpp may_lead
+//   5.4.2    counting commits this term's entries only  rules/commit.hpp advance_commit
+//   5.6      how timeouts must relate to each other     protocol/options.hpp validate
+//   6        joint memberships need both majorities     protocol/membership.hpp has_quorum
+//   7        a snapshot is due: by the bytes of the log rsm/node/compaction.hpp due
+//   7        what of the log a snapshot releases        rules/compaction.hpp release_covered
+//   7        which snapshots go                         rules/compaction.hpp drop_unused_snapshots
+//   7        InstallSnapshot: when one is sent          rules/snapshot_sending.hpp begin_snapshot
+//   7        InstallSnapshot at its receiver            rules/snapshot_receiving.hpp take_chunk
+//   7        what an installed snapshot does to the log rules/snapshot_receiving.hpp install
+//   7        which log is void after a crash            driver/recovery.hpp fit_to_snapshot
+//   8        an entry of its term first (the barrier)   rules/election.hpp become_leader
+//   8        reads: a leader asks whether it leads      rules/reads.hpp open_read_round
+//   8        reads: a quorum's echo confirms them       rules/reads.hpp confirm_reads
+//   T 6.4    reads: the state machine is far enough     rules/reads.hpp release_reads
+//   T 4.2.3  who hears from a leader does not depose it rules/election.hpp hears_from_leader
+//   T 6.2    a leader without a quorum steps down       rules/health.hpp hears_from_quorum
+//   T 9.6    pre-vote                                   rules/election.hpp stand_for_election
+//   T 10.2.1 entries are sent without waiting           parts/progress.hpp allowance
+//   T 10.2.1 the own write counts when it is durable    rules/commit.hpp advance_commit
+//   -        a leader whose disk hangs steps down       rules/health.hpp disk_hangs
+//   -        time in which a node did not run excuses   rules/health.hpp excuse_pause
+//   -        who and what is heard at all               rules/admission.hpp is_admitted
+//   -        a follower that lost what it acknowledged  rules/replication.hpp doubt
+//   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
+//   -        what a leader owes each follower           rules/leading.hpp serve
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP
 

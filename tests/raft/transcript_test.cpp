@@ -8,7 +8,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -18,8 +17,7 @@ namespace transcript_test {
 namespace {
 
 void check_story(const std::string& name) {
-    const auto path =
-        std::filesystem::path(__FILE__).parent_path() / "transcripts" / (name + ".txt");
+    const std::string path = RSM_TRANSCRIPTS "/" + name + ".txt";
     std::ifstream in(path, std::ios::binary);
     REQUIRE(in);
     const std::string told{std::istreambuf_iterator<char>(in), {}};

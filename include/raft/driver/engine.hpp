@@ -253,9 +253,9 @@ private:
     struct Handler {
         Engine& engine;
 
-        void begin_write(Write write) { engine.begin_write(std::move(write)); }
-        void send(Message message) { engine.transport_.send(std::move(message)); }
-        void send_after(DeferredMessage deferred) { engine.send_after(std::move(deferred)); }
+        void begin_write(Write&& write) { engine.begin_write(std::move(write)); }
+        void send(Message&& message) { engine.transport_.send(std::move(message)); }
+        void send_after(DeferredMessage&& deferred) { engine.send_after(std::move(deferred)); }
         void proposed(const ProposalOutcome& outcome) { engine.host_.proposed(outcome); }
         void restore(const SnapshotMeta& meta) {
             if (Result<void> restored = engine.restore(meta); !restored) {
@@ -269,14 +269,14 @@ private:
         void read_ready(const ReadOutcome& outcome) { engine.host_.read_ready(outcome); }
         void load(const LoadEntries& load) { engine.load(load); }
         void load(const LoadChunk& load) { engine.load(load); }
-        void store(StoreChunk store) { engine.store(std::move(store)); }
+        void store(StoreChunk&& store) { engine.store(std::move(store)); }
         void abandon_transfer() { engine.storage_.abandon_transfer(); }
         void drop_snapshots_before(Index index) { engine.storage_.drop_snapshots_before(index); }
         void observe(const Event& event) { engine.host_.observe(event); }
         bool stopped() const { return engine.halted_; }
     };
 
-    void begin_write(Write write) {
+    void begin_write(Write&& write) {
         const WriteId id = write.id;
         begun_ = id;
         storage_.append(std::move(write), [this, id](Result<void> written) {
@@ -297,7 +297,7 @@ private:
         turn_at_once();
     }
 
-    void send_after(DeferredMessage deferred) {
+    void send_after(DeferredMessage&& deferred) {
         if (deferred.after <= persisted_) {
             transport_.send(std::move(deferred.message));
         } else if (deferred_.size() < max_deferred) {
@@ -327,7 +327,7 @@ private:
                 take_in(std::move(loaded));
             });
     }
-    void store(StoreChunk store) {
+    void store(StoreChunk&& store) {
         storage_.receive_chunk(
             store.meta, store.offset, std::move(store.data),
             [this, meta = store.meta](Result<ChunkOutcome> outcome) {

@@ -9,7 +9,6 @@
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -91,9 +90,10 @@ struct Reign {
     std::optional<Time> commit_notice_at;
 
     Progress* find(NodeId node) {
-        const auto found = std::find_if(followers.begin(), followers.end(),
-                                        [node](const Progress& one) { return one.node == node; });
-        return found == followers.end() ? nullptr : &*found;
+        for (Progress& follower : followers) {
+            if (follower.node == node) return &follower;
+        }
+        return nullptr;
     }
     const Progress* find(NodeId node) const { return const_cast<Reign*>(this)->find(node); }
 

@@ -16,6 +16,7 @@ namespace raft {
 /// log[N].term == currentTerm: set commitIndex = N" (sections 5.3, 5.4.2). The leader's own match
 /// index is what is durable here.
 inline void advance_commit(const Step& step, Reign& reign, Log& log) {
+    if (log.commit() == log.last_index()) return;
     const Index own = log.durable();
     const Index reached = step.membership.reached_by_quorum<Index>([&](NodeId node) {
         if (node == step.self) return own;
