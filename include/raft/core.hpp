@@ -23,7 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -72,10 +71,11 @@ public:
     std::span<const Progress> followers() const { return office_.followers(); }
     Time deadline() const { return next_deadline(office_, timer_); }
 
-    static constexpr auto fields() {
-        return std::tuple(&Core::options_, &Core::self_, &Core::membership_, &Core::ballot_,
-                          &Core::log_, &Core::snapshots_, &Core::office_, &Core::timer_,
-                          &Core::reads_, &Core::journal_, &Core::now_);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.options_, self.self_, self.membership_, self.ballot_, self.log_,
+                     self.snapshots_, self.office_, self.timer_, self.reads_, self.journal_,
+                     self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
 

@@ -5,23 +5,20 @@
 #ifndef RSM_RAFT_BASE_FIELDS_HPP
 #define RSM_RAFT_BASE_FIELDS_HPP
 
-#include <concepts>
 #include <cstddef>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
 namespace raft {
 
-/// A type says so by a static function `fields()` that returns std::tuple(&T::first, &T::second,
-/// ...), in the order in which they are encoded.
-template <class T>
-concept HasFields = requires {
-    T::fields();
-};
-
 namespace detail {
 
+struct CountFields {
+    template <class... Fields>
+    constexpr auto operator()(Fields&...) const {
+        return std::integral_constant<std::size_t, sizeof...(Fields)>{};
+    }
+};
 struct Anything {
     template <class T>
     operator T() const;
@@ -37,11 +34,20 @@ constexpr std::size_t count_members() {
 
 }  // namespace detail
 
+/// A type says so by a static member template `fields(self, visit)` that returns
+/// visit(self.first, self.second, ...), in the order in which they are encoded. (A template costs
+/// nothing where it is not used.)
+template <class T>
+concept HasFields = requires(T& value) {
+    T::fields(value, detail::CountFields{});
+};
+
 /// Whether the list names every field: an aggregate's members can be counted.
 template <HasFields T>
 constexpr bool lists_all_fields() {
     if constexpr (std::is_aggregate_v<T>) {
-        return std::tuple_size_v<decltype(T::fields())> == detail::count_members<T>();
+        using Count = decltype(T::fields(std::declval<T&>(), detail::CountFields{}));
+        return Count::value == detail::count_members<T>();
     } else {
         return true;
     }
@@ -53,7 +59,7 @@ template <class T, class Visit>
 constexpr void for_each_field(T& value, Visit visit) {
     using Plain = std::remove_const_t<T>;
     static_assert(lists_all_fields<Plain>(), "fields() must list every member");
-    std::apply([&](auto... member) { (visit(value.*member), ...); }, Plain::fields());
+    Plain::fields(value, [&](auto&... field) { (visit(field), ...); });
 }
 
 }  // namespace raft

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
-#include <tuple>
 
 namespace raft {
 
@@ -52,7 +51,10 @@ struct NodeId {
 struct LogPosition {
     Index index;
     Term term;
-    static constexpr auto fields() { return std::tuple(&LogPosition::index, &LogPosition::term); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.index, self.term);
+    }
     friend constexpr auto operator<=>(const LogPosition&, const LogPosition&) = default;
 };
 

@@ -8,7 +8,6 @@
 #include <raft/protocol/stable.hpp>
 
 #include <optional>
-#include <tuple>
 
 namespace raft {
 
@@ -46,8 +45,9 @@ struct Ballot {
         if (writing && *writing <= id) writing.reset();
     }
 
-    static constexpr auto fields() {
-        return std::tuple(&Ballot::term, &Ballot::voted_for, &Ballot::changed, &Ballot::writing);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.voted_for, self.changed, self.writing);
     }
     friend bool operator==(const Ballot&, const Ballot&) = default;
 };

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <tuple>
 
 namespace raft {
 
@@ -27,9 +26,9 @@ struct ElectionTimer {
         expires = now + options.election_timeout + random.below(options.election_timeout);
     }
 
-    static constexpr auto fields() {
-        return std::tuple(&ElectionTimer::random, &ElectionTimer::expires, &ElectionTimer::pauses,
-                          &ElectionTimer::leader_heard);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.random, self.expires, self.pauses, self.leader_heard);
     }
     friend bool operator==(const ElectionTimer&, const ElectionTimer&) = default;
 };

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
 
 namespace raft {
 
@@ -23,9 +22,9 @@ struct Journal {
 
     void persisted(WriteId id) { durable = std::max(durable, id); }
 
-    static constexpr auto fields() {
-        return std::tuple(&Journal::begun, &Journal::durable, &Journal::commit, &Journal::reset,
-                          &Journal::release);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.begun, self.durable, self.commit, self.reset, self.release);
     }
     friend bool operator==(const Journal&, const Journal&) = default;
 };

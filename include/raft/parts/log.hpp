@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -224,11 +223,12 @@ public:
     bool reading_back() const { return reading_back_; }
     void set_reading_back(bool reading) { reading_back_ = reading; }
 
-    static constexpr auto fields() {
-        return std::tuple(&Log::base_, &Log::runs_, &Log::last_, &Log::cache_, &Log::cache_bytes_,
-                          &Log::submitted_, &Log::durable_, &Log::writes_, &Log::writing_bytes_,
-                          &Log::unsubmitted_bytes_, &Log::commit_, &Log::handed_, &Log::applied_,
-                          &Log::reading_back_);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.base_, self.runs_, self.last_, self.cache_, self.cache_bytes_,
+                     self.submitted_, self.durable_, self.writes_, self.writing_bytes_,
+                     self.unsubmitted_bytes_, self.commit_, self.handed_, self.applied_,
+                     self.reading_back_);
     }
     friend bool operator==(const Log&, const Log&) = default;
 
@@ -240,9 +240,9 @@ private:
         Index last;             // what the write makes durable, lowered by later truncations
         std::size_t bytes = 0;  // of the entries that it writes
         Time since;
-        static constexpr auto fields() {
-            return std::tuple(&WriteUnderWay::id, &WriteUnderWay::last, &WriteUnderWay::bytes,
-                              &WriteUnderWay::since);
+        template <class Self, class Visit>
+        static constexpr auto fields(Self& self, Visit visit) {
+            return visit(self.id, self.last, self.bytes, self.since);
         }
         friend bool operator==(const WriteUnderWay&, const WriteUnderWay&) = default;
     };

@@ -20,7 +20,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 namespace raft {
@@ -36,7 +35,10 @@ enum class ProgressState : std::uint8_t {
 struct LogHold {
     Time since;
     std::uint64_t appended = 0;
-    static constexpr auto fields() { return std::tuple(&LogHold::since, &LogHold::appended); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.since, self.appended);
+    }
     friend bool operator==(const LogHold&, const LogHold&) = default;
 };
 
@@ -140,13 +142,12 @@ struct Progress {
     }
 
     std::size_t in_flight_bytes() const { return in_flight_bytes_; }
-    static constexpr auto fields() {
-        return std::tuple(&Progress::node, &Progress::state, &Progress::match, &Progress::next,
-                          &Progress::sent_commit, &Progress::acknowledged_round,
-                          &Progress::last_contact, &Progress::paused, &Progress::reading,
-                          &Progress::doubted_round, &Progress::doubted_match,
-                          &Progress::trusted_round, &Progress::transfer, &Progress::hold,
-                          &Progress::in_flight_, &Progress::in_flight_bytes_);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.node, self.state, self.match, self.next, self.sent_commit,
+                     self.acknowledged_round, self.last_contact, self.paused, self.reading,
+                     self.doubted_round, self.doubted_match, self.trusted_round, self.transfer,
+                     self.hold, self.in_flight_, self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 
@@ -156,7 +157,10 @@ private:
     struct Sent {
         Index last;
         std::size_t bytes = 0;
-        static constexpr auto fields() { return std::tuple(&Sent::last, &Sent::bytes); }
+        template <class Self, class Visit>
+        static constexpr auto fields(Self& self, Visit visit) {
+            return visit(self.last, self.bytes);
+        }
         friend bool operator==(const Sent&, const Sent&) = default;
     };
 

@@ -11,7 +11,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
 #include <vector>
 
 namespace raft {
@@ -23,8 +22,9 @@ struct ReadRounds {
         std::uint64_t number = 0;
         Index index;
         std::vector<Token> tokens;
-        static constexpr auto fields() {
-            return std::tuple(&Round::number, &Round::index, &Round::tokens);
+        template <class Self, class Visit>
+        static constexpr auto fields(Self& self, Visit visit) {
+            return visit(self.number, self.index, self.tokens);
         }
         friend bool operator==(const Round&, const Round&) = default;
     };
@@ -34,9 +34,9 @@ struct ReadRounds {
     std::vector<Token> joining;  ///< these wait for the next round
     Ring<Round> open;            ///< these wait for a quorum's echo; ascending
 
-    static constexpr auto fields() {
-        return std::tuple(&ReadRounds::latest, &ReadRounds::due, &ReadRounds::joining,
-                          &ReadRounds::open);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.latest, self.due, self.joining, self.open);
     }
     friend bool operator==(const ReadRounds&, const ReadRounds&) = default;
 };
@@ -46,14 +46,20 @@ struct Reads {
     struct Confirmed {
         Index index;
         std::vector<Token> tokens;
-        static constexpr auto fields() { return std::tuple(&Confirmed::index, &Confirmed::tokens); }
+        template <class Self, class Visit>
+        static constexpr auto fields(Self& self, Visit visit) {
+            return visit(self.index, self.tokens);
+        }
         friend bool operator==(const Confirmed&, const Confirmed&) = default;
     };
 
     Ring<Confirmed> confirmed;  ///< ascending
     std::size_t waiting = 0;    ///< all that were asked for here and are not answered
 
-    static constexpr auto fields() { return std::tuple(&Reads::confirmed, &Reads::waiting); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.confirmed, self.waiting);
+    }
     friend bool operator==(const Reads&, const Reads&) = default;
 };
 

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,14 +23,20 @@ enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
 
 struct Follower {
     NodeId leader;  ///< of this term; 0: unknown
-    static constexpr auto fields() { return std::tuple(&Follower::leader); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.leader);
+    }
     friend bool operator==(const Follower&, const Follower&) = default;
 };
 
 struct Candidate {
     bool pre_vote = false;
     std::vector<NodeId> granted;
-    static constexpr auto fields() { return std::tuple(&Candidate::pre_vote, &Candidate::granted); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.pre_vote, self.granted);
+    }
     friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
@@ -56,8 +61,9 @@ public:
     /// In the whole reign.
     std::uint64_t appended() const { return appended_; }
 
-    static constexpr auto fields() {
-        return std::tuple(&Budget::appended_, &Budget::spent_, &Budget::in_step_, &Budget::steps_);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.appended_, self.spent_, self.in_step_, self.steps_);
     }
     friend bool operator==(const Budget&, const Budget&) = default;
 
@@ -68,7 +74,10 @@ private:
     struct Appended {
         Index last;
         std::size_t bytes = 0;
-        static constexpr auto fields() { return std::tuple(&Appended::last, &Appended::bytes); }
+        template <class Self, class Visit>
+        static constexpr auto fields(Self& self, Visit visit) {
+            return visit(self.last, self.bytes);
+        }
         friend bool operator==(const Appended&, const Appended&) = default;
     };
 
@@ -97,10 +106,10 @@ struct Reign {
     }
     const Progress* find(NodeId node) const { return const_cast<Reign*>(this)->find(node); }
 
-    static constexpr auto fields() {
-        return std::tuple(&Reign::followers, &Reign::budget, &Reign::rounds, &Reign::holds_log,
-                          &Reign::heartbeat_at, &Reign::quorum_check_at, &Reign::stall_seen_at,
-                          &Reign::commit_notice_at);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
+                     self.quorum_check_at, self.stall_seen_at, self.commit_notice_at);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };
@@ -134,7 +143,10 @@ struct Office {
     }
     Progress* follower(NodeId node) { return leads() ? reign()->find(node) : nullptr; }
 
-    static constexpr auto fields() { return std::tuple(&Office::held); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.held);
+    }
     friend bool operator==(const Office&, const Office&) = default;
 };
 

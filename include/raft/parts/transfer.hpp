@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 namespace raft {
@@ -64,11 +63,10 @@ struct SnapshotTransfer {
         patience = std::min(2 * patience, longest);
         moved_at = now;
     }
-    static constexpr auto fields() {
-        return std::tuple(
-            &SnapshotTransfer::meta, &SnapshotTransfer::kept, &SnapshotTransfer::offset,
-            &SnapshotTransfer::window, &SnapshotTransfer::loading, &SnapshotTransfer::begun,
-            &SnapshotTransfer::installed, &SnapshotTransfer::moved_at, &SnapshotTransfer::patience);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.meta, self.kept, self.offset, self.window, self.loading, self.begun,
+                     self.installed, self.moved_at, self.patience);
     }
     friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
 };
@@ -83,10 +81,10 @@ struct IncomingSnapshot {
     Ring<std::uint64_t> storing;    ///< where the pieces in between end
     bool over = false;              ///< ends when the storage has answered all of them
 
-    static constexpr auto fields() {
-        return std::tuple(&IncomingSnapshot::meta, &IncomingSnapshot::term, &IncomingSnapshot::from,
-                          &IncomingSnapshot::kept, &IncomingSnapshot::next_offset,
-                          &IncomingSnapshot::storing, &IncomingSnapshot::over);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.meta, self.term, self.from, self.kept, self.next_offset, self.storing,
+                     self.over);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
 };
@@ -97,8 +95,9 @@ struct Snapshots {
     std::optional<IncomingSnapshot> incoming;
     Index dropped_before;  ///< no older one is kept; 0: not known
 
-    static constexpr auto fields() {
-        return std::tuple(&Snapshots::newest, &Snapshots::incoming, &Snapshots::dropped_before);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.newest, self.incoming, self.dropped_before);
     }
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };

@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
 
 namespace raft {
 
@@ -28,8 +27,9 @@ struct Entry {
     Bytes payload;
 
     LogPosition position() const { return {index, term}; }
-    static constexpr auto fields() {
-        return std::tuple(&Entry::index, &Entry::term, &Entry::kind, &Entry::payload);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.index, self.term, self.kind, self.payload);
     }
     friend bool operator==(const Entry&, const Entry&) = default;
 };
@@ -47,8 +47,9 @@ struct HardState {
     Term term;
     NodeId voted_for;
     Index commit;
-    static constexpr auto fields() {
-        return std::tuple(&HardState::term, &HardState::voted_for, &HardState::commit);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.voted_for, self.commit);
     }
     friend bool operator==(const HardState&, const HardState&) = default;
 };
@@ -57,7 +58,10 @@ struct HardState {
 struct TermRun {
     Index first;
     Term term;
-    static constexpr auto fields() { return std::tuple(&TermRun::first, &TermRun::term); }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.first, self.term);
+    }
     friend bool operator==(const TermRun&, const TermRun&) = default;
 };
 
@@ -71,9 +75,9 @@ struct SnapshotMeta {
     std::uint64_t checksum = 0;  ///< of the content (XXH3, 64 bits)
 
     bool empty() const { return last.index.value == 0; }
-    static constexpr auto fields() {
-        return std::tuple(&SnapshotMeta::last, &SnapshotMeta::size, &SnapshotMeta::checksum,
-                          &SnapshotMeta::membership);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.last, self.size, self.checksum, self.membership);
     }
     friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
 };

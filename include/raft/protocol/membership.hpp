@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -69,8 +68,9 @@ struct Membership {
         return std::min(incoming, reached_by_majority<Value>(outgoing, value_of));
     }
 
-    static constexpr auto fields() {
-        return std::tuple(&Membership::voters, &Membership::outgoing, &Membership::learners);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.voters, self.outgoing, self.learners);
     }
     friend bool operator==(const Membership&, const Membership&) = default;
 

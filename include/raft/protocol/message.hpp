@@ -9,7 +9,6 @@
 #include <raft/protocol/entry.hpp>
 
 #include <cstdint>
-#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -21,8 +20,9 @@ struct VoteRequest {
     Term term;  ///< the term to be elected in; for a pre-vote the sender has not entered it
     bool pre_vote = false;
     LogPosition last;  ///< the end of the candidate's log (section 5.4.1)
-    static constexpr auto fields() {
-        return std::tuple(&VoteRequest::term, &VoteRequest::pre_vote, &VoteRequest::last);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.pre_vote, self.last);
     }
     friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
@@ -32,9 +32,9 @@ struct VoteReply {
     Term election;  ///< the term that had been asked for: names the request
     bool pre_vote = false;
     bool granted = false;
-    static constexpr auto fields() {
-        return std::tuple(&VoteReply::term, &VoteReply::election, &VoteReply::pre_vote,
-                          &VoteReply::granted);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.election, self.pre_vote, self.granted);
     }
     friend bool operator==(const VoteReply&, const VoteReply&) = default;
 };
@@ -46,9 +46,9 @@ struct AppendRequest {
     Index commit;
     std::uint64_t round = 0;  ///< the leader's latest read round (section 8, thesis 6.4)
     std::vector<Entry> entries;
-    static constexpr auto fields() {
-        return std::tuple(&AppendRequest::term, &AppendRequest::previous, &AppendRequest::commit,
-                          &AppendRequest::round, &AppendRequest::entries);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.previous, self.commit, self.round, self.entries);
     }
     friend bool operator==(const AppendRequest&, const AppendRequest&) = default;
 };
@@ -63,9 +63,9 @@ struct AppendReply {
     /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
     LogPosition hint;
     std::uint64_t round = 0;  ///< echo of the request
-    static constexpr auto fields() {
-        return std::tuple(&AppendReply::term, &AppendReply::accepted, &AppendReply::index,
-                          &AppendReply::hint, &AppendReply::round);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.accepted, self.index, self.hint, self.round);
     }
     friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };
@@ -76,9 +76,9 @@ struct SnapshotChunk {
     SnapshotMeta meta;
     std::uint64_t offset = 0;
     Bytes data;
-    static constexpr auto fields() {
-        return std::tuple(&SnapshotChunk::term, &SnapshotChunk::meta, &SnapshotChunk::offset,
-                          &SnapshotChunk::data);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.meta, self.offset, self.data);
     }
     friend bool operator==(const SnapshotChunk&, const SnapshotChunk&) = default;
 };
@@ -100,10 +100,10 @@ struct SnapshotReply {
     bool installed() const { return outcome == TransferOutcome::installed; }
     bool rejected() const { return outcome == TransferOutcome::rejected; }
 
-    static constexpr auto fields() {
-        return std::tuple(&SnapshotReply::term, &SnapshotReply::last, &SnapshotReply::checksum,
-                          &SnapshotReply::next_offset, &SnapshotReply::outcome,
-                          &SnapshotReply::match);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.last, self.checksum, self.next_offset, self.outcome,
+                     self.match);
     }
     friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };
@@ -114,8 +114,9 @@ struct Message {
     NodeId from;
     NodeId to;
     Body body;
-    static constexpr auto fields() {
-        return std::tuple(&Message::from, &Message::to, &Message::body);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.from, self.to, self.body);
     }
     friend bool operator==(const Message&, const Message&) = default;
 };

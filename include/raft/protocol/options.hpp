@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
-#include <tuple>
 
 namespace raft {
 
@@ -89,15 +88,14 @@ struct Options {
     /// Whether the fields agree with each other; the failure names the first that does not.
     Result<void> validate() const;
 
-    static constexpr auto fields() {
-        return std::tuple(
-            &Options::election_timeout, &Options::heartbeat_interval, &Options::commit_notice_delay,
-            &Options::disk_stall_timeout, &Options::max_hold_time, &Options::pre_vote,
-            &Options::check_quorum, &Options::barrier_on_election, &Options::max_entry_bytes,
-            &Options::max_message_bytes, &Options::window_bytes, &Options::max_uncommitted_bytes,
-            &Options::apply_batch_bytes, &Options::log_cache_bytes, &Options::retained_bytes,
-            &Options::max_hold_bytes, &Options::snapshot_chunk_bytes,
-            &Options::snapshot_window_bytes, &Options::max_waiting_reads);
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.election_timeout, self.heartbeat_interval, self.commit_notice_delay,
+                     self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
+                     self.barrier_on_election, self.max_entry_bytes, self.max_message_bytes,
+                     self.window_bytes, self.max_uncommitted_bytes, self.apply_batch_bytes,
+                     self.log_cache_bytes, self.retained_bytes, self.max_hold_bytes,
+                     self.snapshot_chunk_bytes, self.snapshot_window_bytes, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };
