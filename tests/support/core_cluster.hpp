@@ -41,6 +41,14 @@ std::vector<Body> sent(const Output& output) {
     for (const DeferredMessage& deferred : output.send_after) look(deferred.message);
     return found;
 }
+/// Of the entries of its log.
+inline std::vector<std::uint64_t> terms_of(const Core& core) {
+    std::vector<std::uint64_t> terms;
+    for (Index i{1}; i <= core.log().last_index(); ++i) {
+        terms.push_back(core.log().term_at(i)->value);
+    }
+    return terms;
+}
 /// What no correct cluster does.
 inline bool is_suspicious(EventKind kind) {
     return kind == EventKind::protocol_violation || kind == EventKind::snapshot_rejected ||

@@ -115,6 +115,13 @@ struct Pair {
     bool connected = false;
 };
 
+/// Whether a message from one to two still arrives.
+inline bool works(boost::asio::io_context& io, Pair& pair) {
+    const std::size_t before = pair.b.received.size();
+    pair.a.transport.send(heartbeat(one, two, 77));
+    return run_until(io, [&] { return pair.b.received.size() > before; });
+}
+
 /// A node on a network in memory, with any kind of transport over it, that keeps what it receives.
 template <class Plan, class Network>
 struct MemoryNode {
