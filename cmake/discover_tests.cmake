@@ -2,7 +2,7 @@
 #
 # rsm_discover_tests(<target> <prefix> [<argument>...]): makes each doctest case of an executable
 # a test of its own, called with the arguments, so that ctest counts cases. The executable itself
-# writes the list (tests/main.cpp) after each build; doctest's own CMake module trips over
+# writes the list (tests/support/main.cpp) after each build; doctest's own CMake module trips over
 # semicolons and brackets in names.
 function(rsm_discover_tests target prefix)
     set(cases "${CMAKE_CURRENT_BINARY_DIR}/${target}_cases.cmake")

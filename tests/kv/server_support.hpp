@@ -5,7 +5,8 @@
 #ifndef RSM_TESTS_KV_SERVER_SUPPORT_HPP
 #define RSM_TESTS_KV_SERVER_SUPPORT_HPP
 
-#include "../cut_network.hpp"
+#include "support/cut_network.hpp"
+#include "support/run_until.hpp"
 
 #include <kv/reply.hpp>
 #include <kv/server.hpp>
@@ -37,20 +38,8 @@
 namespace kv_test {
 
 using boost::asio::ip::tcp;
+using rsm_test::run_until;
 using Replica = rsm::Replicated<kv::Store, rsm_test::CutTransport, rsm::MemoryStorage>;
-
-/// Runs handlers until `reached()` holds. False: it did not within a time that only a broken
-/// server takes.
-template <class Condition>
-bool run_until(boost::asio::io_context& io, Condition reached) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!reached()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        if (io.stopped()) io.restart();
-        io.run_one_until(deadline);
-    }
-    return true;
-}
 
 inline tcp::endpoint any_port() { return {boost::asio::ip::address_v4::loopback(), 0}; }
 inline std::string address_of(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }

@@ -29,53 +29,15 @@ public:
 
     /// @param max_raft_state  the labs' maxraftstate: negative is never
     GroupLab(std::size_t servers, std::uint64_t seed, bool reliable, std::int64_t max_raft_state)
-        : Lab(servers, seed),
-          max_raft_state_(max_raft_state),
-          replicas_(servers),
-          disks_(servers),
-          connected_(servers, false) {
-        network().reliable = reliable;
-        for (ServerId i = 0; i < servers; ++i) disks_[i] = std::make_shared<rsm::MemoryDisk>();
+        : Lab(servers, seed, reliable), max_raft_state_(max_raft_state), replicas_(servers) {
         for (ServerId i = 0; i < servers; ++i) start(i);
         connect_all();
     }
 
     bool up(ServerId i) const { return replicas_[i] != nullptr; }
-    bool connected(ServerId i) const { return connected_[i]; }
     Replica& replica(ServerId i) { return *replicas_[i]; }
     std::int64_t max_raft_state() const { return max_raft_state_; }
 
-    // ---- faults (section 1.2 of the scenarios); clients' ends are not touched ----
-
-    void disconnect(ServerId i) {
-        connected_[i] = false;
-        network().connect(i, false);
-    }
-    void connect(ServerId i) {
-        connected_[i] = true;
-        for (ServerId j = 0; j < size(); ++j) {
-            if (!connected_[j]) continue;
-            network().link(i, j, true);
-            network().link(j, i, true);
-        }
-    }
-    void connect_all() {
-        for (ServerId i = 0; i < size(); ++i) connect(i);
-    }
-    void partition(const std::vector<ServerId>& left, const std::vector<ServerId>& right) {
-        const auto set = [this](const auto& from, const auto& to, bool enabled) {
-            for (const ServerId i : from) {
-                for (const ServerId j : to) {
-                    network().link(i, j, enabled);
-                    network().link(j, i, enabled);
-                }
-            }
-        };
-        set(left, right, false);
-        set(left, left, true);
-        set(right, right, true);
-        connected_.assign(size(), true);
-    }
     /// The majority: the first n/2 + 1 servers other than `last`; the minority: the rest.
     std::pair<std::vector<ServerId>, std::vector<ServerId>> make_partition(ServerId last) const {
         std::vector<ServerId> order;
@@ -100,16 +62,11 @@ public:
         options.raft.retained_bytes = 0;
         replicas_[i] = std::make_unique<Replica>(
             world().get_executor(), Machine{}, Transport(network(), i, size()),
-            rsm::MemoryStorage(disks_[i]), std::move(options), rsm::sim::Clock(world()));
+            rsm::MemoryStorage(disk(i)), std::move(options), rsm::sim::Clock(world()));
     }
     void restart_all() {
         for (ServerId i = 0; i < size(); ++i) start(i);
         connect_all();
-    }
-
-    /// Every disk takes up to so many milliseconds (see Lab::slow_disk).
-    void slow_disks(std::uint64_t longest_milliseconds) {
-        for (const auto& disk : disks_) slow_disk(disk, longest_milliseconds);
     }
 
     // ---- what can be seen ----
@@ -154,8 +111,6 @@ public:
 private:
     std::int64_t max_raft_state_;
     std::vector<std::unique_ptr<Replica>> replicas_;
-    std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
-    std::vector<bool> connected_;
 };
 
 }  // namespace lab

@@ -14,6 +14,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace lab {
 
@@ -47,14 +49,19 @@ inline constexpr raft::Duration election_timeout = 1s;
 
 class Lab {
 public:
-    Lab(std::size_t servers, std::uint64_t seed)
-        : servers_(servers), random_(seed), network_(world_, servers, random_.next()) {}
+    Lab(std::size_t servers, std::uint64_t seed, bool reliable)
+        : random_(seed), network_(world_, servers, random_.next()), connected_(servers, false) {
+        network_.reliable = reliable;
+        for (ServerId i = 0; i < servers; ++i)
+            disks_.push_back(std::make_shared<rsm::MemoryDisk>());
+    }
     Lab(const Lab&) = delete;
     Lab& operator=(const Lab&) = delete;
 
-    std::size_t size() const { return servers_; }
+    std::size_t size() const { return connected_.size(); }
     rsm::sim::World& world() { return world_; }
     Network& network() { return network_; }
+    const std::shared_ptr<rsm::MemoryDisk>& disk(ServerId i) const { return disks_[i]; }
     raft::Time now() const { return world_.now(); }
 
     std::uint64_t random() { return random_.next(); }
@@ -63,16 +70,55 @@ public:
         return std::chrono::milliseconds(static_cast<std::int64_t>(random_.below(bound)));
     }
 
+    // ---- faults (section 1.2 of the scenarios); clients' ends are not touched ----
+
+    bool connected(ServerId i) const { return connected_[i]; }
+    std::size_t connected_count() const {
+        return static_cast<std::size_t>(std::ranges::count(connected_, true));
+    }
+    void disconnect(ServerId i) {
+        connected_[i] = false;
+        network().connect(i, false);
+    }
+    void connect(ServerId i) {
+        connected_[i] = true;
+        for (ServerId j = 0; j < size(); ++j) {
+            if (!connected_[j]) continue;
+            network().link(i, j, true);
+            network().link(j, i, true);
+        }
+    }
+    void connect_all() {
+        for (ServerId i = 0; i < size(); ++i) connect(i);
+    }
+    /// Links the servers of either side with each other and with none of the other side.
+    void partition(const std::vector<ServerId>& left, const std::vector<ServerId>& right) {
+        const auto set = [this](const auto& from, const auto& to, bool enabled) {
+            for (const ServerId i : from) {
+                for (const ServerId j : to) {
+                    network().link(i, j, enabled);
+                    network().link(j, i, enabled);
+                }
+            }
+        };
+        set(left, right, false);
+        set(left, left, true);
+        set(right, right, true);
+        connected_.assign(size(), true);
+    }
+
     Task<> sleep(raft::Duration duration) {
         return world_.async_sleep(duration, boost::asio::use_awaitable);
     }
 
-    /// From now on whatever the disk does takes effect up to `longest` later, in order. What has
-    /// not taken effect is lost in a crash. The disks of the labs take no time.
-    void slow_disk(std::shared_ptr<rsm::MemoryDisk> disk, std::uint64_t longest_milliseconds) {
-        disk->hold();
-        boost::asio::co_spawn(world_.get_executor(), work(std::move(disk), longest_milliseconds),
-                              boost::asio::detached);
+    /// From now on whatever a disk does takes effect up to so many milliseconds later, in order.
+    /// What has not taken effect is lost in a crash. The disks of the labs take no time.
+    void slow_disks(std::uint64_t longest_milliseconds) {
+        for (const auto& disk : disks_) {
+            disk->hold();
+            boost::asio::co_spawn(world_.get_executor(), work(disk, longest_milliseconds),
+                                  boost::asio::detached);
+        }
     }
 
     /// A scenario may have so many events: a great many more than it needs, so that only servers
@@ -106,11 +152,12 @@ private:
         }
     }
 
-    std::size_t servers_;
     std::uint64_t events_max_ = 4'000'000;
     raft::Random random_;
     rsm::sim::World world_;
     Network network_;
+    std::vector<bool> connected_;
+    std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
 };
 
 /// Coroutines that run beside each other and are awaited together.

@@ -188,44 +188,19 @@ class RaftLab : public Lab {
 public:
     RaftLab(std::size_t servers, std::uint64_t seed, bool reliable, bool snapshots = false,
             Elections elections = Elections::standard)
-        : Lab(servers, seed),
+        : Lab(servers, seed, reliable),
           snapshots_(snapshots),
           elections_(elections),
           servers_(servers),
           records_(servers),
-          disks_(servers),
-          connected_(servers, false),
           patient_(servers, false) {
-        network().reliable = reliable;
-        for (ServerId i = 0; i < servers; ++i) disks_[i] = std::make_shared<rsm::MemoryDisk>();
         for (ServerId i = 0; i < servers; ++i) start_server(i);
         connect_all();
     }
 
     RaftServer& server(ServerId i) { return *servers_[i]; }
     bool up(ServerId i) const { return servers_[i] != nullptr; }
-    bool connected(ServerId i) const { return connected_[i]; }
-    std::size_t connected_count() const {
-        return static_cast<std::size_t>(std::ranges::count(connected_, true));
-    }
 
-    // ---- faults (section 1.2 of the scenarios) ----
-
-    void disconnect(ServerId i) {
-        connected_[i] = false;
-        network().connect(i, false);
-    }
-    void connect(ServerId i) {
-        connected_[i] = true;
-        for (ServerId j = 0; j < size(); ++j) {
-            if (!connected_[j]) continue;
-            network().link(i, j, true);
-            network().link(j, i, true);
-        }
-    }
-    void connect_all() {
-        for (ServerId i = 0; i < size(); ++i) connect(i);
-    }
     /// What was not durable is lost. The record of what it delivered stays until a restart.
     void crash(ServerId i) {
         disconnect(i);
@@ -243,11 +218,6 @@ public:
     /// From its next start on, the server is slow to stand for election (or not any more), so that
     /// a scenario decides who does.
     void make_patient(ServerId i, bool patient) { patient_[i] = patient; }
-
-    /// Every disk takes up to so many milliseconds (see Lab::slow_disk).
-    void slow_disks(std::uint64_t longest_milliseconds) {
-        for (const auto& disk : disks_) slow_disk(disk, longest_milliseconds);
-    }
 
     // ---- the labs' checks (section 1.4) ----
 
@@ -276,7 +246,7 @@ public:
             co_await sleep(450ms + random_milliseconds(100));
             std::map<std::uint64_t, std::vector<ServerId>> leaders;
             for (ServerId i = 0; i < size(); ++i) {
-                if (connected_[i] && up(i) && server(i).leads()) {
+                if (connected(i) && up(i) && server(i).leads()) {
                     leaders[server(i).term()].push_back(i);
                 }
             }
@@ -291,7 +261,7 @@ public:
     std::uint64_t check_terms() {
         std::optional<std::uint64_t> term;
         for (ServerId i = 0; i < size(); ++i) {
-            if (!connected_[i] || !up(i)) continue;
+            if (!connected(i) || !up(i)) continue;
             require(!term || *term == server(i).term(), "servers disagree on the term");
             term = server(i).term();
         }
@@ -300,7 +270,7 @@ public:
 
     void check_no_leader() {
         for (ServerId i = 0; i < size(); ++i) {
-            const bool leads = connected_[i] && up(i) && server(i).leads();
+            const bool leads = connected(i) && up(i) && server(i).leads();
             require(!leads, "a server without a quorum claims to lead");
         }
     }
@@ -387,13 +357,13 @@ private:
     }
 
     void start_server(ServerId i) {
-        servers_[i] = std::make_unique<RaftServer>(*this, witness_, i, config(i, random()),
-                                                   disks_[i], snapshots_);
+        servers_[i] = std::make_unique<RaftServer>(*this, witness_, i, config(i, random()), disk(i),
+                                                   snapshots_);
         records_[i].clear();
     }
 
     std::uint64_t dead_log(ServerId i) {
-        rsm::RunningMemoryStorage storage(world().get_executor(), disks_[i]);
+        rsm::RunningMemoryStorage storage(world().get_executor(), disk(i));
         const auto recovered = storage.recover();
         require(recovered.has_value(), "a disk cannot be read");
         return storage.persisted_bytes();
@@ -403,7 +373,7 @@ private:
     std::optional<std::uint64_t> start_somewhere(const std::string& command, ServerId& next) {
         for (std::size_t tried = 0; tried < size(); ++tried) {
             next = (next + 1) % size();
-            if (!connected_[next] || !up(next)) continue;
+            if (!connected(next) || !up(next)) continue;
             if (const auto started = server(next).start(command)) return started->index;
         }
         return std::nullopt;
@@ -414,8 +384,6 @@ private:
     Witness witness_;
     std::vector<std::unique_ptr<RaftServer>> servers_;
     std::vector<RaftServer::Commands> records_;
-    std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
-    std::vector<bool> connected_;
     std::vector<bool> patient_;
 };
 

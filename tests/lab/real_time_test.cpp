@@ -3,6 +3,8 @@
 // The labs' bounds that are about real time, in real time: three replicas in one process over
 // TcpTransport on loopback, with memory and with a write-ahead log on a real disk. Whatever the
 // tests wait for is a condition; only the second of idleness is a wait.
+#include "support/temporary_directory.hpp"
+
 #include <raft/protocol/codec.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/memory.hpp>
@@ -19,8 +21,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -84,28 +84,8 @@ private:
     std::shared_ptr<Traffic> traffic_;
 };
 
-/// A directory of its own, removed at the end.
-class Directory {
-public:
-    Directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "rsm-lab-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~Directory() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
-private:
-    std::filesystem::path path_;
-};
-
 template <class Storage>
-Storage make_storage(const Directory& directory, std::uint64_t id) {
+Storage make_storage(const rsm_test::TemporaryDirectory& directory, std::uint64_t id) {
     if constexpr (std::is_same_v<Storage, rsm::MemoryStorage>) {
         (void)directory;
         (void)id;
@@ -195,7 +175,7 @@ public:
     }
 
 private:
-    Directory directory_;
+    rsm_test::TemporaryDirectory directory_;
     boost::asio::io_context io_;
     std::shared_ptr<Traffic> traffic_ = std::make_shared<Traffic>();
     std::vector<std::unique_ptr<Replica>> replicas_;

@@ -6,8 +6,8 @@
 #ifndef RSM_TESTS_LAB_SCENARIO_HPP
 #define RSM_TESTS_LAB_SCENARIO_HPP
 
-#include "../arguments.hpp"
 #include "lab.hpp"
+#include "support/arguments.hpp"
 
 #include <doctest/doctest.h>
 

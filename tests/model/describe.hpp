@@ -4,7 +4,7 @@
 #ifndef RSM_TESTS_MODEL_DESCRIBE_HPP
 #define RSM_TESTS_MODEL_DESCRIBE_HPP
 
-#include "../raft/text.hpp"
+#include "support/text.hpp"
 #include "world.hpp"
 
 #include <array>

@@ -5,8 +5,8 @@
 #ifndef RSM_TESTS_MODEL_NODE_STATE_HPP
 #define RSM_TESTS_MODEL_NODE_STATE_HPP
 
-#include "../raft/core_harness.hpp"
 #include "setup.hpp"
+#include "support/core_cluster.hpp"
 
 #include <raft/proof/state_digest.hpp>
 
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>

@@ -4,9 +4,19 @@
 // that is slow, a node that was stopped for a while, entries that a disk has lost, numbers that no
 // cluster comes to. Nothing loops without time passing, nothing waits without end, and memory has
 // a bound.
-#include "core_harness.hpp"
+#include "support/core_cluster.hpp"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace adversity_test {
 
@@ -15,9 +25,6 @@ namespace {
 using namespace raft;
 using namespace raft::test;
 
-std::size_t seen(const Cluster& cluster, EventKind kind) {
-    return static_cast<std::size_t>(std::ranges::count(cluster.events, kind, &Event::kind));
-}
 const Progress& view_of(Cluster& cluster, std::uint64_t id) {
     const auto followers = cluster.core(cluster.leader()).followers();
     const auto found = std::ranges::find(followers, NodeId{id}, &Progress::node);
@@ -57,7 +64,7 @@ TEST_CASE("a loaded leader keeps its reign, and serves reads, while its follower
         cluster.settle();
         if (read != 0) CHECK(cluster.outcome_of(read).has_value());
     }
-    CHECK(seen(cluster, EventKind::quorum_lost) == 0);
+    CHECK(cluster.seen(EventKind::quorum_lost) == 0);
     CHECK(cluster.core(1).role() == Role::leader);
     cluster.node(2).disk_stalled = cluster.node(3).disk_stalled = false;
     cluster.run(milliseconds(200));
@@ -76,8 +83,8 @@ TEST_CASE("a leader that was stopped for a while hears its peers before it judge
     // been done for long, but could not say so.
     cluster.step(1, Tick{});
     CHECK(cluster.core(1).role() == Role::leader);
-    CHECK(seen(cluster, EventKind::paused) == 1);
-    CHECK(seen(cluster, EventKind::disk_stalled) == 0);
+    CHECK(cluster.seen(EventKind::paused) == 1);
+    CHECK(cluster.seen(EventKind::disk_stalled) == 0);
     cluster.bag = unheard;
     cluster.settle();
     CHECK(cluster.core(1).role() == Role::leader);
@@ -97,7 +104,7 @@ TEST_CASE("a leader that was stopped just before its disk would have been late h
     cluster.step(1, *cluster.complete_write(1));
     cluster.run(milliseconds(500));
     CHECK(cluster.core(1).role() == Role::leader);
-    CHECK(seen(cluster, EventKind::disk_stalled) == 0);
+    CHECK(cluster.seen(EventKind::disk_stalled) == 0);
 }
 
 TEST_CASE("a leader that is stopped again and again does not excuse itself for ever") {
@@ -310,7 +317,7 @@ TEST_CASE("a transfer that takes longer than the log takes to grow ends neverthe
         ++elapsed;
     }
     CHECK(elapsed < 2000);
-    CHECK(seen(slow.cluster, EventKind::snapshot_installed) == 1);
+    CHECK(slow.cluster.seen(EventKind::snapshot_installed) == 1);
     // What was held for it goes with the next heartbeats.
     for (int i = 0; i < 500; ++i) slow.one_millisecond();
     CHECK(!slow.cluster.core(1).holds_log());
@@ -328,7 +335,7 @@ TEST_CASE("the log is held for a follower up to a limit in bytes and in time") {
     for (int i = 0; i < 3000; ++i) slow.one_millisecond();
     CHECK(slow.largest >= 200U << 10);
     CHECK(slow.largest <= 450U << 10);
-    CHECK(seen(slow.cluster, EventKind::snapshot_installed) > 1);
+    CHECK(slow.cluster.seen(EventKind::snapshot_installed) > 1);
     CHECK(slow.cluster.failure == "");
 }
 
@@ -416,7 +423,7 @@ TEST_CASE(
     cluster.restart(3);
     cluster.events.clear();
     cluster.run(milliseconds(500));
-    CHECK(seen(cluster, EventKind::acknowledgement_lost) == 1);
+    CHECK(cluster.seen(EventKind::acknowledgement_lost) == 1);
     CHECK(cluster.core(3).log().durable() == cluster.core(1).log().last_index());
     CHECK(view_of(cluster, 3).match == cluster.core(1).log().last_index());
     // It counts again: the third node is not needed.
@@ -466,7 +473,7 @@ TEST_CASE("a refusal of what was acknowledged while the doubt was asked about is
     cluster.propose(1, "operation");
     cluster.settle();
     cluster.step(1, message(2, 1, AppendReply{term, false, Index{5}, {Index{4}, term}, 1}));
-    CHECK(seen(cluster, EventKind::acknowledgement_lost) == 0);
+    CHECK(cluster.seen(EventKind::acknowledgement_lost) == 0);
     CHECK(view_of(cluster, 2).match == Index{5});
 }
 
@@ -540,7 +547,7 @@ TEST_CASE("a round that was never asked for is not taken for an echo") {
     Cluster cluster = led(3);
     cluster.expected_event = EventKind::protocol_violation;
     cluster.step(1, message(2, 1, AppendReply{cluster.core(1).term(), true, {}, {}, ~0ULL}));
-    CHECK(seen(cluster, EventKind::protocol_violation) == 1);
+    CHECK(cluster.seen(EventKind::protocol_violation) == 1);
     CHECK(view_of(cluster, 2).acknowledged_round < 1000);
 }
 

@@ -1,16 +1,24 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Whole clusters of Cores under every fault that the model of core_harness.hpp knows, in an order
+// Whole clusters of Cores under every fault that the model of core_node.hpp knows, in an order
 // and with options drawn from a seed. After each step all safety properties are checked; after the
 // faults the cluster must become useful again.
 //
 // RAFT_RANDOM_SEEDS=first:count in the environment runs other seeds than the fixed ones.
-#include "core_harness.hpp"
+#include "support/core_cluster.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace random_test {
 

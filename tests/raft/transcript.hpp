@@ -23,8 +23,8 @@
 #ifndef RSM_TESTS_RAFT_TRANSCRIPT_HPP
 #define RSM_TESTS_RAFT_TRANSCRIPT_HPP
 
-#include "core_harness.hpp"
-#include "text.hpp"
+#include "support/core_cluster.hpp"
+#include "support/text.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 // The stories in transcripts/: what is told there is what the cores do. `raft_tests --renew` writes
 // what they do now; read the difference before you believe it.
 #include "transcript.hpp"
-#include "../arguments.hpp"
+#include "support/arguments.hpp"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 //
 // What a node does when a snapshot cannot be saved, when the newest is damaged, and when memory
 // runs out in the midst of a turn.
-#include "virtual_cluster.hpp"
+#include "support/virtual_cluster.hpp"
 
 #include <rsm/node/compaction.hpp>
 

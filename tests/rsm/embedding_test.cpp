@@ -2,8 +2,8 @@
 //
 // What a program that embeds a replica meets: types without a default, coroutines, codes that say
 // more than their number, executors that have stopped, and exceptions of constructors.
-#include "storage_support.hpp"
-#include "virtual_cluster.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/virtual_cluster.hpp"
 
 #include <rsm/node/job_list.hpp>
 #include <rsm/storage/wal.hpp>
@@ -23,6 +23,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <future>
@@ -337,7 +338,7 @@ TEST_CASE("every constructor's failure is a system_error with a sentence") {
     using Machine = Text<Append>;
     using Replica = rsm::Replicated<Machine, rsm::TcpTransport, rsm::WalStorage>;
     asio::io_context io;
-    const storage_test::TemporaryDirectory directory;
+    const rsm_test::TemporaryDirectory directory;
     const auto refusal = [&](rsm::TcpOptions tcp, std::string data,
                              rsm::Options options = {}) -> std::string {
         try {

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Operations that make a state machine throw, and the way out.
-#include "virtual_cluster.hpp"
+#include "support/virtual_cluster.hpp"
 
 #include <rsm/node/saved_state.hpp>
 
@@ -15,6 +15,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace poison_test {

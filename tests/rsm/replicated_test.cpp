@@ -1,5 +1,5 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include "virtual_cluster.hpp"
+#include "support/virtual_cluster.hpp"
 
 #include <rsm/archive.hpp>
 #include <rsm/replicated.hpp>
@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>

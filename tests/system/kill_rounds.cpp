@@ -11,6 +11,7 @@
 #include "kv/check/model.hpp"
 #include "load.hpp"
 #include "processes.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <kv/caller.hpp>
 #include <kv/clerk.hpp>
@@ -50,28 +51,6 @@ struct Settings {
     std::uint64_t rounds = 20;
     std::uint64_t seed = 0;
     std::string history;
-};
-
-/// A directory of its own, removed at the end unless it is to be kept.
-class Directory {
-public:
-    Directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "kill-rounds-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
-        path_ = name;
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    ~Directory() {
-        std::error_code ignored;
-        if (!keep) std::filesystem::remove_all(path_, ignored);
-    }
-    const std::filesystem::path& path() const { return path_; }
-
-    bool keep = false;
-
-private:
-    std::filesystem::path path_;
 };
 
 class Run {
@@ -222,10 +201,10 @@ private:
     std::uint64_t leaders_killed_ = 0;
 };
 
-void write_history(const Settings& settings, const Directory& directory, const Load& load,
-                   bool failed) {
+void write_history(const Settings& settings, const rsm_test::TemporaryDirectory& directory,
+                   const Load& load, bool failed) {
     std::string file = settings.history;
-    if (file.empty() && failed) file = (directory.path() / "history.jsonl").string();
+    if (file.empty() && failed) file = directory / "history.jsonl";
     if (file.empty()) return;
     std::ofstream out(file);
     kv::check::write_kv_history(out, load.history.operations());
@@ -257,7 +236,7 @@ bool judge(const Load& load) {
 bool run(const Settings& settings) {
     std::cout << "seed " << settings.seed << std::endl;
     const auto begin = Clock::now();
-    Directory directory;
+    rsm_test::TemporaryDirectory directory;
     directory.keep = true;  // until all has gone well
     Run run(settings, directory.path());
     bool good = false;
@@ -276,7 +255,7 @@ bool run(const Settings& settings) {
               << " snapshots installed, " << load.history.size() << " operations, " << load.puts_ok
               << " acknowledged puts, " << load.puts_maybe << " in doubt, " << taken.count() << " s"
               << std::endl;
-    if (!good) std::cout << "logs and data: " << directory.path().string() << std::endl;
+    if (!good) std::cout << "logs and data: " << directory.path() << std::endl;
     return good;
 }
 

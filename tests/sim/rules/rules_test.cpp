@@ -1,6 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Each rule that needs no whole node: what it lets pass, and that it speaks when it is broken.
+#include "support/records.hpp"
+
 #include <rsm/sim/rules/clutter.hpp>
 #include <rsm/sim/rules/deadlines.hpp>
 #include <rsm/sim/rules/election_safety.hpp>
@@ -32,13 +34,7 @@ namespace {
 using namespace rsm::sim;
 using namespace std::chrono_literals;
 
-raft::Entry entry(raft::Index index, raft::Term term, const std::string& text) {
-    raft::Entry result;
-    result.index = index;
-    result.term = term;
-    result.payload = raft::Bytes::copy_of(std::as_bytes(std::span(text)));
-    return result;
-}
+using raft::test::entry;
 
 std::string broken_rule(const Broken& broken) { return broken ? broken->property : "none"; }
 
@@ -109,15 +105,15 @@ TEST_CASE("Log matching: an entry is what it was, and so is the one before it") 
     LogMatching rule(chronicle);
     raft::AppendRequest request;
     request.previous = {{4}, {1}};
-    request.entries = {entry({5}, {2}, "five"), entry({6}, {2}, "six")};
+    request.entries = {entry(5, 2, "five"), entry(6, 2, "six")};
     CHECK_FALSE(rule.sent({1}, request));
     CHECK_FALSE(rule.sent({2}, request));
-    request.entries[1] = entry({6}, {2}, "another");
+    request.entries[1] = entry(6, 2, "another");
     CHECK(broken_rule(rule.sent({2}, request)) == "log matching");
-    request.entries = {entry({5}, {2}, "five")};
+    request.entries = {entry(5, 2, "five")};
     request.previous.term = {2};
     CHECK(broken_rule(rule.sent({2}, request)) == "log matching");
-    request.entries = {entry({5}, {3}, "another")};
+    request.entries = {entry(5, 3, "another")};
     CHECK_FALSE(rule.sent({2}, request));
 }
 

@@ -1,6 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Disk jobs in virtual time, and the production storage on them.
+#include "support/records.hpp"
+
 #include <raft/base/random.hpp>
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
@@ -153,12 +155,8 @@ TEST_CASE("No job begins on a disk that has stopped, nor in another life of it")
 }
 
 raft::Write one_entry(std::uint64_t index) {
-    raft::Write write;
-    write.entries = {{{index},
-                      {1},
-                      raft::EntryKind::operation,
-                      raft::Bytes::copy_of(std::to_string(index) + std::string(200, 'x'))}};
-    return write;
+    using namespace raft::test;
+    return write_of({entry(index, 1, std::to_string(index) + std::string(200, 'x'))});
 }
 
 /// Some lives of a node, each of which ends in a crash; says all that can be seen of them.

@@ -1,7 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The production write-ahead log on the simulated disk: a crash at every file operation.
-#include "../../rsm/storage_support.hpp"
+#include "support/fake_disk.hpp"
+#include "support/inline_worker.hpp"
+#include "support/records.hpp"
+#include "support/storage_node.hpp"
 
 #include <raft/base/random.hpp>
 #include <raft/protocol/codec.hpp>
@@ -23,7 +26,8 @@
 
 namespace wal_disk_test {
 
-using namespace storage_test;
+using namespace raft::test;
+using namespace rsm_test;
 using rsm::sim::Disk;
 using rsm::sim::DiskFault;
 
@@ -71,7 +75,7 @@ struct Model {
 
 /// One life of a node that does everything once: false when its disk stopped.
 bool run_script(const std::shared_ptr<Disk>& disk, Model& model) {
-    Node<Wal> node(wal_on(disk));
+    StorageNode<Wal> node(wal_on(disk));
     node.gives_up_without_room = true;
     if (!node.recover()) return false;
     const auto write = [&](const raft::Write& one) {
@@ -87,19 +91,19 @@ bool run_script(const std::shared_ptr<Disk>& disk, Model& model) {
         return true;
     };
     for (std::uint64_t i = 1; i <= 6; ++i) {
-        raft::Write one = entries({entry(i, 1, 700), entry(i + 1, 1, 300)});
+        raft::Write one = write_of({entry(i, 1, 700), entry(i + 1, 1, 300)});
         one.hard_state = raft::HardState{{i}, {i % 3}, {}};
         if (!write(one)) return false;
     }
-    if (!write(entries({entry(5, 7, 100), entry(6, 7, 1800), entry(7, 8, 10)}))) return false;
-    if (!save(at(5, 7))) return false;
-    if (!write(release(at(4, 1)))) return false;
+    if (!write(write_of({entry(5, 7, 100), entry(6, 7, 1800), entry(7, 8, 10)}))) return false;
+    if (!save(position(5, 7))) return false;
+    if (!write(release(position(4, 1)))) return false;
     node.storage().drop_snapshots_before({5});
     for (std::uint64_t i = 8; i <= 12; ++i) {
-        if (!write(entries({entry(i, 8, 900)}))) return false;
+        if (!write(write_of({entry(i, 8, 900)}))) return false;
     }
     const std::string text(3000, 'q');
-    const raft::SnapshotMeta meta{at(30, 9), three(), text.size(),
+    const raft::SnapshotMeta meta{position(30, 9), voters(3), text.size(),
                                   rsm::detail::checksum(std::as_bytes(std::span(text)))};
     if (!node.receive(meta, 0, text.substr(0, 1000))) return false;
     model.begin_snapshot(meta.last);
@@ -110,7 +114,7 @@ bool run_script(const std::shared_ptr<Disk>& disk, Model& model) {
     one.hard_state = raft::HardState{{10}, {}, {30}};
     if (!write(one)) return false;
     node.storage().drop_snapshots_before({30});
-    if (!write(entries({entry(32, 10, 50)}))) return false;
+    if (!write(write_of({entry(32, 10, 50)}))) return false;
     node.close();
     return true;
 }
@@ -142,7 +146,7 @@ Model::State state_of(NodeType& node, const raft::Recovered& recovered) {
 /// What is recovered is a state that was begun, and none before the last acknowledged one; the log
 /// goes on from there.
 void check_recovery(const std::shared_ptr<Disk>& disk, const Model& model) {
-    Node<Wal> node(wal_on(disk));
+    StorageNode<Wal> node(wal_on(disk));
     const raft::Recovered recovered = node.start();
     const Model::State state = state_of(node, recovered);
     bool found = false;
@@ -157,10 +161,10 @@ void check_recovery(const std::shared_ptr<Disk>& disk, const Model& model) {
     CHECK(bytes == bytes_of(state.entries) + hard_state_bytes);
 
     const auto next = entry(recovered.last.value + 1, 77, 600);
-    CHECK(node.write(entries({next})).has_value());
+    CHECK(node.write(write_of({next})).has_value());
     node.close();
     disk->crash_all_lost();
-    Node<Wal> again(wal_on(disk));
+    StorageNode<Wal> again(wal_on(disk));
     const Model::State after = state_of(again, again.start());
     CHECK(after.base == state.base);
     REQUIRE(after.entries.size() == state.entries.size() + 1);
@@ -193,7 +197,7 @@ TEST_CASE("After a crash at any file operation everything acknowledged is there"
             for (std::uint64_t round = 0; round < seed % 4; ++round) {
                 disk->fail_after(1 + random.below(9), DiskFault::stop);
                 {
-                    Node<Wal> node(wal_on(disk));
+                    StorageNode<Wal> node(wal_on(disk));
                     static_cast<void>(node.recover().has_value());
                 }
                 disk->crash(random);
@@ -251,7 +255,7 @@ TEST_CASE("A recovery whose sync fails is done again, by the next process or aft
             disk->crash(random);
             disk->fail_after(1 + seed % 2, DiskFault::sync_error);
             {
-                Node<Wal> node(wal_on(disk));
+                StorageNode<Wal> node(wal_on(disk));
                 if (!node.recover()) ++failed;
             }
             disk->clear_plans();

@@ -1,0 +1,206 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Snapshots as a follower takes them, piece by piece: Raft paper, section 7 and figure 13.
+#include "snapshot_support.hpp"
+#include "support/core_cluster.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace snapshot_receiving_test {
+
+namespace {
+
+using namespace raft;
+using namespace raft::test;
+
+/// A follower (node 1 of 3) in term 5, to which chunks are fed by hand.
+struct Receiver {
+    explicit Receiver(std::vector<std::uint64_t> terms)
+        : core(small_chunks(), NodeId{1}, voters(3),
+               recovered({Term{5}, {}, {}}, entries(1, std::move(terms))), 1, Time{}) {}
+
+    static SnapshotMeta meta(std::uint64_t index, std::uint64_t term) {
+        return {{Index{index}, Term{term}}, voters(3), 20, index * 100 + term};
+    }
+    Output chunk(const SnapshotMeta& snapshot, std::uint64_t offset, std::uint64_t from = 2,
+                 std::uint64_t term = 5) {
+        return core.step(
+            Time{},
+            message(from, 1, SnapshotChunk{Term{term}, snapshot, offset, text("0123456789")}));
+    }
+    Output stored(const SnapshotMeta& snapshot, ChunkOutcome outcome) {
+        return core.step(Time{}, ChunkStored{snapshot, outcome});
+    }
+    /// The first of its two pieces is stored.
+    void begin(const SnapshotMeta& snapshot) {
+        chunk(snapshot, 0);
+        stored(snapshot, ChunkOutcome::stored);
+    }
+    /// The second one is being stored.
+    void bring(const SnapshotMeta& snapshot) {
+        begin(snapshot);
+        chunk(snapshot, 10);
+    }
+    Output install(const SnapshotMeta& snapshot) {
+        bring(snapshot);
+        return stored(snapshot, ChunkOutcome::installed);
+    }
+    Core core;
+};
+SnapshotReply reply_of(const Output& output) {
+    const auto replies = sent<SnapshotReply>(output);
+    REQUIRE(replies.size() == 1);
+    return replies.front();
+}
+
+}  // namespace
+
+TEST_CASE("pieces are taken in order, one at a time; the answer says where to go on") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    CHECK(reply_of(receiver.chunk(meta, 10)).next_offset == 0);
+    const Output first = receiver.chunk(meta, 0);
+    REQUIRE(first.store_chunks.size() == 1);
+    CHECK(first.store_chunks[0].data == text("0123456789"));
+    const Output meanwhile = receiver.chunk(meta, 0);
+    CHECK(meanwhile.store_chunks.empty());
+    CHECK(reply_of(receiver.stored(meta, ChunkOutcome::stored)).next_offset == 10);
+    CHECK(reply_of(receiver.chunk(meta, 0)).next_offset == 10);
+    CHECK(!receiver.chunk(meta, 10).store_chunks.empty());
+    const SnapshotReply last = reply_of(receiver.stored(meta, ChunkOutcome::installed));
+    CHECK(last.installed());
+    CHECK(last.match == Index{8});
+}
+
+TEST_CASE("an installed snapshot replaces a log that does not contain it (Figure 13)") {
+    for (const std::vector<std::uint64_t>& terms :
+         {std::vector<std::uint64_t>{}, {1, 1, 1}, {1, 1, 2, 3, 3, 3, 3, 3, 3, 3}}) {
+        Receiver receiver(terms);
+        const Output output = receiver.install(Receiver::meta(8, 4));
+        CHECK(output.restore == Receiver::meta(8, 4));
+        REQUIRE(output.write);
+        CHECK(output.write->reset == LogPosition{Index{8}, Term{4}});
+        CHECK(receiver.core.log().last() == LogPosition{Index{8}, Term{4}});
+        CHECK(receiver.core.log().base() == LogPosition{Index{8}, Term{4}});
+        CHECK(receiver.core.log().commit() == Index{8});
+        CHECK(receiver.core.log().applied() == Index{8});
+    }
+}
+
+TEST_CASE("what follows an installed snapshot in a log that contains it is kept (Figure 13)") {
+    Receiver receiver({1, 1, 2, 4, 4, 4, 4, 4, 4, 5});
+    const Output output = receiver.install(Receiver::meta(8, 4));
+    CHECK(output.restore == Receiver::meta(8, 4));
+    REQUIRE(output.write);
+    CHECK(!output.write->reset);
+    CHECK(output.write->entries.empty());
+    CHECK(receiver.core.log().last() == LogPosition{Index{10}, Term{5}});
+    CHECK(receiver.core.log().commit() == Index{8});
+    CHECK(receiver.core.log().applied() == Index{8});
+}
+
+TEST_CASE("an installed snapshot releases the log before it, as one of the node's own does") {
+    Receiver receiver({1, 1, 2, 4, 4, 4, 4, 4, 4, 5});
+    const Output output = receiver.install(Receiver::meta(8, 4));
+    REQUIRE(output.write);
+    CHECK(output.write->release == LogPosition{Index{8}, Term{4}});
+    CHECK(receiver.core.log().base() == LogPosition{Index{8}, Term{4}});
+}
+
+TEST_CASE("a snapshot of one's own releases the log, although an installed one is newer") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(2, 1);
+    receiver.bring(meta);
+    AppendRequest request{Term{5}, {}, Index{3}, 0, entries(1, {1, 1, 1})};
+    const Output appended = receiver.core.step(Time{}, message(2, 1, std::move(request)));
+    receiver.stored(meta, ChunkOutcome::installed);
+    REQUIRE(receiver.core.snapshot() == meta);
+    REQUIRE(appended.apply.size() == 3);
+    receiver.core.step(Time{}, Applied{Index{3}});
+    const Output output = receiver.core.step(Time{}, SnapshotTaken{Receiver::meta(2, 1)});
+    REQUIRE(output.write);
+    CHECK(output.write->release == LogPosition{Index{2}, Term{1}});
+}
+
+TEST_CASE("a snapshot of what is committed here already is answered, not taken (Figure 13)") {
+    Receiver receiver({1, 1, 2, 4});
+    AppendRequest request{Term{5}, {Index{4}, Term{4}}, Index{4}, 0, {}};
+    receiver.core.step(Time{}, message(2, 1, std::move(request)));
+    const Output output = receiver.chunk(Receiver::meta(3, 2), 0);
+    CHECK(output.store_chunks.empty());
+    CHECK(reply_of(output).installed());
+    CHECK(reply_of(output).match == Index{4});
+}
+
+TEST_CASE("a snapshot that the log overtakes while it is stored does not set the state back") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(2, 1);
+    receiver.bring(meta);
+    AppendRequest request{Term{5}, {}, Index{3}, 0, entries(1, {1, 1, 1})};
+    receiver.core.step(Time{}, message(2, 1, std::move(request)));
+    REQUIRE(receiver.core.log().commit() == Index{3});
+    const Output output = receiver.stored(meta, ChunkOutcome::installed);
+    CHECK(!output.restore);
+    CHECK(reply_of(output).installed());
+    CHECK(receiver.core.log().last_index() == Index{3});
+    CHECK(receiver.core.snapshot() == meta);
+}
+
+TEST_CASE("a piece from an earlier term is refused with the present one") {
+    Receiver receiver({});
+    const Output output = receiver.chunk(Receiver::meta(8, 4), 0, 2, 4);
+    CHECK(output.store_chunks.empty());
+    CHECK(reply_of(output).term == Term{5});
+    CHECK(!reply_of(output).installed());
+}
+
+TEST_CASE("an older snapshot of the same leader does not displace the one under way") {
+    Receiver receiver({});
+    const SnapshotMeta newer = Receiver::meta(9, 4);
+    receiver.begin(newer);
+    CHECK(receiver.chunk(Receiver::meta(8, 4), 0).store_chunks.empty());
+    CHECK(!receiver.chunk(newer, 10).store_chunks.empty());
+}
+
+TEST_CASE("another leader's snapshot displaces the one under way, even an older one") {
+    Receiver receiver({});
+    const SnapshotMeta newer = Receiver::meta(9, 4);
+    receiver.begin(newer);
+    const Output output = receiver.chunk(Receiver::meta(8, 4), 0, 3, 6);
+    REQUIRE(output.store_chunks.size() == 1);
+    CHECK(output.store_chunks[0].meta == Receiver::meta(8, 4));
+}
+
+TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    receiver.chunk(meta, 0);
+    const Output output = receiver.stored(meta, ChunkOutcome::rejected);
+    CHECK(count(output, EventKind::snapshot_rejected) == 1);
+    CHECK(reply_of(output).next_offset == 0);
+    CHECK(reply_of(output).rejected());
+    CHECK(receiver.core.log().last_index() == Index{0});
+    CHECK(!receiver.chunk(meta, 0).store_chunks.empty());
+}
+
+TEST_CASE("a restored state and the entries after it come in one step, in order") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    receiver.bring(meta);
+    std::vector<Input> inputs{
+        ChunkStored{meta, ChunkOutcome::installed},
+        message(2, 1, AppendRequest{Term{5}, meta.last, Index{9}, 0, entries(9, {5})})};
+    Output output;
+    receiver.core.step(Time{}, inputs, output);
+    CHECK(output.restore == meta);
+    CHECK(output.apply == entries(9, {5}));
+    REQUIRE(output.write);
+    CHECK(output.write->reset == meta.last);
+    CHECK(output.write->entries == entries(9, {5}));
+}
+
+}  // namespace snapshot_receiving_test

@@ -1,0 +1,96 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Several replicas in one simulated world. Nothing ever sleeps.
+#ifndef RSM_TESTS_SUPPORT_VIRTUAL_CLUSTER_HPP
+#define RSM_TESTS_SUPPORT_VIRTUAL_CLUSTER_HPP
+
+#include "cut_network.hpp"
+
+#include <rsm/error.hpp>
+#include <rsm/replicated.hpp>
+#include <rsm/sim/world/clock.hpp>
+#include <rsm/sim/world/world.hpp>
+#include <rsm/storage/memory.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace rsm_test {
+
+template <class Machine, class Transport = CutTransport>
+class VirtualCluster {
+public:
+    using Replica = rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
+
+    explicit VirtualCluster(std::uint64_t size, rsm::Options options = {})
+        : options_(std::move(options)) {
+        for (std::uint64_t id = 1; id <= size; ++id) {
+            members_.push_back({id});
+            disks_[id] = std::make_shared<rsm::MemoryDisk>();
+        }
+        for (const raft::NodeId id : members_) start(id.value);
+    }
+
+    /// For the nodes that are started from now on.
+    rsm::Options& options() { return options_; }
+
+    void start(std::uint64_t id) {
+        rsm::Options options = options_;
+        options.seed = id + 17 * ++starts_;
+        nodes_[id] = std::make_unique<Replica>(
+            world_.get_executor(), Machine{}, Transport{network_, raft::NodeId{id}, members_},
+            rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
+    }
+    /// What was not durable is lost.
+    void crash(std::uint64_t id) { nodes_.erase(id); }
+
+    Replica& node(std::uint64_t id) { return *nodes_.at(id); }
+    rsm::MemoryDisk& disk(std::uint64_t id) { return *disks_.at(id); }
+    CutNetwork& network() { return *network_; }
+    rsm::sim::World& world() { return world_; }
+    bool up(std::uint64_t id) const { return nodes_.contains(id); }
+
+    /// Lets the world go on until the condition holds; false if that takes more virtual time.
+    template <class Condition>
+    bool run_until(Condition holds, raft::Duration limit = std::chrono::seconds(30)) {
+        return world_.run_until(holds, world_.now() + limit);
+    }
+    void run_for(raft::Duration duration) { world_.run_for(duration); }
+    /// Runs everything that does not need time to pass.
+    void settle() { world_.run_for({}); }
+
+    /// The node that leads the highest term and is not cut off, as far as it knows itself; 0: none.
+    std::uint64_t leader() {
+        std::uint64_t best = 0;
+        raft::Term term;
+        for (auto& [id, node] : nodes_) {
+            const rsm::Status status = node->status();
+            if (status.role == raft::Role::leader && status.term > term) {
+                best = id;
+                term = status.term;
+            }
+        }
+        return best;
+    }
+    std::uint64_t elect() {
+        run_until([this] { return leader() != 0; });
+        return leader();
+    }
+
+private:
+    rsm::Options options_;
+    std::uint64_t starts_ = 0;
+    rsm::sim::World world_;
+    std::shared_ptr<CutNetwork> network_ = std::make_shared<CutNetwork>();
+    std::vector<raft::NodeId> members_;
+    std::map<std::uint64_t, std::shared_ptr<rsm::MemoryDisk>> disks_;
+    std::map<std::uint64_t, std::unique_ptr<Replica>> nodes_;
+};
+
+}  // namespace rsm_test
+
+#endif
