@@ -27,8 +27,6 @@ void run(std::size_t servers, Scenario scenario) {
     });
 }
 
-std::string random_command(RaftLab& lab) { return std::to_string(lab.random()); }
-
 // A full log entry's worth of noise.
 std::string long_command(RaftLab& lab) {
     std::string text;
@@ -219,15 +217,7 @@ Task<> rejoin(RaftLab& lab) {
 }
 
 Task<> backup(RaftLab& lab) {
-    co_await lab.one(random_command(lab), 5, true);
-    const ServerId leader1 = co_await lab.check_one_leader();
-    for (std::size_t i = 2; i <= 4; ++i) lab.disconnect((leader1 + i) % 5);
-    for (int i = 0; i < 50; ++i) lab.server(leader1).start(random_command(lab));
-    co_await lab.sleep(election_timeout / 2);
-    lab.disconnect(leader1);
-    lab.disconnect((leader1 + 1) % 5);
-    for (std::size_t i = 2; i <= 4; ++i) lab.connect((leader1 + i) % 5);
-    for (int i = 0; i < 50; ++i) co_await lab.one(random_command(lab), 3, true);
+    const ServerId leader1 = co_await part_logs(lab, 50);
 
     const ServerId leader2 = co_await lab.check_one_leader();
     ServerId other = (leader1 + 2) % 5;

@@ -33,8 +33,6 @@ void run(std::size_t servers, Net net, bool snapshots, Scenario scenario) {
     });
 }
 
-std::string random_command(RaftLab& lab) { return std::to_string(lab.random()); }
-
 // ---- 3C --------------------------------------------------------------------------------------
 
 Task<> persist1(RaftLab& lab) {

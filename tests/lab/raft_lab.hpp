@@ -387,6 +387,23 @@ private:
     std::vector<bool> patient_;
 };
 
+inline std::string random_command(RaftLab& lab) { return std::to_string(lab.random()); }
+
+/// Of five servers two have filled their logs with so many commands that no other has seen, and the
+/// others, alone since, with as many of their own. Returns the leader of the two.
+inline Task<ServerId> part_logs(RaftLab& lab, int commands) {
+    co_await lab.one(random_command(lab), 5, true);
+    const ServerId leader = co_await lab.check_one_leader();
+    for (std::size_t i = 2; i <= 4; ++i) lab.disconnect((leader + i) % 5);
+    for (int i = 0; i < commands; ++i) lab.server(leader).start(random_command(lab));
+    co_await lab.sleep(election_timeout / 2);
+    lab.disconnect(leader);
+    lab.disconnect((leader + 1) % 5);
+    for (std::size_t i = 2; i <= 4; ++i) lab.connect((leader + i) % 5);
+    for (int i = 0; i < commands; ++i) co_await lab.one(random_command(lab), 3, true);
+    co_return leader;
+}
+
 }  // namespace lab
 
 #endif

@@ -39,8 +39,6 @@ void run(const Setup& setup, Scenario scenario) {
     });
 }
 
-std::string random_command(RaftLab& lab) { return std::to_string(lab.random()); }
-
 template <class Condition>
 Task<> until(RaftLab& lab, Condition holds, std::string what) {
     for (const raft::Time end = lab.now() + 10s; !holds();) {
@@ -294,15 +292,7 @@ Task<> crashes_under_load(RaftLab& lab) {
 // Two leaders of a minority and of a majority have filled their logs with different entries.
 // Finding where they part takes a number of calls that does not grow with them.
 Task<> far_back(RaftLab& lab) {
-    co_await lab.one(random_command(lab), 5, true);
-    const ServerId leader = co_await lab.check_one_leader();
-    for (std::size_t i = 2; i <= 4; ++i) lab.disconnect((leader + i) % 5);
-    for (int i = 0; i < 500; ++i) lab.server(leader).start(random_command(lab));
-    co_await lab.sleep(election_timeout / 2);
-    lab.disconnect(leader);
-    lab.disconnect((leader + 1) % 5);
-    for (std::size_t i = 2; i <= 4; ++i) lab.connect((leader + i) % 5);
-    for (int i = 0; i < 500; ++i) co_await lab.one(random_command(lab), 3, true);
+    co_await part_logs(lab, 500);
     // A leader begins to look at the end of its log, so let there be a new one.
     lab.restart(co_await lab.check_one_leader());
     co_await lab.check_one_leader();

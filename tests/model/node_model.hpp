@@ -8,6 +8,7 @@
 
 #include "node_state.hpp"
 
+#include <raft/driver/carry_out.hpp>
 #include <raft/proof/invariants.hpp>
 
 #include <array>

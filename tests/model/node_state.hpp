@@ -6,7 +6,7 @@
 #define RSM_TESTS_MODEL_NODE_STATE_HPP
 
 #include "setup.hpp"
-#include "support/core_cluster.hpp"
+#include "support/core_node.hpp"
 
 #include <raft/proof/state_digest.hpp>
 

@@ -22,6 +22,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,13 @@ std::vector<Body> sent(const Output& output) {
     for (const DeferredMessage& deferred : output.send_after) look(deferred.message);
     return found;
 }
+/// The only message of its kind among them.
+template <class Body>
+Body only(const Output& output) {
+    const std::vector<Body> found = sent<Body>(output);
+    if (found.size() != 1) throw std::logic_error("not one message of this kind");
+    return found.front();
+}
 /// Of the entries of its log.
 inline std::vector<std::uint64_t> terms_of(const Core& core) {
     std::vector<std::uint64_t> terms;
@@ -48,12 +56,6 @@ inline std::vector<std::uint64_t> terms_of(const Core& core) {
         terms.push_back(core.log().term_at(i)->value);
     }
     return terms;
-}
-/// What no correct cluster does.
-inline bool is_suspicious(EventKind kind) {
-    return kind == EventKind::protocol_violation || kind == EventKind::snapshot_rejected ||
-           kind == EventKind::snapshot_unreadable || kind == EventKind::acknowledgement_lost ||
-           kind == EventKind::rival_leader || kind == EventKind::number_out_of_range;
 }
 inline std::size_t count(const Output& output, EventKind kind) {
     return static_cast<std::size_t>(std::ranges::count(output.events, kind, &Event::kind));

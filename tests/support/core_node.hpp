@@ -34,6 +34,13 @@ inline std::uint64_t checksum_of(const Bytes& content) {
     return digest.value();
 }
 
+/// What no correct cluster does.
+inline bool is_suspicious(EventKind kind) {
+    return kind == EventKind::protocol_violation || kind == EventKind::snapshot_rejected ||
+           kind == EventKind::snapshot_unreadable || kind == EventKind::acknowledgement_lost ||
+           kind == EventKind::rival_leader || kind == EventKind::number_out_of_range;
+}
+
 /// What a node's log and hard state look like on disk.
 struct Disk {
     HardState hard;

@@ -30,11 +30,7 @@ Input append(std::uint64_t previous, std::uint64_t previous_term, std::vector<st
                                  0,
                                  entries(previous + 1, std::move(terms))});
 }
-AppendReply reply_of(const Output& output) {
-    const auto replies = sent<AppendReply>(output);
-    REQUIRE(replies.size() == 1);
-    return replies.front();
-}
+AppendReply reply_of(const Output& output) { return only<AppendReply>(output); }
 
 }  // namespace
 

@@ -51,11 +51,7 @@ struct Receiver {
     }
     Core core;
 };
-SnapshotReply reply_of(const Output& output) {
-    const auto replies = sent<SnapshotReply>(output);
-    REQUIRE(replies.size() == 1);
-    return replies.front();
-}
+SnapshotReply reply_of(const Output& output) { return only<SnapshotReply>(output); }
 
 }  // namespace
 
