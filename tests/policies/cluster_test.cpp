@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The two example policies at work together, in real time: three nodes on one io_context.
-#include "../rsm/storage_support.hpp"
-#include "../rsm/transport_support.hpp"
+#include "support/run_until.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <policies/plain_storage.hpp>
 #include <policies/unix_transport.hpp>
@@ -24,8 +24,8 @@
 
 namespace cluster_test {
 
-using storage_test::TemporaryDirectory;
-using transport_test::run_until;
+using rsm_test::run_until;
+using rsm_test::TemporaryDirectory;
 
 namespace {
 

@@ -1,7 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What only a PlainStorage does. What every storage does it is asked in rsm/storage_test.cpp.
-#include "../rsm/storage_support.hpp"
+// What only a PlainStorage does. What every storage does it is asked in
+// rsm/storage/storage_test.cpp.
+#include "support/records.hpp"
+#include "support/storage_node.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <policies/plain_storage.hpp>
 #include <raft/protocol/codec.hpp>
@@ -23,11 +26,12 @@
 
 namespace plain_storage_test {
 
-using namespace storage_test;
+using namespace rsm_test;
+using namespace raft::test;
 
 namespace {
 
-using Plain = Node<policies::PlainStorage>;
+using Plain = StorageNode<policies::PlainStorage>;
 
 /// A directory with five entries in it, each in a record of its own.
 struct Written {
@@ -36,7 +40,7 @@ struct Written {
         node.start();
         for (std::uint64_t i = 1; i <= 5; ++i) {
             ends.push_back(read_file(log()).size());
-            CHECK(node.write(entries({entry(i, 1, 100)})).has_value());
+            CHECK(node.write(write_of({entry(i, 1, 100)})).has_value());
         }
         node.close();
         whole = read_file(log());
@@ -90,7 +94,7 @@ TEST_CASE("plain: a last record that is torn anywhere is cut, and the log goes o
         CHECK(node.storage().recovery_report()[0].find("/log: cut an incomplete record at offset " +
                                                        std::to_string(written.ends[4])) !=
               std::string::npos);
-        CHECK(node.write(entries({entry(5, 2, "another")})).has_value());
+        CHECK(node.write(write_of({entry(5, 2, "another")})).has_value());
         node.close();
     }
     Plain node(written.plan());
@@ -133,7 +137,7 @@ TEST_CASE("plain: a log that is cut to nothing or missing is refused") {
     {
         Plain node(written.plan());
         node.start();
-        CHECK(node.save(at(3, 1), "state").has_value());
+        CHECK(node.save(position(3, 1), "state").has_value());
         node.close();
     }
     SUBCASE("empty") { write_file(written.log(), ""); }
@@ -151,20 +155,20 @@ TEST_CASE("plain: a file of which most is released is replaced by a short one") 
         Plain node(written.plan());
         node.start();
         for (std::uint64_t i = 6; i <= 40; ++i) {
-            CHECK(node.write(entries({entry(i, 1, 100000)})).has_value());
+            CHECK(node.write(write_of({entry(i, 1, 100000)})).has_value());
         }
         CHECK(read_file(written.log()).size() > 3000000);
-        CHECK(node.save(at(39, 1), "state").has_value());
-        CHECK(node.write(release(at(39, 1))).has_value());
+        CHECK(node.save(position(39, 1), "state").has_value());
+        CHECK(node.write(release(position(39, 1))).has_value());
         CHECK(read_file(written.log()).size() < 110000);
-        CHECK(node.write(entries({entry(41, 2, "next")})).has_value());
+        CHECK(node.write(write_of({entry(41, 2, "next")})).has_value());
         node.close();
     }
     // What a crash in the midst of this leaves is not looked at.
     write_file(written.log() + ".new", "half an image");
     Plain node(written.plan());
     const raft::Recovered recovered = node.start();
-    CHECK(recovered.base == at(39, 1));
+    CHECK(recovered.base == position(39, 1));
     CHECK(recovered.last == raft::Index{41});
     CHECK(node.read(40, 1)->front() == entry(40, 1, 100000));
     CHECK(node.storage().persisted_bytes() ==
@@ -179,12 +183,12 @@ TEST_CASE("plain: a write that finds no room waits for it, and fails when the st
     std::optional<raft::Result<void>> outcome;
     {
         const FileSizeLimit limit(written.whole.size() + 1000);
-        node->storage().append(entries({entry(6, 1, 5000)}),
+        node->storage().append(write_of({entry(6, 1, 5000)}),
                                [&](raft::Result<void> result) { outcome = std::move(result); });
-        node->storage().append(entries({entry(7, 1, 10)}), [](auto) {});
+        node->storage().append(write_of({entry(7, 1, 10)}), [](auto) {});
         // Snapshots have a thread of their own, and find room as long as they are short.
         std::optional<bool> saved;
-        node->storage().save_snapshot(at(3, 1), three(), produce("state"),
+        node->storage().save_snapshot(position(3, 1), voters(3), produce("state"),
                                       [&](auto result) { saved = result.has_value(); });
         while (!saved) node->io.run_one();
         CHECK(*saved);
@@ -197,7 +201,7 @@ TEST_CASE("plain: a write that finds no room waits for it, and fails when the st
     {
         const FileSizeLimit limit(read_file(written.log()).size() + 1000);
         outcome.reset();
-        node->storage().append(entries({entry(8, 1, 5000)}),
+        node->storage().append(write_of({entry(8, 1, 5000)}),
                                [&](raft::Result<void> result) { outcome = std::move(result); });
         node->close();
     }
@@ -213,7 +217,7 @@ TEST_CASE("plain: an unfinished snapshot is removed, and a damaged one is not re
     {
         Plain node(written.plan());
         node.start();
-        kept = *node.save(at(3, 1), std::string(200000, 's'));
+        kept = *node.save(position(3, 1), std::string(200000, 's'));
         node.close();
     }
     const std::string aside = written.directory.path() + "/snapshot.saving";

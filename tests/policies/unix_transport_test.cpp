@@ -1,6 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include "../rsm/storage_support.hpp"
-#include "../rsm/transport_support.hpp"
+#include "rsm/transport/transport_support.hpp"
+#include "support/records.hpp"
+#include "support/run_until.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <policies/unix_transport.hpp>
 #include <raft/protocol/message.hpp>
@@ -21,12 +23,12 @@
 
 namespace unix_transport_test {
 
-using storage_test::TemporaryDirectory;
+using rsm_test::run_until;
+using rsm_test::TemporaryDirectory;
 using transport_test::chunk;
 using transport_test::heartbeat;
 using transport_test::one;
 using transport_test::round_of;
-using transport_test::run_until;
 using transport_test::two;
 
 namespace {
