@@ -30,6 +30,8 @@ public:
         }
         now_ = until;
     }
+    /// Drops all of them.
+    void clear() { const auto dropped = std::exchange(jobs_, {}); }
     std::size_t size() const { return jobs_.size(); }
     /// Until the first one.
     std::chrono::nanoseconds left() const { return jobs_.begin()->first - now_; }
@@ -57,7 +59,10 @@ public:
         }
         running_ = false;
     }
-    void stop() { jobs_.clear(); }
+    void stop() {
+        jobs_.clear();
+        delayed_->clear();
+    }
 
 private:
     std::shared_ptr<Delayed> delayed_ = std::make_shared<Delayed>();
