@@ -80,7 +80,7 @@ public:
     friend bool operator==(const Core&, const Core&) = default;
 
 private:
-    friend struct Anatomy;  // digest.hpp
+    friend struct Anatomy;  // proof/state_digest.hpp
 
     void take(const Step& step, Message& message);
     void take(const Step& step, Message& message, VoteRequest& request) {

@@ -233,7 +233,7 @@ public:
     friend bool operator==(const Log&, const Log&) = default;
 
 private:
-    friend struct Anatomy;  // digest.hpp
+    friend struct Anatomy;  // proof/state_digest.hpp
 
     struct WriteUnderWay {
         WriteId id;

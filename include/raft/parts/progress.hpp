@@ -152,8 +152,6 @@ struct Progress {
     friend bool operator==(const Progress&, const Progress&) = default;
 
 private:
-    friend struct Anatomy;  // digest.hpp
-
     struct Sent {
         Index last;
         std::size_t bytes = 0;

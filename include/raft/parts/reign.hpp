@@ -68,7 +68,7 @@ public:
     friend bool operator==(const Budget&, const Budget&) = default;
 
 private:
-    friend struct Anatomy;  // digest.hpp
+    friend struct Anatomy;  // proof/state_digest.hpp
 
     // The entries that one step appended.
     struct Appended {
@@ -105,6 +105,14 @@ struct Reign {
         return nullptr;
     }
     const Progress* find(NodeId node) const { return const_cast<Reign*>(this)->find(node); }
+    /// What the leader, which is `self`, knows of a node: its own value for itself, the least for a
+    /// stranger.
+    template <class Value>
+    Value of_node(NodeId node, NodeId self, Value Progress::*member, Value own) const {
+        if (node == self) return own;
+        const Progress* follower = find(node);
+        return follower == nullptr ? Value{} : follower->*member;
+    }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {

@@ -69,9 +69,7 @@ inline bool disk_hangs(const Step& step, Reign& reign, const Log& log) {
 /// quorum; thesis, section 6.2).
 inline bool hears_from_quorum(const Step& step, const Reign& reign) {
     return step.membership.has_quorum([&](NodeId node) {
-        if (node == step.self) return true;
-        const Progress* follower = reign.find(node);
-        const Time contact = follower == nullptr ? Time{} : follower->last_contact;
+        const Time contact = reign.of_node(node, step.self, &Progress::last_contact, step.now);
         return step.now - contact < step.options.election_timeout;
     });
 }

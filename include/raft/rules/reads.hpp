@@ -72,9 +72,7 @@ inline void confirm_reads(const Step& step, Reign& reign, Reads& reads, const Lo
     ReadRounds& rounds = reign.rounds;
     if (rounds.open.empty()) return;
     const auto confirmed = step.membership.reached_by_quorum<std::uint64_t>([&](NodeId node) {
-        if (node == step.self) return rounds.latest;
-        const Progress* follower = reign.find(node);
-        return follower == nullptr ? 0 : follower->acknowledged_round;
+        return reign.of_node(node, step.self, &Progress::acknowledged_round, rounds.latest);
     });
     while (!rounds.open.empty() && rounds.open.front().number <= confirmed) {
         ReadRounds::Round& round = rounds.open.front();
