@@ -23,7 +23,7 @@ set(text [[
 
 #include <string_view>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 // clang-format off
 ]])
@@ -43,7 +43,7 @@ endforeach()
 string(APPEND text [[
 // clang-format on
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif
 ]])

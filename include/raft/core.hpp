@@ -26,7 +26,7 @@
 #include <utility>
 #include <variant>
 
-namespace raft {
+namespace raft::inline v0 {
 
 class Core {
 public:
@@ -191,6 +191,6 @@ inline void Core::finish(const Step& step) {
     step.out.deadline = deadline();
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -66,7 +66,7 @@
 #include <span>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// The encoding of one value.
 template <class T>
@@ -86,6 +86,6 @@ T decode(std::span<const std::byte> bytes) {
     return value;
 }
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

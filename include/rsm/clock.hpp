@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A SteadyClock at work. Models raft::Clock on std::chrono::steady_clock and an Asio timer.
 ///
@@ -79,6 +79,6 @@ struct SteadyClock {
 
 static_assert(ClockPlan<SteadyClock>);
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 enum class Errc : int {
     /// This node does not lead. Nothing happened. leader_in(code) may tell who does.
@@ -48,12 +48,12 @@ enum class Errc : int {
     skipped,
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 template <>
 struct boost::system::is_error_code_enum<rsm::Errc> : std::true_type {};
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 enum class ErrorClass {
     none,             ///< no error
@@ -190,6 +190,6 @@ inline Outcome outcome(const boost::system::error_code& code) noexcept {
                                                             : Outcome::not_committed;
 }
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

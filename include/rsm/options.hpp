@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 inline constexpr std::int64_t kibibytes(std::int64_t count) { return count * 1024; }
 inline constexpr std::int64_t mebibytes(std::int64_t count) { return count * 1024 * 1024; }
@@ -65,6 +65,6 @@ struct Options {
     std::function<void(const raft::Failure&)> on_failure = {};
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A plain value that says what is to run, and holds nothing that runs: no socket, no file, no
 /// thread. It may be copied and used again.
@@ -50,6 +50,6 @@ concept StoragePlan = Plan<P> && raft::Storage<Running<P>>;
 template <class P>
 concept ClockPlan = Plan<P> && raft::Clock<Running<P>>;
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -40,7 +40,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// One replica of a state machine. Every member of the cluster runs one; the members agree on one
 /// sequence of operations and apply it each to its own machine.
@@ -398,6 +398,6 @@ private:
     std::shared_ptr<Node> node_;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

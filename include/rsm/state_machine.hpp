@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Names the type of its operations.
 template <class SM>
@@ -85,6 +85,6 @@ template <Applies SM>
 using ResultOf = std::remove_cvref_t<decltype(std::declval<SM&>().apply(
     std::declval<const typename SM::Operation&>()))>;
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

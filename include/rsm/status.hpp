@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A copy of a node's state at one moment.
 struct Status {
@@ -47,6 +47,6 @@ struct Status {
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 // No switch has a default, so that the compiler says where a new name is missing.
 
@@ -93,6 +93,6 @@ inline std::string to_string(const raft::Event& event) {
     return text;
 }
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

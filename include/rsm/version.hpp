@@ -1,6 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The library's version, for the preprocessor: `#if RSM_VERSION >= 100` asks for 0.1.0 or later.
+//
+// What the headers declare is in rsm::v0 and raft::v0, after the major version, and found in rsm
+// and raft: two major versions in one program are kept apart by the linker.
 #ifndef RSM_VERSION_HPP
 #define RSM_VERSION_HPP
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 namespace detail {
 
@@ -135,6 +135,6 @@ private:
     detail::Block* block_ = nullptr;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

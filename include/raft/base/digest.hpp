@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A 64-bit digest of a sequence of values, the same on every platform. Not cryptographic: it
 /// serves to compare and to index states, never to detect damage.
@@ -51,6 +51,6 @@ private:
     std::uint64_t state_ = 0;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

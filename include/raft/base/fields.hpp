@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 namespace detail {
 
@@ -62,6 +62,6 @@ constexpr void for_each_field(T& value, Visit visit) {
     Plain::fields(value, [&](auto&... field) { (visit(field), ...); });
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

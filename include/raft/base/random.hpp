@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// The algorithm's source of randomness: SplitMix64 with its own mapping to a range, so that one
 /// seed gives one history on every compiler (the standard distributions promise no such thing).
@@ -37,6 +37,6 @@ private:
     std::uint64_t state_;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -10,7 +10,7 @@
 #include <utility>
 #include <variant>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Why something did not work: a code to act on and a sentence (what, where) for people.
 struct Failure {
@@ -68,6 +68,6 @@ private:
     bool failed_ = false;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

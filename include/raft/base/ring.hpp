@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Popped elements are overwritten with T{} at once, so that what they own is let go.
 template <class T>
@@ -73,6 +73,6 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Where a snapshot's bytes go, piece by piece: a file, a buffer, a counter.
 /// Thread safety: one object is used from one thread at a time.
@@ -40,6 +40,6 @@ protected:
     ByteSource& operator=(const ByteSource&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

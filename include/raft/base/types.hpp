@@ -9,7 +9,7 @@
 #include <compare>
 #include <cstdint>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A term of leadership (Raft paper, section 5.1). 0 is before the first election.
 struct Term {
@@ -76,6 +76,6 @@ struct LogicalClock {
 using Duration = LogicalClock::duration;
 using Time = LogicalClock::time_point;
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -14,7 +14,7 @@
 #include <span>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Whoever does what an Output asks for, a piece at a time. How the pieces are answered is said in
 /// step.hpp.
@@ -75,6 +75,6 @@ void carry_out(Output& output, H& handler) {
     }
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -24,7 +24,7 @@
 #include <string>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 using WriteDone = std::function<void(Result<void>)>;
 using EntriesRead = std::function<void(Result<std::vector<Entry>>)>;
@@ -184,6 +184,6 @@ concept Clock = requires(C& clock, Time time, std::function<void()> expired) {
     clock.stop();
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// What an Engine tells the one it works for. All calls happen inside Engine::turn(), inside
 /// Engine::start() or inside a callback of one of the policies, except `wake`, which happens
@@ -363,6 +363,6 @@ private:
     bool halted_ = false;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

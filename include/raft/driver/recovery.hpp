@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Extends the term runs of a log by its next entry, or by the next entries of that term, of which
 /// `index` is the first.
@@ -56,6 +56,6 @@ inline Result<bool> fit_to_snapshot(Recovered& recovered, std::error_code damage
     return true;
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

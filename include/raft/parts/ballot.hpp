@@ -9,7 +9,7 @@
 
 #include <optional>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// currentTerm and votedFor of Figure 2, which are "updated on stable storage before responding to
 /// RPCs": until durable(), nobody may see them.
@@ -52,6 +52,6 @@ struct Ballot {
     friend bool operator==(const Ballot&, const Ballot&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace raft {
+namespace raft::inline v0 {
 
 struct ElectionTimer {
     explicit ElectionTimer(std::uint64_t seed) : random(seed) {}
@@ -33,6 +33,6 @@ struct ElectionTimer {
     friend bool operator==(const ElectionTimer&, const ElectionTimer&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

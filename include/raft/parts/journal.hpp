@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <optional>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Invariant: durable <= begun.
 struct Journal {
@@ -29,6 +29,6 @@ struct Journal {
     friend bool operator==(const Journal&, const Journal&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

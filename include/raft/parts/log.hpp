@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// The log covers (base, last]. Terms are known for [base, last], as runs; the entries themselves
 /// are in memory for the tail [cache_first, last], and in storage for what is durable.
@@ -279,6 +279,6 @@ private:
     bool reading_back_ = false;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -22,7 +22,7 @@
 #include <optional>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 enum class ProgressState : std::uint8_t {
     probe,      ///< where the logs agree is not known: one request at a time
@@ -174,6 +174,6 @@ private:
     std::size_t in_flight_bytes_ = 0;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

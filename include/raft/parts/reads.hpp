@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// The rounds by which a leader asks its followers whether it still leads (thesis, section 6.4).
 struct ReadRounds {
@@ -63,6 +63,6 @@ struct Reads {
     friend bool operator==(const Reads&, const Reads&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

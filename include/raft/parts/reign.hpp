@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
 
@@ -158,6 +158,6 @@ struct Office {
     friend bool operator==(const Office&, const Office&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 #include <optional>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A snapshot on its way to a follower: pieces are sent in order, several at once, as far as the
 /// window allows; the follower's answers say how far it has kept them. What does not come forward
@@ -102,6 +102,6 @@ struct Snapshots {
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -16,7 +16,7 @@
 #include <span>
 #include <string>
 
-namespace raft::invariants {
+namespace raft::inline v0::invariants {
 
 /// A property that does not hold, and where.
 struct Violation {
@@ -159,6 +159,6 @@ inline Verdict check(Cluster cores) {
     return std::nullopt;
 }
 
-}  // namespace raft::invariants
+}  // namespace raft::inline v0::invariants
 
 #endif

@@ -24,7 +24,7 @@
 #include <variant>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Every node keeps its name.
 struct SameNames {
@@ -137,7 +137,7 @@ std::uint64_t digest(const Value& value, Names names = {}) {
     return digest.value();
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 template <>
 struct std::hash<raft::Core> {

@@ -27,7 +27,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft::codec {
+namespace raft::inline v0::codec {
 
 /// The version of the encodings in this file; it travels in handshakes and file headers.
 inline constexpr std::uint8_t format_version = 1;
@@ -412,6 +412,6 @@ inline std::optional<Message> decode_message(const Bytes& frame) {
     return message;
 }
 
-}  // namespace raft::codec
+}  // namespace raft::inline v0::codec
 
 #endif

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// What an entry is for. The values are those of the disk and wire formats.
 enum class EntryKind : std::uint8_t {
@@ -82,6 +82,6 @@ struct SnapshotMeta {
     friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

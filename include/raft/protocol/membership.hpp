@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// The voters and learners of a cluster. While `outgoing` is not empty the configuration is joint
 /// (Raft paper, section 6): every decision needs a majority of `voters` and one of `outgoing`.
@@ -116,6 +116,6 @@ private:
     }
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Asks for a vote (RequestVote, Raft paper, section 5.2), or with `pre_vote` whether a vote would
 /// be given (thesis, section 9.6).
@@ -165,6 +165,6 @@ inline bool within_limits(const Message& message) {
     return std::visit([](const auto& body) { return detail::within_limits(body); }, message.body);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <system_error>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// The inequalities between the fields are checked by `validate()`; all nodes of a cluster should
 /// use the same values, though safety does not depend on it.
@@ -131,6 +131,6 @@ inline Result<void> Options::validate() const {
     return {};
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Numbers the writes of one node, from 1 upward since its start; 0 is "none".
 struct WriteId {
@@ -75,6 +75,6 @@ enum class ChunkOutcome : std::uint8_t {
     refused,    ///< it could not be kept here (no space): what was kept is dropped
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

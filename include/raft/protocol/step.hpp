@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Names a proposal or a read to the one who made it.
 using Token = std::uint64_t;
@@ -210,6 +210,6 @@ struct Output {
     friend bool operator==(const Output&, const Output&) = default;
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

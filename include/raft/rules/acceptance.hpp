@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// What is committed here is in the leader's log too (leader completeness, section 5.4.3) and may
 /// be gone from this one: the check begins behind it.
@@ -115,6 +115,6 @@ inline void answer_append_request(const Step& step, Ballot& ballot, Office& offi
     step.send(message.from, refusal);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

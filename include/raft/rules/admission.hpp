@@ -8,7 +8,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Members, and numbers that a cluster can come to. A term that everybody adopts is for ever, so
 /// one forged or damaged number must not use up those that are left.
@@ -23,6 +23,6 @@ inline bool is_admitted(const Step& step, const Message& message) {
     return plausible;
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

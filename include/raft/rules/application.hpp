@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine"
 /// (Figure 2). One batch at a time, so that a long backlog does not keep the node from its
@@ -49,6 +49,6 @@ inline void hand_over_loaded(const Step& step, Log& log, EntriesLoaded& loaded) 
     step.out.apply = std::move(loaded.entries);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

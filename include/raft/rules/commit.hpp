@@ -10,7 +10,7 @@
 
 #include <algorithm>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
 /// log[N].term == currentTerm: set commitIndex = N" (sections 5.3, 5.4.2). The leader's own match
@@ -35,6 +35,6 @@ inline void return_budget(Budget& budget, const Log& log) {
     budget.settle(log.last_index(), settled);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

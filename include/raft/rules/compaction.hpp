@@ -17,7 +17,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
 /// else a transfer that takes longer than the log takes to grow would never be of use.
@@ -88,6 +88,6 @@ inline void drop_unused_snapshots(const Step& step, const Office& office, Snapsh
     }
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A rule that changes one of these parts takes it as a parameter besides.
 struct Step {
@@ -45,6 +45,6 @@ struct Step {
     }
 };
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 #include <optional>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Makes the one write of a step, if anything has changed, and binds to it (or to the last one
 /// under way) all messages that must wait: a vote, a term, an acknowledgement of entries ("updated
@@ -45,6 +45,6 @@ inline void take_persisted(Ballot& ballot, Log& log, Journal& journal, WriteId i
     log.persisted(id);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

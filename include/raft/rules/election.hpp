@@ -17,7 +17,7 @@
 #include <utility>
 #include <variant>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
 /// follower" (Figure 2). In the present term, a candidate gives way or a leader steps down.
@@ -196,6 +196,6 @@ inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTim
     return true;
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <optional>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// When a node must be given a step at the latest.
 inline Time next_deadline(const Office& office, const ElectionTimer& timer) {
@@ -93,6 +93,6 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     if (!hears_from_quorum(step, *reign)) step_down(EventKind::quorum_lost);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

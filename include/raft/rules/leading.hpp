@@ -18,7 +18,7 @@
 
 #include <variant>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Which of the leader's clocks have run out in this step.
 struct Occasions {
@@ -73,6 +73,6 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log, Journ
     confirm_reads(step, reign, reads, log);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -13,7 +13,7 @@
 
 #include <cstddef>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// What was read may have been replaced since it was asked for.
 inline void drop_replaced(const Log& log, EntriesLoaded& loaded) {
@@ -32,6 +32,6 @@ inline void take_loaded(const Step& step, Office& office, Log& log, EntriesLoade
     }
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// "If command received from client: append entry to local log" (Figure 2).
 inline void append_own(const Step& step, Budget& budget, Log& log, EntryKind kind, Bytes payload) {
@@ -43,6 +43,6 @@ inline void propose(const Step& step, Office& office, Log& log, Propose& proposa
     step.out.proposals.push_back(outcome);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Takes a read on, or refuses it.
 inline void ask_read(const Step& step, Office& office, Reads& reads, Log& log,
@@ -94,6 +94,6 @@ inline void refuse_reads(const Step& step, const ReadRounds& rounds, Reads& read
     refuse(rounds.joining);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// @pre the entries start at follower.next, and follower.next > base
 inline void send_entries(const Step& step, const ReadRounds& rounds, Progress& follower,
@@ -152,6 +152,6 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
     confirm_reads(step, *reign, reads, log);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

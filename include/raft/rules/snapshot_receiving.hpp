@@ -26,7 +26,7 @@
 #include <optional>
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Says where the transfer should go on, or that nothing more is needed.
 inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const SnapshotMeta& meta,
@@ -169,6 +169,6 @@ inline void abandon_needless(const Step& step, const Log& log,
     step.out.abandon_transfer = true;
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

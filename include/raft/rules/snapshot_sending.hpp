@@ -14,7 +14,7 @@
 
 #include <utility>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// Reads the next piece where the window has room for it; the one after it follows when this one
 /// has been sent.
@@ -105,6 +105,6 @@ inline void take_snapshot_reply(const Step& step, Office& office, const Log& log
     load_chunk(step, *follower);
 }
 
-}  // namespace raft
+}  // namespace raft::inline v0
 
 #endif

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// An archive that writes to memory of its own, which grows by doubling and can be used again.
 class BufferWriter final : public OutputArchive {
@@ -71,6 +71,6 @@ private:
     void read_beyond_available(std::span<std::byte>) override { fail(ArchiveErrc::truncated); }
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

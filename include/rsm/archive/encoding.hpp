@@ -25,7 +25,7 @@
 #include <limits>
 #include <type_traits>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 // A wrapper, such as nvp or array_wrapper, is a temporary that stands for the object to be loaded
 // into.
@@ -268,9 +268,9 @@ struct Encoding<boost::serialization::item_version_type> {
     }
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// An archive can carry it: a type of the table in rsm/archive.hpp, or a class with `serialize`.
 /// What it consists of is looked at only when it is written.
@@ -280,6 +280,6 @@ concept Serializable = !requires {
 }
 || detail::SerializeMember<T> || detail::free_serialize::Found<T>;
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

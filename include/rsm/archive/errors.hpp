@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Why bytes could not be decoded. Encoding fails only with `too_deep`, or with `bad_value` for a
 /// variant that is valueless.
@@ -69,6 +69,6 @@ private:
     std::uint64_t offset_;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -17,7 +17,7 @@
 #include <span>
 #include <type_traits>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 namespace detail {
 
@@ -195,6 +195,6 @@ private:
     std::uint32_t depth_ = 0;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

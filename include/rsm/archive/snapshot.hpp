@@ -16,7 +16,7 @@
 #include <span>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 inline constexpr std::size_t snapshot_buffer_bytes = 64 * 1024;
 
@@ -130,6 +130,6 @@ private:
     std::vector<std::byte> buffer_;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

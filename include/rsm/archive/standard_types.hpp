@@ -30,7 +30,7 @@
 #include <variant>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 // Elements that lie side by side and exist already: no count.
 template <class T>
@@ -338,6 +338,6 @@ private:
     }
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 inline constexpr std::size_t varint_bytes_max = 9;
 // The largest value that is its own single byte.
@@ -29,6 +29,6 @@ constexpr Word little_endian(Word word) noexcept {
     }
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::check {
+namespace rsm::inline v0::check {
 
 /// One operation of one client.
 ///
@@ -133,6 +133,6 @@ private:
     History<Input, Output> history_;
 };
 
-}  // namespace rsm::check
+}  // namespace rsm::inline v0::check
 
 #endif  // RSM_CHECK_HISTORY_HPP

@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::check {
+namespace rsm::inline v0::check {
 
 /// Why a history is not linearizable. All numbers are positions in the history, all of one
 /// partition.
@@ -278,6 +278,6 @@ Report check_linearizability(
     return report;
 }
 
-}  // namespace rsm::check
+}  // namespace rsm::inline v0::check
 
 #endif  // RSM_CHECK_LINEARIZABILITY_HPP

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace rsm::check {
+namespace rsm::inline v0::check {
 
 /// A deterministic sequential object.
 ///
@@ -118,6 +118,6 @@ std::size_t state_bytes(const Model& model, const typename Model::State& state) 
 
 }  // namespace detail
 
-}  // namespace rsm::check
+}  // namespace rsm::inline v0::check
 
 #endif  // RSM_CHECK_SEQUENTIAL_MODEL_HPP

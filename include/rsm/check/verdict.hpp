@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace rsm::check {
+namespace rsm::inline v0::check {
 
 /// Bounds of one check. Besides these, memory grows linearly with the history.
 struct Limits {
@@ -27,6 +27,6 @@ enum class Verdict : std::uint8_t { linearizable, not_linearizable, undecided };
 /// Why a history is undecided; `malformed` is a return before its call, or 2^30 operations or more.
 enum class UndecidedReason : std::uint8_t { none, memory, steps, malformed };
 
-}  // namespace rsm::check
+}  // namespace rsm::inline v0::check
 
 #endif  // RSM_CHECK_VERDICT_HPP

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <span>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// XXH3-64 of `bytes`. Equal on every platform.
 inline std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed = 0) {
@@ -42,6 +42,6 @@ private:
     XXH3_state_t state_;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <system_error>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// A number that nobody else draws, for seeds and names. Throws std::system_error where the system
 /// has none. Not std::random_device, because <random> takes long to compile.
@@ -23,6 +23,6 @@ inline std::uint64_t random_number() {
     return number;
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

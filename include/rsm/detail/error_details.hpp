@@ -22,7 +22,7 @@
 #include <tuple>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 struct ErrorDetails {
     std::uint64_t leader = 0;  ///< 0: none
@@ -68,6 +68,6 @@ private:
     std::map<ErrorDetails, std::unique_ptr<Category>> twins_;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Compaction looks at one number: the bytes of persisted Raft state.
 class SnapshotPolicy {
@@ -65,6 +65,6 @@ private:
     bool under_way_ = false;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

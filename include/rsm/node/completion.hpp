@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 using Strand = boost::asio::strand<boost::asio::any_io_executor>;
 
@@ -263,6 +263,6 @@ struct Ending<void> {
     static void fail(Held& held, boost::system::error_code why) { held(why); }
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Any thread adds to it, without a lock; one thread at a time takes from it.
 ///
@@ -69,6 +69,6 @@ private:
     Job* oldest_ = nullptr;              // fetched; the next is the one after
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

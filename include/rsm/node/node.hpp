@@ -38,7 +38,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// What the exception that is being handled says. @pre there is one
 inline std::string thrown_text() {
@@ -465,6 +465,6 @@ private:
     Engine engine_;  // last: its policies go first, and call nobody any more
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

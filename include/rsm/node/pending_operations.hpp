@@ -16,7 +16,7 @@
 #include <optional>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// @tparam Complete  callable with an error code; empty after the call
 ///
@@ -130,6 +130,6 @@ private:
     raft::Time earliest_ = raft::Time::max();
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// What a read does when it may, whatever its result type.
 template <class Machine>
@@ -89,6 +89,6 @@ private:
     raft::Time earliest_ = raft::Time::max();
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

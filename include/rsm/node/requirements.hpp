@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Has a member function of the name, whatever it takes.
 template <class SM>
@@ -119,6 +119,6 @@ struct PolicyRequirements {
     static constexpr bool held = true;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

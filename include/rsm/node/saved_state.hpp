@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// The version of what stands around the state machine's own bytes in a snapshot. A reader
 /// refuses others. A state that lacks skipped operations says which, in a layout of its own.
@@ -179,6 +179,6 @@ raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
     }
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

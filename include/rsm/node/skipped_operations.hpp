@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Both lists are sorted.
 class SkippedOperations {
@@ -44,6 +44,6 @@ private:
     std::vector<raft::Index> done_;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -12,7 +12,7 @@
 
 #include <type_traits>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 inline constexpr bool moves_temporaries_as_bytes = true;
@@ -48,6 +48,6 @@ inline constexpr bool query_survives =
     !moves_temporaries_as_bytes || std::is_lvalue_reference_v<Given> ||
     std::is_trivially_copyable_v<std::remove_cv_t<Given>> || !Awaited<Initiated>;
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

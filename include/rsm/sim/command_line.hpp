@@ -16,7 +16,7 @@
 
 #include <cstdint>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -34,6 +34,6 @@ int command_line(int argc, char** argv) {
     return detail::command_line(argc, argv, &simulate_any<Loads...>);
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

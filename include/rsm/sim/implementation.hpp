@@ -19,7 +19,7 @@
 
 #include <cstdint>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 RunReport simulate(AnyWorkload& load, std::uint64_t seed, const RunPlan& plan, Tracing tracing) {
     if (load.freezes()) {
@@ -38,6 +38,6 @@ int command_line(int argc, char** argv, SimulateSeed simulate) {
 }
 #endif
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

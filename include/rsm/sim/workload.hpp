@@ -16,7 +16,7 @@
 #include <utility>
 #include <variant>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What a state machine is simulated with.
 ///
@@ -100,6 +100,6 @@ template <Workload Load>
 using RecordOf = ClientRecord<typename Load::Machine, typename detail::ReadTypes<Load>::Query,
                               typename detail::ReadTypes<Load>::View>;
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

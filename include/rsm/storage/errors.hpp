@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// The storages' own error codes. Except for no_such_snapshot and closed each is final for the
 /// node: it must not vote or acknowledge with this storage.
@@ -76,7 +76,7 @@ inline raft::Failure damage(const std::string& path, std::uint64_t offset,
 }
 
 }  // namespace detail
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 template <>
 struct std::is_error_code_enum<rsm::StorageErrc> : std::true_type {};

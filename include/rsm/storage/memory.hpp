@@ -35,7 +35,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// What a crash leaves behind: the durable state of one node. It outlives the storage that works
 /// on it, so that a test can end a node and start another one from the same disk. It is
@@ -400,6 +400,6 @@ private:
 
 static_assert(StoragePlan<MemoryStorage>);
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

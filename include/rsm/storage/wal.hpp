@@ -17,7 +17,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Keeps a node's persistent state in a directory: a write-ahead log of checksummed segments and
 /// a file for each snapshot (docs/format.md). A plan (rsm/plan.hpp); one storage at a time works on
@@ -70,6 +70,6 @@ using WalStorage = BasicWalStorage<PosixFiles, ThreadWorker>;
 
 static_assert(StoragePlan<WalStorage>);
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

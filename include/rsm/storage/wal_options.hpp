@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Where a write-ahead log lies and how its files are cut.
 struct WalOptions {
@@ -24,6 +24,6 @@ struct WalOptions {
     std::uint64_t batch_bytes = std::uint64_t{8} << 20;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

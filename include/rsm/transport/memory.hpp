@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 namespace detail {
 
@@ -220,6 +220,6 @@ private:
 
 static_assert(TransportPlan<MemoryTransport>);
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <string>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A copy of the state at one moment.
 struct PeerStatus {
@@ -24,6 +24,6 @@ struct PeerStatus {
     std::size_t queued_bytes = 0;  ///< that wait to be written to it
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Carries messages over TCP: a plan (rsm/plan.hpp).
 ///
@@ -68,6 +68,6 @@ private:
 
 static_assert(TransportPlan<TcpTransport>);
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

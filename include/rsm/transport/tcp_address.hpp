@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Where a node listens. `host` is a name or an address; IPv6 addresses stand without brackets.
 struct TcpAddress {
@@ -45,6 +45,6 @@ struct TcpAddress {
     }
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -17,7 +17,7 @@
 #include <map>
 #include <string>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 struct TcpOptions {
     /// This node. Not 0.
@@ -120,6 +120,6 @@ struct TcpCounters {
     TcpRefusalCounts refusals;             ///< both of them, by reason
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// Why a connection was not accepted, or was closed for what came over it.
 enum class TcpRefusal : std::uint8_t {
@@ -95,6 +95,6 @@ struct TcpRefused {
     }
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

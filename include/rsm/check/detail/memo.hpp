@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::check::detail {
+namespace rsm::inline v0::check::detail {
 
 /// A bijection that spreads its argument over all bits (the finalizer of splitmix64).
 inline std::uint64_t spread(std::uint64_t value) {
@@ -190,6 +190,6 @@ private:
     std::size_t bytes_ = 0;
 };
 
-}  // namespace rsm::check::detail
+}  // namespace rsm::inline v0::check::detail
 
 #endif  // RSM_CHECK_DETAIL_MEMO_HPP

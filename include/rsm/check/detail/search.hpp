@@ -34,7 +34,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::check::detail {
+namespace rsm::inline v0::check::detail {
 
 /// What the search needs to know of one operation.
 template <class Model>
@@ -489,6 +489,6 @@ private:
     std::vector<std::uint32_t> key_;
 };
 
-}  // namespace rsm::check::detail
+}  // namespace rsm::inline v0::check::detail
 
 #endif  // RSM_CHECK_DETAIL_SEARCH_HPP

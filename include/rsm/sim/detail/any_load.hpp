@@ -16,7 +16,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 template <bool freezing>
 class AnyMachine {
@@ -67,6 +67,6 @@ private:
     AnyWorkload& of_;
 };
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 /// A value of a type that only its workload knows.
 class AnyValue {
@@ -309,7 +309,7 @@ private:
     Load load_{};
 };
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 // An operation's bytes are the user's, without a class version of the wrapper's own.
 BOOST_CLASS_IMPLEMENTATION(rsm::sim::detail::AnyOperation,

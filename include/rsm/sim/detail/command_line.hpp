@@ -22,7 +22,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 /// "7", or "1..10000".
 inline std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_range(const std::string& text) {
@@ -192,6 +192,6 @@ private:
     std::size_t events_ = 30;
 };
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <string>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 inline std::string text(raft::NodeId node) { return std::to_string(node.value); }
 inline std::string text(raft::Term term) { return std::to_string(term.value); }
@@ -18,6 +18,6 @@ inline std::string text(raft::LogPosition position) {
 }
 inline std::string node_text(raft::NodeId node) { return "node " + text(node); }
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -106,6 +106,6 @@ inline Broken message_bounded(raft::NodeId from, const raft::SnapshotChunk& chun
     return detail::exceeds(from, "sends more than is allowed");
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

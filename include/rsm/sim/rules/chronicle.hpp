@@ -14,7 +14,7 @@
 #include <map>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 struct Chronicle {
     struct Node {
@@ -46,6 +46,6 @@ struct Chronicle {
     std::vector<raft::Term> committed_in;  ///< the term of the leader that committed it
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

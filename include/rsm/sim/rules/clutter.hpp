@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What a node that has done all its work keeps on its disk without need; empty: nothing.
 inline std::string clutter(const std::vector<std::string>& paths, const raft::Log& log) {
@@ -30,6 +30,6 @@ inline std::string clutter(const std::vector<std::string>& paths, const raft::Lo
     return snapshots > 1 ? std::to_string(snapshots) + " snapshots" : std::string();
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A node commits an index that nobody has committed before.
 inline Broken only_leaders_commit(const raft::Core& core, const Look& before, raft::Index index,
@@ -35,6 +35,6 @@ inline Broken commits_own_term(const raft::Core& core, raft::Index end, raft::Te
                      {core.self()}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// @param timeout  0: none
 inline Broken deadline(const std::string& name, raft::Duration took, raft::Duration timeout) {
@@ -20,6 +20,6 @@ inline Broken deadline(const std::string& name, raft::Duration took, raft::Durat
     return Violation{"deadlines", name + " was answered after its timeout", {}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class DurableBeforeVisible {
 public:
@@ -114,6 +114,6 @@ private:
     std::vector<Acknowledged> acknowledged_;  ///< by node
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

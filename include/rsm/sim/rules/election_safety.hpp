@@ -10,7 +10,7 @@
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class ElectionSafety {
 public:
@@ -44,6 +44,6 @@ private:
     Chronicle& chronicle_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What is known of the one sequence of operations that a cluster applies. The first replica to
 /// apply an operation fixes what the others must find.
@@ -153,6 +153,6 @@ private:
     std::map<raft::NodeId, std::uint64_t> origins_;   ///< how many a replica began with
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class Events {
 public:
@@ -41,6 +41,6 @@ private:
     std::vector<raft::Role> told_;  ///< by node
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

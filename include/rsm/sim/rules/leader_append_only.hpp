@@ -12,7 +12,7 @@
 #include <rsm/sim/rules/look.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// @param before  when both it and now the node leads the same term
 inline Broken leader_append_only(const raft::Core& core, const Look& before) {
@@ -29,6 +29,6 @@ inline Broken leader_append_only(raft::NodeId id, const raft::Event& event, cons
     return Violation{"leader append-only", detail::node_text(id) + " truncated its log", {id}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

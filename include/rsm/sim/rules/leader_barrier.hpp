@@ -9,7 +9,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A node has become the leader of its term.
 inline Broken leader_barrier(const raft::Core& core, const raft::Options& options) {
@@ -19,6 +19,6 @@ inline Broken leader_barrier(const raft::Core& core, const raft::Options& option
                      {core.self()}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A node leads its term. It may have been elected in a term that is over by now: a node that was
 /// paused counts old votes when it wakes up.
@@ -46,6 +46,6 @@ inline Broken leader_completeness(raft::NodeId committer, raft::Index committed,
     return {};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// "operation 12", "read 13".
 template <class Record>
@@ -115,6 +115,6 @@ Broken linearizability(const std::vector<Record>& history,
     return detail::order_fits(history, places);
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// Compaction brings the log below its threshold: what is applied last may lift it once more, and
 /// starts the next snapshot. @param threshold  negative: none
@@ -41,6 +41,6 @@ inline Violation not_alive(const std::string& what, raft::Duration limit) {
 }
 inline Violation too_busy() { return {"liveness", "the nodes do more work than time allows", {}}; }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -19,7 +19,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class LogMatching {
 public:
@@ -101,6 +101,6 @@ private:
     std::vector<raft::LogPosition> verified_;  ///< by node: compared up to here
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

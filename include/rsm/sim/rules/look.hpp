@@ -7,7 +7,7 @@
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What changes when anything of interest does.
 struct Look {
@@ -28,6 +28,6 @@ inline Look look(const raft::Core& core) {
             log.last(),  log.commit(),     log.applied(), core.snapshot().last.index};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -10,7 +10,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 inline Broken marks_in_order(const raft::Core& core) {
     if (!raft::invariants::marks_in_order(core)) return {};
@@ -28,6 +28,6 @@ inline Broken followers_marks_in_order(const raft::Core& core) {
     return {};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

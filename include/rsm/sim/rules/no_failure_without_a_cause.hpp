@@ -13,7 +13,7 @@
 
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What has been done to a node's disk, which excuses that the node fails or does not start.
 struct DiskHistory {
@@ -49,6 +49,6 @@ inline Broken rejection_has_cause(raft::NodeId id, bool damaged) {
         "no rejection without damage", detail::node_text(id) + " rejects a snapshot", {id}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class OnlyForward {
 public:
@@ -56,6 +56,6 @@ inline Broken log_not_ahead(const raft::Core& core) {
                      {core.self()}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -39,7 +39,7 @@
 #include <utility>
 #include <variant>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class Oracle {
 public:
@@ -244,6 +244,6 @@ private:
     Events events_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What the nodes are asked to keep, told by what they were given and have not answered.
 class PendingBytes {
@@ -88,6 +88,6 @@ private:
     std::vector<Kept> kept_;    ///< by node
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -15,7 +15,7 @@
 #include <optional>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -46,6 +46,6 @@ inline Broken persisted_bytes(const raft::Core& core, std::uint64_t counted,
                      {core.self()}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -12,7 +12,7 @@
 
 #include <chrono>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// Within which an operation, or a read, is answered.
 inline raft::Duration prompt_answer_time(const NetworkConditions& network,
@@ -24,6 +24,6 @@ inline Violation not_prompt(raft::NodeId leader) {
     return {"prompt answers", "an answer waits for a timer", {leader}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -18,7 +18,7 @@
 #include <variant>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class PromptStepDown {
 public:
@@ -103,6 +103,6 @@ private:
     std::vector<Reign> reigns_;  ///< by node: its last one
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -14,7 +14,7 @@
 #include <map>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class Repetition {
 public:
@@ -53,6 +53,6 @@ private:
     std::map<std::pair<raft::NodeId, raft::NodeId>, Transfer> transfers_;  ///< by sender, receiver
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

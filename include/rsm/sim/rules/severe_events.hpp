@@ -10,7 +10,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
     const bool severe = event.kind == raft::EventKind::protocol_violation ||
@@ -22,6 +22,6 @@ inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
                      {id, event.node}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A node commits an index that was committed before. @pre it was
 inline Broken commits_the_same(const raft::Core& core, raft::Index index,
@@ -43,6 +43,6 @@ inline Broken snapshot_of_the_committed(const raft::Core& core, const Look& befo
                      {core.self()}};
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A rule that was broken.
 struct Violation {
@@ -26,6 +26,6 @@ using Broken = std::optional<Violation>;
 /// Takes the violations of a run; the first one counts.
 using Complain = std::function<void(Violation)>;
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

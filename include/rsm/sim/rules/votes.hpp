@@ -13,7 +13,7 @@
 #include <map>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class Votes {
 public:
@@ -44,6 +44,6 @@ private:
     std::vector<std::map<raft::Term, raft::NodeId>> votes_;  ///< by node; that were seen outside
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

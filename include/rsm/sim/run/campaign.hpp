@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 struct CampaignOptions {
     int jobs = 1;
@@ -130,6 +130,6 @@ private:
     CampaignReport report_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

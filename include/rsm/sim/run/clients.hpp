@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 template <Workload Load>
 class Clients {
@@ -273,6 +273,6 @@ private:
     std::vector<Trace::Number> spans_;  ///< by id, while there is a trace
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

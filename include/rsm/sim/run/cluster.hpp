@@ -43,7 +43,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 enum class NodeState : std::uint8_t {
     up,
@@ -423,6 +423,6 @@ private:
     std::vector<std::unique_ptr<Replica>> replicas_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 // The names stand in the same order below.
 enum class Counter : std::uint8_t {
@@ -102,6 +102,6 @@ private:
     std::array<std::uint64_t, static_cast<std::size_t>(Counter::count_)> counts_{};
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

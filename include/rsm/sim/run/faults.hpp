@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 enum class Fault : std::uint8_t {
     partition,  ///< two sides that do not hear each other
@@ -86,6 +86,6 @@ struct FaultPlan {
     raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

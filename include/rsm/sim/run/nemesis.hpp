@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// Makes faults until told to stop, then undoes them all.
 class Nemesis {
@@ -457,6 +457,6 @@ private:
     bool running_ = false;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

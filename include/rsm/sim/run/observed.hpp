@@ -24,7 +24,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -132,6 +132,6 @@ private:
     std::uint64_t applied_ = 0;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What a cluster is made of.
 struct ClusterPlan {
@@ -48,6 +48,6 @@ struct ClientPlan {
     bool punctual = false;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// The parts of a plan that a reader of a report asks for first: names and values.
 using PlanFacts = std::vector<std::pair<std::string, std::string>>;
@@ -46,6 +46,6 @@ struct RunReport {
 
 enum class Tracing : bool { off, on };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -109,6 +109,6 @@ inline std::optional<DiskHit> rot(Disk& disk, raft::Random& random) {
     return disk.flip(place->path, place->offset, place->bit);
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

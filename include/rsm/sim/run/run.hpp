@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -353,6 +353,6 @@ private:
 
 }  // namespace detail
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -20,7 +20,7 @@
 #include <iterator>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// All that one run is made of.
 struct RunPlan {
@@ -196,6 +196,6 @@ inline std::string in_words(const PlanFacts& facts) {
     return text;
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -19,7 +19,7 @@
 #include <initializer_list>
 #include <string_view>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 enum class Theme : std::uint8_t {
     none,
@@ -291,6 +291,6 @@ private:
 };
 
 }  // namespace detail
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

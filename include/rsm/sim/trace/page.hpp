@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What the page says about the run as a whole.
 struct TraceHeader {
@@ -294,6 +294,6 @@ inline void write_trace_html(std::ostream& out, const Trace& trace, const TraceH
         << detail::page_input_js << detail::page_panel_js << "</script>\n</body>\n</html>\n";
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What a record tells. A span lasts from `at` until `until`, everything else happens at `at`.
 enum class TraceKind : std::uint8_t {
@@ -420,6 +420,6 @@ inline void Trace::write_text(std::ostream& out, std::size_t last,
     }
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

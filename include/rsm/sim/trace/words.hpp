@@ -19,7 +19,7 @@
 #include <utility>
 #include <variant>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 
@@ -166,6 +166,6 @@ inline void trace_event(Trace& trace, raft::Time now, raft::NodeId node, const r
     trace.add(std::move(record));
 }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

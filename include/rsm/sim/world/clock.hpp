@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A Clock at work. Models raft::Clock.
 class RunningClock {
@@ -127,6 +127,6 @@ private:
     Process* process_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -35,7 +35,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class Files;
 
@@ -477,6 +477,6 @@ private:
     raft::Time stalled_until_{};
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

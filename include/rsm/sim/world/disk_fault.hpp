@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 enum class DiskFault : std::uint8_t {
     stop,               ///< the machine stops in the midst of the operation
@@ -38,6 +38,6 @@ struct DiskHit {
     friend bool operator==(const DiskHit&, const DiskHit&) = default;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// A handle on a disk for one life of the machine: after Disk::crash() its calls fail, and the
 /// next life needs a new one. Once the disk has stopped every call fails with EIO and a sentence
@@ -232,6 +232,6 @@ private:
     std::uint64_t life_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -19,7 +19,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// How long a lane's job takes: between min and max; every `stall_one_in`-th on the average takes
 /// up to `stall_max` more (0: none does).
@@ -152,6 +152,6 @@ private:
     const StatePointer state_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// How a network treats messages. Probabilities are in thousandths.
 struct NetworkConditions {
@@ -256,6 +256,6 @@ private:
     Process* process_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

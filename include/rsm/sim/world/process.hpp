@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// Lives as long as the simulation, through all crashes and restarts of its node. It must be
 /// destroyed after the World, which may hold work that refers to it.
@@ -137,6 +137,6 @@ private:
     std::int64_t drift_ppm_ = 0;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace rsm::sim::wal_files {
+namespace rsm::inline v0::sim::wal_files {
 
 /// Where the batches of a segment begin.
 inline constexpr std::uint64_t header_bytes = rsm::detail::wal::segment_header_bytes;
@@ -37,6 +37,6 @@ inline bool puts_segment_to_use(std::string_view path, std::uint64_t offset) {
     return offset == header_bytes && is_segment(path);
 }
 
-}  // namespace rsm::sim::wal_files
+}  // namespace rsm::inline v0::sim::wal_files
 
 #endif

@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 using WalStorage = BasicWalStorage<Files, Lane>;
 static_assert(StoragePlan<WalStorage>);
@@ -36,6 +36,6 @@ template <class Place>
         });
     }
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

@@ -23,7 +23,7 @@
 #include <memory>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class World : public boost::asio::execution_context {
 public:
@@ -159,6 +159,6 @@ private:
     std::map<TimerId, std::unique_ptr<Work>> timers_;
 };
 
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif

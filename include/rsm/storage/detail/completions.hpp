@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// The way back from the workers to the node's executor. It outlives the storage, because a
 /// worker may be busy when the storage is destroyed; after close() it posts and runs nothing.
@@ -98,6 +98,6 @@ private:
     std::size_t under_way_ = 0;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

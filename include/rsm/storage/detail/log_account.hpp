@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// What a storage knows of its log as of the writes submitted so far: its extent and the size of
 /// each entry. Both storages use it, so both count the same bytes and refuse the same writes.
@@ -135,6 +135,6 @@ inline bool storable(const raft::SnapshotMeta& meta) {
     return !meta.empty() && nodes <= max_snapshot_nodes / 2 && (nodes == 0 || membership.valid());
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -33,7 +33,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 enum class OpenMode : std::uint8_t {
     read,        ///< an existing file, to be read
@@ -434,6 +434,6 @@ private:
 };
 
 }  // namespace detail
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

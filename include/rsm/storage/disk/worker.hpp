@@ -18,7 +18,7 @@
 #include <thread>
 #include <utility>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A lane with a thread of its own, which begins with start() or the first job. Nobody joins the
 /// thread: it owns what it works on, so its owner's destruction never waits for a disk.
@@ -119,6 +119,6 @@ private:
     const std::shared_ptr<State> state_;
 };
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

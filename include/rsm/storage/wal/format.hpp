@@ -26,7 +26,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::uint8_t record_version = 2;
 inline constexpr std::uint32_t segment_version = 3;
@@ -398,6 +398,6 @@ private:
     PieceScanner pieces_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

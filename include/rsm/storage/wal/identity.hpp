@@ -23,7 +23,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::string_view identity_name = "identity";
 inline constexpr std::string_view identity_magic = "rsm-idt\n";
@@ -131,6 +131,6 @@ raft::Result<void> save_identity(const Files& files, const HeldDirectory<Files>&
     return result;
 }
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -14,7 +14,7 @@
 #include <optional>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// The lanes of one storage. Reads and the preparation of segments share one, because both are
 /// made of short jobs, and because a segment is given up behind the reads from it; snapshots have
@@ -63,6 +63,6 @@ struct WalLimits {
     std::uint64_t batch_bytes = 0;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

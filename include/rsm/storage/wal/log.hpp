@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// The log's writer: takes what waits, writes it in one piece, syncs it once, and reports
 /// it as one batch. A batch is the unit of recovery too: a crash leaves all of it or nothing, so
@@ -463,6 +463,6 @@ private:
     BatchEncoder encoder_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

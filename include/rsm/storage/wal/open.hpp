@@ -30,7 +30,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// The first segment of a new log, which is made while its owner waits.
 inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
@@ -236,6 +236,6 @@ private:
     OpenedWal<Files> opened_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

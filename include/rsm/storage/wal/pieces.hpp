@@ -16,7 +16,7 @@
 #include <span>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// What a disk writes wholly or not at all; no disk has smaller sectors.
 inline constexpr std::size_t piece_bytes = 512;
@@ -118,6 +118,6 @@ inline std::uint64_t count_blank_pieces(std::span<const std::byte> bytes, std::u
     return count;
 }
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

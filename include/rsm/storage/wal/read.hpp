@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// Which records to read for some consecutive entries, in groups that lie close together: one
 /// read call for each group. It keeps the segments' files open.
@@ -92,6 +92,6 @@ private:
     std::vector<Group> groups_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -30,7 +30,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// What one segment holds: the entries that it itself does not replace, contiguous.
 template <class Files>
@@ -480,6 +480,6 @@ private:
     ScannedLog<Files> log_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -24,7 +24,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
 /// the account. Errors: corrupted where a segment that is needed is missing.
@@ -135,6 +135,6 @@ raft::Result<void> repair(const Files& files, const HeldDirectory<Files>& direct
     return files.sync_directory(directory.handle);
 }
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -42,7 +42,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// A BasicWalStorage at work; there stands what it guarantees. Models raft::Storage, where each
 /// member's contract stands. The lanes' side is WalLog and SnapshotLane, which may outlive this.
@@ -439,6 +439,6 @@ private:
     std::function<void()> close_done_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// An open segment. Whoever is to read from it keeps the file open.
 template <class Files>
@@ -157,6 +157,6 @@ raft::Result<std::shared_ptr<Segment<Files>>> make_segment(const Files& files,
     }
 }
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -32,7 +32,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::string_view snapshot_magic = "rsm-snp\n";
 inline constexpr std::uint32_t snapshot_version = 1;
@@ -390,6 +390,6 @@ private:
     std::string doubtful_;  // a whole snapshot, of whose name nobody knows whether it is durable
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail::wal {
+namespace rsm::inline v0::detail::wal {
 
 /// The entries [first, last] of the log are in this segment.
 struct LiveRange {
@@ -146,6 +146,6 @@ private:
     std::deque<Run> runs_;
 };
 
-}  // namespace rsm::detail::wal
+}  // namespace rsm::inline v0::detail::wal
 
 #endif

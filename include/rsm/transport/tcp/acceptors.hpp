@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Each address that `address.host` has, once. May block on a lookup if the host is not numeric.
 inline std::vector<boost::asio::ip::address> addresses_of(
@@ -99,6 +99,6 @@ inline std::vector<boost::asio::ip::tcp::acceptor> listen_on(
     throw boost::system::system_error(error, "cannot listen on " + address.text());
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

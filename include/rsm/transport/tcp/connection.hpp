@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// A socket and what is being written to it.
 struct TcpStream {
@@ -84,6 +84,6 @@ void read_exactly(std::shared_ptr<Stream> stream, std::span<std::byte> target, D
                                   });
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Looks the peer's name up and tries its addresses in turn, until the right node welcomes this
 /// one at one of them. Each step has a time limit of its own.
@@ -234,6 +234,6 @@ private:
     AnswerBytes answer_{};
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -19,7 +19,7 @@
 #include <span>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// The receive buffer of one connection.
 ///
@@ -124,6 +124,6 @@ private:
     std::size_t received_ = 0;  ///< by this connection so far
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -22,7 +22,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// What reading an answer has come to.
 struct AnswerRead {
@@ -112,6 +112,6 @@ private:
 };
 using TcpLinkPtr = std::shared_ptr<TcpLink>;
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -33,7 +33,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Accepts connections. A connection is a stranger's until its hello was accepted; strangers are
 /// limited in number and in time. Each peer has one connection here: a newer one replaces it.
@@ -397,6 +397,6 @@ private:
     std::map<raft::NodeId, ConnectionPtr> peers_;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

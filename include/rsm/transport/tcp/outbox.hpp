@@ -14,7 +14,7 @@
 #include <utility>
 #include <variant>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Frames that are written together.
 struct Batch {
@@ -102,6 +102,6 @@ private:
     std::size_t taken_bytes_ = 0;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

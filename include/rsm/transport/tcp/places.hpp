@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 struct TcpPlaces {
     TcpAddress own;
@@ -106,6 +106,6 @@ inline TcpPlaces places_of(const TcpOptions& options) {
     return places;
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -28,7 +28,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm {
+namespace rsm::inline v0 {
 
 /// A TcpTransport at work. Models raft::GroupingTransport.
 ///
@@ -227,6 +227,6 @@ inline void RunningTcpTransport::remove_peer(raft::NodeId peer) {
     shared_->options.peers.erase(peer);
 }
 
-}  // namespace rsm
+}  // namespace rsm::inline v0
 
 #endif

@@ -28,7 +28,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Sends to one peer over a connection that it dials itself and that carries nothing back but the
 /// reason why the peer ends it. While there is none, messages are dropped: Raft repeats what still
@@ -279,6 +279,6 @@ private:
     raft::Random random_;
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -24,7 +24,7 @@
 #include <string>
 #include <utility>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// What is known of a peer.
 struct TcpPeer {
@@ -121,6 +121,6 @@ private:
     std::array<Told, tcp_refusals> told;  // by reason
 };
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

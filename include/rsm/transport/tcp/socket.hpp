@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <optional>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// Failures to set it do no harm.
 inline void set_tcp_option(boost::asio::ip::tcp::socket& socket, int name, int value) {
@@ -80,6 +80,6 @@ inline bool awaits_repetition(boost::asio::ip::tcp::socket& socket) {
 #endif
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

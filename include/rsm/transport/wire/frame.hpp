@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <span>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// length u32, format version u8, kind u8, zero u16, checksum u64.
 inline constexpr std::size_t frame_header_bytes = 16;
@@ -59,6 +59,6 @@ inline void put_frame(raft::codec::Gather& out, const raft::Message& message) {
     raft::codec::store_little(out.copied().data() + at + 8, sum);
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

@@ -18,7 +18,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rsm::detail {
+namespace rsm::inline v0::detail {
 
 /// The version of the greetings and of all that follows them.
 inline constexpr std::uint16_t wire_version = 2;
@@ -177,6 +177,6 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     return answer;
 }
 
-}  // namespace rsm::detail
+}  // namespace rsm::inline v0::detail
 
 #endif

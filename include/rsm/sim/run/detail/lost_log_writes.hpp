@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 /// Whoever reads the log on finds that it is missing: something is durable behind it, in its file
 /// or in a later segment.
@@ -40,6 +40,6 @@ inline bool hides_a_lost_write(const Disk& disk) {
     });
 }
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

@@ -22,7 +22,7 @@
 #include <type_traits>
 #include <variant>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 class DigestSink final : public raft::ByteSink {
 public:
@@ -111,6 +111,6 @@ std::string describe(const T& value) {
     }
 }
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

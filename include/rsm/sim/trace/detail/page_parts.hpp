@@ -7,7 +7,7 @@
 
 #include <string_view>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 // clang-format off
 inline constexpr std::string_view page_style_css = R"page(/* The style of a trace's page.
@@ -1625,6 +1625,6 @@ document.documentElement.dataset.records = records.length;
 
 // clang-format on
 
-}  // namespace rsm::sim::detail
+}  // namespace rsm::inline v0::sim::detail
 
 #endif

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What a disk writes wholly or not at all.
 inline constexpr std::size_t sector_bytes = 512;
@@ -371,6 +371,6 @@ private:
 };
 
 }  // namespace detail
-}  // namespace rsm::sim
+}  // namespace rsm::inline v0::sim
 
 #endif
