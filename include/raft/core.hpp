@@ -143,7 +143,7 @@ inline Core::Core(const Options& options, NodeId self, Membership membership,
       membership_(recovered.snapshot.empty() ? std::move(membership)
                                              : recovered.snapshot.membership),
       ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, false, {}},
-      log_(recovered),
+      log_(recovered, options.recover_commit_index ? recovered.hard_state.commit : Index{}),
       snapshots_{recovered.snapshot, {}, {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},

@@ -35,7 +35,8 @@ namespace raft::inline v0 {
 /// - `wake()`: call turn() soon, on the executor, not from within this call.
 /// - `proposed(outcome)`, `read_ready(outcome)`: answers to propose() and read().
 /// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
-///   restore. They count as applied when the call returns.
+///   restore. They count as applied when the call returns, unless the host says later that they are
+///   (PacingHost).
 /// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
 /// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
 /// - `snapshot_failed(failure)`: it could not be made; the log stays, and the host may ask again
@@ -58,6 +59,21 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
     host.observe(event);
     { host.tick(now) } -> std::same_as<Time>;
     host.failed(failure);
+};
+
+/// An EngineHost whose state machine may work elsewhere, and is waited for.
+///
+/// - `apply(entries)` returns whether they count as applied already. If not, the host keeps what it
+///   needs of them, which it does not own, and calls Engine::applied() with the last one's index
+///   when the state machine has taken them in. Until then no others come, reads that need them
+///   wait, and on a leader they count in Options::max_uncommitted_bytes, so that proposals are
+///   refused as overload instead of piling up.
+/// - `restore(meta, source)` may come meanwhile; it covers these entries. What is left of them is
+/// to
+///   be dropped; saying that they are applied is neither needed nor harmful then.
+template <class H>
+concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> entries) {
+    { host.apply(entries) } -> std::same_as<bool>;
 };
 
 /// Who a node is.
@@ -113,6 +129,9 @@ public:
 
     /// Asks for a proposal; answered through Host::proposed in the next turn.
     void propose(Token token, Bytes payload) { take_in(Propose{token, std::move(payload)}); }
+    /// The state machine has taken in all entries up to `index`. Only for a PacingHost, about
+    /// entries for which its apply() returns false; on the node's executor.
+    void applied(Index index) { take_in(Applied{index}); }
     /// Asks for a linearizable read; answered through Host::read_ready in some later turn.
     void read(Token token) { take_in(ReadIndex{token}); }
 
@@ -263,7 +282,11 @@ private:
             }
         }
         void apply(std::span<const Entry> entries) {
-            engine.host_.apply(entries);
+            if constexpr (PacingHost<Host>) {
+                if (!engine.host_.apply(entries)) return;
+            } else {
+                engine.host_.apply(entries);
+            }
             engine.take_in(Applied{entries.back().index});
         }
         void read_ready(const ReadOutcome& outcome) { engine.host_.read_ready(outcome); }

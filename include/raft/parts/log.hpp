@@ -28,14 +28,15 @@ namespace raft::inline v0 {
 class Log {
 public:
     Log() = default;
-    explicit Log(const Recovered& recovered)
+    explicit Log(const Recovered& recovered) : Log(recovered, recovered.hard_state.commit) {}
+    /// @param commit  up to where entries are known to be committed, as far as there are such
+    Log(const Recovered& recovered, Index commit)
         : base_(recovered.base),
           runs_(recovered.runs),
           last_(recovered.last),
           submitted_(recovered.last),
           durable_(recovered.last),
-          commit_(std::max(recovered.snapshot.last.index,
-                           std::min(recovered.hard_state.commit, recovered.last))),
+          commit_(std::max(recovered.snapshot.last.index, std::min(commit, recovered.last))),
           handed_(recovered.snapshot.last.index),
           applied_(recovered.snapshot.last.index) {}
 

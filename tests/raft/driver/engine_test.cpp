@@ -63,7 +63,7 @@ private:
     std::function<void(Message)> receive_;
 };
 
-/// Keeps writes waiting for ever.
+/// Keeps writes waiting until they are let go.
 class FakeStorage : Part {
 public:
     FakeStorage(Diary& diary, bool sound) : Part(diary, "storage"), sound_(sound) {}
@@ -87,6 +87,9 @@ public:
         note("closed");
         done();
     }
+    void complete_writes() {
+        for (const WriteDone& done : std::exchange(waiting_, {})) done({});
+    }
 
 private:
     bool sound_;
@@ -96,10 +99,13 @@ private:
 class FakeClock : Part {
 public:
     explicit FakeClock(Diary& diary) : Part(diary, "clock") {}
-    static Time now() { return Time{} + std::chrono::hours(1); }
+    Time now() { return now_ += std::chrono::hours(1); }
     void start(const std::function<void()>&) { note("started"); }
     void arm(Time) {}
     void stop() { note("stopped"); }
+
+private:
+    Time now_{};
 };
 
 static_assert(Transport<FakeTransport> && !std::is_move_constructible_v<FakeTransport>);
@@ -119,12 +125,30 @@ struct Host {
     void failed(const Failure&) {}
 };
 
-struct Bench {
+/// Its state machine works elsewhere.
+struct SlowHost : Host {
+    bool apply(std::span<const Entry> entries) {
+        for (const Entry& entry : entries) taken.push_back(entry.index.value);
+        return prompt;
+    }
+    void proposed(const ProposalOutcome& outcome) { answers.push_back(outcome.refusal); }
+    void read_ready(const ReadOutcome& outcome) { reads.push_back(outcome.index.value); }
+
+    bool prompt = false;
+    std::vector<std::uint64_t> taken;
+    std::vector<std::uint64_t> reads;
+    std::vector<Refusal> answers;
+};
+static_assert(PacingHost<SlowHost> && !PacingHost<Host>);
+
+template <class Host>
+struct BenchOf {
     using Tested = Engine<FakeTransport, FakeStorage, FakeClock, Host>;
 
-    explicit Bench(bool sound = true) {
+    explicit BenchOf(bool sound = true, std::vector<NodeId> voters = {{1}, {2}},
+                     Options options = {}) {
         engine.emplace(
-            NodeConfig{{1}, Membership::of_voters({{1}, {2}}), {}, 1},
+            NodeConfig{{1}, Membership::of_voters(std::move(voters)), options, 1},
             [this] { return FakeTransport(diary); },
             [this, sound] { return FakeStorage(diary, sound); },
             [this] { return FakeClock(diary); }, host);
@@ -135,6 +159,26 @@ struct Bench {
     Diary diary;
     Host host;
     std::optional<Tested> engine;
+};
+using Bench = BenchOf<Host>;
+
+/// A node that leads alone; time passes by its own account, an hour at each look at the clock.
+struct SlowBench : BenchOf<SlowHost> {
+    explicit SlowBench(const Options& options = {}) : BenchOf(true, {{1}}, options) {
+        REQUIRE(engine->start().has_value());
+        settle();
+    }
+    /// Until nothing more follows from what has come so far.
+    void settle() {
+        for (int turns = 0; turns < 10; ++turns) {
+            engine->turn();
+            engine->storage().complete_writes();
+        }
+    }
+    void propose(std::size_t bytes) {
+        engine->propose(0, Bytes::copy_of(std::string(bytes, 'x')));
+        settle();
+    }
 };
 
 const Diary destroyed{"clock destroyed", "storage destroyed", "transport destroyed"};
@@ -190,6 +234,48 @@ TEST_CASE("engine: one that has stopped or failed has stopped its transport alre
     CHECK(failed.news() == Diary{"transport stopped", "clock stopped"});
     failed.engine.reset();
     CHECK(failed.news() == destroyed);
+}
+
+TEST_CASE("engine: a host that says later that it has applied is waited for") {
+    SlowBench bench;
+    REQUIRE(bench.host.taken == std::vector<std::uint64_t>{1});  // the barrier
+    bench.propose(1);
+    bench.propose(1);
+    bench.engine->read(7);
+    bench.settle();
+    CHECK(bench.host.taken == std::vector<std::uint64_t>{1});
+    CHECK(bench.host.reads.empty());
+
+    bench.engine->applied({1});
+    bench.settle();
+    CHECK(bench.host.taken == std::vector<std::uint64_t>{1, 2, 3});
+    CHECK(bench.host.reads.empty());
+    CHECK(bench.engine->core().log().applied() == Index{1});
+
+    bench.engine->applied({3});
+    bench.settle();
+    CHECK(bench.host.reads == std::vector<std::uint64_t>{3});
+
+    bench.host.prompt = true;
+    bench.propose(1);
+    CHECK(bench.engine->core().log().applied() == Index{4});
+}
+
+TEST_CASE("engine: what a slow host has not applied counts as unsettled") {
+    Options options;
+    options.max_entry_bytes = 100;
+    options.max_uncommitted_bytes = 300;
+    SlowBench bench(options);
+    bench.engine->applied({1});
+    for (int i = 0; i < 4; ++i) bench.propose(60);
+    CHECK(bench.host.answers == std::vector<Refusal>{Refusal::none, Refusal::none,
+                                                     Refusal::overloaded, Refusal::overloaded});
+    bench.engine->applied({2});
+    bench.settle();
+    bench.engine->applied({3});
+    bench.settle();
+    bench.propose(60);
+    CHECK(bench.host.answers.back() == Refusal::none);
 }
 
 }  // namespace engine_test

@@ -439,6 +439,28 @@ TEST_CASE("after a restart, what is known to be committed is read back and appli
     CHECK(core.step(Time{}, EntriesLoaded{{}, entries(4, {1, 1, 1})}).apply == entries(4, {1, 1}));
 }
 
+TEST_CASE("a volatile commit index is learnt anew after a restart") {
+    Options options = quiet();
+    options.recover_commit_index = false;
+    Recovered found = recovered({Term{1}, NodeId{2}, Index{5}}, entries(1, {1, 1, 1, 1, 1, 1}));
+    Core core(options, NodeId{1}, voters(3), found, 1, {});
+    CHECK(core.log().commit() == Index{});
+    CHECK(core.step(Time{}, Tick{}).load_entries.empty());
+
+    const Message heartbeat{NodeId{2}, NodeId{1},
+                            AppendRequest{Term{1}, {Index{6}, Term{1}}, Index{4}, 0, {}}};
+    const Output heard = core.step(Time{}, heartbeat);
+    CHECK(core.log().commit() == Index{4});
+    CHECK(heard.load_entries.size() == 1);
+
+    found.base = {Index{2}, Term{1}};
+    found.snapshot.last = found.base;
+    found.runs = {{Index{3}, Term{1}}};
+    found.snapshot.membership = voters(3);
+    const Core restored(options, NodeId{1}, voters(3), found, 1, {});
+    CHECK(restored.log().commit() == Index{2});
+}
+
 TEST_CASE("one batch at a time is handed to the state machine") {
     Options options = quiet();
     options.apply_batch_bytes = 1;
