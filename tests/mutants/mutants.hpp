@@ -115,8 +115,8 @@ struct Description {
 inline constexpr Description descriptions[] = {RSM_MUTANT_LIST(RSM_MUTANT_DESCRIPTION)};
 #undef RSM_MUTANT_DESCRIPTION
 
-/// The one that is switched on. Set before any thread runs the library.
-inline Mutant active = Mutant::none;
+/// The one that is switched on for what this thread simulates.
+inline thread_local Mutant active = Mutant::none;
 
 }  // namespace mutants
 
