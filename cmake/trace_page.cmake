@@ -43,7 +43,7 @@ endforeach()
 string(APPEND text [[
 // clang-format on
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif
 ]])

@@ -191,6 +191,6 @@ inline void Core::finish(const Step& step) {
     step.out.deadline = deadline();
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -86,6 +86,6 @@ T decode(std::span<const std::byte> bytes) {
     return value;
 }
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -79,6 +79,6 @@ struct SteadyClock {
 
 static_assert(ClockPlan<SteadyClock>);
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

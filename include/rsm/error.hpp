@@ -48,7 +48,7 @@ enum class Errc : int {
     skipped,
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 template <>
 struct boost::system::is_error_code_enum<rsm::Errc> : std::true_type {};
@@ -190,6 +190,6 @@ inline Outcome outcome(const boost::system::error_code& code) noexcept {
                                                             : Outcome::not_committed;
 }
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -65,6 +65,6 @@ struct Options {
     std::function<void(const raft::Failure&)> on_failure = {};
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

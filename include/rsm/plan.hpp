@@ -50,6 +50,6 @@ concept StoragePlan = Plan<P> && raft::Storage<Running<P>>;
 template <class P>
 concept ClockPlan = Plan<P> && raft::Clock<Running<P>>;
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -398,6 +398,6 @@ private:
     std::shared_ptr<Node> node_;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -85,6 +85,6 @@ template <Applies SM>
 using ResultOf = std::remove_cvref_t<decltype(std::declval<SM&>().apply(
     std::declval<const typename SM::Operation&>()))>;
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

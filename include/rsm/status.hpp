@@ -47,6 +47,6 @@ struct Status {
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

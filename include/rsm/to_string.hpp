@@ -93,6 +93,6 @@ inline std::string to_string(const raft::Event& event) {
     return text;
 }
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -135,6 +135,6 @@ private:
     detail::Block* block_ = nullptr;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -51,6 +51,6 @@ private:
     std::uint64_t state_ = 0;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -62,6 +62,6 @@ constexpr void for_each_field(T& value, Visit visit) {
     Plain::fields(value, [&](auto&... field) { (visit(field), ...); });
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -37,6 +37,6 @@ private:
     std::uint64_t state_;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -68,6 +68,6 @@ private:
     bool failed_ = false;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -73,6 +73,6 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -40,6 +40,6 @@ protected:
     ByteSource& operator=(const ByteSource&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

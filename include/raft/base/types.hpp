@@ -76,6 +76,6 @@ struct LogicalClock {
 using Duration = LogicalClock::duration;
 using Time = LogicalClock::time_point;
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -75,6 +75,6 @@ void carry_out(Output& output, H& handler) {
     }
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

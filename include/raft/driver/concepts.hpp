@@ -184,6 +184,6 @@ concept Clock = requires(C& clock, Time time, std::function<void()> expired) {
     clock.stop();
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

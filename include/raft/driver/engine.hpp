@@ -386,6 +386,6 @@ private:
     bool halted_ = false;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -56,6 +56,6 @@ inline Result<bool> fit_to_snapshot(Recovered& recovered, std::error_code damage
     return true;
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

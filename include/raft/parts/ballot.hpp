@@ -52,6 +52,6 @@ struct Ballot {
     friend bool operator==(const Ballot&, const Ballot&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

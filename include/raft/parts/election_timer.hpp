@@ -33,6 +33,6 @@ struct ElectionTimer {
     friend bool operator==(const ElectionTimer&, const ElectionTimer&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

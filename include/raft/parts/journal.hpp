@@ -29,6 +29,6 @@ struct Journal {
     friend bool operator==(const Journal&, const Journal&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -280,6 +280,6 @@ private:
     bool reading_back_ = false;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

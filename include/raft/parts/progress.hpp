@@ -174,6 +174,6 @@ private:
     std::size_t in_flight_bytes_ = 0;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -63,6 +63,6 @@ struct Reads {
     friend bool operator==(const Reads&, const Reads&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -158,6 +158,6 @@ struct Office {
     friend bool operator==(const Office&, const Office&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -102,6 +102,6 @@ struct Snapshots {
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

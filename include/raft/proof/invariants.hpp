@@ -159,6 +159,6 @@ inline Verdict check(Cluster cores) {
     return std::nullopt;
 }
 
-}  // namespace raft::inline v0::invariants
+}  // namespace raft::invariants
 
 #endif

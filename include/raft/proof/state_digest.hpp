@@ -137,7 +137,7 @@ std::uint64_t digest(const Value& value, Names names = {}) {
     return digest.value();
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 template <>
 struct std::hash<raft::Core> {

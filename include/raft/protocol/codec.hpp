@@ -412,6 +412,6 @@ inline std::optional<Message> decode_message(const Bytes& frame) {
     return message;
 }
 
-}  // namespace raft::inline v0::codec
+}  // namespace raft::codec
 
 #endif

@@ -82,6 +82,6 @@ struct SnapshotMeta {
     friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -116,6 +116,6 @@ private:
     }
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

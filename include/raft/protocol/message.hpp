@@ -165,6 +165,6 @@ inline bool within_limits(const Message& message) {
     return std::visit([](const auto& body) { return detail::within_limits(body); }, message.body);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

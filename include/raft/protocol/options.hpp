@@ -136,6 +136,6 @@ inline Result<void> Options::validate() const {
     return {};
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -75,6 +75,6 @@ enum class ChunkOutcome : std::uint8_t {
     refused,    ///< it could not be kept here (no space): what was kept is dropped
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

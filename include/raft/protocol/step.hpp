@@ -210,6 +210,6 @@ struct Output {
     friend bool operator==(const Output&, const Output&) = default;
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

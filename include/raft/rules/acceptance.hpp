@@ -115,6 +115,6 @@ inline void answer_append_request(const Step& step, Ballot& ballot, Office& offi
     step.send(message.from, refusal);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

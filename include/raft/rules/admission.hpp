@@ -23,6 +23,6 @@ inline bool is_admitted(const Step& step, const Message& message) {
     return plausible;
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -49,6 +49,6 @@ inline void hand_over_loaded(const Step& step, Log& log, EntriesLoaded& loaded) 
     step.out.apply = std::move(loaded.entries);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

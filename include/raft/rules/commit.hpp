@@ -35,6 +35,6 @@ inline void return_budget(Budget& budget, const Log& log) {
     budget.settle(log.last_index(), settled);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

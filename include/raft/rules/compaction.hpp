@@ -88,6 +88,6 @@ inline void drop_unused_snapshots(const Step& step, const Office& office, Snapsh
     }
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

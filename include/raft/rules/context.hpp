@@ -45,6 +45,6 @@ struct Step {
     }
 };
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

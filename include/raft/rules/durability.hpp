@@ -45,6 +45,6 @@ inline void take_persisted(Ballot& ballot, Log& log, Journal& journal, WriteId i
     log.persisted(id);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -196,6 +196,6 @@ inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTim
     return true;
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

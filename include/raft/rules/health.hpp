@@ -93,6 +93,6 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     if (!hears_from_quorum(step, *reign)) step_down(EventKind::quorum_lost);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

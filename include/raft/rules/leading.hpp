@@ -73,6 +73,6 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log, Journ
     confirm_reads(step, reign, reads, log);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -32,6 +32,6 @@ inline void take_loaded(const Step& step, Office& office, Log& log, EntriesLoade
     }
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

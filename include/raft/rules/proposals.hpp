@@ -43,6 +43,6 @@ inline void propose(const Step& step, Office& office, Log& log, Propose& proposa
     step.out.proposals.push_back(outcome);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

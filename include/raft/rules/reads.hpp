@@ -94,6 +94,6 @@ inline void refuse_reads(const Step& step, const ReadRounds& rounds, Reads& read
     refuse(rounds.joining);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -152,6 +152,6 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
     confirm_reads(step, *reign, reads, log);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -169,6 +169,6 @@ inline void abandon_needless(const Step& step, const Log& log,
     step.out.abandon_transfer = true;
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

@@ -105,6 +105,6 @@ inline void take_snapshot_reply(const Step& step, Office& office, const Log& log
     load_chunk(step, *follower);
 }
 
-}  // namespace raft::inline v0
+}  // namespace raft
 
 #endif

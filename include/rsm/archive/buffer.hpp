@@ -71,6 +71,6 @@ private:
     void read_beyond_available(std::span<std::byte>) override { fail(ArchiveErrc::truncated); }
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -268,7 +268,7 @@ struct Encoding<boost::serialization::item_version_type> {
     }
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 namespace rsm::inline v0 {
 
@@ -280,6 +280,6 @@ concept Serializable = !requires {
 }
 || detail::SerializeMember<T> || detail::free_serialize::Found<T>;
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -69,6 +69,6 @@ private:
     std::uint64_t offset_;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -139,6 +139,6 @@ private:
     std::uint32_t depth_ = 0;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -130,6 +130,6 @@ private:
     std::vector<std::byte> buffer_;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -338,6 +338,6 @@ private:
     }
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -29,6 +29,6 @@ constexpr Word little_endian(Word word) noexcept {
     }
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -133,6 +133,6 @@ private:
     History<Input, Output> history_;
 };
 
-}  // namespace rsm::inline v0::check
+}  // namespace rsm::check
 
 #endif  // RSM_CHECK_HISTORY_HPP

@@ -278,6 +278,6 @@ Report check_linearizability(
     return report;
 }
 
-}  // namespace rsm::inline v0::check
+}  // namespace rsm::check
 
 #endif  // RSM_CHECK_LINEARIZABILITY_HPP

@@ -118,6 +118,6 @@ std::size_t state_bytes(const Model& model, const typename Model::State& state) 
 
 }  // namespace detail
 
-}  // namespace rsm::inline v0::check
+}  // namespace rsm::check
 
 #endif  // RSM_CHECK_SEQUENTIAL_MODEL_HPP

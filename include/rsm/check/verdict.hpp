@@ -27,6 +27,6 @@ enum class Verdict : std::uint8_t { linearizable, not_linearizable, undecided };
 /// Why a history is undecided; `malformed` is a return before its call, or 2^30 operations or more.
 enum class UndecidedReason : std::uint8_t { none, memory, steps, malformed };
 
-}  // namespace rsm::inline v0::check
+}  // namespace rsm::check
 
 #endif  // RSM_CHECK_VERDICT_HPP

@@ -42,6 +42,6 @@ private:
     XXH3_state_t state_;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -23,6 +23,6 @@ inline std::uint64_t random_number() {
     return number;
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -68,6 +68,6 @@ private:
     std::map<ErrorDetails, std::unique_ptr<Category>> twins_;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -65,6 +65,6 @@ private:
     bool under_way_ = false;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -263,6 +263,6 @@ struct Ending<void> {
     static void fail(Held& held, boost::system::error_code why) { held(why); }
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -69,6 +69,6 @@ private:
     Job* oldest_ = nullptr;              // fetched; the next is the one after
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

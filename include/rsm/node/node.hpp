@@ -465,6 +465,6 @@ private:
     Engine engine_;  // last: its policies go first, and call nobody any more
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -130,6 +130,6 @@ private:
     raft::Time earliest_ = raft::Time::max();
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

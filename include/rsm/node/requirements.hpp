@@ -119,6 +119,6 @@ struct PolicyRequirements {
     static constexpr bool held = true;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

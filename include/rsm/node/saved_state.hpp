@@ -179,6 +179,6 @@ raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
     }
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

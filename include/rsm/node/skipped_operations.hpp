@@ -44,6 +44,6 @@ private:
     std::vector<raft::Index> done_;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -48,6 +48,6 @@ inline constexpr bool query_survives =
     !moves_temporaries_as_bytes || std::is_lvalue_reference_v<Given> ||
     std::is_trivially_copyable_v<std::remove_cv_t<Given>> || !Awaited<Initiated>;
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -34,6 +34,6 @@ int command_line(int argc, char** argv) {
     return detail::command_line(argc, argv, &simulate_any<Loads...>);
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -38,6 +38,6 @@ int command_line(int argc, char** argv, SimulateSeed simulate) {
 }
 #endif
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

@@ -50,6 +50,6 @@ RunReport simulate_any(std::uint64_t seed, Tracing tracing = Tracing::off) {
     return each[raft::Random(seed).below(sizeof...(Loads))](seed, tracing);
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

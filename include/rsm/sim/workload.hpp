@@ -100,6 +100,6 @@ template <Workload Load>
 using RecordOf = ClientRecord<typename Load::Machine, typename detail::ReadTypes<Load>::Query,
                               typename detail::ReadTypes<Load>::View>;
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -76,7 +76,7 @@ inline raft::Failure damage(const std::string& path, std::uint64_t offset,
 }
 
 }  // namespace detail
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 template <>
 struct std::is_error_code_enum<rsm::StorageErrc> : std::true_type {};

@@ -400,6 +400,6 @@ private:
 
 static_assert(StoragePlan<MemoryStorage>);
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

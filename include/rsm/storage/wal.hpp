@@ -70,6 +70,6 @@ using WalStorage = BasicWalStorage<PosixFiles, ThreadWorker>;
 
 static_assert(StoragePlan<WalStorage>);
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -24,6 +24,6 @@ struct WalOptions {
     std::uint64_t batch_bytes = std::uint64_t{8} << 20;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -220,6 +220,6 @@ private:
 
 static_assert(TransportPlan<MemoryTransport>);
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -24,6 +24,6 @@ struct PeerStatus {
     std::size_t queued_bytes = 0;  ///< that wait to be written to it
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

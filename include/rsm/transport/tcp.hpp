@@ -68,6 +68,6 @@ private:
 
 static_assert(TransportPlan<TcpTransport>);
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

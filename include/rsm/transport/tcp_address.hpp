@@ -45,6 +45,6 @@ struct TcpAddress {
     }
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

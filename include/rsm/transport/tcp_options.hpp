@@ -120,6 +120,6 @@ struct TcpCounters {
     TcpRefusalCounts refusals;             ///< both of them, by reason
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

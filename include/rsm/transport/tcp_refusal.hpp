@@ -95,6 +95,6 @@ struct TcpRefused {
     }
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

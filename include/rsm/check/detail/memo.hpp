@@ -190,6 +190,6 @@ private:
     std::size_t bytes_ = 0;
 };
 
-}  // namespace rsm::inline v0::check::detail
+}  // namespace rsm::check::detail
 
 #endif  // RSM_CHECK_DETAIL_MEMO_HPP

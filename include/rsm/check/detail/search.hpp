@@ -489,6 +489,6 @@ private:
     std::vector<std::uint32_t> key_;
 };
 
-}  // namespace rsm::inline v0::check::detail
+}  // namespace rsm::check::detail
 
 #endif  // RSM_CHECK_DETAIL_SEARCH_HPP

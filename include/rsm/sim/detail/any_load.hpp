@@ -67,6 +67,6 @@ private:
     AnyWorkload& of_;
 };
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

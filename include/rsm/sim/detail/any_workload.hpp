@@ -309,7 +309,7 @@ private:
     Load load_{};
 };
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 // An operation's bytes are the user's, without a class version of the wrapper's own.
 BOOST_CLASS_IMPLEMENTATION(rsm::sim::detail::AnyOperation,

@@ -192,6 +192,6 @@ private:
     std::size_t events_ = 30;
 };
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

@@ -18,6 +18,6 @@ inline std::string text(raft::LogPosition position) {
 }
 inline std::string node_text(raft::NodeId node) { return "node " + text(node); }
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

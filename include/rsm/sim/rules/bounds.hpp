@@ -106,6 +106,6 @@ inline Broken message_bounded(raft::NodeId from, const raft::SnapshotChunk& chun
     return detail::exceeds(from, "sends more than is allowed");
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -46,6 +46,6 @@ struct Chronicle {
     std::vector<raft::Term> committed_in;  ///< the term of the leader that committed it
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -30,6 +30,6 @@ inline std::string clutter(const std::vector<std::string>& paths, const raft::Lo
     return snapshots > 1 ? std::to_string(snapshots) + " snapshots" : std::string();
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

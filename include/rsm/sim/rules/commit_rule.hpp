@@ -35,6 +35,6 @@ inline Broken commits_own_term(const raft::Core& core, raft::Index end, raft::Te
                      {core.self()}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

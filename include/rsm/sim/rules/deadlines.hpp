@@ -20,6 +20,6 @@ inline Broken deadline(const std::string& name, raft::Duration took, raft::Durat
     return Violation{"deadlines", name + " was answered after its timeout", {}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -114,6 +114,6 @@ private:
     std::vector<Acknowledged> acknowledged_;  ///< by node
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -44,6 +44,6 @@ private:
     Chronicle& chronicle_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -153,6 +153,6 @@ private:
     std::map<raft::NodeId, std::uint64_t> origins_;   ///< how many a replica began with
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -41,6 +41,6 @@ private:
     std::vector<raft::Role> told_;  ///< by node
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

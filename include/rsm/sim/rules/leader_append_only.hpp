@@ -29,6 +29,6 @@ inline Broken leader_append_only(raft::NodeId id, const raft::Event& event, cons
     return Violation{"leader append-only", detail::node_text(id) + " truncated its log", {id}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

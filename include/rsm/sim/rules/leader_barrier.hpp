@@ -19,6 +19,6 @@ inline Broken leader_barrier(const raft::Core& core, const raft::Options& option
                      {core.self()}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -46,6 +46,6 @@ inline Broken leader_completeness(raft::NodeId committer, raft::Index committed,
     return {};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -115,6 +115,6 @@ Broken linearizability(const std::vector<Record>& history,
     return detail::order_fits(history, places);
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

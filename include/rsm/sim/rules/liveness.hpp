@@ -41,6 +41,6 @@ inline Violation not_alive(const std::string& what, raft::Duration limit) {
 }
 inline Violation too_busy() { return {"liveness", "the nodes do more work than time allows", {}}; }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

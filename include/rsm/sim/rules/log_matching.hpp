@@ -101,6 +101,6 @@ private:
     std::vector<raft::LogPosition> verified_;  ///< by node: compared up to here
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

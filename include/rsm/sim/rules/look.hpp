@@ -28,6 +28,6 @@ inline Look look(const raft::Core& core) {
             log.last(),  log.commit(),     log.applied(), core.snapshot().last.index};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

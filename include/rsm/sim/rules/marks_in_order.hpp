@@ -28,6 +28,6 @@ inline Broken followers_marks_in_order(const raft::Core& core) {
     return {};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

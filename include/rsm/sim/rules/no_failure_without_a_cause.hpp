@@ -49,6 +49,6 @@ inline Broken rejection_has_cause(raft::NodeId id, bool damaged) {
         "no rejection without damage", detail::node_text(id) + " rejects a snapshot", {id}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -56,6 +56,6 @@ inline Broken log_not_ahead(const raft::Core& core) {
                      {core.self()}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -244,6 +244,6 @@ private:
     Events events_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

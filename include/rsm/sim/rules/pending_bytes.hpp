@@ -88,6 +88,6 @@ private:
     std::vector<Kept> kept_;    ///< by node
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -46,6 +46,6 @@ inline Broken persisted_bytes(const raft::Core& core, std::uint64_t counted,
                      {core.self()}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

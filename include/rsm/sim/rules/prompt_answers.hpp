@@ -24,6 +24,6 @@ inline Violation not_prompt(raft::NodeId leader) {
     return {"prompt answers", "an answer waits for a timer", {leader}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -103,6 +103,6 @@ private:
     std::vector<Reign> reigns_;  ///< by node: its last one
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -53,6 +53,6 @@ private:
     std::map<std::pair<raft::NodeId, raft::NodeId>, Transfer> transfers_;  ///< by sender, receiver
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -22,6 +22,6 @@ inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
                      {id, event.node}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

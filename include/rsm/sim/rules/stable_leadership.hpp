@@ -73,6 +73,6 @@ inline Broken not_deposed(const Leadership& before, const Leadership& now) {
     return Violation{"stable leadership", "a node that came back has deposed the leader", {}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -43,6 +43,6 @@ inline Broken snapshot_of_the_committed(const raft::Core& core, const Look& befo
                      {core.self()}};
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -26,6 +26,6 @@ using Broken = std::optional<Violation>;
 /// Takes the violations of a run; the first one counts.
 using Complain = std::function<void(Violation)>;
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

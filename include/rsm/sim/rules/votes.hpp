@@ -44,6 +44,6 @@ private:
     std::vector<std::map<raft::Term, raft::NodeId>> votes_;  ///< by node; that were seen outside
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -130,6 +130,6 @@ private:
     CampaignReport report_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

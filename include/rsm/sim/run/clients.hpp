@@ -273,6 +273,6 @@ private:
     std::vector<Trace::Number> spans_;  ///< by id, while there is a trace
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

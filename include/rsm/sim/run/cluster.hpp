@@ -423,6 +423,6 @@ private:
     std::vector<std::unique_ptr<Replica>> replicas_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

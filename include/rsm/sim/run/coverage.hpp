@@ -102,6 +102,6 @@ private:
     std::array<std::uint64_t, static_cast<std::size_t>(Counter::count_)> counts_{};
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

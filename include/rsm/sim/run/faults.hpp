@@ -86,6 +86,6 @@ struct FaultPlan {
     raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

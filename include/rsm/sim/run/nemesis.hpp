@@ -457,6 +457,6 @@ private:
     bool running_ = false;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

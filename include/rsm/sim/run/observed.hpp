@@ -132,6 +132,6 @@ private:
     std::uint64_t applied_ = 0;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

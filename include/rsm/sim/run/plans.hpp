@@ -48,6 +48,6 @@ struct ClientPlan {
     bool punctual = false;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -46,6 +46,6 @@ struct RunReport {
 
 enum class Tracing : bool { off, on };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

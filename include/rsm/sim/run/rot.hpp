@@ -109,6 +109,6 @@ inline std::optional<DiskHit> rot(Disk& disk, raft::Random& random) {
     return disk.flip(place->path, place->offset, place->bit);
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

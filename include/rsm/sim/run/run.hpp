@@ -353,6 +353,6 @@ private:
 
 }  // namespace detail
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -196,6 +196,6 @@ inline std::string in_words(const PlanFacts& facts) {
     return text;
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

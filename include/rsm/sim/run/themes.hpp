@@ -291,6 +291,6 @@ private:
 };
 
 }  // namespace detail
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

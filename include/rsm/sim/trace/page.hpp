@@ -294,6 +294,6 @@ inline void write_trace_html(std::ostream& out, const Trace& trace, const TraceH
         << detail::page_input_js << detail::page_panel_js << "</script>\n</body>\n</html>\n";
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -420,6 +420,6 @@ inline void Trace::write_text(std::ostream& out, std::size_t last,
     }
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

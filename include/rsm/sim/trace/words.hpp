@@ -166,6 +166,6 @@ inline void trace_event(Trace& trace, raft::Time now, raft::NodeId node, const r
     trace.add(std::move(record));
 }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -477,6 +477,6 @@ private:
     raft::Time stalled_until_{};
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

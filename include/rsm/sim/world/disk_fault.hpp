@@ -38,6 +38,6 @@ struct DiskHit {
     friend bool operator==(const DiskHit&, const DiskHit&) = default;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -232,6 +232,6 @@ private:
     std::uint64_t life_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

@@ -152,6 +152,6 @@ private:
     const StatePointer state_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

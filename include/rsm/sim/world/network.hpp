@@ -256,6 +256,6 @@ private:
     Process* process_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

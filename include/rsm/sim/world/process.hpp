@@ -137,6 +137,6 @@ private:
     std::int64_t drift_ppm_ = 0;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

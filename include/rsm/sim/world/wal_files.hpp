@@ -37,6 +37,6 @@ inline bool puts_segment_to_use(std::string_view path, std::uint64_t offset) {
     return offset == header_bytes && is_segment(path);
 }
 
-}  // namespace rsm::inline v0::sim::wal_files
+}  // namespace rsm::sim::wal_files
 
 #endif

@@ -36,6 +36,6 @@ template <class Place>
         });
     }
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

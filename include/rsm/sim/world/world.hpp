@@ -159,6 +159,6 @@ private:
     std::map<TimerId, std::unique_ptr<Work>> timers_;
 };
 
-}  // namespace rsm::inline v0::sim
+}  // namespace rsm::sim
 
 #endif

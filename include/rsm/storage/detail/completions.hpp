@@ -98,6 +98,6 @@ private:
     std::size_t under_way_ = 0;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

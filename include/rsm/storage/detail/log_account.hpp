@@ -135,6 +135,6 @@ inline bool storable(const raft::SnapshotMeta& meta) {
     return !meta.empty() && nodes <= max_snapshot_nodes / 2 && (nodes == 0 || membership.valid());
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -434,6 +434,6 @@ private:
 };
 
 }  // namespace detail
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

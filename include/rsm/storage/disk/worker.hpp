@@ -119,6 +119,6 @@ private:
     const std::shared_ptr<State> state_;
 };
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

@@ -398,6 +398,6 @@ private:
     PieceScanner pieces_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -131,6 +131,6 @@ raft::Result<void> save_identity(const Files& files, const HeldDirectory<Files>&
     return result;
 }
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -63,6 +63,6 @@ struct WalLimits {
     std::uint64_t batch_bytes = 0;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

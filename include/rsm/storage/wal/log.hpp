@@ -463,6 +463,6 @@ private:
     BatchEncoder encoder_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -236,6 +236,6 @@ private:
     OpenedWal<Files> opened_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

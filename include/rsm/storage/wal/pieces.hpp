@@ -118,6 +118,6 @@ inline std::uint64_t count_blank_pieces(std::span<const std::byte> bytes, std::u
     return count;
 }
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -92,6 +92,6 @@ private:
     std::vector<Group> groups_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

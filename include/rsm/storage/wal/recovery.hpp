@@ -480,6 +480,6 @@ private:
     ScannedLog<Files> log_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -135,6 +135,6 @@ raft::Result<void> repair(const Files& files, const HeldDirectory<Files>& direct
     return files.sync_directory(directory.handle);
 }
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -439,6 +439,6 @@ private:
     std::function<void()> close_done_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

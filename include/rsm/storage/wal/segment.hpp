@@ -157,6 +157,6 @@ raft::Result<std::shared_ptr<Segment<Files>>> make_segment(const Files& files,
     }
 }
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -390,6 +390,6 @@ private:
     std::string doubtful_;  // a whole snapshot, of whose name nobody knows whether it is durable
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -146,6 +146,6 @@ private:
     std::deque<Run> runs_;
 };
 
-}  // namespace rsm::inline v0::detail::wal
+}  // namespace rsm::detail::wal
 
 #endif

@@ -99,6 +99,6 @@ inline std::vector<boost::asio::ip::tcp::acceptor> listen_on(
     throw boost::system::system_error(error, "cannot listen on " + address.text());
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -84,6 +84,6 @@ void read_exactly(std::shared_ptr<Stream> stream, std::span<std::byte> target, D
                                   });
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -234,6 +234,6 @@ private:
     AnswerBytes answer_{};
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -124,6 +124,6 @@ private:
     std::size_t received_ = 0;  ///< by this connection so far
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -112,6 +112,6 @@ private:
 };
 using TcpLinkPtr = std::shared_ptr<TcpLink>;
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -397,6 +397,6 @@ private:
     std::map<raft::NodeId, ConnectionPtr> peers_;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -102,6 +102,6 @@ private:
     std::size_t taken_bytes_ = 0;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

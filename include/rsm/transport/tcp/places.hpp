@@ -106,6 +106,6 @@ inline TcpPlaces places_of(const TcpOptions& options) {
     return places;
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -227,6 +227,6 @@ inline void RunningTcpTransport::remove_peer(raft::NodeId peer) {
     shared_->options.peers.erase(peer);
 }
 
-}  // namespace rsm::inline v0
+}  // namespace rsm
 
 #endif

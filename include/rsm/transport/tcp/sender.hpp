@@ -279,6 +279,6 @@ private:
     raft::Random random_;
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

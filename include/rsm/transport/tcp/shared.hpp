@@ -121,6 +121,6 @@ private:
     std::array<Told, tcp_refusals> told;  // by reason
 };
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

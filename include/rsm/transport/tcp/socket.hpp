@@ -80,6 +80,6 @@ inline bool awaits_repetition(boost::asio::ip::tcp::socket& socket) {
 #endif
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

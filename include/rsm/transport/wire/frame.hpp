@@ -59,6 +59,6 @@ inline void put_frame(raft::codec::Gather& out, const raft::Message& message) {
     raft::codec::store_little(out.copied().data() + at + 8, sum);
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

@@ -177,6 +177,6 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     return answer;
 }
 
-}  // namespace rsm::inline v0::detail
+}  // namespace rsm::detail
 
 #endif

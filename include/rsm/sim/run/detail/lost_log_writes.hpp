@@ -40,6 +40,6 @@ inline bool hides_a_lost_write(const Disk& disk) {
     });
 }
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

@@ -111,6 +111,6 @@ std::string describe(const T& value) {
     }
 }
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif

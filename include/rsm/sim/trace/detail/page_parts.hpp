@@ -1625,6 +1625,6 @@ document.documentElement.dataset.records = records.length;
 
 // clang-format on
 
-}  // namespace rsm::inline v0::sim::detail
+}  // namespace rsm::sim::detail
 
 #endif
