@@ -103,15 +103,15 @@ public:
         NodeState node = before;
         perform(node, act, number, message, effect);
         if (act != Act::crash) {
-            if (auto verdict = invariants::leader_append_only(before.core, node.core)) {
-                effect.violate(verdict->property + ": " + verdict->where);
+            if (Broken broken = invariants::leader_append_only(before.core, node.core)) {
+                effect.violate(to_string(*broken));
             }
-            if (auto verdict = invariants::only_forward(before.core, node.core)) {
-                effect.violate(verdict->property + ": " + verdict->where);
+            if (Broken broken = invariants::only_forward(before.core, node.core)) {
+                effect.violate(to_string(*broken));
             }
         }
-        if (auto verdict = invariants::marks_in_order(node.core)) {
-            effect.violate(verdict->property + ": " + verdict->where);
+        if (Broken broken = invariants::marks_in_order(node.core)) {
+            effect.violate(to_string(*broken));
         }
         make_canonical(node, options_);
         return node;

@@ -160,8 +160,8 @@ public:
             if (i == node || tables_.agree(state.nodes[node], state.nodes[i])) continue;
             const std::array<const Core*, 2> cores{&tables_.node(state.nodes[node]).core,
                                                    &tables_.node(state.nodes[i]).core};
-            const auto verdict = invariants::check(cores);
-            return verdict ? verdict->property + ": " + verdict->where : "nodes disagree";
+            const Broken broken = invariants::check(cores);
+            return broken ? to_string(*broken) : "nodes disagree";
         }
         return {};
     }

@@ -120,11 +120,11 @@ public:
         const Core before = *target.core;
         Output output;
         target.core->step(now, inputs, output);
-        if (auto verdict = invariants::leader_append_only(before, *target.core)) {
-            fail(verdict->property + ": " + verdict->where);
+        if (Broken broken = invariants::leader_append_only(before, *target.core)) {
+            fail(to_string(*broken));
         }
-        if (auto verdict = invariants::only_forward(before, *target.core)) {
-            fail(verdict->property + ": " + verdict->where);
+        if (Broken broken = invariants::only_forward(before, *target.core)) {
+            fail(to_string(*broken));
         }
         Output copy = output;
         Handler handler{*this, target};
@@ -287,8 +287,8 @@ public:
         for (const Node& each : nodes_) {
             if (each.core) cores.push_back(&*each.core);
         }
-        if (auto verdict = invariants::check(cores)) {
-            fail(verdict->property + ": " + verdict->where);
+        if (Broken broken = invariants::check(cores)) {
+            fail(to_string(*broken));
         }
     }
     void fail(std::string what) {

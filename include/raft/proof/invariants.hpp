@@ -10,6 +10,7 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/proof/violation.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -18,14 +19,7 @@
 
 namespace raft::inline v0::invariants {
 
-/// A property that does not hold, and where.
-struct Violation {
-    std::string property;
-    std::string where;
-    friend bool operator==(const Violation&, const Violation&) = default;
-};
-using Verdict = std::optional<Violation>;
-using Cluster = std::span<const Core* const>;
+using Cores = std::span<const Core* const>;
 
 namespace detail {
 
@@ -45,21 +39,25 @@ inline std::optional<Index> first_difference(const Log& left, const Log& right, 
 }
 
 inline Violation violation(const char* property, const Core& left, const Core& right, Index index) {
-    return {property, name(left.self()) + " and " + name(right.self()) + " at index " +
-                          std::to_string(index.value)};
+    return {property,
+            name(left.self()) + " and " + name(right.self()) + " at index " +
+                std::to_string(index.value),
+            {left.self(), right.self()}};
 }
 
 }  // namespace detail
 
 /// "At most one leader can be elected in a given term" (section 5.2), among leaders of now.
-inline Verdict election_safety(Cluster cores) {
+inline Broken election_safety(Cores cores) {
     for (std::size_t i = 0; i < cores.size(); ++i) {
         for (std::size_t j = i + 1; j < cores.size(); ++j) {
             const bool both = cores[i]->role() == Role::leader && cores[j]->role() == Role::leader;
             if (!both || cores[i]->term() != cores[j]->term()) continue;
-            return Violation{"election safety", detail::name(cores[i]->self()) + " and " +
-                                                    detail::name(cores[j]->self()) + " lead term " +
-                                                    std::to_string(cores[i]->term().value)};
+            return Violation{"election safety",
+                             detail::name(cores[i]->self()) + " and " +
+                                 detail::name(cores[j]->self()) + " lead term " +
+                                 std::to_string(cores[i]->term().value),
+                             {cores[i]->self(), cores[j]->self()}};
         }
     }
     return std::nullopt;
@@ -67,7 +65,7 @@ inline Verdict election_safety(Cluster cores) {
 
 /// "A leader never overwrites or deletes entries in its log; it only appends new entries"
 /// (section 5.3), between two states of one node.
-inline Verdict leader_append_only(const Core& before, const Core& after) {
+inline Broken leader_append_only(const Core& before, const Core& after) {
     const bool same_reign = before.role() == Role::leader && after.role() == Role::leader &&
                             before.term() == after.term();
     if (!same_reign) return std::nullopt;
@@ -82,7 +80,7 @@ inline Verdict leader_append_only(const Core& before, const Core& after) {
 
 /// "If two logs contain an entry with the same index and term, then the logs are identical in all
 /// entries up through the given index" (section 5.3).
-inline Verdict log_matching(const Core& left, const Core& right) {
+inline Broken log_matching(const Core& left, const Core& right) {
     Index agreed = std::min(left.log().last_index(), right.log().last_index());
     const Index lowest = std::max(left.log().base().index, right.log().base().index);
     while (agreed >= lowest && left.log().term_at(agreed) != right.log().term_at(agreed)) {
@@ -98,7 +96,7 @@ inline Verdict log_matching(const Core& left, const Core& right) {
 /// "If a log entry is committed in a given term, then that entry will be present in the logs of
 /// the leaders for all higher-numbered terms" (section 5.4). What a node knows to be committed was
 /// committed in its own term at the latest, so it binds every leader of that term or later.
-inline Verdict leader_completeness(Cluster cores) {
+inline Broken leader_completeness(Cores cores) {
     for (const Core* leader : cores) {
         if (leader->role() != Role::leader) continue;
         for (const Core* node : cores) {
@@ -117,7 +115,7 @@ inline Verdict leader_completeness(Cluster cores) {
 
 /// "If a server has applied a log entry at a given index to its state machine, no other server
 /// will ever apply a different log entry for the same index" (section 5.4.3).
-inline Verdict state_machine_safety(const Core& left, const Core& right) {
+inline Broken state_machine_safety(const Core& left, const Core& right) {
     const Index both = std::min(left.log().commit(), right.log().commit());
     const auto index = detail::first_difference(left.log(), right.log(), Index{}, both);
     if (!index) return std::nullopt;
@@ -125,16 +123,16 @@ inline Verdict state_machine_safety(const Core& left, const Core& right) {
 }
 
 /// What must hold inside one Core at the end of each step, and from one step to the next.
-inline Verdict marks_in_order(const Core& core) {
+inline Broken marks_in_order(const Core& core) {
     const Log& log = core.log();
     const bool ordered = log.durable() <= log.submitted() && log.submitted() <= log.last_index() &&
                          log.commit() <= log.last_index() && log.handed() <= log.commit() &&
                          log.applied() <= log.handed() && log.base().index <= log.applied() &&
                          log.base().index <= core.snapshot().last.index;
     if (ordered) return std::nullopt;
-    return Violation{"marks in order", detail::name(core.self())};
+    return Violation{"marks in order", detail::name(core.self()), {core.self()}};
 }
-inline Verdict only_forward(const Core& before, const Core& after) {
+inline Broken only_forward(const Core& before, const Core& after) {
     const bool forward = before.term() <= after.term() &&
                          before.log().commit() <= after.log().commit() &&
                          before.log().applied() <= after.log().applied() &&
@@ -142,18 +140,18 @@ inline Verdict only_forward(const Core& before, const Core& after) {
                          (before.term() != after.term() || !before.voted_for() ||
                           before.voted_for() == after.voted_for());
     if (forward) return std::nullopt;
-    return Violation{"only forward", detail::name(after.self())};
+    return Violation{"only forward", detail::name(after.self()), {after.self()}};
 }
 
 /// Everything that can be said about a set of nodes at one moment.
-inline Verdict check(Cluster cores) {
-    if (Verdict verdict = election_safety(cores)) return verdict;
-    if (Verdict verdict = leader_completeness(cores)) return verdict;
+inline Broken check(Cores cores) {
+    if (Broken broken = election_safety(cores)) return broken;
+    if (Broken broken = leader_completeness(cores)) return broken;
     for (std::size_t i = 0; i < cores.size(); ++i) {
-        if (Verdict verdict = marks_in_order(*cores[i])) return verdict;
+        if (Broken broken = marks_in_order(*cores[i])) return broken;
         for (std::size_t j = i + 1; j < cores.size(); ++j) {
-            if (Verdict verdict = log_matching(*cores[i], *cores[j])) return verdict;
-            if (Verdict verdict = state_machine_safety(*cores[i], *cores[j])) return verdict;
+            if (Broken broken = log_matching(*cores[i], *cores[j])) return broken;
+            if (Broken broken = state_machine_safety(*cores[i], *cores[j])) return broken;
         }
     }
     return std::nullopt;

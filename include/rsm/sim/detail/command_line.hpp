@@ -59,7 +59,7 @@ inline std::string account_of(const AppliedOperation& one) {
 /// second too, if anything is to be said of its operations.
 inline std::string difference(const RunReport& first, const RunReport& second) {
     const auto as_words = [](const std::optional<Violation>& violation) {
-        return violation ? violation->property + ": " + violation->where : "no rule was broken";
+        return violation ? to_string(*violation) : "no rule was broken";
     };
     const auto& one = first.applied;
     const auto& other = second.applied;
@@ -168,8 +168,8 @@ private:
     void explain(const RunReport& report) {
         std::ostream& out = std::cout;
         const std::string seed = std::to_string(report.seed);
-        out << "seed " << seed << " VIOLATES " << report.violation->property << ": "
-            << report.violation->where << "\n  " << in_words(report.plan) << "\n";
+        out << "seed " << seed << " VIOLATES " << to_string(*report.violation) << "\n  "
+            << in_words(report.plan) << "\n";
         out << "  replay: " << program_ << " --seed " << seed << "\n";
         report.trace.write_text(out, events_, report.violation->nodes);
         const std::string path = folder_ + "/trace-" + seed + ".html";
@@ -177,7 +177,7 @@ private:
         TraceHeader header;
         header.seed = report.seed;
         header.title = "seed " + seed;
-        header.property = report.violation->property + ": " + report.violation->where;
+        header.property = to_string(*report.violation);
         header.replay = program_ + " --seed " + seed;
         for (std::uint64_t id = 1; id <= report.nodes; ++id) header.nodes.push_back({id});
         header.parameters = report.plan;

@@ -13,8 +13,7 @@
 namespace rsm::inline v0::sim {
 
 inline Broken marks_in_order(const raft::Core& core) {
-    if (!raft::invariants::marks_in_order(core)) return {};
-    return Violation{"marks in order", detail::node_text(core.self()), {core.self()}};
+    return raft::invariants::marks_in_order(core);
 }
 
 inline Broken followers_marks_in_order(const raft::Core& core) {

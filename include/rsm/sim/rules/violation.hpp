@@ -4,24 +4,14 @@
 #ifndef RSM_SIM_RULES_VIOLATION_HPP
 #define RSM_SIM_RULES_VIOLATION_HPP
 
-#include <raft/base/types.hpp>
+#include <raft/proof/violation.hpp>
 
 #include <functional>
-#include <optional>
-#include <string>
-#include <vector>
 
 namespace rsm::inline v0::sim {
 
-/// A rule that was broken.
-struct Violation {
-    std::string property;
-    std::string where;
-    std::vector<raft::NodeId> nodes;
-};
-
-/// What a rule says of what it was shown. Nothing: it was kept.
-using Broken = std::optional<Violation>;
+using raft::Broken;
+using raft::Violation;
 
 /// Takes the violations of a run; the first one counts.
 using Complain = std::function<void(Violation)>;

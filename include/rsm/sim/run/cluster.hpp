@@ -85,7 +85,7 @@ public:
         record.at = world_.now();
         record.kind = TraceKind::violation;
         record.nodes = violation_->nodes;
-        record.text = violation_->property + ": " + violation_->where;
+        record.text = to_string(*violation_);
         trace_.add(std::move(record));
     }
 

@@ -268,9 +268,7 @@ private:
                                             cluster_.oracle().chronicle()));
             cluster_.replica({id}).machine().tell_state();
         }
-        if (auto verdict = raft::invariants::check(cores)) {
-            cluster_.violate({verdict->property, verdict->where, {}});
-        }
+        cluster_.report(raft::invariants::check(cores));
     }
     bool all_compacted() {
         return !running_where([&](raft::NodeId id) {
