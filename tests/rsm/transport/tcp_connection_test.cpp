@@ -22,7 +22,7 @@
 namespace tcp_connection_test {
 
 using namespace transport_test;
-using rsm::detail::Verdict;
+using rsm::detail::AnswerCode;
 
 namespace {
 
@@ -32,7 +32,7 @@ struct Hostile {
         : io(context), pair((prepare(context))), peer(context, pair.b.transport.local_port()) {
         pair.b.transport.set_peer(three, "127.0.0.1", refuses.port());
         peer.say(hello(three, two));
-        run_until(io, [this] { return verdict(peer) == Verdict::welcome; });
+        run_until(io, [this] { return answer_code(peer) == AnswerCode::welcome; });
     }
     boost::asio::io_context& prepare(boost::asio::io_context& context) { return context; }
 
@@ -68,7 +68,7 @@ TEST_CASE("tcp: a peer advertises where it is dialled, and nobody else does in i
     CHECK(node.transport.peer_advertisement(two) == "from the answer");
     RawPeer dialled(io, node.transport.local_port());
     dialled.say(hello(two, one, "default", 2));
-    CHECK(run_until(io, [&] { return verdict(dialled) == Verdict::welcome; }));
+    CHECK(run_until(io, [&] { return answer_code(dialled) == AnswerCode::welcome; }));
     // The node looks who is there, and what does not greet it changes nothing either.
     const RawPeer silent = listener.accept();
     CHECK(node.transport.peer_advertisement(two) == "from the answer");
@@ -103,21 +103,21 @@ TEST_CASE("tcp: a hello that does not belong here is answered with the reason an
     REQUIRE(pair.connected);
     std::vector<std::byte> newer = hello(one, two);
     newer[4] = std::byte{9};
-    const std::vector<std::pair<std::vector<std::byte>, Verdict>> cases = {
-        {newer, Verdict::other_version},
-        {hello(one, two, "other"), Verdict::other_cluster},
-        {hello(one, three), Verdict::other_node},
-        {hello(three, two), Verdict::unknown_node},
-        {hello(two, two), Verdict::unknown_node},
-        {hello(raft::NodeId{0}, two), Verdict::unknown_node},
+    const std::vector<std::pair<std::vector<std::byte>, AnswerCode>> cases = {
+        {newer, AnswerCode::other_version},
+        {hello(one, two, "other"), AnswerCode::other_cluster},
+        {hello(one, three), AnswerCode::other_node},
+        {hello(three, two), AnswerCode::unknown_node},
+        {hello(two, two), AnswerCode::unknown_node},
+        {hello(raft::NodeId{0}, two), AnswerCode::unknown_node},
     };
     for (const auto& [greeting, reason] : cases) {
-        const Verdict expected = reason;
+        const AnswerCode expected = reason;
         CAPTURE(sentence(expected));
         RawPeer peer(io, pair.b.transport.local_port());
         peer.say(greeting);
         CHECK(run_until(io, [&] { return peer.closed(); }));
-        CHECK(verdict(peer) == expected);
+        CHECK(answer_code(peer) == expected);
     }
     CHECK(pair.b.transport.counters().handshakes_refused == cases.size());
     CHECK(works(io, pair));
@@ -145,7 +145,7 @@ TEST_CASE(
     RawPeer peer(io, pair.b.transport.local_port());
     peer.say(damaged);
     CHECK(run_until(io, [&] { return peer.closed(); }));
-    CHECK(verdict(peer) == Verdict::damaged_hello);
+    CHECK(answer_code(peer) == AnswerCode::damaged_hello);
     CHECK(pair.b.transport.counters().handshakes_refused == 4);
     CHECK(works(io, pair));
 }
@@ -260,7 +260,7 @@ TEST_CASE("tcp: a removed peer is disconnected and refused") {
     RawPeer again(io, hostile.pair.b.transport.local_port());
     again.say(hello(three, two));
     CHECK(run_until(io, [&] { return again.closed(); }));
-    CHECK(verdict(again) == Verdict::unknown_node);
+    CHECK(answer_code(again) == AnswerCode::unknown_node);
     CHECK(works(io, hostile.pair));
 }
 
@@ -292,7 +292,7 @@ TEST_CASE("tcp: a peer keeps its connection beyond the handshake timeout") {
     node.start();
     RawPeer peer(io, node.transport.local_port());
     peer.say(hello(one, two));
-    REQUIRE(run_until(io, [&] { return verdict(peer) == Verdict::welcome; }));
+    REQUIRE(run_until(io, [&] { return answer_code(peer) == AnswerCode::welcome; }));
     RawPeer silent(io, node.transport.local_port());
     REQUIRE(run_until(io, [&] { return silent.closed(); }));
     peer.say(frame(heartbeat(one, two, 1)));
@@ -316,7 +316,7 @@ TEST_CASE("tcp: one stranger too many closes the oldest, and a peer still gets i
     CHECK_FALSE(strangers[4].closed());
     RawPeer peer(io, node.transport.local_port());
     peer.say(hello(one, two));
-    CHECK(run_until(io, [&] { return verdict(peer) == Verdict::welcome; }));
+    CHECK(run_until(io, [&] { return answer_code(peer) == AnswerCode::welcome; }));
 }
 
 TEST_CASE("tcp: a dialled host that never greets, or greets wrongly, is given up and retried") {
@@ -339,12 +339,12 @@ TEST_CASE("tcp: a dialled host that never greets, or greets wrongly, is given up
     const RawPeer impostor = listener.welcome(three);
     CHECK(fails_with("another node answers"));
     RawPeer newer = listener.accept();
-    auto answer = encode(rsm::detail::Answer{Verdict::welcome, two, 1, {}});
+    auto answer = encode(rsm::detail::Answer{AnswerCode::welcome, two, 1, {}});
     answer[4] = std::byte{9};
     newer.say(answer);
     CHECK(fails_with("another version"));
     RawPeer damaged = listener.accept();
-    answer = encode(rsm::detail::Answer{Verdict::welcome, two, 1, {}});
+    answer = encode(rsm::detail::Answer{AnswerCode::welcome, two, 1, {}});
     answer.back() ^= std::byte{1};
     damaged.say(answer);
     CHECK(fails_with("damaged"));

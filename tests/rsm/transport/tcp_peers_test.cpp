@@ -36,7 +36,7 @@ namespace tcp_peers_test {
 
 using namespace transport_test;
 using rsm::TcpRefusal;
-using rsm::detail::Verdict;
+using rsm::detail::AnswerCode;
 using namespace std::chrono_literals;
 
 namespace {
@@ -108,7 +108,7 @@ TEST_CASE("tcp: a node is reached at each address of the name that it listens on
         REQUIRE_FALSE(error);
         peer.say(hello(two, one));
         peer.listen();
-        CHECK(run_until(io, [&] { return verdict(peer) == Verdict::welcome; }));
+        CHECK(run_until(io, [&] { return answer_code(peer) == AnswerCode::welcome; }));
     }
 }
 
@@ -355,7 +355,7 @@ TEST_CASE("tcp: a connection that a newer one replaces is told so") {
     const std::size_t welcome = first.got().size();
     const RawPeer second = to.greet(1);
     CHECK(run_until(io, [&] { return first.closed(); }));
-    CHECK(verdict_in(std::string_view(first.got()).substr(welcome)) == Verdict::replaced);
+    CHECK(answer_code_in(std::string_view(first.got()).substr(welcome)) == AnswerCode::replaced);
 }
 
 // ---- connections that lead nowhere
@@ -369,7 +369,7 @@ TEST_CASE(
     RawPeer anew = to.listener.accept();  // the old one is in use until this one is greeted
     CHECK(to.node.transport.connected(two));
     to.peer->listen();
-    anew.say(encode(rsm::detail::Answer{Verdict::welcome, two, 2, {}}));
+    anew.say(encode(rsm::detail::Answer{AnswerCode::welcome, two, 2, {}}));
     CHECK(run_until(io, [&] { return to.peer->closed(); }));
     CHECK(to.node.transport.connected(two));
     anew.listen();
@@ -458,7 +458,7 @@ TEST_CASE("tcp: a peer that connects ends the wait for TCP to repeat what was lo
         if (greetings.size() > 2) greetings.pop_front();
     }
     REQUIRE(accepted);
-    anew.say(encode(rsm::detail::Answer{Verdict::welcome, two, 1, {}}));
+    anew.say(encode(rsm::detail::Answer{AnswerCode::welcome, two, 1, {}}));
     anew.listen();
     CHECK(run_until(io, [&] { return to.node.transport.counters().connects == 2; }));
     to.node.transport.send(heartbeat(one, two, 2));

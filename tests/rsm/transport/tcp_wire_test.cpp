@@ -131,7 +131,7 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "0400"
           "626c7565"
           "55c1daa1338f62aa");
-    const rsm::detail::Answer answer{rsm::detail::Verdict::welcome, raft::NodeId{2}, 9, "h:80"};
+    const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
           "52534d41"
           "0200"
@@ -150,7 +150,7 @@ TEST_CASE("greetings come back equal, and no damaged one is accepted") {
                                    std::string(rsm::TcpOptions::max_cluster_bytes, 'c')};
     std::vector<std::byte> bytes = encode(hello);
     CHECK(rsm::detail::decode_hello(bytes) == hello);
-    const rsm::detail::Answer answer{rsm::detail::Verdict::welcome, raft::NodeId{most}, most,
+    const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{most}, most,
                                      std::string(rsm::TcpOptions::max_advertise_bytes, 'a')};
     CHECK(rsm::detail::decode_answer(encode(answer)) == answer);
     CHECK(encode(answer).size() ==

@@ -221,7 +221,7 @@ struct RawListener {
     /// The next connection, welcomed in the name of `self`.
     RawPeer welcome(raft::NodeId self, std::string advertise = {}, std::uint64_t instance = 1) {
         RawPeer peer = accept();
-        peer.say(encode(rsm::detail::Answer{rsm::detail::Verdict::welcome, self, instance,
+        peer.say(encode(rsm::detail::Answer{rsm::detail::AnswerCode::welcome, self, instance,
                                             std::move(advertise)}));
         return peer;
     }
@@ -230,14 +230,14 @@ struct RawListener {
     tcp::acceptor acceptor;
 };
 
-/// The verdict in an answer, once it is complete.
-inline std::optional<rsm::detail::Verdict> verdict_in(std::string_view bytes) {
+/// The code in an answer, once it is complete.
+inline std::optional<rsm::detail::AnswerCode> answer_code_in(std::string_view bytes) {
     const auto answer = rsm::detail::decode_answer(std::as_bytes(std::span(bytes)));
     if (!answer) return std::nullopt;
-    return answer->verdict;
+    return answer->code;
 }
-inline std::optional<rsm::detail::Verdict> verdict(const RawPeer& peer) {
-    return verdict_in(peer.got());
+inline std::optional<rsm::detail::AnswerCode> answer_code(const RawPeer& peer) {
+    return answer_code_in(peer.got());
 }
 
 inline std::string flat(const raft::codec::Gather& out) {
@@ -271,7 +271,8 @@ struct Dialling {
     RawPeer greet(std::uint64_t instance) {
         RawPeer dialled(io, node.transport.local_port());
         dialled.say(hello(two, one, "default", instance));
-        REQUIRE(run_until(io, [&] { return verdict(dialled) == rsm::detail::Verdict::welcome; }));
+        REQUIRE(run_until(
+            io, [&] { return answer_code(dialled) == rsm::detail::AnswerCode::welcome; }));
         return dialled;
     }
 

@@ -135,13 +135,13 @@ private:
             case AnswerRead::State::none:
                 return failed(self, "what answers there is no node of this kind");
             case AnswerRead::State::other_version:
-                return failed(self, std::string("refused: ") + sentence(Verdict::other_version));
+                return failed(self, std::string("refused: ") + sentence(AnswerCode::other_version));
             case AnswerRead::State::damaged: return failed(self, "its greeting is damaged");
             case AnswerRead::State::complete: break;
         }
         const Answer& answer = read.answer;
-        if (answer.verdict != Verdict::welcome) {
-            return failed(self, std::string("refused: ") + sentence(answer.verdict));
+        if (answer.code != AnswerCode::welcome) {
+            return failed(self, std::string("refused: ") + sentence(answer.code));
         }
         if (answer.from != self->peer_) return failed(self, "another node answers there");
         if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {

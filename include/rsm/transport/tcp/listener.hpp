@@ -165,7 +165,7 @@ private:
             }
             if (got.version != wire_version) {
                 return refuse(
-                    self, stranger, Verdict::other_version, TcpRefusal::other_version,
+                    self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
                     std::to_string(got.version) + " instead of " + std::to_string(wire_version));
             }
             if (got.length > greeting_rest_max) {
@@ -179,7 +179,7 @@ private:
     void make_room() {
         const ConnectionPtr oldest = strangers_.front();
         if (!oldest->answer.empty()) return close(oldest);  // refused already, and counted
-        oldest->say_at_once(encode(farewell(Verdict::too_many)));
+        oldest->say_at_once(encode(farewell(AnswerCode::too_many)));
         turn_away(oldest, TcpRefusal::too_many);
     }
 
@@ -203,7 +203,7 @@ private:
             if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
             const auto hello = decode_hello(std::span(stranger->hello).first(size));
             if (!hello) {
-                return refuse(self, stranger, Verdict::damaged_hello, TcpRefusal::hello_damaged);
+                return refuse(self, stranger, AnswerCode::damaged_hello, TcpRefusal::hello_damaged);
             }
             judge(self, stranger, *hello);
         });
@@ -212,39 +212,39 @@ private:
     static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
         TcpShared& shared = *self->shared_;
         if (hello.cluster != shared.options.cluster) {
-            return refuse(self, stranger, Verdict::other_cluster, TcpRefusal::other_cluster,
+            return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
                           "\"" + printable(hello.cluster) + "\" instead of \"" +
                               printable(shared.options.cluster) + "\"");
         }
         if (hello.to != shared.options.self) {
-            return refuse(self, stranger, Verdict::other_node, TcpRefusal::other_node,
+            return refuse(self, stranger, AnswerCode::other_node, TcpRefusal::other_node,
                           std::to_string(hello.to.value) + ", and this is " +
                               std::to_string(shared.options.self.value));
         }
         // The peers never include this node itself.
         if (shared.peer(hello.from) == nullptr) {
-            return refuse(self, stranger, Verdict::unknown_node, TcpRefusal::unknown_node,
+            return refuse(self, stranger, AnswerCode::unknown_node, TcpRefusal::unknown_node,
                           "it says that it is " + std::to_string(hello.from.value));
         }
         welcome(self, stranger, hello);
     }
 
-    static void refuse(const Self& self, const ConnectionPtr& stranger, Verdict verdict,
+    static void refuse(const Self& self, const ConnectionPtr& stranger, AnswerCode code,
                        TcpRefusal reason, std::string detail = {}) {
         ++self->shared_->counters.handshakes_refused;
         TcpShared::refuse(self->shared_, reason, stranger->from, std::move(detail));
-        say_farewell(self, stranger, verdict);
+        say_farewell(self, stranger, code);
     }
 
-    Answer farewell(Verdict verdict) const {
-        return {verdict, shared_->options.self, shared_->instance, {}};
+    Answer farewell(AnswerCode code) const {
+        return {code, shared_->options.self, shared_->instance, {}};
     }
 
     /// Says why, then waits until the other side has closed (or its time is up): closing while
     /// bytes of it are unread would destroy the answer on its way.
     /// @pre the connection is a stranger's with a time limit
-    static void say_farewell(const Self& self, const ConnectionPtr& stranger, Verdict verdict) {
-        stranger->answer = encode(self->farewell(verdict));
+    static void say_farewell(const Self& self, const ConnectionPtr& stranger, AnswerCode code) {
+        stranger->answer = encode(self->farewell(code));
         stranger->parts = {boost::asio::buffer(stranger->answer)};
         stranger->first_part = 0;
         write_parts(stranger, [self, stranger](boost::system::error_code error) {
@@ -275,12 +275,12 @@ private:
         std::erase(self->strangers_, connection);
         connection->timer.cancel();
         connection->peer = hello.from;
-        if (self->has(hello.from)) dismiss(self, self->peers_[hello.from], Verdict::replaced);
+        if (self->has(hello.from)) dismiss(self, self->peers_[hello.from], AnswerCode::replaced);
         self->peers_[hello.from] = connection;
         ++self->shared_->counters.accepts;
         const TcpOptions& options = self->shared_->options;
         connection->answer = encode(
-            Answer{Verdict::welcome, options.self, self->shared_->instance, options.advertise});
+            Answer{AnswerCode::welcome, options.self, self->shared_->instance, options.advertise});
         connection->parts = {boost::asio::buffer(connection->answer)};
         write_parts(connection, [self, connection](boost::system::error_code error) {
             if (connection->closed || !connection->peer) return;
@@ -293,7 +293,7 @@ private:
 
     /// Makes a peer's connection a stranger's again, which goes when it has been told why.
     /// By value: the argument may stand in one of the containers.
-    static void dismiss(const Self& self, ConnectionPtr connection, Verdict verdict) {
+    static void dismiss(const Self& self, ConnectionPtr connection, AnswerCode code) {
         if (!connection->welcomed) return self->close(connection);  // that is still being written
         self->forget(connection);
         connection->peer = {};
@@ -303,7 +303,7 @@ private:
         // What is being read or written belongs to the peer that it was.
         boost::system::error_code ignored;
         connection->socket.cancel(ignored);
-        say_farewell(self, connection, verdict);
+        say_farewell(self, connection, code);
     }
 
     // ---- peers -------------------------------------------------------------------------------
@@ -334,18 +334,20 @@ private:
                 case Inbox::Status::message: break;
                 case Inbox::Status::incomplete: return;
                 case Inbox::Status::too_long:
-                    return reject(self, connection, Verdict::frame_too_long,
+                    return reject(self, connection, AnswerCode::frame_too_long,
                                   TcpRefusal::frame_too_long);
                 case Inbox::Status::unknown:
-                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_unknown);
+                    return reject(self, connection, AnswerCode::bad_frame,
+                                  TcpRefusal::frame_unknown);
                 case Inbox::Status::damaged:
-                    return reject(self, connection, Verdict::bad_frame, TcpRefusal::frame_damaged);
+                    return reject(self, connection, AnswerCode::bad_frame,
+                                  TcpRefusal::frame_damaged);
                 case Inbox::Status::invalid:
-                    return reject(self, connection, Verdict::bad_frame,
+                    return reject(self, connection, AnswerCode::bad_frame,
                                   TcpRefusal::message_invalid);
             }
             if (message.from != connection->peer || message.to != self->shared_->options.self) {
-                return reject(self, connection, Verdict::foreign_message,
+                return reject(self, connection, AnswerCode::foreign_message,
                               TcpRefusal::message_foreign);
             }
             ++self->shared_->counters.messages_received;
@@ -354,12 +356,12 @@ private:
     }
 
     /// Ends a peer's connection for what came over it.
-    static void reject(const Self& self, const ConnectionPtr& connection, Verdict verdict,
+    static void reject(const Self& self, const ConnectionPtr& connection, AnswerCode code,
                        TcpRefusal reason) {
         ++self->shared_->counters.bad_frames;
         TcpShared::refuse(self->shared_, reason, connection->from,
                           "node " + std::to_string(connection->peer.value));
-        dismiss(self, connection, verdict);
+        dismiss(self, connection, code);
     }
 
     void delivered() {

@@ -153,8 +153,8 @@ private:
                 if (read.state != AnswerRead::State::complete) {
                     return lost(self, "the peer broke the protocol");
                 }
-                lost(self, std::string("the peer closed the connection: ") +
-                               sentence(read.answer.verdict));
+                lost(self,
+                     std::string("the peer closed the connection: ") + sentence(read.answer.code));
             });
         });
     }

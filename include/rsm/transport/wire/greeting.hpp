@@ -26,7 +26,7 @@ inline constexpr std::uint32_t hello_magic = 0x484d5352;   // "RSMH"
 inline constexpr std::uint32_t answer_magic = 0x414d5352;  // "RSMA"
 /// magic u32, version u16, length u16 of what follows.
 inline constexpr std::size_t greeting_head_bytes = 8;
-/// The longest is an answer: verdict, two numbers, the advertisement, the checksum.
+/// The longest is an answer: code, two numbers, the advertisement, the checksum.
 inline constexpr std::size_t greeting_rest_max =
     1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8;
 
@@ -53,8 +53,8 @@ struct Hello {
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
-/// The accepting side's decision. The values are those of the wire.
-enum class Verdict : std::uint8_t {
+/// What an answer says. The values are those of the wire.
+enum class AnswerCode : std::uint8_t {
     welcome = 0,
     other_version = 1,
     other_cluster = 2,
@@ -72,30 +72,30 @@ enum class Verdict : std::uint8_t {
 /// What the accepting side answers, and what it says when it ends a connection that it had
 /// welcomed. A refusal carries no advertisement.
 struct Answer {
-    Verdict verdict = Verdict::welcome;
+    AnswerCode code = AnswerCode::welcome;
     raft::NodeId from;
     std::uint64_t instance = 0;  ///< the accepting side's, as in a hello
     std::string advertise;
     friend bool operator==(const Answer&, const Answer&) = default;
 };
 
-inline const char* sentence(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::welcome: return "welcome";
-        case Verdict::other_version: return "it speaks another version of the protocol";
-        case Verdict::other_cluster: return "it belongs to another cluster";
-        case Verdict::other_node: return "it is another node";
-        case Verdict::unknown_node: return "it does not know this node";
-        case Verdict::damaged_hello: return "this node's greeting arrived damaged";
-        case Verdict::too_many:
+inline const char* sentence(AnswerCode code) {
+    switch (code) {
+        case AnswerCode::welcome: return "welcome";
+        case AnswerCode::other_version: return "it speaks another version of the protocol";
+        case AnswerCode::other_cluster: return "it belongs to another cluster";
+        case AnswerCode::other_node: return "it is another node";
+        case AnswerCode::unknown_node: return "it does not know this node";
+        case AnswerCode::damaged_hello: return "this node's greeting arrived damaged";
+        case AnswerCode::too_many:
             return "too many connections there have not introduced themselves yet";
-        case Verdict::replaced:
+        case AnswerCode::replaced:
             return "another connection from a node of this node's id took its place";
-        case Verdict::frame_too_long:
+        case AnswerCode::frame_too_long:
             return "this node sent a frame above its max_frame_bytes, which must not differ";
-        case Verdict::bad_frame:
+        case AnswerCode::bad_frame:
             return "a frame of this node's arrived damaged or is unknown to it";
-        case Verdict::foreign_message:
+        case AnswerCode::foreign_message:
             return "this node sent a message in another's name or to another node";
     }
     return "for a reason that this node does not know";
@@ -136,7 +136,7 @@ inline std::vector<std::byte> encode(const Hello& hello) {
 inline std::vector<std::byte> encode(const Answer& answer) {
     raft::codec::Gather out;
     begin_greeting(out, answer_magic);
-    out.put(static_cast<std::uint8_t>(answer.verdict));
+    out.put(static_cast<std::uint8_t>(answer.code));
     out.put(answer.from);
     out.put(answer.instance);
     put_text(out, answer.advertise);
@@ -169,7 +169,7 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     auto in = open_greeting(whole);
     if (!in) return std::nullopt;
     Answer answer;
-    answer.verdict = static_cast<Verdict>(in->get<std::uint8_t>());
+    answer.code = static_cast<AnswerCode>(in->get<std::uint8_t>());
     answer.from = in->get_node();
     answer.instance = in->get<std::uint64_t>();
     answer.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
