@@ -159,9 +159,9 @@ private:
     Engine engine_;
 };
 
-class Cluster {
+class EngineCluster {
 public:
-    Cluster() {
+    EngineCluster() {
         for (std::uint64_t id = 1; id <= mailboxes_.size(); ++id) {
             raft::NodeConfig config;
             config.self = {id};
@@ -236,7 +236,7 @@ private:
 
 int run(std::size_t batch, std::size_t payload_bytes, std::uint64_t limit, double seconds) {
     const std::vector<std::byte> payload(payload_bytes);
-    Cluster cluster;
+    EngineCluster cluster;
     cluster.elect();
     // Until every container has the size that it keeps.
     for (std::uint64_t done = 0; done < 40000; done += batch) cluster.run(batch, payload);

@@ -36,19 +36,19 @@ struct Holder final : kv::ClientMemory::Account {
 };
 
 /// For tests of large values, which a busy machine may copy slowly.
-ClusterOptions calm_options() {
-    ClusterOptions options = quick_options();
+KvClusterOptions calm_options() {
+    KvClusterOptions options = quick_options();
     options.replica.raft.election_timeout = std::chrono::seconds(1);
     return options;
 }
 
-kv::ServerCounters& counters(Cluster& cluster, std::size_t node) {
+kv::ServerCounters& counters(KvCluster& cluster, std::size_t node) {
     return cluster.nodes[node].server->counters();
 }
 
 /// How often each node has become leader or given that up.
 struct Reigns {
-    explicit Reigns(ClusterOptions& options) {
+    explicit Reigns(KvClusterOptions& options) {
         options.replica.on_event = [count = changes](const raft::Event& event) {
             if (event.kind == raft::EventKind::became_leader ||
                 event.kind == raft::EventKind::quorum_lost) {
@@ -120,9 +120,9 @@ TEST_CASE("work queue: workers take turns, and what else is ready gets its turn 
 }
 
 TEST_CASE("kv server: half requests together stay within the budget, and others are served") {
-    ClusterOptions options = calm_options();
+    KvClusterOptions options = calm_options();
     options.server.client_memory = std::size_t{8} << 20;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
     std::vector<std::unique_ptr<TestClient>> greedy;
@@ -139,9 +139,9 @@ TEST_CASE("kv server: half requests together stay within the budget, and others 
 }
 
 TEST_CASE("kv server: replies that nobody reads stay within the budget, and others are served") {
-    ClusterOptions options = calm_options();
+    KvClusterOptions options = calm_options();
     options.server.client_memory = std::size_t{32} << 20;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
     TestClient modest(cluster, leader);
@@ -172,9 +172,9 @@ TEST_CASE("kv server: replies that nobody reads stay within the budget, and othe
 }
 
 TEST_CASE("kv server: a reply beyond its limit is an error, and one below it is not") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.max_reply_bytes = 10'000;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     TestClient client(cluster, cluster.leader());
     REQUIRE(client.ask({"SET", "k", std::string(3200, 'x')}) == simple("OK"));
     CHECK(client.ask({"MGET", "k", "k", "k"}).elements.size() == 3);
@@ -183,9 +183,9 @@ TEST_CASE("kv server: a reply beyond its limit is an error, and one below it is 
 }
 
 TEST_CASE("kv server: a request that is not completed in time is refused, idleness is not") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.request_timeout = std::chrono::milliseconds(60);
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     TestClient idle(cluster, leader);
     REQUIRE(idle.ask({"PING"}) == simple("PONG"));
@@ -200,9 +200,9 @@ TEST_CASE("kv server: a request that is not completed in time is refused, idlene
 }
 
 TEST_CASE("kv server: a client that takes nothing of its replies is closed, idleness is not") {
-    ClusterOptions options = calm_options();
+    KvClusterOptions options = calm_options();
     options.server.reply_timeout = std::chrono::milliseconds(60);
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     TestClient idle(cluster, leader);
     REQUIRE(idle.ask({"SET", "b", std::string(4'000'000, 'x')}) == simple("OK"));
@@ -214,9 +214,9 @@ TEST_CASE("kv server: a client that takes nothing of its replies is closed, idle
 }
 
 TEST_CASE("kv server: pipelines of everything that costs much do not end the leader's reign") {
-    ClusterOptions options = calm_options();
+    KvClusterOptions options = calm_options();
     const Reigns reigns(options);
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     std::vector<std::string> keys;
@@ -253,7 +253,7 @@ TEST_CASE("kv server: pipelines of everything that costs much do not end the lea
 }
 
 TEST_CASE("kv server: who asks for reads from replicas is told that there are none") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.follower());
     CHECK(client.ask({"GET", "k"}).is_error("MOVED"));
     CHECK(client.ask({"READONLY"}).is_error("ERR"));
@@ -264,7 +264,7 @@ TEST_CASE("kv server: who asks for reads from replicas is told that there are no
 }
 
 TEST_CASE("kv server: values up to the limit are stored, and refused beyond it") {
-    Cluster cluster(calm_options());
+    KvCluster cluster(calm_options());
     TestClient client(cluster, cluster.leader());
     constexpr std::size_t limit = kv::command_bytes_max;
     for (const std::size_t size : {limit - 2, limit - 1}) {
@@ -280,7 +280,7 @@ TEST_CASE("kv server: values up to the limit are stored, and refused beyond it")
 }
 
 TEST_CASE("kv server: INFO gives the sections that are asked for") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     const std::string clients = client.ask({"INFO", "Clients"}).text;
     CHECK(clients == "# Clients\r\nconnected_clients:1\r\nmaxclients:10000\r\n");

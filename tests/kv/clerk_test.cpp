@@ -157,7 +157,7 @@ private:
 }  // namespace
 
 TEST_CASE("kv clerk: a put takes effect at the version of the key only, and a get tells it") {
-    Cluster cluster;
+    KvCluster cluster;
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(cluster.leader())}));
     CHECK(get(cluster.io, clerk, "k").answer.err == kv::Err::no_key);
     CHECK(put(cluster.io, clerk, "k", "a", 7).answer.err == kv::Err::no_key);
@@ -174,7 +174,7 @@ TEST_CASE("kv clerk: a put takes effect at the version of the key only, and a ge
 }
 
 TEST_CASE("kv clerk: a follower leads it to the leader, which it then asks first") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::size_t follower = cluster.follower();
     const kv::ServerCounters& counters = cluster.nodes[follower].server->counters();
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(follower)}));
@@ -185,7 +185,7 @@ TEST_CASE("kv clerk: a follower leads it to the leader, which it then asks first
 }
 
 TEST_CASE("kv clerk: a put refused after it was sent to a follower first is in doubt") {
-    Cluster cluster;
+    KvCluster cluster;
     kv::Clerk writer(cluster.io.get_executor(), options(cluster.addresses()));
     REQUIRE(put(cluster.io, writer, "k", "a", 0).answer.err == kv::Err::ok);
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(cluster.follower())}));
@@ -194,7 +194,7 @@ TEST_CASE("kv clerk: a put refused after it was sent to a follower first is in d
 }
 
 TEST_CASE("kv clerk: a put whose reply was lost took effect, and is in doubt") {
-    Cluster cluster;
+    KvCluster cluster;
     Proxy proxy(cluster.io, cluster.nodes[cluster.leader()].server->port());
     kv::Clerk clerk(cluster.io.get_executor(), options({proxy.address()}));
     proxy.drop = 1;
@@ -207,7 +207,7 @@ TEST_CASE("kv clerk: a put whose reply was lost took effect, and is in doubt") {
 }
 
 TEST_CASE("kv clerk: a get whose reply was lost is simply asked again") {
-    Cluster cluster;
+    KvCluster cluster;
     Proxy proxy(cluster.io, cluster.nodes[cluster.leader()].server->port());
     kv::Clerk clerk(cluster.io.get_executor(), options({proxy.address()}));
     REQUIRE(put(cluster.io, clerk, "k", "a", 0).answer.err == kv::Err::ok);
@@ -217,7 +217,7 @@ TEST_CASE("kv clerk: a get whose reply was lost is simply asked again") {
 }
 
 TEST_CASE("kv clerk: an operation goes on when the leader falls silent and another takes over") {
-    Cluster cluster;
+    KvCluster cluster;
     kv::ClerkOptions quick = options(cluster.addresses());
     quick.attempt_timeout = std::chrono::milliseconds(200);
     kv::Clerk clerk(cluster.io.get_executor(), quick);
@@ -244,7 +244,7 @@ TEST_CASE("kv clerk: without an answer it gives up when the operation's time has
 }
 
 TEST_CASE("kv clerk: a second operation at once is refused and does not disturb the first") {
-    Cluster cluster;
+    KvCluster cluster;
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(cluster.leader())}));
     std::optional<Ended> first;
     clerk.async_put("k", "a", 0, [&first](boost::system::error_code error, kv::Answer answer) {
@@ -256,7 +256,7 @@ TEST_CASE("kv clerk: a second operation at once is refused and does not disturb 
 }
 
 TEST_CASE("kv clerk: one that is destroyed ends its operation") {
-    Cluster cluster;
+    KvCluster cluster;
     std::vector<boost::system::error_code> ended;
     {
         kv::Clerk clerk(cluster.io.get_executor(), options(cluster.addresses()));
@@ -288,7 +288,7 @@ TEST_CASE("kv clerk: one that is destroyed while a server keeps it waiting ends 
 }
 
 TEST_CASE("kv clerk: a redirect to a host that does not answer holds it up for a moment only") {
-    Cluster cluster;
+    KvCluster cluster;
     // Whoever comes now waits for a connection without end: the queue is full.
     tcp::acceptor hole(cluster.io);
     hole.open(tcp::v4());
@@ -331,9 +331,9 @@ TEST_CASE("kv clerk: a redirect to a server that was silent is not followed agai
 }
 
 TEST_CASE("kv clerk: a request that the service refuses for what it is ends with its reason") {
-    ClusterOptions small = quick_options();
+    KvClusterOptions small = quick_options();
     small.replica.raft.max_entry_bytes = 1000;
-    Cluster cluster(small);
+    KvCluster cluster(small);
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(cluster.leader())}));
     const Ended ended = put(cluster.io, clerk, "k", std::string(2000, 'x'), 0);
     CHECK(ended.error == boost::system::errc::invalid_argument);
@@ -347,7 +347,7 @@ TEST_CASE("kv clerk: servers that are no addresses are refused at once") {
 }
 
 TEST_CASE("kv clerk: futures and coroutines work as well as callbacks") {
-    Cluster cluster;
+    KvCluster cluster;
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(cluster.leader())}));
     std::future<kv::Answer> future = clerk.async_put("k", "a", 0, boost::asio::use_future);
     REQUIRE(run_until(cluster.io, [&future] {

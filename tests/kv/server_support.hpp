@@ -50,24 +50,24 @@ struct Node {
     std::unique_ptr<kv::Server<Replica>> server;
 };
 
-struct ClusterOptions {
+struct KvClusterOptions {
     std::size_t members = 3;
     std::size_t running = 3;
     rsm::Options replica;
     kv::ServerOptions server;
 };
 
-inline ClusterOptions quick_options() {
-    ClusterOptions options;
+inline KvClusterOptions quick_options() {
+    KvClusterOptions options;
     options.replica.raft.election_timeout = std::chrono::milliseconds(60);
     options.replica.raft.heartbeat_interval = std::chrono::milliseconds(15);
     kv::fit_commands(options.replica.raft);
     return options;
 }
 
-class Cluster {
+class KvCluster {
 public:
-    explicit Cluster(const ClusterOptions& options = quick_options()) {
+    explicit KvCluster(const KvClusterOptions& options = quick_options()) {
         std::vector<raft::NodeId> members;
         for (std::uint64_t id = 1; id <= options.members; ++id) members.push_back({id});
         for (std::size_t i = 0; i < options.running; ++i) {
@@ -132,7 +132,7 @@ public:
     TestClient(boost::asio::io_context& io, std::uint16_t port) : io_(io), socket_(io, tcp::v4()) {
         socket_.connect({boost::asio::ip::address_v4::loopback(), port});
     }
-    TestClient(Cluster& cluster, std::size_t node)
+    TestClient(KvCluster& cluster, std::size_t node)
         : TestClient(cluster.io, cluster.nodes[node].server->port()) {}
 
     void send(std::string bytes) {

@@ -14,7 +14,7 @@ using namespace kv_test;
 using Replies = std::vector<kv::Reply>;
 
 TEST_CASE("kv server: commands of every kind in one pipeline are answered in their order") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     client.send(request({"PING"}) + request({"SET", "a", "1"}) + request({"INCR", "a"}) +
                 request({"GET", "a"}) + request({"ECHO", "x"}) + request({"SET", "a", "3", "NX"}) +
@@ -38,7 +38,7 @@ TEST_CASE("kv server: commands of every kind in one pipeline are answered in the
 }
 
 TEST_CASE("kv server: each read of a pipeline sees the write before it and not the one after it") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     constexpr std::size_t rounds = 300;
     std::string requests;
@@ -58,10 +58,10 @@ TEST_CASE("kv server: each read of a pipeline sees the write before it and not t
 }
 
 TEST_CASE("kv server: more pipelined requests than its bounds are all served, in order") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.max_requests = 8;
     options.server.max_request_bytes = 256;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     TestClient client(cluster, cluster.leader());
     std::string requests;
     for (int i = 0; i < 500; ++i) requests += request({"INCR", "k"});
@@ -75,7 +75,7 @@ TEST_CASE("kv server: more pipelined requests than its bounds are all served, in
 }
 
 TEST_CASE("kv server: a follower sends reads and writes to the leader's client address") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::string moved = "MOVED 0 " + cluster.address(cluster.leader());
     TestClient client(cluster, cluster.follower());
     client.send(request({"SET", "k", "v"}) + request({"GET", "k"}) + request({"PING"}));
@@ -93,9 +93,9 @@ TEST_CASE("kv server: a follower sends reads and writes to the leader's client a
 }
 
 TEST_CASE("kv server: without a leader, reads and writes are refused and the rest is answered") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.running = 1;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     TestClient client(cluster, 0);
     CHECK(client.ask({"SET", "k", "v"}).is_error("CLUSTERDOWN"));
     CHECK(client.ask({"GET", "k"}).is_error("CLUSTERDOWN"));
@@ -104,10 +104,10 @@ TEST_CASE("kv server: without a leader, reads and writes are refused and the res
 }
 
 TEST_CASE("kv server: a write that cannot be confirmed in time is unknown, and a read is not") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.replica.raft.election_timeout = std::chrono::milliseconds(400);
     options.replica.operation_timeout = std::chrono::milliseconds(20);
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"SET", "k", "v"}) == simple("OK"));
@@ -120,7 +120,7 @@ TEST_CASE("kv server: a write that cannot be confirmed in time is unknown, and a
 }
 
 TEST_CASE("kv server: every replica shows its own digest, equal at equal indexes") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     const std::string empty = client.ask({"RAFT.DIGEST"}).text;
@@ -137,7 +137,7 @@ TEST_CASE("kv server: every replica shows its own digest, equal at equal indexes
 }
 
 TEST_CASE("kv server: a request that makes no sense is an error, and the connection goes on") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     client.send("NOSUCH x\r\n\r\n" + request({"GET"}) + request({"SET", "k", "v", "BAD"}) +
                 request({"RAFT.DIGEST", "x"}) + "*0\r\n" + request({"SET", "k", "v"}));
@@ -148,7 +148,7 @@ TEST_CASE("kv server: a request that makes no sense is an error, and the connect
 }
 
 TEST_CASE("kv server: broken framing is answered behind the requests before it, then closed") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     client.send(request({"SET", "k", "v"}) + "*2\r\n$x\r\n" + request({"SET", "k", "w"}));
     const Replies replies = client.receive(3);
@@ -159,9 +159,9 @@ TEST_CASE("kv server: broken framing is answered behind the requests before it, 
 }
 
 TEST_CASE("kv server: a request over the limit is an error before its bytes arrive, then closed") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.request.bulk_bytes = 1000;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     TestClient client(cluster, cluster.leader());
     client.send("*2\r\n$3\r\nGET\r\n$1001\r\n");
     const Replies replies = client.receive(2);
@@ -170,16 +170,16 @@ TEST_CASE("kv server: a request over the limit is an error before its bytes arri
 }
 
 TEST_CASE("kv server: an operation too large for the log is refused, and the connection goes on") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.replica.raft.max_entry_bytes = 1000;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     TestClient client(cluster, cluster.leader());
     CHECK(client.ask({"SET", "k", std::string(2000, 'x')}).is_error("ERR"));
     CHECK(client.ask({"SET", "k", "v"}) == simple("OK"));
 }
 
 TEST_CASE("kv server: a client that only stops sending still gets its replies") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     client.send(request({"SET", "k", "v"}) + request({"GET", "k"}) + "*1\r\n$4\r\nPI");
     client.finish_sending();
@@ -187,7 +187,7 @@ TEST_CASE("kv server: a client that only stops sending still gets its replies") 
 }
 
 TEST_CASE("kv server: QUIT is answered, and what stands behind it is not carried out") {
-    Cluster cluster;
+    KvCluster cluster;
     TestClient client(cluster, cluster.leader());
     client.send(request({"SET", "k", "v"}) + request({"QUIT"}) + request({"SET", "k", "w"}));
     CHECK(client.receive(3) == Replies{simple("OK"), simple("OK")});
@@ -195,9 +195,9 @@ TEST_CASE("kv server: QUIT is answered, and what stands behind it is not carried
 }
 
 TEST_CASE("kv server: replies to a client that does not read stay within their bound") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.max_unsent_bytes = 1 << 20;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     constexpr std::size_t value_bytes = 256 * 1024;
@@ -219,9 +219,9 @@ TEST_CASE("kv server: replies to a client that does not read stay within their b
 }
 
 TEST_CASE("kv server: a client beyond the maximum is told so, and has a place when one leaves") {
-    ClusterOptions options = quick_options();
+    KvClusterOptions options = quick_options();
     options.server.max_clients = 1;
-    Cluster cluster(options);
+    KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
     kv::ServerCounters& counters = cluster.nodes[leader].server->counters();
     {
@@ -239,7 +239,7 @@ TEST_CASE("kv server: a client beyond the maximum is told so, and has a place wh
 }
 
 TEST_CASE("kv server: a stopped replica refuses, and its connections are closed") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"SET", "k", "v"}) == simple("OK"));
@@ -252,7 +252,7 @@ TEST_CASE("kv server: a stopped replica refuses, and its connections are closed"
 }
 
 TEST_CASE("kv server: one that is destroyed with requests under way closes its connections") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"PING"}) == simple("PONG"));
@@ -265,7 +265,7 @@ TEST_CASE("kv server: one that is destroyed with requests under way closes its c
 }
 
 TEST_CASE("kv server: INFO tells the role and what has been committed") {
-    Cluster cluster;
+    KvCluster cluster;
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"SET", "k", "v"}) == simple("OK"));

@@ -46,7 +46,7 @@ struct Journal {
 
     std::vector<std::string> lines;
 };
-using Node = rsm::Replicated<Journal, policies::UnixTransport, policies::PlainStorage>;
+using Replica = rsm::Replicated<Journal, policies::UnixTransport, policies::PlainStorage>;
 
 rsm::Options options(std::int64_t snapshot_threshold) {
     rsm::Options options;
@@ -58,15 +58,15 @@ rsm::Options options(std::int64_t snapshot_threshold) {
     return options;
 }
 
-struct Cluster {
-    explicit Cluster(std::int64_t threshold) : snapshot_threshold(threshold) {
+struct PlainCluster {
+    explicit PlainCluster(std::int64_t threshold) : snapshot_threshold(threshold) {
         for (std::size_t i = 0; i < nodes.size(); ++i) start(i);
     }
-    ~Cluster() {
+    ~PlainCluster() {
         for (std::size_t i = 0; i < nodes.size(); ++i) stop(i);
     }
-    Cluster(const Cluster&) = delete;
-    Cluster& operator=(const Cluster&) = delete;
+    PlainCluster(const PlainCluster&) = delete;
+    PlainCluster& operator=(const PlainCluster&) = delete;
 
     static raft::NodeId id(std::size_t i) { return {i + 1}; }
     std::string data(std::size_t i) const {
@@ -77,7 +77,7 @@ struct Cluster {
         chosen.on_event = [this](const raft::Event& event) {
             if (event.kind == raft::EventKind::snapshot_installed) ++installed;
         };
-        nodes[i] = std::make_unique<Node>(
+        nodes[i] = std::make_unique<Replica>(
             io.get_executor(), Journal{},
             policies::UnixTransport{id(i), {{1}, {2}, {3}}, directory.path()},
             policies::PlainStorage{data(i)}, std::move(chosen));
@@ -89,7 +89,7 @@ struct Cluster {
         CHECK(run_until(io, [&] { return stopped; }));
         nodes[i] = nullptr;
     }
-    Node* leader() {
+    Replica* leader() {
         for (const auto& node : nodes) {
             if (node != nullptr && node->status().role == raft::Role::leader) return node.get();
         }
@@ -119,7 +119,7 @@ struct Cluster {
 
     TemporaryDirectory directory;
     boost::asio::io_context io;
-    std::array<std::unique_ptr<Node>, 3> nodes;
+    std::array<std::unique_ptr<Replica>, 3> nodes;
     std::vector<std::string> expected;
     std::int64_t snapshot_threshold;
     int installed = 0;  ///< snapshots of a leader
@@ -128,7 +128,7 @@ struct Cluster {
 }  // namespace
 
 TEST_CASE("policies: three nodes replicate, and one that was stopped comes back with its log") {
-    Cluster cluster(-1);
+    PlainCluster cluster(-1);
     for (int i = 0; i < 20; ++i) cluster.submit("line " + std::to_string(i));
     CHECK(cluster.agree());
     cluster.stop(0);
@@ -139,7 +139,7 @@ TEST_CASE("policies: three nodes replicate, and one that was stopped comes back 
 }
 
 TEST_CASE("policies: the log is compacted, and a node that missed it gets the snapshot") {
-    Cluster cluster(20000);
+    PlainCluster cluster(20000);
     const std::string filler(2000, 'x');
     for (int i = 0; i < 20; ++i) cluster.submit(filler + std::to_string(i));
     CHECK(cluster.agree());
@@ -161,7 +161,7 @@ TEST_CASE("policies: the log is compacted, and a node that missed it gets the sn
 }
 
 TEST_CASE("policies: nodes that are destroyed without a word lose nothing they acknowledged") {
-    Cluster cluster(20000);
+    PlainCluster cluster(20000);
     const std::string filler(1000, 'y');
     for (int i = 0; i < 50; ++i) cluster.submit(filler + std::to_string(i));
     for (auto& node : cluster.nodes) node = nullptr;
@@ -183,9 +183,9 @@ TEST_CASE("policies: options by which messages would not fit into a datagram are
     TemporaryDirectory directory;
     boost::asio::io_context io;
     try {
-        Node node(io.get_executor(), Journal{},
-                  policies::UnixTransport{{1}, {{1}}, directory.path()},
-                  policies::PlainStorage{directory.path() + "/data"});
+        Replica node(io.get_executor(), Journal{},
+                     policies::UnixTransport{{1}, {{1}}, directory.path()},
+                     policies::PlainStorage{directory.path() + "/data"});
         FAIL("it was made");
     } catch (const boost::system::system_error& error) {
         CHECK(error.code() == boost::system::errc::invalid_argument);

@@ -25,19 +25,19 @@ namespace {
 using namespace raft;
 using namespace raft::test;
 
-const Progress& view_of(Cluster& cluster, std::uint64_t id) {
+const Progress& view_of(CoreCluster& cluster, std::uint64_t id) {
     const auto followers = cluster.core(cluster.leader()).followers();
     const auto found = std::ranges::find(followers, NodeId{id}, &Progress::node);
     REQUIRE(found != followers.end());
     return *found;
 }
-Cluster led(std::uint64_t nodes, const Options& options = {}) {
-    Cluster cluster(nodes, options);
+CoreCluster led(std::uint64_t nodes, const Options& options = {}) {
+    CoreCluster cluster(nodes, options);
     cluster.elect(1);
     cluster.run(milliseconds(300));
     return cluster;
 }
-std::size_t waiting_for_disk(Cluster& cluster, std::uint64_t id) {
+std::size_t waiting_for_disk(CoreCluster& cluster, std::uint64_t id) {
     std::size_t bytes = 0;
     for (const Write& write : cluster.node(id).writes) {
         for (const Entry& each : write.entries) bytes += footprint(each);
@@ -53,7 +53,7 @@ TEST_CASE("a loaded leader keeps its reign, and serves reads, while its follower
     bool one_down = false;
     SUBCASE("three nodes") {}
     SUBCASE("one of them down") { one_down = true; }
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     if (one_down) cluster.crash(3);
     cluster.node(2).disk_stalled = cluster.node(3).disk_stalled = true;
     for (int i = 0; i < 3000; ++i) {
@@ -73,7 +73,7 @@ TEST_CASE("a loaded leader keeps its reign, and serves reads, while its follower
 }
 
 TEST_CASE("a leader that was stopped for a while hears its peers before it judges") {
-    Cluster cluster = led(5);
+    CoreCluster cluster = led(5);
     cluster.run(milliseconds(2000));
     cluster.propose(1, "a write that is under way meanwhile");
     const auto unheard = std::exchange(cluster.bag, {});
@@ -91,7 +91,7 @@ TEST_CASE("a leader that was stopped for a while hears its peers before it judge
 }
 
 TEST_CASE("a leader that was stopped just before its disk would have been late hears of it first") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.node(1).disk_stalled = true;
     cluster.propose(1, "operation");
     const Time began = cluster.now;
@@ -108,7 +108,7 @@ TEST_CASE("a leader that was stopped just before its disk would have been late h
 }
 
 TEST_CASE("a leader that is stopped again and again does not excuse itself for ever") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.run(milliseconds(2000));
     cluster.lost = [](const Message&) { return true; };
     for (int i = 0; i < 12; ++i) {
@@ -120,7 +120,7 @@ TEST_CASE("a leader that is stopped again and again does not excuse itself for e
 }
 
 TEST_CASE("a follower that was stopped for a while does not stand for election at once") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.run(milliseconds(2000));
     cluster.now += std::chrono::seconds(10);
     cluster.step(2, Tick{});
@@ -135,7 +135,7 @@ TEST_CASE("what the leader's own disk has not got counts in its budget, whoever 
     options.max_entry_bytes = 1U << 20;
     options.max_uncommitted_bytes = 8U << 20;
     options.log_cache_bytes = 1U << 20;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.node(1).disk_stalled = true;
     const std::string payload(options.max_entry_bytes, 'x');
     std::size_t refused = 0;
@@ -157,7 +157,7 @@ TEST_CASE("what the leader's state machine has not applied counts in its budget"
     Options options;
     options.max_entry_bytes = 1000;
     options.max_uncommitted_bytes = 10000;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.node(1).machine_stalled = true;
     std::size_t accepted = 0;
     for (int i = 0; i < 100; ++i) {
@@ -173,7 +173,7 @@ TEST_CASE("what the leader's state machine has not applied counts in its budget"
 TEST_CASE("a follower whose state machine is behind keeps no more than its cache in memory") {
     Options options;
     options.log_cache_bytes = 1U << 20;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.node(3).machine_stalled = true;
     for (int i = 0; i < 300; ++i) {
         cluster.propose(1, std::string(64U << 10, 'x'));
@@ -218,7 +218,7 @@ TEST_CASE("a snapshot that a follower holds, but not durably yet, is not sent ag
     Options options;
     options.retained_bytes = 0;
     options.max_hold_bytes = 0;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.node(3).disk_stalled = true;
     for (int i = 0; i < 50; ++i) {
         cluster.propose(1, "operation");
@@ -299,7 +299,7 @@ struct SlowTransfer {
                cluster.core(3).log().last_index() + 200 > cluster.core(1).log().last_index();
     }
 
-    Cluster cluster;
+    CoreCluster cluster;
     std::deque<std::pair<Time, Message>> line;
     bool away = true;
     std::size_t held = 0;
@@ -410,7 +410,7 @@ TEST_CASE(
     std::size_t lost = 2;
     SUBCASE("the last two") {}
     SUBCASE("all of them") { lost = 11; }
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     for (int i = 0; i < 10; ++i) {
         cluster.propose(1, "operation");
         cluster.run(milliseconds(20));
@@ -435,7 +435,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what was acknowledged before a loss does not count after it, however late it comes") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     std::vector<Message> acknowledgements;
     cluster.lost = [&](const Message& m) {
         const auto* reply = std::get_if<AppendReply>(&m.body);
@@ -464,7 +464,7 @@ TEST_CASE("what was acknowledged before a loss does not count after it, however 
 }
 
 TEST_CASE("a refusal of what was acknowledged while the doubt was asked about is no loss") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     const Term term = cluster.core(1).term();
     for (int i = 0; i < 3; ++i) cluster.propose(1, "operation");
     cluster.settle();
@@ -478,7 +478,7 @@ TEST_CASE("a refusal of what was acknowledged while the doubt was asked about is
 }
 
 TEST_CASE("a refusal that comes late, however often, is not taken for a loss") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.crash(3);
     for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
     cluster.settle();
@@ -507,7 +507,7 @@ TEST_CASE("a refusal that comes late, however often, is not taken for a loss") {
 // ---- numbers ---------------------------------------------------------------------------------
 
 TEST_CASE("a number that no cluster comes to is not taken over") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.expected_event = EventKind::number_out_of_range;
     const Term term = cluster.core(1).term();
     const std::uint64_t end = ~std::uint64_t{0};
@@ -544,7 +544,7 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
 }
 
 TEST_CASE("a round that was never asked for is not taken for an echo") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.expected_event = EventKind::protocol_violation;
     cluster.step(1, message(2, 1, AppendReply{cluster.core(1).term(), true, {}, {}, ~0ULL}));
     CHECK(cluster.seen(EventKind::protocol_violation) == 1);

@@ -219,7 +219,7 @@ private:
     }
 
     Random random_;
-    Cluster cluster_;
+    CoreCluster cluster_;
     std::vector<std::set<std::uint64_t>> cut_;  // by sender: who does not hear it
     std::uint64_t loss_ = 0;
     std::uint64_t doubling_ = 0;

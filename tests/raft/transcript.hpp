@@ -173,7 +173,7 @@ private:
         tell(*found, fate);
         return static_cast<std::size_t>(found - cluster().bag.begin());
     }
-    /// As Cluster::settle, and tells what arrives.
+    /// As CoreCluster::settle, and tells what arrives.
     void settle() {
         for (bool busy = true; busy && cluster().failure.empty();) {
             busy = false;
@@ -246,7 +246,7 @@ private:
         return text.str();
     }
 
-    Cluster& cluster() {
+    CoreCluster& cluster() {
         if (!cluster_) throw std::runtime_error("a story begins with a cluster");
         return *cluster_;
     }
@@ -256,7 +256,7 @@ private:
         return value;
     }
 
-    std::optional<Cluster> cluster_;
+    std::optional<CoreCluster> cluster_;
     std::vector<std::string> shown_;  // of each node
     std::size_t reads_shown_ = 0;
     std::vector<std::uint64_t> groups_;  // of each node, while there is a partition

@@ -92,14 +92,14 @@ struct Frozen {
 static_assert(rsm::Freezes<Frozen> && !rsm::Freezes<Counter>);
 
 using Error = boost::system::error_code;
-using Cluster = rsm_test::VirtualCluster<Counter>;
+using Counters = rsm_test::VirtualCluster<Counter>;
 
 struct Answer {
     Error error;
     std::int64_t value = 0;
 };
 
-std::shared_ptr<std::optional<Answer>> submit(Cluster& cluster, std::uint64_t id, std::int64_t add,
+std::shared_ptr<std::optional<Answer>> submit(Counters& cluster, std::uint64_t id, std::int64_t add,
                                               std::string note = {},
                                               std::chrono::nanoseconds timeout = 30s) {
     auto answer = std::make_shared<std::optional<Answer>>();
@@ -110,7 +110,7 @@ std::shared_ptr<std::optional<Answer>> submit(Cluster& cluster, std::uint64_t id
     return answer;
 }
 
-std::shared_ptr<std::optional<Answer>> read(Cluster& cluster, std::uint64_t id,
+std::shared_ptr<std::optional<Answer>> read(Counters& cluster, std::uint64_t id,
                                             std::chrono::nanoseconds timeout = 30s) {
     auto answer = std::make_shared<std::optional<Answer>>();
     cluster.node(id).async_read([](const Counter& counter) { return counter.value(); }, timeout,
@@ -121,7 +121,7 @@ std::shared_ptr<std::optional<Answer>> read(Cluster& cluster, std::uint64_t id,
 }
 
 // Submits at whoever leads until it works: what a client does.
-std::int64_t add(Cluster& cluster, std::int64_t amount) {
+std::int64_t add(Counters& cluster, std::int64_t amount) {
     for (int attempt = 0; attempt < 20; ++attempt) {
         const std::uint64_t leader = cluster.elect();
         REQUIRE(leader != 0);
@@ -135,7 +135,7 @@ std::int64_t add(Cluster& cluster, std::int64_t amount) {
     return 0;
 }
 
-bool all_hold(Cluster& cluster, std::uint64_t size, std::int64_t value) {
+bool all_hold(Counters& cluster, std::uint64_t size, std::int64_t value) {
     return cluster.run_until([&] {
         for (std::uint64_t id = 1; id <= size; ++id) {
             if (cluster.up(id) && cluster.node(id).machine().value() != value) return false;
@@ -149,14 +149,14 @@ std::uint64_t other(std::uint64_t id) { return id == 1 ? 2 : 1; }
 }  // namespace
 
 TEST_CASE("a submitted operation completes with what apply returned and reaches every replica") {
-    Cluster cluster(3);
+    Counters cluster(3);
     CHECK(add(cluster, 5) == 5);
     CHECK(add(cluster, 7) == 12);
     CHECK(all_hold(cluster, 3, 12));
 }
 
 TEST_CASE("a cluster of one serves alone") {
-    Cluster cluster(1);
+    Counters cluster(1);
     CHECK(add(cluster, 5) == 5);
     const auto answer = read(cluster, 1);
     CHECK(cluster.run_until([&] { return answer->has_value(); }));
@@ -164,7 +164,7 @@ TEST_CASE("a cluster of one serves alone") {
 }
 
 TEST_CASE("a completion never runs inside the call that starts the operation") {
-    Cluster cluster(1);
+    Counters cluster(1);
     cluster.elect();
     bool inside = true;
     bool called_inside = false;
@@ -179,7 +179,7 @@ TEST_CASE("a completion never runs inside the call that starts the operation") {
 }
 
 TEST_CASE("a follower refuses operations and reads as not leader, without effect") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t follower = other(cluster.leader());
     const auto submitted = submit(cluster, follower, 100);
@@ -194,7 +194,7 @@ TEST_CASE("a follower refuses operations and reads as not leader, without effect
 }
 
 TEST_CASE("a read sees every operation that completed before it was asked for") {
-    Cluster cluster(3);
+    Counters cluster(3);
     for (std::int64_t i = 1; i <= 50; ++i) {
         CHECK(add(cluster, 1) == i);
         const auto answer = read(cluster, cluster.leader());
@@ -205,7 +205,7 @@ TEST_CASE("a read sees every operation that completed before it was asked for") 
 }
 
 TEST_CASE("a leader that is cut off completes neither reads nor operations, and loses the latter") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t old_leader = cluster.leader();
     cluster.network().isolate({old_leader});
@@ -224,7 +224,7 @@ TEST_CASE("a leader that is cut off completes neither reads nor operations, and 
 }
 
 TEST_CASE("an operation that cannot be decided in time is unknown, and still takes effect once") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     for (std::uint64_t id = 1; id <= 3; ++id) {
@@ -240,7 +240,7 @@ TEST_CASE("an operation that cannot be decided in time is unknown, and still tak
 }
 
 TEST_CASE("a timed out read is a failure without effect") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     cluster.network().isolate({leader});
@@ -250,7 +250,7 @@ TEST_CASE("a timed out read is a failure without effect") {
 }
 
 TEST_CASE("all replicas may crash at once and none forgets a completed operation") {
-    Cluster cluster(3);
+    Counters cluster(3);
     for (int i = 0; i < 20; ++i) add(cluster, 1);
     for (std::uint64_t id = 1; id <= 3; ++id) cluster.crash(id);
     for (std::uint64_t id = 1; id <= 3; ++id) cluster.start(id);
@@ -259,7 +259,7 @@ TEST_CASE("all replicas may crash at once and none forgets a completed operation
 }
 
 TEST_CASE("the log is compacted at the threshold and a restart begins from the snapshot") {
-    Cluster cluster(3, {.snapshot_threshold = 2000});
+    Counters cluster(3, {.snapshot_threshold = 2000});
     for (int i = 0; i < 300; ++i) {
         add(cluster, 1);
         for (std::uint64_t id = 1; id <= 3; ++id) {
@@ -278,14 +278,14 @@ TEST_CASE("the log is compacted at the threshold and a restart begins from the s
 }
 
 TEST_CASE("a negative threshold never takes a snapshot") {
-    Cluster cluster(1, {.snapshot_threshold = -1});
+    Counters cluster(1, {.snapshot_threshold = -1});
     for (int i = 0; i < 200; ++i) add(cluster, 1);
     CHECK(cluster.node(1).status().snapshot.value == 0);
     CHECK(cluster.node(1).status().persisted_bytes > 200 * 30);
 }
 
 TEST_CASE("a replica that missed what was compacted catches up through a snapshot") {
-    Cluster cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
+    Counters cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
     add(cluster, 1);
     const std::uint64_t behind = other(cluster.leader());
     cluster.network().isolate({behind});
@@ -302,7 +302,7 @@ TEST_CASE("a replica that missed what was compacted catches up through a snapsho
 }
 
 TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
-    Cluster cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
+    Counters cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
     add(cluster, 1);
     const std::uint64_t old_leader = cluster.leader();
     for (std::uint64_t id = 1; id <= 3; ++id) {
@@ -324,7 +324,7 @@ TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
 }
 
 TEST_CASE("operations beyond the bound of pending bytes are refused as overload") {
-    Cluster cluster(3, {.max_pending_bytes = 1000});
+    Counters cluster(3, {.max_pending_bytes = 1000});
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     const auto first = submit(cluster, leader, 1, std::string(600, 'x'));
@@ -339,7 +339,7 @@ TEST_CASE("operations beyond the bound of pending bytes are refused as overload"
 TEST_CASE("a leader whose room is full of an earlier term's operations decides about them") {
     rsm::Options options{.operation_timeout = {}, .max_pending_bytes = 1000};
     options.raft.barrier_on_election = false;
-    Cluster cluster(3, options);
+    Counters cluster(3, options);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     cluster.crash(other(leader));
@@ -363,7 +363,7 @@ TEST_CASE("a leader whose room is full of an earlier term's operations decides a
 TEST_CASE("operations that timed out take no room, and their results are still applied") {
     rsm::Options options{.max_pending_bytes = 1000};
     options.raft.barrier_on_election = false;
-    Cluster cluster(3, options);
+    Counters cluster(3, options);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     cluster.network().isolate({leader});
@@ -380,7 +380,7 @@ TEST_CASE("operations that timed out take no room, and their results are still a
 TEST_CASE("an operation larger than the limit of an entry is refused") {
     rsm::Options options;
     options.raft.max_entry_bytes = 1000;
-    Cluster cluster(1, options);
+    Counters cluster(1, options);
     cluster.elect();
     const auto answer = submit(cluster, 1, 1, std::string(2000, 'x'));
     CHECK(cluster.run_until([&] { return answer->has_value(); }));
@@ -389,7 +389,7 @@ TEST_CASE("an operation larger than the limit of an entry is refused") {
 }
 
 TEST_CASE("destroying a node completes what is under way as interrupted") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     cluster.network().isolate({leader});
@@ -405,7 +405,7 @@ TEST_CASE("destroying a node completes what is under way as interrupted") {
 }
 
 TEST_CASE("a stopped node completes its stop, then refuses everything") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     bool stopped = false;
@@ -424,7 +424,7 @@ TEST_CASE("a state machine that throws stops its node and says why") {
     std::optional<raft::Failure> failure;
     rsm::Options options;
     options.on_failure = [&](const raft::Failure& why) { failure = why; };
-    Cluster cluster(1, options);
+    Counters cluster(1, options);
     cluster.elect();
     const auto answer = submit(cluster, 1, 1, "poison");
     CHECK(cluster.run_until([&] { return answer->has_value(); }));
@@ -440,7 +440,7 @@ TEST_CASE("options that contradict each other are refused with a sentence") {
     rsm::Options options;
     options.raft.election_timeout = 1ms;
     try {
-        Cluster cluster(1, options);
+        Counters cluster(1, options);
         FAIL("accepted");
     } catch (const boost::system::system_error& error) {
         CHECK(std::string(error.what()).find("election_timeout") != std::string::npos);
@@ -480,7 +480,7 @@ TEST_CASE("a machine that freezes is restored from the image that it gave") {
 }
 
 TEST_CASE("futures and coroutines receive values and errors") {
-    Cluster cluster(1);
+    Counters cluster(1);
     cluster.elect();
     std::future<std::int64_t> future =
         cluster.node(1).async_submit({3, {}}, boost::asio::use_future);
@@ -499,7 +499,7 @@ TEST_CASE("futures and coroutines receive values and errors") {
 }
 
 TEST_CASE("a coroutine that waits when its node and its world end is cleaned up") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     const std::uint64_t leader = cluster.leader();
     cluster.network().isolate({leader});
@@ -521,7 +521,7 @@ TEST_CASE("a coroutine that waits when its node and its world end is cleaned up"
 }
 
 TEST_CASE("a query that throws fails alone") {
-    Cluster cluster(1);
+    Counters cluster(1);
     add(cluster, 1);
     std::optional<Error> failed;
     cluster.node(1).async_read(
@@ -534,7 +534,7 @@ TEST_CASE("a query that throws fails alone") {
 }
 
 TEST_CASE("every stop of a node completes, whatever comes between") {
-    Cluster cluster(3);
+    Counters cluster(3);
     add(cluster, 1);
     int stopped = 0;
     for (int i = 0; i < 2; ++i) {

@@ -62,9 +62,9 @@ inline std::size_t count(const Output& output, EventKind kind) {
 }
 
 /// Nodes 1 to n, a bag of messages and a clock. Nothing moves unless told to.
-class Cluster {
+class CoreCluster {
 public:
-    Cluster(std::uint64_t count, Options options, std::uint64_t seed = 1)
+    CoreCluster(std::uint64_t count, Options options, std::uint64_t seed = 1)
         : membership_(voters(count)), random_(seed) {
         for (std::uint64_t id = 1; id <= count; ++id) {
             Node& made = nodes_.emplace_back();
@@ -307,7 +307,7 @@ private:
 
     /// What carry_out() does a node's output with.
     struct Handler {
-        Cluster& cluster;
+        CoreCluster& cluster;
         Node& node;
 
         void begin_write(Write write) {

@@ -67,7 +67,7 @@ public:
     }
 
     void run() {
-        for (std::size_t node = 0; node < Cluster::size; ++node) cluster_.start(node);
+        for (std::size_t node = 0; node < ServerProcesses::size; ++node) cluster_.start(node);
         for (const auto& client : clients_) client->run();
         wait_for_operations(100, "a new cluster serves");
         for (std::uint64_t round = 1; round <= settings_.rounds; ++round) kill_one(round);
@@ -82,7 +82,7 @@ public:
 
 private:
     void kill_one(std::uint64_t round) {
-        const std::size_t node = random_.below(Cluster::size);
+        const std::size_t node = random_.below(ServerProcesses::size);
         const bool led = status(node, "role") == "leader";
         leaders_killed_ += led ? 1 : 0;
         const auto begin = Clock::now();
@@ -156,7 +156,7 @@ private:
 
     void step() {
         if (!load_.problem.empty()) throw std::runtime_error(load_.problem);
-        if (const std::size_t node = cluster_.failed_node(); node != Cluster::size) {
+        if (const std::size_t node = cluster_.failed_node(); node != ServerProcesses::size) {
             throw std::runtime_error("node " + std::to_string(node + 1) + " ended by itself");
         }
         if (io_.stopped()) io_.restart();
@@ -184,7 +184,7 @@ private:
 
     std::uint64_t highest_commit(std::size_t except) {
         std::uint64_t highest = 0;
-        for (std::size_t node = 0; node < Cluster::size; ++node) {
+        for (std::size_t node = 0; node < ServerProcesses::size; ++node) {
             if (node != except) highest = std::max(highest, number(status(node, "commit")));
         }
         return highest;
@@ -193,7 +193,7 @@ private:
     const Settings& settings_;
     raft::Random random_;
     boost::asio::io_context io_{1};
-    Cluster cluster_;
+    ServerProcesses cluster_;
     Load load_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::string status_request_;

@@ -94,11 +94,11 @@ inline std::vector<std::uint16_t> free_ports(std::size_t count) {
     return ports;
 }
 
-class Cluster {
+class ServerProcesses {
 public:
     static constexpr std::size_t size = 3;
 
-    Cluster(std::string program, std::filesystem::path directory)
+    ServerProcesses(std::string program, std::filesystem::path directory)
         : program_(std::move(program)), directory_(std::move(directory)), processes_(size) {
         const std::vector<std::uint16_t> ports = free_ports(2 * size);
         for (std::size_t node = 0; node < size; ++node) {

@@ -249,7 +249,7 @@ TEST_CASE("giving a vote puts off the own candidature, refusing one does not") {
 }
 
 TEST_CASE("whoever hears of a later term becomes a follower of it (5.1)") {
-    Cluster cluster(3, plain());
+    CoreCluster cluster(3, plain());
     cluster.elect(1);
     REQUIRE(cluster.core(1).role() == Role::leader);
     AppendReply reply;
@@ -293,7 +293,7 @@ TEST_CASE("messages from strangers, to others or from oneself are ignored") {
 TEST_CASE("a cluster elects one leader whom everybody knows, and keeps it") {
     for (const std::uint64_t nodes : {1U, 2U, 3U, 4U, 5U, 7U}) {
         CAPTURE(nodes);
-        Cluster cluster(nodes, Options{}, nodes);
+        CoreCluster cluster(nodes, Options{}, nodes);
         REQUIRE(cluster.run_until([&] { return cluster.leader() != 0; }, milliseconds(5000)));
         cluster.run(milliseconds(300));
         const std::uint64_t leader = cluster.leader();
@@ -308,7 +308,7 @@ TEST_CASE("a cluster elects one leader whom everybody knows, and keeps it") {
 }
 
 TEST_CASE("after a leader's crash another one is elected in a later term") {
-    Cluster cluster(3, Options{});
+    CoreCluster cluster(3, Options{});
     cluster.elect(1);
     const Term term = cluster.core(1).term();
     cluster.crash(1);
@@ -353,7 +353,7 @@ TEST_CASE("a pre-vote is refused while a leader is heard from (4.2.3, 9.6)") {
 }
 
 TEST_CASE("a partitioned node does not disturb the cluster when it comes back (9.6)") {
-    Cluster cluster(3, Options{});
+    CoreCluster cluster(3, Options{});
     cluster.elect(1);
     cluster.run(milliseconds(200));
     const Term term = cluster.core(1).term();
@@ -383,7 +383,7 @@ TEST_CASE("followers that hear from a leader ignore requests for votes (4.2.3)")
 TEST_CASE("a leader that checks its quorum ignores requests for votes, as its followers do") {
     Options options;
     options.pre_vote = false;
-    Cluster cluster(3, options);
+    CoreCluster cluster(3, options);
     cluster.elect(1);
     const Term term = cluster.core(1).term();
     const Input request = message(3, 1, VoteRequest{Term{50}, false, {Index{9}, term}});
@@ -393,7 +393,7 @@ TEST_CASE("a leader that checks its quorum ignores requests for votes, as its fo
 }
 
 TEST_CASE("a leader that does not hear from a quorum steps down (6.2)") {
-    Cluster cluster(5, Options{});
+    CoreCluster cluster(5, Options{});
     cluster.elect(1);
     cluster.run(milliseconds(50));
     const auto hears = [&](std::set<std::uint64_t> heard) {
@@ -417,7 +417,7 @@ TEST_CASE("a leader that does not hear from a quorum steps down (6.2)") {
 }
 
 TEST_CASE("without check-quorum a lonely leader stays until it hears of a later term") {
-    Cluster cluster(3, plain());
+    CoreCluster cluster(3, plain());
     cluster.elect(1);
     cluster.lost = [](const Message& m) { return m.to.value == 1; };
     cluster.run(milliseconds(3000));
@@ -429,7 +429,7 @@ TEST_CASE("without check-quorum a lonely leader stays until it hears of a later 
 }
 
 TEST_CASE("a leader whose disk hangs steps down, and the others go on") {
-    Cluster cluster(3, Options{});
+    CoreCluster cluster(3, Options{});
     cluster.elect(1);
     cluster.run(milliseconds(100));
     cluster.node(1).disk_stalled = true;

@@ -19,24 +19,24 @@ using namespace raft;
 using namespace raft::test;
 
 /// Node 1 leads three and has committed and applied its barrier.
-Cluster serving(Options options = {}) {
-    Cluster cluster(3, options);
+CoreCluster serving(Options options = {}) {
+    CoreCluster cluster(3, options);
     cluster.elect(1);
     cluster.run(milliseconds(20));
     REQUIRE(cluster.core(1).role() == Role::leader);
     return cluster;
 }
-bool released(const Cluster& cluster, Token token) {
+bool released(const CoreCluster& cluster, Token token) {
     const auto outcome = cluster.outcome_of(token);
     return outcome && outcome->refusal == Refusal::none;
 }
-Refusal refusal(const Cluster& cluster, Token token) {
+Refusal refusal(const CoreCluster& cluster, Token token) {
     const auto outcome = cluster.outcome_of(token);
     REQUIRE(outcome);
     return outcome->refusal;
 }
 /// The round that the latest append requests in the bag announce.
-std::uint64_t announced(const Cluster& cluster) {
+std::uint64_t announced(const CoreCluster& cluster) {
     std::uint64_t round = 0;
     for (const Message& message : cluster.bag) {
         if (const auto* request = std::get_if<AppendRequest>(&message.body)) {
@@ -45,7 +45,7 @@ std::uint64_t announced(const Cluster& cluster) {
     }
     return round;
 }
-Input echo(const Cluster& cluster, Term term, std::uint64_t from, std::uint64_t round) {
+Input echo(const CoreCluster& cluster, Term term, std::uint64_t from, std::uint64_t round) {
     AppendReply reply;
     reply.term = term;
     reply.accepted = true;
@@ -57,7 +57,7 @@ Input echo(const Cluster& cluster, Term term, std::uint64_t from, std::uint64_t 
 }  // namespace
 
 TEST_CASE("a read is released by the echo of a quorum, without a log entry or a write (6.4)") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     const Index last = cluster.core(1).log().last_index();
     const Token token = cluster.read(1);
     CHECK(cluster.bag.size() == 2);  // asked at once, not with the next heartbeat
@@ -72,14 +72,14 @@ TEST_CASE("a read is released by the echo of a quorum, without a log entry or a 
 }
 
 TEST_CASE("a single node answers its reads at once") {
-    Cluster cluster(1, Options{});
+    CoreCluster cluster(1, Options{});
     cluster.elect(1);
     cluster.settle();
     CHECK(released(cluster, cluster.read(1)));
 }
 
 TEST_CASE("a read sees everything that was committed when it was asked for") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.propose(1, "a");
     cluster.settle();
     const Token token = cluster.read(1);
@@ -89,7 +89,7 @@ TEST_CASE("a read sees everything that was committed when it was asked for") {
 }
 
 TEST_CASE("reads that come together share one round") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     std::vector<Input> inputs;
     for (Token token = 1001; token <= 1100; ++token) inputs.push_back(ReadIndex{token});
     const Output output = cluster.step(1, std::move(inputs));
@@ -99,7 +99,7 @@ TEST_CASE("reads that come together share one round") {
 }
 
 TEST_CASE("a read that comes with operations does not wait for the followers' disks") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.node(2).disk_stalled = cluster.node(3).disk_stalled = true;
     cluster.step(1, std::vector<Input>{Propose{1000, text("x")}, ReadIndex{1001}});
     CHECK(announced(cluster) == 1);
@@ -108,7 +108,7 @@ TEST_CASE("a read that comes with operations does not wait for the followers' di
 }
 
 TEST_CASE("an echo of an earlier round confirms nothing later") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     const Term term = cluster.core(1).term();
     const Token first = cluster.read(1);
     const std::uint64_t round = announced(cluster);
@@ -128,7 +128,7 @@ TEST_CASE("an echo of an earlier round confirms nothing later") {
 }
 
 TEST_CASE("the echo of a later round confirms the earlier ones too") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     const Token first = cluster.read(1);
     const Token second = cluster.read(1);
     const Term term = cluster.core(1).term();
@@ -140,7 +140,7 @@ TEST_CASE("the echo of a later round confirms the earlier ones too") {
 }
 
 TEST_CASE("an echo from another term confirms nothing") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     const Token token = cluster.read(1);
     const std::uint64_t round = announced(cluster);
     const Term earlier{cluster.core(1).term().value - 1};
@@ -149,7 +149,7 @@ TEST_CASE("an echo from another term confirms nothing") {
 }
 
 TEST_CASE("a quorum's echo is needed, not any follower's, of five") {
-    Cluster cluster(5, Options{});
+    CoreCluster cluster(5, Options{});
     cluster.elect(1);
     cluster.run(milliseconds(20));
     const Token token = cluster.read(1);
@@ -163,7 +163,7 @@ TEST_CASE("a quorum's echo is needed, not any follower's, of five") {
 }
 
 TEST_CASE("a follower that refuses for lack of entries echoes all the same") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     const Token token = cluster.read(1);
     AppendReply reply;
     reply.term = cluster.core(1).term();
@@ -176,7 +176,7 @@ TEST_CASE("a follower that refuses for lack of entries echoes all the same") {
 
 TEST_CASE("a read waits until an entry of the leader's term is committed (6.4)") {
     Options options;
-    Cluster cluster(3, options);
+    CoreCluster cluster(3, options);
     cluster.lost = [](const Message& m) {
         return m.to.value == 1 && std::holds_alternative<AppendReply>(m.body);
     };
@@ -197,7 +197,7 @@ TEST_CASE("a read waits until an entry of the leader's term is committed (6.4)")
 TEST_CASE("where the barrier is off, the first read appends it, and only if one is needed") {
     Options options;
     options.barrier_on_election = false;
-    Cluster cluster(3, options);
+    CoreCluster cluster(3, options);
     cluster.elect(1);
     cluster.run(milliseconds(20));
     REQUIRE(cluster.core(1).log().last_index() == Index{0});
@@ -216,7 +216,7 @@ TEST_CASE("where the barrier is off, the first read appends it, and only if one 
 TEST_CASE("an operation of the term makes the barrier superfluous") {
     Options options;
     options.barrier_on_election = false;
-    Cluster cluster(3, options);
+    CoreCluster cluster(3, options);
     cluster.elect(1);
     cluster.propose(1, "a");
     const Token token = cluster.read(1);
@@ -226,7 +226,7 @@ TEST_CASE("an operation of the term makes the barrier superfluous") {
 }
 
 TEST_CASE("a confirmed read waits until its index has been applied") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.node(1).machine_stalled = true;
     cluster.propose(1, "a");
     cluster.settle();
@@ -242,7 +242,7 @@ TEST_CASE("a confirmed read waits until its index has been applied") {
 TEST_CASE("a leader in a minority never releases a read, though it is not deposed (8)") {
     Options options;
     options.check_quorum = false;
-    Cluster cluster = serving(options);
+    CoreCluster cluster = serving(options);
     cluster.lost = [](const Message& m) { return m.from.value == 1 || m.to.value == 1; };
     cluster.run(milliseconds(3000));
     std::uint64_t other = cluster.core(2).role() == Role::leader ? 2 : 3;
@@ -260,7 +260,7 @@ TEST_CASE("a leader in a minority never releases a read, though it is not depose
 }
 
 TEST_CASE("reads that wait are refused when the leader steps down") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.lost = [](const Message& m) { return m.from.value == 1; };
     const Token announced_read = cluster.read(1);
     cluster.run(milliseconds(2000));
@@ -270,7 +270,7 @@ TEST_CASE("reads that wait are refused when the leader steps down") {
 }
 
 TEST_CASE("a read that is confirmed already survives the leader's fall") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.node(1).machine_stalled = true;
     cluster.propose(1, "a");
     cluster.settle();
@@ -288,14 +288,14 @@ TEST_CASE("a read that is confirmed already survives the leader's fall") {
 }
 
 TEST_CASE("a read elsewhere than at the leader is refused") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     CHECK(refusal(cluster, cluster.read(2)) == Refusal::not_leader);
 }
 
 TEST_CASE("reads that wait are bounded: overload, until some are released") {
     Options options;
     options.max_waiting_reads = 3;
-    Cluster cluster = serving(options);
+    CoreCluster cluster = serving(options);
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 3; ++i) CHECK(!cluster.outcome_of(cluster.read(1)));
         CHECK(refusal(cluster, cluster.read(1)) == Refusal::overloaded);
@@ -313,7 +313,7 @@ TEST_CASE("reads that wait are bounded: overload, until some are released") {
 }
 
 TEST_CASE("a lost round is announced again by the heartbeats") {
-    Cluster cluster = serving();
+    CoreCluster cluster = serving();
     cluster.lost = [](const Message& m) { return m.from.value == 1; };
     const Token token = cluster.read(1);
     cluster.settle();

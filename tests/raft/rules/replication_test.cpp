@@ -28,32 +28,32 @@ Options quiet() {
 }
 
 /// Node 1 leads n nodes that hold nothing else than its log.
-Cluster led(std::uint64_t nodes, const Options& options = quiet()) {
-    Cluster cluster(nodes, options);
+CoreCluster led(std::uint64_t nodes, const Options& options = quiet()) {
+    CoreCluster cluster(nodes, options);
     cluster.elect(1);
     cluster.settle();
     REQUIRE(cluster.core(1).role() == Role::leader);
     return cluster;
 }
 /// Gives a node that has not been started yet this log and term.
-void prepare(Cluster& cluster, std::uint64_t id, std::vector<Entry> log, HardState hard) {
+void prepare(CoreCluster& cluster, std::uint64_t id, std::vector<Entry> log, HardState hard) {
     cluster.crash(id);
     cluster.node(id).durable = Disk{hard, {}, std::move(log)};
     cluster.restart(id);
 }
 /// A leader whose log has these terms, and what it has made of a follower whose log had others.
-Cluster made_equal(const std::vector<std::uint64_t>& mine,
-                   const std::vector<std::uint64_t>& theirs) {
+CoreCluster made_equal(const std::vector<std::uint64_t>& mine,
+                       const std::vector<std::uint64_t>& theirs) {
     Options options;
     options.pre_vote = options.check_quorum = false;
-    Cluster cluster(2, options);
+    CoreCluster cluster(2, options);
     prepare(cluster, 1, entries(1, mine), {Term{50}, NodeId{}, {}});
     prepare(cluster, 2, entries(1, theirs), {Term{50}, NodeId{}, {}});
     cluster.elect(1);
     CHECK(terms_of(cluster.core(2)) == terms_of(cluster.core(1)));
     return cluster;
 }
-const Progress& view_of(Cluster& cluster, std::uint64_t id) {
+const Progress& view_of(CoreCluster& cluster, std::uint64_t id) {
     for (const Progress& progress : cluster.core(1).followers()) {
         if (progress.node.value == id) return progress;
     }
@@ -64,7 +64,7 @@ const Progress& view_of(Cluster& cluster, std::uint64_t id) {
 }  // namespace
 
 TEST_CASE("an operation is committed and applied everywhere once a majority holds it durably") {
-    Cluster cluster = led(5);
+    CoreCluster cluster = led(5);
     cluster.node(4).disk_stalled = cluster.node(5).disk_stalled = true;
     CHECK(cluster.propose(1, "a").position == LogPosition{Index{1}, cluster.core(1).term()});
     cluster.settle();
@@ -81,7 +81,7 @@ TEST_CASE("an operation is committed and applied everywhere once a majority hold
 }
 
 TEST_CASE("a leader counts itself only when its own write is durable (thesis 10.2.1)") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.node(1).disk_stalled = true;
     cluster.propose(1, "a");
     cluster.lost = [](const Message& m) { return m.from.value == 3; };
@@ -103,7 +103,7 @@ TEST_CASE("an old term's entry is not committed by counting its copies (Figure 8
     // Terms as in the figure: S1 led term 2, S5 led term 3, S1 leads again in term 4.
     Options options = quiet();
     options.pre_vote = options.check_quorum = false;
-    Cluster cluster(5, options);
+    CoreCluster cluster(5, options);
     prepare(cluster, 1, entries(1, {1, 2}), {Term{3}, NodeId{}, {}});
     prepare(cluster, 2, entries(1, {1, 2}), {Term{3}, NodeId{}, {}});
     prepare(cluster, 3, entries(1, {1}), {Term{3}, NodeId{}, {}});
@@ -142,14 +142,14 @@ TEST_CASE("an old term's entry is not committed by counting its copies (Figure 8
 }
 
 TEST_CASE("a new leader appends a barrier at once, unless that is switched off (section 8)") {
-    Cluster with(3, Options{});
+    CoreCluster with(3, Options{});
     with.elect(1);
     with.run(milliseconds(20));
     REQUIRE(with.core(1).log().commit() == Index{1});
     CHECK(with.history.at(0).kind == EntryKind::barrier);
     CHECK(with.propose(1, "a").position.index == Index{2});
 
-    Cluster without = led(3);
+    CoreCluster without = led(3);
     CHECK(without.core(1).log().last_index() == Index{0});
     CHECK(without.propose(1, "a").position.index == Index{1});
 }
@@ -164,7 +164,7 @@ TEST_CASE("the logs of followers become the leader's, whatever they held (Figure
                                                           {1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3}};
     Options options;
     options.check_quorum = false;
-    Cluster cluster(7, options);
+    CoreCluster cluster(7, options);
     for (std::uint64_t id = 1; id <= 7; ++id) {
         prepare(cluster, id, entries(1, logs[id - 1]), {Term{7}, NodeId{}, {}});
     }
@@ -187,7 +187,7 @@ TEST_CASE("many conflicting terms are passed in few round trips (fast backup, 5.
         mine.push_back(50);
         theirs.push_back(2 + i / 10);
     }
-    const Cluster cluster = made_equal(mine, theirs);
+    const CoreCluster cluster = made_equal(mine, theirs);
     CHECK(cluster.requests <= 5);
     CHECK(cluster.failure == "");
 }
@@ -199,7 +199,7 @@ TEST_CASE("where both logs are of many terms, a round trip passes one of them (5
         mine.push_back(3 + 2 * (i / 10));
         theirs.push_back(2 + 2 * (i / 10));
     }
-    const Cluster cluster = made_equal(mine, theirs);
+    const CoreCluster cluster = made_equal(mine, theirs);
     CHECK(cluster.requests <= 25);  // 20 terms on either side
 }
 
@@ -208,7 +208,7 @@ TEST_CASE("the window bounds what is under way to a follower, in bytes (thesis 1
     options.max_entry_bytes = 100;
     options.max_message_bytes = 400;
     options.window_bytes = 1000;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.propose(1, "first");
     cluster.settle();
     const std::size_t before = cluster.requests;
@@ -237,14 +237,14 @@ TEST_CASE("an entry larger than the window or a message still travels") {
     Options options = quiet();
     options.max_entry_bytes = options.max_message_bytes = options.window_bytes = 100;
     options.snapshot_chunk_bytes = 100;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     for (int i = 0; i < 5; ++i) cluster.propose(1, std::string(100, 'x'));
     cluster.settle();
     CHECK(cluster.core(1).log().commit() == Index{5});
 }
 
 TEST_CASE("lost entries are found by a heartbeat and sent again") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.propose(1, "a");
     cluster.settle();
     cluster.lost = [](const Message& m) { return m.to.value == 3; };
@@ -259,7 +259,7 @@ TEST_CASE("lost entries are found by a heartbeat and sent again") {
 }
 
 TEST_CASE("lost acknowledgements are made up for by a heartbeat's") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.propose(1, "a");
     cluster.settle();
     cluster.lost = [](const Message& m) { return m.to.value == 1; };
@@ -275,7 +275,7 @@ TEST_CASE("lost acknowledgements are made up for by a heartbeat's") {
 }
 
 TEST_CASE("an unreachable follower costs one small message per heartbeat") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.lost = [](const Message& m) { return m.to.value == 3 || m.from.value == 3; };
     cluster.propose(1, std::string(10000, 'x'));
     cluster.run(milliseconds(250));
@@ -292,7 +292,7 @@ TEST_CASE("an unreachable follower costs one small message per heartbeat") {
 }
 
 TEST_CASE("proposals elsewhere than at the leader are refused") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     CHECK(cluster.propose(2, "a").refusal == Refusal::not_leader);
     CHECK(cluster.core(2).log().last_index() == Index{0});
 }
@@ -300,7 +300,7 @@ TEST_CASE("proposals elsewhere than at the leader are refused") {
 TEST_CASE("an operation larger than max_entry_bytes is refused, one of that size is not") {
     Options options = quiet();
     options.max_entry_bytes = 10;
-    Cluster cluster = led(1, options);
+    CoreCluster cluster = led(1, options);
     CHECK(cluster.propose(1, "12345678901").refusal == Refusal::too_large);
     CHECK(cluster.propose(1, "1234567890").refusal == Refusal::none);
     CHECK(cluster.propose(1, "").refusal == Refusal::none);
@@ -310,7 +310,7 @@ TEST_CASE("uncommitted bytes are bounded: overload, until entries commit") {
     Options options = quiet();
     options.max_entry_bytes = 100;
     options.max_uncommitted_bytes = 5 * (100 + entry_overhead_bytes);
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 5; ++i) {
             CHECK(cluster.propose(1, std::string(100, 'x')).refusal == Refusal::none);
@@ -323,7 +323,7 @@ TEST_CASE("uncommitted bytes are bounded: overload, until entries commit") {
 }
 
 TEST_CASE("operations that come together make one write and one message for each follower") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.propose(1, "first");
     cluster.settle();
     std::vector<Input> inputs;
@@ -336,7 +336,7 @@ TEST_CASE("operations that come together make one write and one message for each
 }
 
 TEST_CASE("a risen commit index waits for company: 12 operations take 42 requests at most") {
-    Cluster cluster = led(3, Options{});
+    CoreCluster cluster = led(3, Options{});
     cluster.run(milliseconds(250));
     const std::size_t before = cluster.requests;
     for (int i = 0; i < 12; ++i) {
@@ -352,7 +352,7 @@ TEST_CASE("a risen commit index waits for company: 12 operations take 42 request
 TEST_CASE("a commit notice comes after its delay, not with the next heartbeat") {
     Options options = quiet();
     options.commit_notice_delay = milliseconds(10);
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.run(milliseconds(105));
     cluster.propose(1, "x");
     cluster.settle();
@@ -362,7 +362,7 @@ TEST_CASE("a commit notice comes after its delay, not with the next heartbeat") 
 }
 
 TEST_CASE("an idle cluster of three exchanges at most 60 messages a second") {
-    Cluster cluster = led(3, Options{});
+    CoreCluster cluster = led(3, Options{});
     cluster.run(milliseconds(1000));
     const std::size_t before = cluster.messages;
     cluster.run(milliseconds(10000));
@@ -376,7 +376,7 @@ TEST_CASE("entries that are not in memory any more are read back for followers")
     options.max_entry_bytes = options.max_message_bytes = 200;
     options.window_bytes = 1000;
     options.snapshot_chunk_bytes = 64;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.lost = [](const Message& m) { return m.to.value == 3; };
     for (int i = 0; i < 40; ++i) {
         cluster.propose(1, "x" + std::to_string(i));
@@ -398,7 +398,7 @@ TEST_CASE("one read back at a time is under way for a follower, however slow the
     options.log_cache_bytes = 0;
     options.max_entry_bytes = options.max_message_bytes = 200;
     options.snapshot_chunk_bytes = 64;
-    Cluster cluster = led(3, options);
+    CoreCluster cluster = led(3, options);
     cluster.lost = [](const Message& m) { return m.from.value == 3 || m.to.value == 3; };
     for (int i = 0; i < 60; ++i) {
         cluster.propose(1, "x");
@@ -464,7 +464,7 @@ TEST_CASE("a volatile commit index is learnt anew after a restart") {
 TEST_CASE("one batch at a time is handed to the state machine") {
     Options options = quiet();
     options.apply_batch_bytes = 1;
-    Cluster cluster = led(1, options);
+    CoreCluster cluster = led(1, options);
     cluster.node(1).machine_stalled = true;
     for (int i = 0; i < 3; ++i) cluster.propose(1, "x");
     cluster.settle();
@@ -476,7 +476,7 @@ TEST_CASE("one batch at a time is handed to the state machine") {
 }
 
 TEST_CASE("copies of a core are equal and behave equally") {
-    Cluster cluster = led(3);
+    CoreCluster cluster = led(3);
     cluster.propose(1, "a");
     cluster.settle();
     Core copy = cluster.core(1);

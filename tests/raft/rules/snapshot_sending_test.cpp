@@ -23,19 +23,19 @@ namespace {
 using namespace raft;
 using namespace raft::test;
 
-void propose(Cluster& cluster, std::uint64_t id, int operations) {
+void propose(CoreCluster& cluster, std::uint64_t id, int operations) {
     for (int i = 0; i < operations; ++i) {
         cluster.propose(id, "operation " + std::to_string(i));
         cluster.settle();
     }
 }
-void cut_off(Cluster& cluster, std::uint64_t id) {
+void cut_off(CoreCluster& cluster, std::uint64_t id) {
     cluster.lost = [id](const Message& m) { return m.from.value == id || m.to.value == id; };
 }
 /// Node 1 leads and has compacted everything; node 3 has seen nothing of it.
-Cluster compacted(const Options& options = small_chunks(), int operations = 5,
-                  std::size_t padding = 60) {
-    Cluster cluster(3, options);
+CoreCluster compacted(const Options& options = small_chunks(), int operations = 5,
+                      std::size_t padding = 60) {
+    CoreCluster cluster(3, options);
     cluster.elect(1);
     cluster.settle();
     cut_off(cluster, 3);
@@ -47,11 +47,11 @@ Cluster compacted(const Options& options = small_chunks(), int operations = 5,
     REQUIRE(cluster.core(1).role() == Role::leader);
     return cluster;
 }
-bool caught_up(Cluster& cluster, std::uint64_t id) {
+bool caught_up(CoreCluster& cluster, std::uint64_t id) {
     return cluster.node(id).machine == cluster.node(cluster.leader()).machine;
 }
 template <class Body>
-std::size_t waiting(const Cluster& cluster) {
+std::size_t waiting(const CoreCluster& cluster) {
     return static_cast<std::size_t>(std::ranges::count_if(
         cluster.bag, [](const Message& m) { return std::holds_alternative<Body>(m.body); }));
 }
@@ -59,7 +59,7 @@ std::size_t waiting(const Cluster& cluster) {
 }  // namespace
 
 TEST_CASE("a durable snapshot releases the log before it") {
-    Cluster cluster(1, small_chunks());
+    CoreCluster cluster(1, small_chunks());
     cluster.elect(1);
     propose(cluster, 1, 5);
     REQUIRE(cluster.take_snapshot(1));
@@ -84,7 +84,7 @@ TEST_CASE("a durable snapshot releases the log before it") {
 TEST_CASE("of the log before a snapshot, retained_bytes are kept") {
     Options options = small_chunks();
     options.retained_bytes = 3 * footprint(entry(1, 1, "operation 1"));
-    Cluster cluster(1, options);
+    CoreCluster cluster(1, options);
     cluster.elect(1);
     propose(cluster, 1, 8);
     cluster.take_snapshot(1);
@@ -97,7 +97,7 @@ TEST_CASE("of the log before a snapshot, retained_bytes are kept") {
 TEST_CASE("a follower within the retained entries needs no snapshot") {
     Options options = small_chunks();
     options.retained_bytes = 1000;
-    Cluster cluster = compacted(options);
+    CoreCluster cluster = compacted(options);
     cluster.lost = nullptr;
     cluster.run(milliseconds(300));
     CHECK(caught_up(cluster, 3));
@@ -105,7 +105,7 @@ TEST_CASE("a follower within the retained entries needs no snapshot") {
 }
 
 TEST_CASE("an older snapshot than the present one changes nothing") {
-    Cluster cluster(1, small_chunks());
+    CoreCluster cluster(1, small_chunks());
     cluster.elect(1);
     propose(cluster, 1, 3);
     cluster.take_snapshot(1);
@@ -118,7 +118,7 @@ TEST_CASE("an older snapshot than the present one changes nothing") {
 }
 
 TEST_CASE("a follower that needs released entries is sent the snapshot, piece by piece") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.lost = nullptr;
     cluster.run(milliseconds(300));
     CHECK(caught_up(cluster, 3));
@@ -139,7 +139,7 @@ TEST_CASE("the pieces are as large as the option says, as many under way as the 
         options.snapshot_window_bytes = 39;
         most = 3;
     }
-    Cluster cluster = compacted(options);
+    CoreCluster cluster = compacted(options);
     cluster.node(3).machine_stalled = true;  // keeps what is to be stored
     std::size_t widest = 0;
     std::vector<std::uint64_t> offsets;
@@ -165,7 +165,7 @@ TEST_CASE("lost, doubled and reordered pieces and answers only slow a transfer d
         Random random(seed);
         Options options = small_chunks();
         options.snapshot_window_bytes = 10 + random.below(std::uint64_t{60});
-        Cluster cluster = compacted(options);
+        CoreCluster cluster = compacted(options);
         cluster.lost = [&](const Message& m) {
             const bool transfer = std::holds_alternative<SnapshotChunk>(m.body) ||
                                   std::holds_alternative<SnapshotReply>(m.body);
@@ -183,7 +183,7 @@ TEST_CASE("lost, doubled and reordered pieces and answers only slow a transfer d
 TEST_CASE("a line that is slower than the heartbeats is not filled with repetitions") {
     Options options = small_chunks();
     options.snapshot_window_bytes = 40;
-    Cluster cluster = compacted(options, 5, 600);
+    CoreCluster cluster = compacted(options, 5, 600);
     std::deque<std::pair<Time, Message>> line;  // one message each 250 ms
     std::size_t bytes = 0;
     std::size_t longest = 0;
@@ -211,7 +211,7 @@ TEST_CASE("a line that is slower than the heartbeats is not filled with repetiti
 }
 
 TEST_CASE("a broken transfer goes on where the follower stands") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     std::size_t chunks = 0;
     cluster.lost = [&](const Message& m) {
         return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 4;
@@ -230,7 +230,7 @@ TEST_CASE("a broken transfer goes on where the follower stands") {
 }
 
 TEST_CASE("a transfer begins anew for a follower that has lost what it held") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     std::size_t chunks = 0;
     cluster.lost = [&](const Message& m) {
         return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 4;
@@ -245,7 +245,7 @@ TEST_CASE("a transfer begins anew for a follower that has lost what it held") {
 }
 
 TEST_CASE("a follower that installed a snapshot and crashed recovers from it") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.node(3).disk_stalled = false;
     cluster.lost = nullptr;
     SUBCASE("after its log was reset on disk") { cluster.run(milliseconds(300)); }
@@ -263,7 +263,7 @@ TEST_CASE("a follower that installed a snapshot and crashed recovers from it") {
 }
 
 TEST_CASE("a new leader takes a transfer over") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.take_snapshot(2, 30);
     cluster.settle();
     std::size_t chunks = 0;
@@ -281,7 +281,7 @@ TEST_CASE("a new leader takes a transfer over") {
 }
 
 TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     std::size_t chunks = 0;
     cluster.lost = [&](const Message& m) {
         return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 3;
@@ -303,7 +303,7 @@ TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
 }
 
 TEST_CASE("heartbeats go on during a transfer, and find a follower that got there otherwise") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.lost = [](const Message& m) {
         return std::holds_alternative<SnapshotReply>(m.body);  // no answer ever arrives
     };
@@ -321,7 +321,7 @@ TEST_CASE("heartbeats go on during a transfer, and find a follower that got ther
 }
 
 TEST_CASE("pieces that no longer have a snapshot behind them are not sent for ever") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.node(1).machine_stalled = true;
     cluster.lost = nullptr;
     cluster.run(milliseconds(1000));
@@ -360,7 +360,7 @@ struct ReadingBack {
         options.log_cache_bytes = 0;
         return options;
     }
-    Cluster cluster;
+    CoreCluster cluster;
     Input taken;
     Input loaded;
 };
@@ -394,7 +394,7 @@ TEST_CASE("an answer that comes too late does not disturb the transfer that took
 }
 
 TEST_CASE("a leader whose snapshot is rejected says that it needs a new one, and sends that") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     const SnapshotMeta bad = cluster.core(1).snapshot();
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotReply>(m.body); };
     cluster.run(milliseconds(100));
@@ -433,7 +433,7 @@ TEST_CASE("a node whose snapshot outlived its term takes up the snapshot's term,
 }
 
 TEST_CASE("a leader that steps down does not keep the older snapshot that it was sending") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };
     cluster.run(milliseconds(300));
     REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);
@@ -448,7 +448,7 @@ TEST_CASE("a leader that steps down does not keep the older snapshot that it was
 }
 
 TEST_CASE("a follower that is away does not keep the snapshot that it was offered for ever") {
-    Cluster cluster = compacted();
+    CoreCluster cluster = compacted();
     cluster.lost = [](const Message& m) { return std::holds_alternative<SnapshotChunk>(m.body); };
     cluster.run(milliseconds(300));
     REQUIRE(cluster.core(1).followers()[1].state == ProgressState::snapshot);

@@ -22,98 +22,98 @@ using namespace transport_test;
 
 namespace {
 
-using Cluster = MemoryPair<rsm::MemoryTransport, rsm::MemoryNetwork>;
+using PlainPair = MemoryPair<rsm::MemoryTransport, rsm::MemoryNetwork>;
 
 }  // namespace
 
 TEST_CASE("memory transport: messages arrive in order, and not from inside send") {
-    Cluster cluster;
+    PlainPair pair;
     const raft::Message large = append(one, two, 0, 10000);
-    cluster.a.transport.send(large);
-    for (std::uint64_t i = 1; i < 100; ++i) cluster.a.transport.send(heartbeat(one, two, i));
-    CHECK(cluster.b.received.empty());
-    cluster.run();
-    REQUIRE(cluster.b.received.size() == 100);
-    CHECK(cluster.b.received[0] == large);
-    for (std::uint64_t i = 1; i < 100; ++i) CHECK(round_of(cluster.b.received[i]) == i);
-    CHECK(cluster.a.received.empty());
-    CHECK(cluster.network->dropped() == 0);
+    pair.a.transport.send(large);
+    for (std::uint64_t i = 1; i < 100; ++i) pair.a.transport.send(heartbeat(one, two, i));
+    CHECK(pair.b.received.empty());
+    pair.run();
+    REQUIRE(pair.b.received.size() == 100);
+    CHECK(pair.b.received[0] == large);
+    for (std::uint64_t i = 1; i < 100; ++i) CHECK(round_of(pair.b.received[i]) == i);
+    CHECK(pair.a.received.empty());
+    CHECK(pair.network->dropped() == 0);
 }
 
 TEST_CASE("memory transport: a full mailbox drops, an empty one takes any message") {
-    Cluster cluster(1000);
-    cluster.a.transport.send(append(one, two, 1, 5000));
-    cluster.a.transport.send(heartbeat(one, two, 2));
-    cluster.run();
-    REQUIRE(cluster.b.received.size() == 1);
-    CHECK(round_of(cluster.b.received[0]) == 1);
-    for (std::uint64_t i = 0; i < 100; ++i) cluster.a.transport.send(heartbeat(one, two, i));
-    cluster.run();
+    PlainPair pair(1000);
+    pair.a.transport.send(append(one, two, 1, 5000));
+    pair.a.transport.send(heartbeat(one, two, 2));
+    pair.run();
+    REQUIRE(pair.b.received.size() == 1);
+    CHECK(round_of(pair.b.received[0]) == 1);
+    for (std::uint64_t i = 0; i < 100; ++i) pair.a.transport.send(heartbeat(one, two, i));
+    pair.run();
     const std::size_t size = raft::codec::encoded_size(heartbeat(one, two, 0));
-    CHECK(cluster.b.received.size() == 1 + 1000 / size);
-    CHECK(cluster.network->dropped() == 1 + 100 - 1000 / size);
+    CHECK(pair.b.received.size() == 1 + 1000 / size);
+    CHECK(pair.network->dropped() == 1 + 100 - 1000 / size);
 }
 
 TEST_CASE("memory transport: nothing arrives after stop, not even what was waiting") {
-    Cluster cluster;
-    cluster.a.transport.send(heartbeat(one, two, 1));
-    cluster.b.transport.stop();
-    cluster.a.transport.send(heartbeat(one, two, 2));
-    cluster.b.transport.send(heartbeat(two, one, 3));
-    cluster.run();
-    CHECK(cluster.b.received.empty());
-    CHECK(cluster.a.received.empty());
+    PlainPair pair;
+    pair.a.transport.send(heartbeat(one, two, 1));
+    pair.b.transport.stop();
+    pair.a.transport.send(heartbeat(one, two, 2));
+    pair.b.transport.send(heartbeat(two, one, 3));
+    pair.run();
+    CHECK(pair.b.received.empty());
+    CHECK(pair.a.received.empty());
 }
 
 TEST_CASE("memory transport: a receiver that stops its transport gets no further message") {
-    Cluster cluster;
-    auto third = std::make_unique<rsm::RunningMemoryTransport>(cluster.io.get_executor(),
-                                                               cluster.network, three);
+    PlainPair pair;
+    auto third =
+        std::make_unique<rsm::RunningMemoryTransport>(pair.io.get_executor(), pair.network, three);
     int received = 0;
     third->start([&](raft::Message) {
         ++received;
         third.reset();
     });
-    for (std::uint64_t i = 0; i < 3; ++i) cluster.a.transport.send(heartbeat(one, three, i));
-    cluster.run();
+    for (std::uint64_t i = 0; i < 3; ++i) pair.a.transport.send(heartbeat(one, three, i));
+    pair.run();
     CHECK(received == 1);
 }
 
 TEST_CASE("memory transport: a node that is started anew takes its old self's place") {
-    Cluster cluster;
-    Cluster::Node anew(cluster.network, cluster.io, two);
-    cluster.b.transport.stop();
-    cluster.a.transport.send(heartbeat(one, two, 1));
-    cluster.run();
-    CHECK(cluster.b.received.empty());
+    PlainPair pair;
+    PlainPair::Node anew(pair.network, pair.io, two);
+    pair.b.transport.stop();
+    pair.a.transport.send(heartbeat(one, two, 1));
+    pair.run();
+    CHECK(pair.b.received.empty());
     CHECK(anew.received.size() == 1);
 }
 
 TEST_CASE("memory transport: what a receiver owns may send when stop destroys it") {
-    Cluster cluster;
+    PlainPair pair;
     struct LastWords {
-        Cluster::Node* sender;
-        explicit LastWords(Cluster::Node& node) : sender(&node) {}
+        PlainPair::Node* sender;
+        explicit LastWords(PlainPair::Node& node) : sender(&node) {}
         LastWords(const LastWords&) = delete;
         LastWords& operator=(const LastWords&) = delete;
         ~LastWords() { sender->transport.send(heartbeat(one, three, 1)); }
     };
-    auto third = rsm::MemoryTransport(cluster.network, three).open(cluster.io.get_executor());
-    third.start([words = std::make_shared<LastWords>(cluster.a)](const raft::Message&) {});
+    auto third = rsm::MemoryTransport(pair.network, three).open(pair.io.get_executor());
+    third.start([words = std::make_shared<LastWords>(pair.a)](const raft::Message&) {});
     third.stop();
-    CHECK(cluster.network->dropped() == 1);
+    CHECK(pair.network->dropped() == 1);
 }
 
 TEST_CASE("memory transport: a receiver that is replaced gets nothing more") {
-    Cluster cluster;
+    PlainPair pair;
     int before = 0;
     int after = 0;
-    auto third = rsm::MemoryTransport(cluster.network, three).open(cluster.io.get_executor());
+    auto third = rsm::MemoryTransport(pair.network, three).open(pair.io.get_executor());
     third.start([&before](const raft::Message&) { ++before; });
-    cluster.a.transport.send(heartbeat(one, three, 1));
+    pair.a.transport.send(heartbeat(one, three, 1));
     third.start([&after](const raft::Message&) { ++after; });
-    cluster.a.transport.send(heartbeat(one, three, 2));
-    cluster.run();
+    pair.a.transport.send(heartbeat(one, three, 2));
+    pair.run();
     CHECK(before == 0);
     CHECK(after == 1);
 }
