@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The way of a PlainStorage's callbacks: kept on the executor, called there, and dropped when the
-// storage is destroyed, however busy its workers are.
+// storage is destroyed, however busy its lanes are.
 #ifndef RSM_EXAMPLES_POLICIES_PLAIN_COMPLETIONS_HPP
 #define RSM_EXAMPLES_POLICIES_PLAIN_COMPLETIONS_HPP
 
@@ -30,7 +30,7 @@ public:
     virtual void drop() = 0;    ///< forgets the callback; on the executor
 };
 
-/// Its two halves: the worker writes `result` and then lets go of it; `done` is the executor's.
+/// Its two halves: the lane writes `result` and then lets go of it; `done` is the executor's.
 template <class Value>
 class Operation final : public Pending {
 public:
@@ -47,7 +47,7 @@ private:
     std::function<void(raft::Result<Value>)> done_;
 };
 
-/// It outlives the storage, because a worker may be busy when that is destroyed.
+/// It outlives the storage, because a lane may be busy when that is destroyed.
 ///
 /// Thread safety: deliver() from any thread; everything else from the executor.
 class Completions : public std::enable_shared_from_this<Completions> {

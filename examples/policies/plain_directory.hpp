@@ -85,7 +85,7 @@ inline raft::Result<void> write_at(const File& file, std::uint64_t offset,
     return Files{}.write_at(file, offset, std::span(&bytes, 1));
 }
 
-/// Does something for a worker, whose jobs must not throw.
+/// Does something for a lane, whose jobs must not throw.
 template <class Value, class Work>
 raft::Result<Value> without_throwing(Work work) {
     try {

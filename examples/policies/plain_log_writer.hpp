@@ -10,7 +10,7 @@
 
 #include <raft/base/result.hpp>
 #include <raft/protocol/codec.hpp>
-#include <rsm/storage/disk/worker.hpp>
+#include <rsm/storage/disk/lane.hpp>
 #include <rsm/storage/errors.hpp>
 
 #include <algorithm>
@@ -27,7 +27,7 @@
 
 namespace policies {
 
-/// What waits for the worker.
+/// What waits for the lane.
 struct WaitingWrite {
     raft::codec::Gather bytes;
     bool image = false;                    ///< of all the log: whatever was before it may go
@@ -35,14 +35,12 @@ struct WaitingWrite {
     std::shared_ptr<Operation<void>> operation;
 };
 
-/// Thread safety: submit() and close() from any thread; what the worker does is its own.
+/// Thread safety: submit() and close() from any thread; what the lane does is its own.
 class PlainLogWriter : public std::enable_shared_from_this<PlainLogWriter> {
 public:
-    PlainLogWriter(PlainLogFile file, std::shared_ptr<rsm::ThreadWorker> worker,
+    PlainLogWriter(PlainLogFile file, std::shared_ptr<rsm::ThreadLane> lane,
                    std::shared_ptr<Completions> completions)
-        : file_(std::move(file)),
-          worker_(std::move(worker)),
-          completions_(std::move(completions)) {}
+        : file_(std::move(file)), lane_(std::move(lane)), completions_(std::move(completions)) {}
 
     void submit(WaitingWrite write) {
         {
@@ -54,7 +52,7 @@ public:
     }
 
     /// Writes what there is room for, fails the rest, closes the file, and then calls back on the
-    /// worker.
+    /// lane.
     void close(std::function<void()> closed) {
         {
             const std::lock_guard lock(mutex_);
@@ -70,14 +68,14 @@ public:
 private:
     static constexpr std::chrono::milliseconds pause{100};
 
-    /// The worker does not keep what keeps the worker.
+    /// The lane does not keep what keeps the lane.
     template <class Job>
     void post(Job job, std::chrono::nanoseconds delay = {}) {
         auto run = [self = weak_from_this(), job = std::move(job)] {
             if (const auto alive = self.lock()) job(*alive);
         };
-        if (delay == std::chrono::nanoseconds{}) return worker_->post(std::move(run));
-        worker_->post_after(delay, std::move(run));
+        if (delay == std::chrono::nanoseconds{}) return lane_->post(std::move(run));
+        lane_->post_after(delay, std::move(run));
     }
 
     void take() {
@@ -146,13 +144,13 @@ private:
     std::vector<WaitingWrite> waiting_;
     bool closing_ = false;
 
-    // The worker's own.
+    // The lane's own.
     std::vector<WaitingWrite> taken_;
     PlainLogFile file_;
     bool begun_ = false;                   ///< so far that it cannot be tried again
     std::optional<raft::Failure> failed_;  ///< for good
 
-    const std::shared_ptr<rsm::ThreadWorker> worker_;
+    const std::shared_ptr<rsm::ThreadLane> lane_;
     const std::shared_ptr<Completions> completions_;
 };
 

@@ -21,7 +21,7 @@
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/plan.hpp>
-#include <rsm/storage/disk/worker.hpp>
+#include <rsm/storage/disk/lane.hpp>
 #include <rsm/storage/errors.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -51,14 +51,14 @@ public:
     RunningPlainStorage(boost::asio::any_io_executor executor, std::string path)
         : path_(std::move(path)),
           completions_(std::make_shared<Completions>(std::move(executor))),
-          log_worker_(std::make_shared<rsm::ThreadWorker>()),
-          snapshot_worker_(std::make_shared<rsm::ThreadWorker>()) {}
+          log_lane_(std::make_shared<rsm::ThreadLane>()),
+          snapshot_lane_(std::make_shared<rsm::ThreadLane>()) {}
     RunningPlainStorage(const RunningPlainStorage&) = delete;
     RunningPlainStorage& operator=(const RunningPlainStorage&) = delete;
     ~RunningPlainStorage() {
         completions_->close();
-        log_worker_->stop();
-        snapshot_worker_->stop();
+        log_lane_->stop();
+        snapshot_lane_->stop();
     }
 
     raft::Result<raft::Recovered> recover() {
@@ -83,10 +83,10 @@ public:
             if (auto voided = file.replace(encode(log_.image())); !voided) return voided.error();
         }
         file_bytes_ = file.size();
-        for (const auto& worker : {log_worker_, snapshot_worker_}) {
-            if (auto started = worker->start(); !started) return started.error();
+        for (const auto& lane : {log_lane_, snapshot_lane_}) {
+            if (auto started = lane->start(); !started) return started.error();
         }
-        writer_ = std::make_shared<PlainLogWriter>(std::move(file), log_worker_, completions_);
+        writer_ = std::make_shared<PlainLogWriter>(std::move(file), log_lane_, completions_);
         return recovered;
     }
     const std::vector<std::string>& recovery_report() const { return report_; }
@@ -173,7 +173,7 @@ public:
         });
     }
 
-    /// The lock goes last, when neither worker has anything left to do.
+    /// The lock goes last, when neither lane has anything left to do.
     void close(std::function<void()> done) {
         auto operation = completions_->begin<void>({});
         operation->result.emplace();
@@ -185,7 +185,7 @@ public:
             directory->lock.reset();
             completions->deliver(operation);
         };
-        snapshot_worker_->post(
+        snapshot_lane_->post(
             [writer = writer_, release = std::move(release)] { writer->close(release); });
     }
 
@@ -230,9 +230,8 @@ private:
     void on_snapshots(std::function<void(raft::Result<Value>)> done, Work work) {
         auto operation = completions_->begin<Value>(std::move(done));
         if (!open()) return refuse(std::move(operation), rsm::StorageErrc::closed, "snapshots");
-        snapshot_worker_->post([snapshots = snapshots_, completions = completions_,
-                                operation = std::move(operation),
-                                work = std::move(work)]() mutable {
+        snapshot_lane_->post([snapshots = snapshots_, completions = completions_,
+                              operation = std::move(operation), work = std::move(work)]() mutable {
             operation->result.emplace(without_throwing<Value>([&] { return work(*snapshots); }));
             completions->deliver(std::move(operation));
         });
@@ -240,8 +239,8 @@ private:
 
     const std::string path_;
     const std::shared_ptr<Completions> completions_;
-    const std::shared_ptr<rsm::ThreadWorker> log_worker_;
-    const std::shared_ptr<rsm::ThreadWorker> snapshot_worker_;
+    const std::shared_ptr<rsm::ThreadLane> log_lane_;
+    const std::shared_ptr<rsm::ThreadLane> snapshot_lane_;
     std::shared_ptr<Directory> directory_;
     std::shared_ptr<PlainSnapshots> snapshots_;
     std::shared_ptr<PlainLogWriter> writer_;

@@ -166,7 +166,7 @@ TEST_CASE("policies: nodes that are destroyed without a word lose nothing they a
     for (int i = 0; i < 50; ++i) cluster.submit(filler + std::to_string(i));
     for (auto& node : cluster.nodes) node = nullptr;
     for (std::size_t i = 0; i < 3; ++i) {
-        // A worker may still have its hands on the directory.
+        // A lane may still have its hands on the directory.
         for (bool started = false; !started;) {
             try {
                 cluster.start(i);

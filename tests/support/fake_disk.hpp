@@ -4,7 +4,7 @@
 #ifndef RSM_TESTS_SUPPORT_FAKE_DISK_HPP
 #define RSM_TESTS_SUPPORT_FAKE_DISK_HPP
 
-#include "inline_worker.hpp"
+#include "inline_lane.hpp"
 
 #include <raft/base/result.hpp>
 #include <rsm/storage/wal.hpp>
@@ -180,7 +180,7 @@ struct FakeFiles {
     std::uint64_t unique_id() const { return 0x1122334455667788ULL; }
 };
 
-using FakeWal = rsm::BasicWalStorage<FakeFiles, InlineWorker>;
+using FakeWal = rsm::BasicWalStorage<FakeFiles, InlineLane>;
 
 inline const std::string first_segment = "00000000000000000001.wal";
 

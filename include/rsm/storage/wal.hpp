@@ -6,7 +6,7 @@
 
 #include <rsm/plan.hpp>
 #include <rsm/storage/disk/files.hpp>
-#include <rsm/storage/disk/worker.hpp>
+#include <rsm/storage/disk/lane.hpp>
 #include <rsm/storage/wal/lanes.hpp>
 #include <rsm/storage/wal/running.hpp>
 #include <rsm/storage/wal_options.hpp>
@@ -40,11 +40,11 @@ namespace rsm::inline v0 {
 /// file system overwrites blocks in place.
 ///
 /// Policies: Files is PosixFiles or offers the same members (copyable; the copies share one disk);
-/// Worker is ThreadWorker or offers post(job), post_after(delay, job) and stop().
-template <class Files, class Worker>
+/// Lane is ThreadLane or offers post(job), post_after(delay, job) and stop().
+template <class Files, class Lane>
 class BasicWalStorage {
 public:
-    using Lanes = detail::wal::Lanes<Worker>;
+    using Lanes = detail::wal::Lanes<Lane>;
 
     explicit BasicWalStorage(std::string directory)
         : BasicWalStorage(WalOptions{.directory = std::move(directory)}) {}
@@ -56,7 +56,7 @@ public:
           files_(std::move(files)),
           make_lanes_(std::move(make_lanes)) {}
 
-    detail::wal::RunningWal<Files, Worker> open(boost::asio::any_io_executor executor) const {
+    detail::wal::RunningWal<Files, Lane> open(boost::asio::any_io_executor executor) const {
         return {std::move(executor), options_, files_, make_lanes_};
     }
 
@@ -66,7 +66,7 @@ private:
     std::function<Lanes()> make_lanes_;
 };
 
-using WalStorage = BasicWalStorage<PosixFiles, ThreadWorker>;
+using WalStorage = BasicWalStorage<PosixFiles, ThreadLane>;
 
 static_assert(StoragePlan<WalStorage>);
 

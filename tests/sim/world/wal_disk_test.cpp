@@ -2,7 +2,7 @@
 //
 // The production write-ahead log on the simulated disk: a crash at every file operation.
 #include "support/fake_disk.hpp"
-#include "support/inline_worker.hpp"
+#include "support/inline_lane.hpp"
 #include "support/records.hpp"
 #include "support/storage_node.hpp"
 
@@ -31,7 +31,7 @@ using namespace rsm_test;
 using rsm::sim::Disk;
 using rsm::sim::DiskFault;
 
-using Wal = rsm::BasicWalStorage<rsm::sim::Files, InlineWorker>;
+using Wal = rsm::BasicWalStorage<rsm::sim::Files, InlineLane>;
 Wal wal_on(const std::shared_ptr<Disk>& disk) {
     return Wal(small_segments(), rsm::sim::Files(disk));
 }

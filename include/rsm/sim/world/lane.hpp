@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The Worker policy of the write-ahead log in virtual time: a job takes as long as a disk might.
+// The Lane policy of the write-ahead log in virtual time: a job takes as long as a disk might.
 #ifndef RSM_SIM_WORLD_LANE_HPP
 #define RSM_SIM_WORLD_LANE_HPP
 

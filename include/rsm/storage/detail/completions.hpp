@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The way back from a storage's workers to the node's executor.
+// The way back from a storage's lanes to the node's executor.
 #ifndef RSM_STORAGE_DETAIL_COMPLETIONS_HPP
 #define RSM_STORAGE_DETAIL_COMPLETIONS_HPP
 
@@ -18,8 +18,8 @@
 
 namespace rsm::inline v0::detail {
 
-/// The way back from the workers to the node's executor. It outlives the storage, because a
-/// worker may be busy when the storage is destroyed; after close() it posts and runs nothing.
+/// The way back from the lanes to the node's executor. It outlives the storage, because a
+/// lane may be busy when the storage is destroyed; after close() it posts and runs nothing.
 ///
 /// While operations are under way it counts as work of the executor, so that run() does not
 /// return before they have completed.
@@ -60,7 +60,7 @@ public:
             const std::lock_guard lock(mutex_);
             closed_ = true;
             dropped.swap(arrived_);
-            // The last owner may be a worker that outlives the execution context.
+            // The last owner may be a lane that outlives the execution context.
             executor = std::exchange(executor_, {});
         }
         work_ = {};

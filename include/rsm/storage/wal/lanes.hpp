@@ -19,16 +19,16 @@ namespace rsm::inline v0::detail::wal {
 /// The lanes of one storage. Reads and the preparation of segments share one, because both are
 /// made of short jobs, and because a segment is given up behind the reads from it; snapshots have
 /// their own, because theirs are long.
-template <class Worker>
+template <class Lane>
 struct Lanes {
-    Worker log;
-    Worker background;
-    Worker snapshots;
+    Lane log;
+    Lane background;
+    Lane snapshots;
 
     /// Gets now what the lanes need to run, so that it cannot be missing later.
     raft::Result<void> start() {
-        if constexpr (requires(Worker & lane) { lane.start(); }) {
-            for (Worker* lane : {&log, &background, &snapshots}) {
+        if constexpr (requires(Lane & lane) { lane.start(); }) {
+            for (Lane* lane : {&log, &background, &snapshots}) {
                 if (raft::Result<void> started = lane->start(); !started) return started;
             }
         }

@@ -44,8 +44,8 @@ namespace rsm::inline v0::detail::wal {
 /// Memory: what waits is bounded by its caller; the engine's windows do that.
 /// Thread safety: submit(), give_up_waiting() and close() are for the executor, the rest runs on
 /// the lanes.
-template <class Files, class Worker>
-class WalLog : public std::enable_shared_from_this<WalLog<Files, Worker>> {
+template <class Files, class Lane>
+class WalLog : public std::enable_shared_from_this<WalLog<Files, Lane>> {
 public:
     using Outcome = BatchOutcome<Files>;
     /// Called on the lanes.
@@ -56,7 +56,7 @@ public:
     };
 
     WalLog(Files files, DirectoryPointer<Files> directory, WalLimits limits,
-           std::shared_ptr<Lanes<Worker>> lanes, Reports reports)
+           std::shared_ptr<Lanes<Lane>> lanes, Reports reports)
         : files_(std::move(files)),
           directory_(std::move(directory)),
           limits_(limits),
@@ -431,7 +431,7 @@ private:
     const Files files_;
     DirectoryPointer<Files> directory_;
     const WalLimits limits_;
-    const std::shared_ptr<Lanes<Worker>> lanes_;
+    const std::shared_ptr<Lanes<Lane>> lanes_;
     const Reports reports_;
 
     std::mutex mutex_;  ///< guards the members up to the next comment

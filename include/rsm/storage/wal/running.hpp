@@ -48,18 +48,18 @@ namespace rsm::inline v0::detail::wal {
 /// member's contract stands. The lanes' side is WalLog and SnapshotLane, which may outlive this.
 ///
 /// Thread safety: one object from its executor only (or while that does not run). Destroy it before
-/// the executor's execution context. Its destruction waits for nothing; a worker that is busy then
+/// the executor's execution context. Its destruction waits for nothing; a lane that is busy then
 /// keeps the directory locked until its call returns, so hand a directory over with close().
-template <class Files, class Worker>
+template <class Files, class Lane>
 class RunningWal {
 public:
-    /// @param make_lanes  returns the Lanes<Worker> that the files' work is done on
+    /// @param make_lanes  returns the Lanes<Lane> that the files' work is done on
     template <class MakeLanes>
     RunningWal(boost::asio::any_io_executor executor, WalOptions options, Files files,
                const MakeLanes& make_lanes)
         : options_(std::move(options)),
           files_(std::move(files)),
-          lanes_(new Lanes<Worker>(make_lanes())),
+          lanes_(new Lanes<Lane>(make_lanes())),
           completions_(std::make_shared<Completions>(std::move(executor))) {}
     RunningWal(const RunningWal&) = delete;
     RunningWal& operator=(const RunningWal&) = delete;
@@ -238,7 +238,7 @@ public:
     }
 
 private:
-    using Log = WalLog<Files, Worker>;
+    using Log = WalLog<Files, Lane>;
     template <class Value>
     using Callback = std::function<void(raft::Result<Value>)>;
     template <class Value>
@@ -283,7 +283,7 @@ private:
         Callbacks<Value>* waiting;
         std::uint64_t id;
         std::shared_ptr<Completions> completions;
-        std::shared_ptr<Lanes<Worker>> lanes;
+        std::shared_ptr<Lanes<Lane>> lanes;
         Work work;
         std::string directory;
         /// Before the next attempt, should there be no memory for this one; 0: there is none.
@@ -316,7 +316,7 @@ private:
 
     /// Runs `work` on a lane and gives its result to `done` on the executor.
     template <class Value, class Work>
-    void run_on(Worker& lane, Callbacks<Value>& waiting, std::type_identity_t<Callback<Value>> done,
+    void run_on(Lane& lane, Callbacks<Value>& waiting, std::type_identity_t<Callback<Value>> done,
                 Work work, std::chrono::milliseconds pause = {}) {
         const std::uint64_t id = next_operation_++;
         waiting.emplace(id, std::move(done));
@@ -417,7 +417,7 @@ private:
     std::vector<std::string> report_;
     std::optional<raft::Failure> refusal_;  ///< of the next segment
     const Files files_;
-    const std::shared_ptr<Lanes<Worker>> lanes_;
+    const std::shared_ptr<Lanes<Lane>> lanes_;
     const std::shared_ptr<Completions> completions_;
     std::shared_ptr<Log> log_;
     std::shared_ptr<SnapshotLane<Files>> snapshots_;

@@ -96,7 +96,7 @@ struct GatedFiles : rsm::PosixFiles {
         return PosixFiles::sync(file);
     }
 };
-using GatedWal = rsm::BasicWalStorage<GatedFiles, rsm::ThreadWorker>;
+using GatedWal = rsm::BasicWalStorage<GatedFiles, rsm::ThreadLane>;
 
 /// The recovery of an existing log opens its first segment under its final name.
 GatedWal gated_wal(const TemporaryDirectory& directory, const GatedFiles& files) {
@@ -193,7 +193,7 @@ TEST_CASE("A storage that is destroyed during a sync waits for nothing and calls
         files.gate->wait_until_blocked();
         node.destroy();
         CHECK(files.gate->left == left);
-        // The directory stays locked for as long as the worker is busy in it.
+        // The directory stays locked for as long as the lane is busy in it.
         StorageNode<rsm::WalStorage> other(rsm::WalStorage{directory.path()});
         CHECK(other.recover().error().code == rsm::StorageErrc::locked);
         files.gate->open();

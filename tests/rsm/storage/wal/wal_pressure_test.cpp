@@ -3,7 +3,7 @@
 // The write-ahead log where something is refused before it could begin, for want of space, of
 // descriptors or of memory: it waits and goes on by itself.
 #include "support/fake_disk.hpp"
-#include "support/inline_worker.hpp"
+#include "support/inline_lane.hpp"
 #include "support/records.hpp"
 #include "support/storage_node.hpp"
 
@@ -38,7 +38,7 @@ struct Bench {
     FakeFiles files;
     std::shared_ptr<Delayed> delayed = std::make_shared<Delayed>();
     StorageNode<FakeWal> node{FakeWal(small_segments(), files, [delayed = delayed] {
-        return FakeWal::Lanes{InlineWorker(delayed), InlineWorker(delayed), InlineWorker(delayed)};
+        return FakeWal::Lanes{InlineLane(delayed), InlineLane(delayed), InlineLane(delayed)};
     })};
     std::uint64_t last = 0;
     std::vector<std::uint64_t> done;
@@ -221,7 +221,7 @@ TEST_CASE("A read for which there is no memory is tried again, for a while") {
 }
 
 /// A lane that gets no thread.
-struct Threadless : InlineWorker {
+struct Threadless : InlineLane {
     raft::Result<void> start() {
         return raft::Failure{std::make_error_code(std::errc::resource_unavailable_try_again),
                              "start a thread"};

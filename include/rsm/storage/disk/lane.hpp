@@ -2,8 +2,8 @@
 //
 // A lane for blocking work: jobs run one after the other, off the node's executor. A policy, so
 // that a simulator runs the same jobs in virtual time.
-#ifndef RSM_STORAGE_DISK_WORKER_HPP
-#define RSM_STORAGE_DISK_WORKER_HPP
+#ifndef RSM_STORAGE_DISK_LANE_HPP
+#define RSM_STORAGE_DISK_LANE_HPP
 
 #include <raft/base/result.hpp>
 
@@ -24,14 +24,14 @@ namespace rsm::inline v0 {
 /// thread: it owns what it works on, so its owner's destruction never waits for a disk.
 ///
 /// Thread safety: post() and stop() may be called by several threads at a time.
-class ThreadWorker {
+class ThreadLane {
 public:
     using Job = std::function<void()>;
 
-    ThreadWorker() : state_(std::make_shared<State>()) {}
-    ThreadWorker(const ThreadWorker&) = delete;
-    ThreadWorker& operator=(const ThreadWorker&) = delete;
-    ~ThreadWorker() { stop(); }
+    ThreadLane() : state_(std::make_shared<State>()) {}
+    ThreadLane(const ThreadLane&) = delete;
+    ThreadLane& operator=(const ThreadLane&) = delete;
+    ~ThreadLane() { stop(); }
 
     /// Makes the thread. Errors: the operating system's, where it gives none.
     raft::Result<void> start() {

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // A lane of a storage without a thread, and the time that its jobs wait for.
-#ifndef RSM_TESTS_SUPPORT_INLINE_WORKER_HPP
-#define RSM_TESTS_SUPPORT_INLINE_WORKER_HPP
+#ifndef RSM_TESTS_SUPPORT_INLINE_LANE_HPP
+#define RSM_TESTS_SUPPORT_INLINE_LANE_HPP
 
 #include <chrono>
 #include <cstddef>
@@ -42,10 +42,10 @@ private:
 };
 
 /// Runs its jobs on the calling thread, in order, never one inside another.
-class InlineWorker {
+class InlineLane {
 public:
-    InlineWorker() = default;
-    explicit InlineWorker(std::shared_ptr<Delayed> delayed) : delayed_(std::move(delayed)) {}
+    InlineLane() = default;
+    explicit InlineLane(std::shared_ptr<Delayed> delayed) : delayed_(std::move(delayed)) {}
     void post_after(std::chrono::nanoseconds delay, std::function<void()> job) {
         delayed_->add(delay, std::move(job));
     }
