@@ -4,7 +4,7 @@
 #ifndef RSM_EXAMPLES_POLICIES_PLAIN_LOG_WRITER_HPP
 #define RSM_EXAMPLES_POLICIES_PLAIN_LOG_WRITER_HPP
 
-#include "plain_completions.hpp"
+#include "plain_callback_queue.hpp"
 #include "plain_directory.hpp"
 #include "plain_log_file.hpp"
 
@@ -39,8 +39,8 @@ struct WaitingWrite {
 class PlainLogWriter : public std::enable_shared_from_this<PlainLogWriter> {
 public:
     PlainLogWriter(PlainLogFile file, std::shared_ptr<rsm::ThreadLane> lane,
-                   std::shared_ptr<Completions> completions)
-        : file_(std::move(file)), lane_(std::move(lane)), completions_(std::move(completions)) {}
+                   std::shared_ptr<CallbackQueue> callbacks)
+        : file_(std::move(file)), lane_(std::move(lane)), callbacks_(std::move(callbacks)) {}
 
     void submit(WaitingWrite write) {
         {
@@ -103,7 +103,7 @@ private:
             } else {
                 written.operation->result.emplace();
             }
-            completions_->deliver(std::move(written.operation));
+            callbacks_->deliver(std::move(written.operation));
         }
         taken_.clear();
     }
@@ -151,7 +151,7 @@ private:
     std::optional<raft::Failure> failed_;  ///< for good
 
     const std::shared_ptr<rsm::ThreadLane> lane_;
-    const std::shared_ptr<Completions> completions_;
+    const std::shared_ptr<CallbackQueue> callbacks_;
 };
 
 }  // namespace policies

@@ -5,7 +5,7 @@
 #ifndef RSM_EXAMPLES_POLICIES_PLAIN_STORAGE_HPP
 #define RSM_EXAMPLES_POLICIES_PLAIN_STORAGE_HPP
 
-#include "plain_completions.hpp"
+#include "plain_callback_queue.hpp"
 #include "plain_directory.hpp"
 #include "plain_log.hpp"
 #include "plain_log_file.hpp"
@@ -50,13 +50,13 @@ class RunningPlainStorage {
 public:
     RunningPlainStorage(boost::asio::any_io_executor executor, std::string path)
         : path_(std::move(path)),
-          completions_(std::make_shared<Completions>(std::move(executor))),
+          callbacks_(std::make_shared<CallbackQueue>(std::move(executor))),
           log_lane_(std::make_shared<rsm::ThreadLane>()),
           snapshot_lane_(std::make_shared<rsm::ThreadLane>()) {}
     RunningPlainStorage(const RunningPlainStorage&) = delete;
     RunningPlainStorage& operator=(const RunningPlainStorage&) = delete;
     ~RunningPlainStorage() {
-        completions_->close();
+        callbacks_->close();
         log_lane_->stop();
         snapshot_lane_->stop();
     }
@@ -86,13 +86,13 @@ public:
         for (const auto& lane : {log_lane_, snapshot_lane_}) {
             if (auto started = lane->start(); !started) return started.error();
         }
-        writer_ = std::make_shared<PlainLogWriter>(std::move(file), log_lane_, completions_);
+        writer_ = std::make_shared<PlainLogWriter>(std::move(file), log_lane_, callbacks_);
         return recovered;
     }
     const std::vector<std::string>& recovery_report() const { return report_; }
 
     void append(raft::Write write, raft::WriteDone done) {
-        auto operation = completions_->begin<void>(std::move(done));
+        auto operation = callbacks_->begin<void>(std::move(done));
         if (!open()) return refuse(std::move(operation), rsm::StorageErrc::closed, "append");
         WaitingWrite waiting;
         waiting.operation = std::move(operation);
@@ -114,14 +114,14 @@ public:
     }
 
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
-        auto operation = completions_->begin<std::vector<raft::Entry>>(std::move(done));
+        auto operation = callbacks_->begin<std::vector<raft::Entry>>(std::move(done));
         if (!open()) return refuse(std::move(operation), rsm::StorageErrc::closed, "read");
         if (!log_.holds(first)) {
             return refuse(std::move(operation), rsm::StorageErrc::invalid_read,
                           "read index " + std::to_string(first.value));
         }
         operation->result = log_.read(first, max_bytes);
-        completions_->deliver(std::move(operation));
+        callbacks_->deliver(std::move(operation));
     }
 
     std::uint64_t persisted_bytes() const { return log_.persisted_bytes(); }
@@ -175,15 +175,15 @@ public:
 
     /// The lock goes last, when neither lane has anything left to do.
     void close(std::function<void()> done) {
-        auto operation = completions_->begin<void>({});
+        auto operation = callbacks_->begin<void>({});
         operation->result.emplace();
-        completions_->when_idle(std::move(done));
-        if (!open()) return completions_->deliver(std::move(operation));
+        callbacks_->when_idle(std::move(done));
+        if (!open()) return callbacks_->deliver(std::move(operation));
         closing_ = true;
-        auto release = [directory = directory_, completions = completions_,
+        auto release = [directory = directory_, callbacks = callbacks_,
                         operation = std::move(operation)] {
             directory->lock.reset();
-            completions->deliver(operation);
+            callbacks->deliver(operation);
         };
         snapshot_lane_->post(
             [writer = writer_, release = std::move(release)] { writer->close(release); });
@@ -223,22 +223,22 @@ private:
     void refuse(std::shared_ptr<Operation<Value>> operation, rsm::StorageErrc code,
                 std::string what) {
         operation->result.emplace(raft::Failure{make_error_code(code), std::move(what)});
-        completions_->deliver(std::move(operation));
+        callbacks_->deliver(std::move(operation));
     }
 
     template <class Value, class Work>
     void on_snapshots(std::function<void(raft::Result<Value>)> done, Work work) {
-        auto operation = completions_->begin<Value>(std::move(done));
+        auto operation = callbacks_->begin<Value>(std::move(done));
         if (!open()) return refuse(std::move(operation), rsm::StorageErrc::closed, "snapshots");
-        snapshot_lane_->post([snapshots = snapshots_, completions = completions_,
+        snapshot_lane_->post([snapshots = snapshots_, callbacks = callbacks_,
                               operation = std::move(operation), work = std::move(work)]() mutable {
             operation->result.emplace(without_throwing<Value>([&] { return work(*snapshots); }));
-            completions->deliver(std::move(operation));
+            callbacks->deliver(std::move(operation));
         });
     }
 
     const std::string path_;
-    const std::shared_ptr<Completions> completions_;
+    const std::shared_ptr<CallbackQueue> callbacks_;
     const std::shared_ptr<rsm::ThreadLane> log_lane_;
     const std::shared_ptr<rsm::ThreadLane> snapshot_lane_;
     std::shared_ptr<Directory> directory_;

@@ -15,7 +15,7 @@
 #include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/plan.hpp>
-#include <rsm/storage/detail/completions.hpp>
+#include <rsm/storage/detail/callback_queue.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/errors.hpp>
 
@@ -157,11 +157,11 @@ class RunningMemoryStorage {
 public:
     RunningMemoryStorage(boost::asio::any_io_executor executor, std::shared_ptr<MemoryDisk> disk)
         : disk_(std::move(disk)),
-          completions_(std::make_shared<detail::Completions>(std::move(executor))) {}
+          callbacks_(std::make_shared<detail::CallbackQueue>(std::move(executor))) {}
     RunningMemoryStorage(const RunningMemoryStorage&) = delete;
     RunningMemoryStorage& operator=(const RunningMemoryStorage&) = delete;
     ~RunningMemoryStorage() {
-        completions_->close();
+        callbacks_->close();
         if (recovered_) give_up_disk();
     }
 
@@ -285,7 +285,7 @@ public:
     void close(std::function<void()> done) {
         closing_ = true;
         close_done_ = std::move(done);
-        if (completions_->under_way() == 0) release_disk();
+        if (callbacks_->under_way() == 0) release_disk();
     }
 
 private:
@@ -317,7 +317,7 @@ private:
     /// Carries out `work` when the disk lets it, and then completes.
     template <class Value, class Work>
     void run(std::function<void(raft::Result<Value>)> done, Work work) {
-        completions_->begin();
+        callbacks_->begin();
         if (!open()) return complete<Value>(std::move(done), closed("memory disk"));
         disk_->perform([this, done = std::move(done), work = std::move(work)]() mutable {
             complete<Value>(std::move(done), work());
@@ -325,8 +325,8 @@ private:
     }
     template <class Value>
     void complete(std::function<void(raft::Result<Value>)> done, raft::Result<Value> result) {
-        completions_->deliver(1, [this, done = std::move(done), result = std::move(result)] {
-            const auto alive = completions_;
+        callbacks_->deliver(1, [this, done = std::move(done), result = std::move(result)] {
+            const auto alive = callbacks_;
             done(result);
             if (!alive->closed() && closing_ && close_done_ && alive->under_way() == 0) {
                 release_disk();
@@ -367,14 +367,14 @@ private:
     }
     void release_disk() {
         if (recovered_) give_up_disk();
-        completions_->begin();
-        completions_->deliver(1, [done = std::exchange(close_done_, nullptr)] {
+        callbacks_->begin();
+        callbacks_->deliver(1, [done = std::exchange(close_done_, nullptr)] {
             if (done) done();
         });
     }
 
     const std::shared_ptr<MemoryDisk> disk_;
-    const std::shared_ptr<detail::Completions> completions_;
+    const std::shared_ptr<detail::CallbackQueue> callbacks_;
     detail::LogAccount account_;  ///< as of the writes submitted
     std::optional<raft::Failure> failure_;
     std::optional<Incoming> incoming_;

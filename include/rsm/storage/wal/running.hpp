@@ -11,7 +11,7 @@
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
-#include <rsm/storage/detail/completions.hpp>
+#include <rsm/storage/detail/callback_queue.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
@@ -60,11 +60,11 @@ public:
         : options_(std::move(options)),
           files_(std::move(files)),
           lanes_(new Lanes<Lane>(make_lanes())),
-          completions_(std::make_shared<Completions>(std::move(executor))) {}
+          callbacks_(std::make_shared<CallbackQueue>(std::move(executor))) {}
     RunningWal(const RunningWal&) = delete;
     RunningWal& operator=(const RunningWal&) = delete;
     ~RunningWal() {
-        completions_->close();
+        callbacks_->close();
         lanes_->stop();
     }
 
@@ -122,7 +122,7 @@ public:
             readable_last_ = std::min(readable_last_, replaces);
         }
         writes_.push_back({std::move(done), replaces});
-        completions_->begin();
+        callbacks_->begin();
         log_->submit(std::move(write), std::move(refused));
     }
 
@@ -228,9 +228,9 @@ public:
         closing_ = true;
         close_done_ = std::move(done);
         if (!was_open) {
-            completions_->begin();
-            completions_->deliver(1, [this] { closed(); });
-        } else if (completions_->under_way() == 0) {
+            callbacks_->begin();
+            callbacks_->deliver(1, [this] { closed(); });
+        } else if (callbacks_->under_way() == 0) {
             release_files();
         } else {
             log_->give_up_waiting();
@@ -263,13 +263,13 @@ private:
     }
     /// What is delivered to the executor, where `this` lives; before that it is only carried along.
     typename Log::Reports reports() {
-        return {[this, completions = completions_](typename Log::Outcome outcome) {
+        return {[this, callbacks = callbacks_](typename Log::Outcome outcome) {
                     const std::size_t writes = outcome.writes;
-                    completions->deliver(
-                        writes, [this, outcome = std::move(outcome)] { on_batch(outcome); });
+                    callbacks->deliver(writes,
+                                       [this, outcome = std::move(outcome)] { on_batch(outcome); });
                 },
-                [this, completions = completions_](std::optional<raft::Failure> why) {
-                    completions->deliver(0, [this, why = std::move(why)] { refusal_ = why; });
+                [this, callbacks = callbacks_](std::optional<raft::Failure> why) {
+                    callbacks->deliver(0, [this, why = std::move(why)] { refusal_ = why; });
                 }};
     }
 
@@ -282,7 +282,7 @@ private:
         RunningWal* wal;
         Callbacks<Value>* waiting;
         std::uint64_t id;
-        std::shared_ptr<Completions> completions;
+        std::shared_ptr<CallbackQueue> callbacks;
         std::shared_ptr<Lanes<Lane>> lanes;
         Work work;
         std::string directory;
@@ -297,10 +297,10 @@ private:
                 lanes->background.post_after(wait, std::move(*this));
                 return;
             }
-            completions->deliver(
+            callbacks->deliver(
                 1, [wal = wal, waiting = waiting, id = id, result = std::move(result)]() mutable {
                     auto node = waiting->extract(id);
-                    const auto alive = wal->completions_;
+                    const auto alive = wal->callbacks_;
                     node.mapped()(std::move(result));
                     if (!alive->closed()) wal->operation_ended();
                 });
@@ -320,8 +320,8 @@ private:
                 Work work, std::chrono::milliseconds pause = {}) {
         const std::uint64_t id = next_operation_++;
         waiting.emplace(id, std::move(done));
-        completions_->begin();
-        lane.post(Job<Value, Work>{this, &waiting, id, completions_, lanes_, std::move(work),
+        callbacks_->begin();
+        lane.post(Job<Value, Work>{this, &waiting, id, callbacks_, lanes_, std::move(work),
                                    options_.directory, pause});
     }
     void on_batch(const typename Log::Outcome& outcome) {
@@ -335,7 +335,7 @@ private:
         for (const PendingWrite& write : writes_) {
             readable_last_ = std::min(readable_last_, write.replaces);
         }
-        const auto alive = completions_;
+        const auto alive = callbacks_;
         for (const raft::WriteDone& done : finished) {
             done(outcome.failure ? raft::Result<void>(*outcome.failure) : raft::Result<void>());
             if (alive->closed()) return;
@@ -357,17 +357,17 @@ private:
         }
     }
     void operation_ended() {
-        if (closing_ && close_done_ && completions_->under_way() == 0) release_files();
+        if (closing_ && close_done_ && callbacks_->under_way() == 0) release_files();
     }
     template <class Value>
     void fail(Callback<Value> done, raft::Failure failure) {
         const std::uint64_t id = next_operation_++;
         refusals_.emplace(
             id, [done = std::move(done), failure = std::move(failure)] { done(failure); });
-        completions_->begin();
-        completions_->deliver(1, [this, id] {
+        callbacks_->begin();
+        callbacks_->deliver(1, [this, id] {
             auto node = refusals_.extract(id);
-            const auto alive = completions_;
+            const auto alive = callbacks_;
             node.mapped()();
             if (!alive->closed()) operation_ended();
         });
@@ -398,13 +398,13 @@ private:
     // ---- the end ----
 
     void release_files() {
-        completions_->begin();
+        callbacks_->begin();
         index_.clear();
         kept_.clear();
         lanes_->snapshots.post([this, lane = std::exchange(snapshots_, nullptr),
-                                log = std::exchange(log_, nullptr), completions = completions_] {
+                                log = std::exchange(log_, nullptr), callbacks = callbacks_] {
             lane->close();
-            log->close([this, completions] { completions->deliver(1, [this] { closed(); }); });
+            log->close([this, callbacks] { callbacks->deliver(1, [this] { closed(); }); });
         });
     }
     void closed() {
@@ -418,7 +418,7 @@ private:
     std::optional<raft::Failure> refusal_;  ///< of the next segment
     const Files files_;
     const std::shared_ptr<Lanes<Lane>> lanes_;
-    const std::shared_ptr<Completions> completions_;
+    const std::shared_ptr<CallbackQueue> callbacks_;
     std::shared_ptr<Log> log_;
     std::shared_ptr<SnapshotLane<Files>> snapshots_;
 

@@ -2,8 +2,8 @@
 //
 // The way of a PlainStorage's callbacks: kept on the executor, called there, and dropped when the
 // storage is destroyed, however busy its lanes are.
-#ifndef RSM_EXAMPLES_POLICIES_PLAIN_COMPLETIONS_HPP
-#define RSM_EXAMPLES_POLICIES_PLAIN_COMPLETIONS_HPP
+#ifndef RSM_EXAMPLES_POLICIES_PLAIN_CALLBACK_QUEUE_HPP
+#define RSM_EXAMPLES_POLICIES_PLAIN_CALLBACK_QUEUE_HPP
 
 #include <raft/base/result.hpp>
 
@@ -50,9 +50,10 @@ private:
 /// It outlives the storage, because a lane may be busy when that is destroyed.
 ///
 /// Thread safety: deliver() from any thread; everything else from the executor.
-class Completions : public std::enable_shared_from_this<Completions> {
+class CallbackQueue : public std::enable_shared_from_this<CallbackQueue> {
 public:
-    explicit Completions(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+    explicit CallbackQueue(boost::asio::any_io_executor executor)
+        : executor_(std::move(executor)) {}
 
     template <class Value>
     std::shared_ptr<Operation<Value>> begin(std::function<void(raft::Result<Value>)> done) {

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The way back from a storage's lanes to the node's executor.
-#ifndef RSM_STORAGE_DETAIL_COMPLETIONS_HPP
-#define RSM_STORAGE_DETAIL_COMPLETIONS_HPP
+#ifndef RSM_STORAGE_DETAIL_CALLBACK_QUEUE_HPP
+#define RSM_STORAGE_DETAIL_CALLBACK_QUEUE_HPP
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
@@ -25,11 +25,12 @@ namespace rsm::inline v0::detail {
 /// return before they have completed.
 ///
 /// Thread safety: deliver() from any thread; everything else from the executor.
-class Completions : public std::enable_shared_from_this<Completions> {
+class CallbackQueue : public std::enable_shared_from_this<CallbackQueue> {
 public:
     using Handler = std::function<void()>;
 
-    explicit Completions(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+    explicit CallbackQueue(boost::asio::any_io_executor executor)
+        : executor_(std::move(executor)) {}
 
     /// An operation begins; a deliver() will count it off.
     void begin() {
