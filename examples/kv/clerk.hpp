@@ -123,14 +123,14 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     using Error = boost::system::error_code;
-    using Held = rsm::detail::Completion<Error, Answer>;
+    using Completion = rsm::detail::Completion<Error, Answer>;
 
     enum class Kind : std::uint8_t { get, put, set };
 
     struct Operation {
         Kind kind = Kind::get;
         std::string request;
-        Held done;
+        Completion done;
         Clock::time_point deadline = Clock::time_point::max();
         std::size_t sendings = 0;  // of the request
         std::size_t failures = 0;  // since the last pause
@@ -254,7 +254,7 @@ private:
         void finish(Error error, Answer answer = {}) {
             timer.cancel();
             if (!operation.done) return;
-            Held done = std::exchange(operation, {}).done;
+            Completion done = std::exchange(operation, {}).done;
             done(error, std::move(answer));
         }
 
@@ -295,7 +295,7 @@ private:
                 Operation operation;
                 operation.kind = asked;
                 operation.request = std::move(text);
-                operation.done = Held(std::move(handler), state->executor);
+                operation.done = Completion(std::move(handler), state->executor);
                 boost::asio::dispatch(state->executor,
                                       [state, operation = std::move(operation)]() mutable {
                                           state->begin(std::move(operation));

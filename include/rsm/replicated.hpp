@@ -169,10 +169,11 @@ public:
         const auto begin = [where = here()](auto handler, Reader asked,
                                             std::chrono::nanoseconds limit) {
             where.run([asked = std::move(asked),
-                       kept = where.template keep<typename Ending::Held>(std::move(handler)),
+                       carried =
+                           where.template carry<typename Ending::Completion>(std::move(handler)),
                        limit](Node* node, const Queue& queue) mutable {
                 auto read =
-                    std::make_unique<Read<Reader, Value>>(std::move(asked), kept.take(queue));
+                    std::make_unique<Read<Reader, Value>>(std::move(asked), carried.take(queue));
                 if (node == nullptr) return read->fail(Errc::stopped);
                 node->read(std::move(read), limit);
             });
@@ -201,11 +202,11 @@ public:
     auto async_status(CompletionToken&& token) {
         using Ending = detail::Ending<Status>;
         const auto begin = [where = here()](auto handler) {
-            where.run([kept = where.template keep<typename Ending::Held>(std::move(handler))](
-                          Node* node, const Queue& queue) mutable {
-                typename Ending::Held held = kept.take(queue);
-                if (node == nullptr) return Ending::fail(held, Errc::stopped);
-                held({}, node->status());
+            where.run([carried = where.template carry<typename Ending::Completion>(
+                           std::move(handler))](Node* node, const Queue& queue) mutable {
+                typename Ending::Completion completion = carried.take(queue);
+                if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                completion({}, node->status());
             });
         };
         return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
@@ -218,11 +219,11 @@ public:
     auto async_stop(CompletionToken&& token) {
         using Ending = detail::Ending<void>;
         const auto begin = [where = here()](auto handler) {
-            where.run([kept = where.template keep<typename Ending::Held>(std::move(handler))](
-                          Node* node, const Queue& queue) mutable {
-                typename Ending::Held held = kept.take(queue);
-                if (node == nullptr) return held({});
-                node->stop(std::move(held));
+            where.run([carried = where.template carry<typename Ending::Completion>(
+                           std::move(handler))](Node* node, const Queue& queue) mutable {
+                typename Ending::Completion completion = carried.take(queue);
+                if (node == nullptr) return completion({});
+                node->stop(std::move(completion));
             });
         };
         return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
@@ -258,13 +259,13 @@ private:
                       "convert to one");
         const auto begin = [where = here()](auto handler, Operation submitted,
                                             std::chrono::nanoseconds limit) {
-            using Held = typename SubmitEnding::Held;
+            using Completion = typename SubmitEnding::Completion;
             where.run([submitted = std::move(submitted),
-                       kept = where.template keep<Held>(std::move(handler)),
+                       carried = where.template carry<Completion>(std::move(handler)),
                        limit](Node* node, const Queue& queue) mutable {
-                Held held = kept.take(queue);
-                if (node == nullptr) return SubmitEnding::fail(held, Errc::stopped);
-                node->submit(std::move(submitted), std::move(held), limit);
+                Completion completion = carried.take(queue);
+                if (node == nullptr) return SubmitEnding::fail(completion, Errc::stopped);
+                node->submit(std::move(submitted), std::move(completion), limit);
             });
         };
         Operation operation = std::forward<Given>(given);
@@ -283,8 +284,8 @@ private:
         using Ending = detail::Ending<Value>;
 
     public:
-        Read(Query query, typename Ending::Held held)
-            : query_(std::move(query)), held_(std::move(held)) {}
+        Read(Query query, typename Ending::Completion completion)
+            : query_(std::move(query)), completion_(std::move(completion)) {}
         void answer(const Machine& machine) override {
             std::optional<Value> value;
             try {
@@ -292,28 +293,28 @@ private:
             } catch (...) {
                 return fail(detail::thrown_code());
             }
-            held_({}, std::move(*value));
+            completion_({}, std::move(*value));
         }
-        void fail(boost::system::error_code why) override { Ending::fail(held_, why); }
+        void fail(boost::system::error_code why) override { Ending::fail(completion_, why); }
 
     private:
         Query query_;
-        typename Ending::Held held_;
+        typename Ending::Completion completion_;
     };
 
     using Queue = std::shared_ptr<detail::CompletionQueue>;
 
     /// A handler on its way to the strand. One that has an executor keeps it at work from the
     /// beginning; for the others the way itself is work enough.
-    template <class Held, class Handler>
-    struct Keep {
-        std::conditional_t<Held::template has_executor<Handler>, Held, Handler> kept;
+    template <class Completion, class Handler>
+    struct Carried {
+        std::conditional_t<Completion::template has_executor<Handler>, Completion, Handler> carried;
 
-        Held take(const Queue& queue) {
-            if constexpr (Held::template has_executor<Handler>) {
-                return std::move(kept);
+        Completion take(const Queue& queue) {
+            if constexpr (Completion::template has_executor<Handler>) {
+                return std::move(carried);
             } else {
-                return Held(std::move(kept), queue);
+                return Completion(std::move(carried), queue);
             }
         }
     };
@@ -345,10 +346,10 @@ private:
             queue->post_job(std::make_unique<Job<Function>>(node, std::move(f)));
         }
 
-        template <class Held, class Handler>
-        Keep<Held, Handler> keep(Handler handler) const {
-            if constexpr (Held::template has_executor<Handler>) {
-                return {Held(std::move(handler), queue)};
+        template <class Completion, class Handler>
+        Carried<Completion, Handler> carry(Handler handler) const {
+            if constexpr (Completion::template has_executor<Handler>) {
+                return {Completion(std::move(handler), queue)};
             } else {
                 return {std::move(handler)};
             }

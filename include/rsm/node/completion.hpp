@@ -166,33 +166,33 @@ public:
 
     template <class Handler>
     Completion(Handler handler, const boost::asio::any_io_executor& fallback)
-        : kept_(std::make_unique<Posted<Handler>>(std::move(handler), fallback)) {}
+        : handler_(std::make_unique<Posted<Handler>>(std::move(handler), fallback)) {}
 
     /// On the queue's strand, unless the handler has an executor.
     template <class Handler>
     Completion(Handler handler, const std::shared_ptr<CompletionQueue>& queue) {
         if constexpr (has_executor<Handler>) {
-            kept_ = std::make_unique<Posted<Handler>>(std::move(handler), queue->strand());
+            handler_ = std::make_unique<Posted<Handler>>(std::move(handler), queue->strand());
         } else {
-            kept_ = std::make_unique<Queued<Handler>>(std::move(handler), queue);
+            handler_ = std::make_unique<Queued<Handler>>(std::move(handler), queue);
         }
     }
 
-    explicit operator bool() const { return kept_ != nullptr; }
+    explicit operator bool() const { return handler_ != nullptr; }
 
     /// @pre *this
     void operator()(Args... args) {
-        Kept& kept = *kept_;
-        kept.complete(std::move(kept_), std::tuple<Args...>(std::move(args)...));
+        AnyHandler& handler = *handler_;
+        handler.complete(std::move(handler_), std::tuple<Args...>(std::move(args)...));
     }
 
 private:
-    struct Kept : CompletionQueue::Ready {
-        virtual void complete(std::unique_ptr<Kept> self, std::tuple<Args...> args) = 0;
+    struct AnyHandler : CompletionQueue::Ready {
+        virtual void complete(std::unique_ptr<AnyHandler> self, std::tuple<Args...> args) = 0;
     };
 
     template <class Handler>
-    struct Posted final : Kept {
+    struct Posted final : AnyHandler {
         using Executor = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
         using Tracked = std::decay_t<decltype(boost::asio::prefer(
             std::declval<Executor>(), boost::asio::execution::outstanding_work.tracked))>;
@@ -202,7 +202,7 @@ private:
               work(boost::asio::prefer(boost::asio::get_associated_executor(handler, fallback),
                                        boost::asio::execution::outstanding_work.tracked)) {}
 
-        void complete(std::unique_ptr<Kept>, std::tuple<Args...> args) override {
+        void complete(std::unique_ptr<AnyHandler>, std::tuple<Args...> args) override {
             boost::asio::post(work,
                               [called = std::move(handler), values = std::move(args)]() mutable {
                                   std::apply(std::move(called), std::move(values));
@@ -215,7 +215,7 @@ private:
     };
 
     template <class Handler>
-    struct Queued final : Kept {
+    struct Queued final : AnyHandler {
         Queued(Handler given, std::shared_ptr<CompletionQueue> where)
             : handler(std::move(given)), queue(std::move(where)) {
             queue->kept();
@@ -224,7 +224,7 @@ private:
             if (queue != nullptr) queue->dropped();
         }
 
-        void complete(std::unique_ptr<Kept> self, std::tuple<Args...> args) override {
+        void complete(std::unique_ptr<AnyHandler> self, std::tuple<Args...> args) override {
             values.emplace(std::move(args));
             // The queue now owns this, and must not be owned in turn.
             const std::shared_ptr<CompletionQueue> owner = std::exchange(queue, nullptr);
@@ -243,7 +243,7 @@ private:
         std::optional<std::tuple<Args...>> values;
     };
 
-    std::unique_ptr<Kept> kept_;
+    std::unique_ptr<AnyHandler> handler_;
 };
 
 /// How an operation that ends with a Value completes, with it or with an error. A Value that has no
@@ -253,14 +253,16 @@ struct Ending {
     static constexpr bool has_default = std::is_default_constructible_v<Value>;
     using Given = std::conditional_t<has_default, Value, std::optional<Value>>;
     using Signature = void(boost::system::error_code, Given);
-    using Held = Completion<boost::system::error_code, Given>;
-    static void fail(Held& held, boost::system::error_code why) { held(why, Given{}); }
+    using Completion = detail::Completion<boost::system::error_code, Given>;
+    static void fail(Completion& completion, boost::system::error_code why) {
+        completion(why, Given{});
+    }
 };
 template <>
 struct Ending<void> {
     using Signature = void(boost::system::error_code);
-    using Held = Completion<boost::system::error_code>;
-    static void fail(Held& held, boost::system::error_code why) { held(why); }
+    using Completion = detail::Completion<boost::system::error_code>;
+    static void fail(Completion& completion, boost::system::error_code why) { completion(why); }
 };
 
 }  // namespace rsm::detail

@@ -103,9 +103,10 @@ public:
 
     // ---- what users ask for ----
 
-    void submit(Operation operation, typename Ending::Held held, std::chrono::nanoseconds timeout) {
+    void submit(Operation operation, typename Ending::Completion completion,
+                std::chrono::nanoseconds timeout) {
         PendingOperation pending;
-        pending.complete.held = std::move(held);
+        pending.complete.completion = std::move(completion);
         if (engine_.halted()) return pending.complete(Errc::stopped);
         if (storage_refusal() && engine_.core().role() == raft::Role::leader) {
             return pending.complete(Errc::no_space);
@@ -134,9 +135,9 @@ public:
         engine_.read(reads_.add(std::move(read)));
     }
 
-    using StopHeld = Completion<boost::system::error_code>;
-    void stop(StopHeld held) {
-        stops_.push_back(std::move(held));
+    using StopCompletion = Completion<boost::system::error_code>;
+    void stop(StopCompletion completion) {
+        stops_.push_back(std::move(completion));
         if (stopped_) return end_stops();
         if (stops_.size() > 1) return;  // the first one's end is everybody's
         engine_.stop([this] {
@@ -281,9 +282,9 @@ private:
     static constexpr raft::Token nobodys_read = 0;  // PendingReads count from 1
 
     struct Complete {
-        typename Ending::Held held;
-        explicit operator bool() const { return static_cast<bool>(held); }
-        void operator()(boost::system::error_code why) { Ending::fail(held, why); }
+        typename Ending::Completion completion;
+        explicit operator bool() const { return static_cast<bool>(completion); }
+        void operator()(boost::system::error_code why) { Ending::fail(completion, why); }
     };
     using Operations = PendingOperations<Operation, Complete>;
     using PendingOperation = typename Operations::Pending;
@@ -342,10 +343,10 @@ private:
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
             machine_.apply(operation);
-            if (wanted) own->complete.held({});
+            if (wanted) own->complete.completion({});
         } else {
             Result result = machine_.apply(operation);
-            if (wanted) own->complete.held({}, std::move(result));
+            if (wanted) own->complete.completion({}, std::move(result));
         }
     }
 
@@ -441,7 +442,7 @@ private:
         reads_.end();
     }
     void end_stops() {
-        for (StopHeld& held : std::exchange(stops_, {})) held({});
+        for (StopCompletion& completion : std::exchange(stops_, {})) completion({});
     }
 
     const std::shared_ptr<CompletionQueue> queue_;
@@ -458,7 +459,7 @@ private:
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
     bool held_unknown_ = false;
     std::optional<raft::Failure> told_refusal_;
-    std::vector<StopHeld> stops_;
+    std::vector<StopCompletion> stops_;
     bool stopped_ = false;
     Leader leader_;  // that not_leader_ names
     boost::system::error_code not_leader_;

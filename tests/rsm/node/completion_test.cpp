@@ -17,7 +17,7 @@ namespace completion_test {
 
 namespace {
 
-using Held = rsm::detail::Completion<int>;
+using Completion = rsm::detail::Completion<int>;
 
 struct World {
     boost::asio::io_context io;
@@ -26,8 +26,8 @@ struct World {
             boost::asio::make_strand(boost::asio::any_io_executor(io.get_executor())));
     std::vector<int> called;
 
-    Held note() {
-        return Held([this](int value) { called.push_back(value); }, queue);
+    Completion note() {
+        return Completion([this](int value) { called.push_back(value); }, queue);
     }
 };
 
@@ -35,8 +35,8 @@ struct World {
 
 TEST_CASE("handlers are called in the order in which they became ready, never from inside") {
     World world;
-    Held first = world.note();
-    Held second = world.note();
+    Completion first = world.note();
+    Completion second = world.note();
     second(2);
     first(1);
     CHECK(!first);
@@ -47,8 +47,8 @@ TEST_CASE("handlers are called in the order in which they became ready, never fr
 
 TEST_CASE("what becomes ready while handlers are called waits behind the strand's other work") {
     World world;
-    Held inner = world.note();
-    Held outer(
+    Completion inner = world.note();
+    Completion outer(
         [&](int value) {
             boost::asio::post(world.queue->strand(), [&] { world.called.push_back(10); });
             inner(value + 1);
@@ -62,7 +62,7 @@ TEST_CASE("what becomes ready while handlers are called waits behind the strand'
 
 TEST_CASE("a handler that is kept is work, until it is called or dropped") {
     World world;
-    Held kept = world.note();
+    Completion kept = world.note();
     world.io.poll();
     CHECK(!world.io.stopped());
     SUBCASE("called") {
@@ -71,13 +71,13 @@ TEST_CASE("a handler that is kept is work, until it is called or dropped") {
         CHECK(world.called == std::vector<int>{1});
     }
     SUBCASE("dropped") {
-        kept = Held();
+        kept = Completion();
         world.io.poll();
         CHECK(world.called.empty());
     }
     CHECK(world.io.stopped());
     world.io.restart();
-    const Held next = world.note();
+    const Completion next = world.note();
     world.io.poll();
     CHECK(!world.io.stopped());
 }
@@ -86,9 +86,9 @@ TEST_CASE("a handler that throws takes neither the others with it nor the end of
     World world;
     int ends = 0;
     world.queue->on_called = [&] { ++ends; };
-    Held thrower([](int) { throw std::runtime_error("thrown"); }, world.queue);
-    Held before = world.note();
-    Held after = world.note();
+    Completion thrower([](int) { throw std::runtime_error("thrown"); }, world.queue);
+    Completion before = world.note();
+    Completion after = world.note();
     SUBCASE("in the middle") {
         before(1);
         thrower(2);
@@ -117,7 +117,7 @@ TEST_CASE("the end of the execution context destroys the handlers that are ready
     const auto owned = std::make_shared<int>(1);
     {
         World world;
-        Held held([owned](int) {}, world.queue);
+        Completion held([owned](int) {}, world.queue);
         held(1);
         CHECK(owned.use_count() == 2);
         world.queue = nullptr;
@@ -128,9 +128,9 @@ TEST_CASE("the end of the execution context destroys the handlers that are ready
 TEST_CASE("a handler with an executor of its own is called there, and keeps it at work") {
     World world;
     boost::asio::io_context elsewhere;
-    Held held(boost::asio::bind_executor(elsewhere.get_executor(),
-                                         [&](int value) { world.called.push_back(value); }),
-              world.queue);
+    Completion held(boost::asio::bind_executor(elsewhere.get_executor(),
+                                               [&](int value) { world.called.push_back(value); }),
+                    world.queue);
     elsewhere.poll();
     CHECK(!elsewhere.stopped());
     held(5);

@@ -25,7 +25,7 @@ public:
     PendingBytes(std::size_t nodes, const rsm::Options& options)
         : max_pending_bytes_(options.max_pending_bytes),
           max_uncommitted_bytes_(options.raft.max_uncommitted_bytes),
-          kept_(nodes + 1) {}
+          tallies_(nodes + 1) {}
 
     /// A node is given an operation; `place` names it. @param life  the node's, here and below
     void given(std::size_t place, raft::NodeId node, std::uint64_t life, std::size_t bytes,
@@ -64,7 +64,8 @@ public:
     }
 
 private:
-    struct Kept {
+    /// What a node keeps in one of its lives.
+    struct Tally {
         std::uint64_t life = 0;
         std::size_t bytes = 0;
     };
@@ -77,15 +78,15 @@ private:
     };
 
     std::size_t& kept_by(raft::NodeId node, std::uint64_t life) {
-        Kept& kept = kept_[node.value];
-        if (kept.life != life) kept = {life, 0};
-        return kept.bytes;
+        Tally& tally = tallies_[node.value];
+        if (tally.life != life) tally = {life, 0};
+        return tally.bytes;
     }
 
     std::size_t max_pending_bytes_;
     std::size_t max_uncommitted_bytes_;
-    std::vector<Asked> asked_;  ///< by place
-    std::vector<Kept> kept_;    ///< by node
+    std::vector<Asked> asked_;    ///< by place
+    std::vector<Tally> tallies_;  ///< by node
 };
 
 }  // namespace rsm::sim
