@@ -152,16 +152,6 @@ struct Progress {
     friend bool operator==(const Progress&, const Progress&) = default;
 
 private:
-    struct Sent {
-        Index last;
-        std::size_t bytes = 0;
-        template <class Self, class Visit>
-        static constexpr auto fields(Self& self, Visit visit) {
-            return visit(self.last, self.bytes);
-        }
-        friend bool operator==(const Sent&, const Sent&) = default;
-    };
-
     void enter(ProgressState entered) {
         state = entered;
         paused = false;
@@ -170,7 +160,7 @@ private:
         in_flight_bytes_ = 0;
     }
 
-    Ring<Sent> in_flight_;
+    Ring<EntryBatch> in_flight_;
     std::size_t in_flight_bytes_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
+#include <raft/protocol/entry.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -70,21 +71,10 @@ public:
 private:
     friend struct Anatomy;  // proof/state_digest.hpp
 
-    // The entries that one step appended.
-    struct Appended {
-        Index last;
-        std::size_t bytes = 0;
-        template <class Self, class Visit>
-        static constexpr auto fields(Self& self, Visit visit) {
-            return visit(self.last, self.bytes);
-        }
-        friend bool operator==(const Appended&, const Appended&) = default;
-    };
-
     std::uint64_t appended_ = 0;
     std::size_t spent_ = 0;
     std::size_t in_step_ = 0;  // of these, appended in this step
-    Ring<Appended> steps_;     // the others
+    Ring<EntryBatch> steps_;   // the others, by the step that appended them
 };
 
 /// "Volatile state on leaders" (Figure 2), from an election to the end of its term.

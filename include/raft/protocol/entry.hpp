@@ -41,6 +41,17 @@ inline std::size_t footprint(const Entry& entry) {
     return entry.payload.size() + entry_overhead_bytes;
 }
 
+/// Some consecutive entries: where they end, and their footprint.
+struct EntryBatch {
+    Index last;
+    std::size_t bytes = 0;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.last, self.bytes);
+    }
+    friend bool operator==(const EntryBatch&, const EntryBatch&) = default;
+};
+
 /// The state on stable storage beside the log (Raft paper, Figure 2). `commit` is no duty, only a
 /// help at restart: it may be older than what was known, never newer.
 struct HardState {
