@@ -62,7 +62,7 @@ public:
         base_ = base;
     }
 
-    /// As of the writes submitted, durable or not: the number falls as soon as a release is asked
+    /// As of the writes begun, durable or not: the number falls as soon as a release is asked
     /// for, so nobody asks for a second snapshot meanwhile.
     std::uint64_t persisted_bytes() const {
         return entry_bytes_ + (hard_state_ ? raft::codec::persisted_hard_state_size : 0);

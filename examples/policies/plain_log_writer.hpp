@@ -35,14 +35,14 @@ struct WaitingWrite {
     std::shared_ptr<Operation<void>> operation;
 };
 
-/// Thread safety: submit() and close() from any thread; what the lane does is its own.
+/// Thread safety: begin_write() and close() from any thread; what the lane does is its own.
 class PlainLogWriter : public std::enable_shared_from_this<PlainLogWriter> {
 public:
     PlainLogWriter(PlainLogFile file, std::shared_ptr<rsm::ThreadLane> lane,
                    std::shared_ptr<CallbackQueue> callbacks)
         : file_(std::move(file)), lane_(std::move(lane)), callbacks_(std::move(callbacks)) {}
 
-    void submit(WaitingWrite write) {
+    void begin_write(WaitingWrite write) {
         {
             const std::lock_guard lock(mutex_);
             waiting_.push_back(std::move(write));

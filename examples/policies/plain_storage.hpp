@@ -99,7 +99,7 @@ public:
         if (!log_.takes(write)) {
             waiting.refused =
                 raft::Failure{make_error_code(rsm::StorageErrc::invalid_write), "append"};
-            return writer_->submit(std::move(waiting));
+            return writer_->begin_write(std::move(waiting));
         }
         log_.apply(write);
         waiting.bytes = encode(write);
@@ -110,7 +110,7 @@ public:
             waiting.image = true;
             file_bytes_ = waiting.bytes.size();
         }
-        writer_->submit(std::move(waiting));
+        writer_->begin_write(std::move(waiting));
     }
 
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
@@ -244,7 +244,7 @@ private:
     std::shared_ptr<Directory> directory_;
     std::shared_ptr<PlainSnapshots> snapshots_;
     std::shared_ptr<PlainLogWriter> writer_;
-    PlainLog log_;                  ///< as of the writes submitted
+    PlainLog log_;                  ///< as of the writes begun
     std::uint64_t file_bytes_ = 0;  ///< the same
     std::vector<std::string> report_;
     bool closing_ = false;

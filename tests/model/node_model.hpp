@@ -142,7 +142,7 @@ public:
     History committed(const NodeState& node) const {
         History history = node.machine;
         const Log& log = node.core.log();
-        const Disk disk = node.submitted();
+        const Disk disk = node.begun();
         while (Index{history.size()} < log.commit()) {
             const Index index{history.size() + 1};
             const Entry* entry = nullptr;
@@ -347,7 +347,7 @@ private:
         return answer;
     }
     static void read_back(NodeState& node, const LoadEntries& load, Effect& effect) {
-        const Disk disk = node.submitted();
+        const Disk disk = node.begun();
         Answer answer{Answer::Kind::entries, load.reader, {}, 0, {}, {}, {}};
         if (!disk.holds(load.first)) {
             effect.violate("an entry is read back that the log does not hold");

@@ -130,7 +130,7 @@ struct NodeState {
         return found == snapshots.end() ? SnapshotMeta{} : *found;
     }
     /// With the writes that are under way.
-    Disk submitted() const {
+    Disk begun() const {
         Disk disk = durable;
         for (const Flight& flight : flights) disk.carry_out(flight.write);
         return disk;

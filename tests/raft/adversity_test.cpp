@@ -284,7 +284,7 @@ struct SlowTransfer {
         cluster.tick();
         cluster.settle();
         for (std::uint64_t id = 1; id <= 3; ++id) {
-            const Disk& disk = cluster.node(id).submitted;
+            const Disk& disk = cluster.node(id).begun;
             std::size_t bytes = 0;
             for (const Entry& each : disk.log) bytes += footprint(each);
             largest = std::max(largest, bytes);

@@ -190,7 +190,7 @@ public:
     void restart(std::uint64_t id) {
         Node& target = node(id);
         const Recovered found = target.durable.recover(target.newest());
-        target.submitted = target.durable;
+        target.begun = target.durable;
         const Snapshot* newest = target.newest_snapshot();
         target.machine = newest == nullptr ? Machine{} : newest->machine;
         target.applied_term = found.snapshot.last.term;
@@ -311,7 +311,7 @@ private:
         Node& node;
 
         void begin_write(Write write) {
-            node.submitted.carry_out(write);
+            node.begun.carry_out(write);
             node.writes.push_back(std::move(write));
         }
         void send(Message message) { cluster.leave(node, std::move(message)); }
@@ -394,12 +394,12 @@ private:
     }
     Input read_back(const Node& target, const LoadEntries& load) {
         EntriesLoaded loaded{load.reader, {}};
-        if (!target.submitted.holds(load.first)) {
+        if (!target.begun.holds(load.first)) {
             fail("node " + name(target) + " reads back an entry that its log does not hold");
         }
         std::size_t bytes = 0;
-        for (Index index = load.first; target.submitted.holds(index); ++index) {
-            const Entry& held = target.submitted.at(index);
+        for (Index index = load.first; target.begun.holds(index); ++index) {
+            const Entry& held = target.begun.at(index);
             if (bytes != 0 && bytes + footprint(held) > load.max_bytes) break;
             bytes += footprint(held);
             loaded.entries.push_back(held);

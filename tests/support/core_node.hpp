@@ -121,7 +121,7 @@ struct Node {
     Term applied_term;
 
     Disk durable;                       // with all writes that are done
-    Disk submitted;                     // with all writes that were begun
+    Disk begun;                         // with all writes that were begun
     std::deque<Write> writes;           // under way
     std::deque<DeferredMessage> bound;  // to a write
     std::vector<Snapshot> snapshots;    // kept; two of one position may differ

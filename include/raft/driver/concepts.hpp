@@ -50,8 +50,8 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   final: all later ones fail too, nothing is retried.
 /// - `read(first, max_bytes, done)` gives consecutive entries from `first` on, at least one and
 ///   then as many as have a footprint of at most max_bytes together. @pre `first` is in the log as
-///   of the writes submitted so far, and durable.
-/// - `persisted_bytes()` is the exact size of the persisted Raft state as of the writes submitted
+///   of the writes begun so far, and durable.
+/// - `persisted_bytes()` is the exact size of the persisted Raft state as of the writes begun
 ///   so far: the hard state, once there is one, and every entry in (release, last], in the encoding
 ///   of codec.hpp (persisted_hard_state_size, persisted_size()); snapshots are not counted. No rule
 ///   of the algorithm reads it: it tells the host when to take a snapshot, and that the log has

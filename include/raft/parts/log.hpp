@@ -22,7 +22,7 @@ namespace raft::inline v0 {
 /// The log covers (base, last]. Terms are known for [base, last], as runs; the entries themselves
 /// are in memory for the tail [cache_first, last], and in storage for what is durable.
 ///
-/// Marks, at the end of each step:          last >= submitted >= durable
+/// Marks, at the end of each step:          last >= begun >= durable
 ///                                          last >= commit >= handed >= applied
 /// and base <= applied. What is not durable is in memory.
 class Log {
@@ -34,7 +34,7 @@ public:
         : base_(recovered.base),
           runs_(recovered.runs),
           last_(recovered.last),
-          submitted_(recovered.last),
+          begun_(recovered.last),
           durable_(recovered.last),
           commit_(std::max(recovered.snapshot.last.index, std::min(commit, recovered.last))),
           handed_(recovered.snapshot.last.index),
@@ -110,7 +110,7 @@ public:
     /// Lets go of entries from the front of the memory while it holds more than max_bytes; only
     /// of what is durable. What is still to be applied is read back then.
     void trim_cache(std::size_t max_bytes) {
-        const Index keep_after = std::min(durable_, submitted_);
+        const Index keep_after = std::min(durable_, begun_);
         while (cache_bytes_ > max_bytes && !cache_.empty() && cache_first() <= keep_after) {
             drop_cache_front();
         }
@@ -125,7 +125,7 @@ public:
         }
         last_ = entry.index;
         cache_bytes_ += footprint(entry);
-        unsubmitted_bytes_ += footprint(entry);
+        waiting_bytes_ += footprint(entry);
         cache_.push_back(std::move(entry));
     }
 
@@ -149,7 +149,7 @@ public:
         base_ = position;
         last_ = position.index;
         lower_durability(position.index);
-        submitted_ = position.index;
+        begun_ = position.index;
         durable_ = position.index;
     }
 
@@ -168,23 +168,24 @@ public:
 
     // ---- durability ----
 
-    Index submitted() const { return submitted_; }
+    /// The storage has been given the entries up to here.
+    Index begun() const { return begun_; }
     Index durable() const { return durable_; }
 
     /// Gives the storage what it has not been given yet, as part of write `id`.
-    void submit(WriteId id, Time now, std::vector<Entry>& out) {
+    void begin_write(WriteId id, Time now, std::vector<Entry>& out) {
         std::size_t bytes = 0;
-        if (submitted_ < last_) {
-            bytes = copy(submitted_ + 1, last_, static_cast<std::size_t>(-1), out);
-            submitted_ = last_;
+        if (begun_ < last_) {
+            bytes = copy(begun_ + 1, last_, static_cast<std::size_t>(-1), out);
+            begun_ = last_;
         }
-        unsubmitted_bytes_ = 0;
+        waiting_bytes_ = 0;
         writing_bytes_ += bytes;
         writes_.push_back({id, last_, bytes, now});
     }
     /// Footprint of the entries that the storage has not made durable yet or has not been given,
     /// those that were cut off since among them: until a write is done, it keeps what it writes.
-    std::size_t unwritten_bytes() const { return unsubmitted_bytes_ + writing_bytes_; }
+    std::size_t unwritten_bytes() const { return waiting_bytes_ + writing_bytes_; }
     /// The write `id` and all before it are durable.
     void persisted(WriteId id) {
         const auto done = [&](WriteId begun) { return begun <= id; };
@@ -194,14 +195,14 @@ public:
             writes_.pop_front();
         }
     }
-    /// A durable snapshot stands for everything up to `index`. What of it has not been submitted
-    /// still will be, so that the log in storage has no gap. @pre index <= last
+    /// A durable snapshot stands for everything up to `index`. What of it has not been given
+    /// to the storage still will be, so that the log in storage has no gap. @pre index <= last
     void covered_by_snapshot(Index index) { durable_ = std::max(durable_, index); }
     /// Time in which the node did not run is not held against the disk.
     void excuse_writes(Duration pause) {
         for (std::size_t i = 0; i < writes_.size(); ++i) writes_[i].since += pause;
     }
-    /// When the oldest write that is still under way was submitted.
+    /// When the oldest write that is still under way was begun.
     std::optional<Time> oldest_write() const {
         if (writes_.empty()) return std::nullopt;
         return writes_.front().since;
@@ -227,8 +228,8 @@ public:
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.base_, self.runs_, self.last_, self.cache_, self.cache_bytes_,
-                     self.submitted_, self.durable_, self.writes_, self.writing_bytes_,
-                     self.unsubmitted_bytes_, self.commit_, self.handed_, self.applied_,
+                     self.begun_, self.durable_, self.writes_, self.writing_bytes_,
+                     self.waiting_bytes_, self.commit_, self.handed_, self.applied_,
                      self.reading_back_);
     }
     friend bool operator==(const Log&, const Log&) = default;
@@ -254,9 +255,9 @@ private:
     }
     // A write that is under way must not vouch for what has been replaced since.
     void lower_durability(Index limit) {
-        submitted_ = std::min(submitted_, limit);
+        begun_ = std::min(begun_, limit);
         durable_ = std::min(durable_, limit);
-        if (submitted_ == last_) unsubmitted_bytes_ = 0;
+        if (begun_ == last_) waiting_bytes_ = 0;
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             writes_[i].last = std::min(writes_[i].last, limit);
         }
@@ -268,11 +269,11 @@ private:
     Ring<Entry> cache_;
     std::size_t cache_bytes_ = 0;
 
-    Index submitted_;
+    Index begun_;
     Index durable_;
     Ring<WriteUnderWay> writes_;
-    std::size_t writing_bytes_ = 0;      // of the entries in writes_
-    std::size_t unsubmitted_bytes_ = 0;  // appended since the last write was made
+    std::size_t writing_bytes_ = 0;  // of the entries in writes_
+    std::size_t waiting_bytes_ = 0;  // appended since the last write was begun
 
     Index commit_;
     Index handed_;

@@ -43,7 +43,7 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
 inline void release_covered(const Step& step, Office& office, Log& log, Journal& journal,
                             const SnapshotMeta& newest) {
     // What has come in this very step is still to be given to the storage.
-    Index release = std::min({newest.last.index, log.applied(), log.submitted()});
+    Index release = std::min({newest.last.index, log.applied(), log.begun()});
     std::size_t retained = 0;
     while (release > log.base().index && log.cached(release)) {
         retained += footprint(log[release]);

@@ -20,13 +20,13 @@ namespace raft::inline v0 {
 /// on stable storage before responding to RPCs", Figure 2). Which messages wait is decided where
 /// they are made, by Step::send() and send_when_durable().
 inline void record(const Step& step, Ballot& ballot, Log& log, Journal& journal) {
-    const bool entries = log.submitted() < log.last_index();
+    const bool entries = log.begun() < log.last_index();
     if (ballot.changed || entries || journal.reset || journal.release) {
         journal.begun.value += 1;
         Write& write = step.out.write.emplace();
         write.id = journal.begun;
         write.reset = std::exchange(journal.reset, std::nullopt);
-        log.submit(write.id, step.now, write.entries);
+        log.begin_write(write.id, step.now, write.entries);
         // The commit index travels along with writes that are made anyway.
         if (ballot.changed || (entries && journal.commit < log.commit())) {
             journal.commit = log.commit();

@@ -375,7 +375,7 @@ private:
 
     const std::shared_ptr<MemoryDisk> disk_;
     const std::shared_ptr<detail::CallbackQueue> callbacks_;
-    detail::LogAccount account_;  ///< as of the writes submitted
+    detail::LogAccount account_;  ///< as of the writes begun
     std::optional<raft::Failure> failure_;
     std::optional<Incoming> incoming_;
     bool recovered_ = false;

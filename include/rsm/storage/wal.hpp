@@ -30,8 +30,8 @@ namespace rsm::inline v0 {
 /// on a disk that keeps what it has synced, on sectors of at least 512 bytes that are written
 /// wholly or not at all, and on writes that do not harm the bytes beside them.
 ///
-/// Group commit. What is submitted while a sync is under way is written and synced together next.
-/// The memory that waits is bounded by what the caller submits before it waits (the engine's
+/// Group commit. What comes while a sync is under way is written and synced together next.
+/// The memory that waits is bounded by what the caller writes before it waits (the engine's
 /// windows); the index costs eight bytes for each entry of the log.
 ///
 /// A full disk is noticed when a segment is prepared, well before the log needs it: refuses() says

@@ -27,13 +27,13 @@ Log log_of(std::vector<std::uint64_t> terms) {
     for (const Entry& each : entries(1, std::move(terms))) log.append(each);
     return log;
 }
-std::vector<Entry> submit(Log& log, std::uint64_t id) {
+std::vector<Entry> begin_write(Log& log, std::uint64_t id) {
     std::vector<Entry> out;
-    log.submit(WriteId{id}, Time{}, out);
+    log.begin_write(WriteId{id}, Time{}, out);
     return out;
 }
 void make_durable_and_applied(Log& log) {
-    submit(log, 1);
+    begin_write(log, 1);
     log.persisted(WriteId{1});
     log.commit_to(log.last_index());
     log.handed_to(log.last_index());
@@ -152,7 +152,7 @@ TEST_CASE("memory is trimmed only of what is durable, applied or not") {
     Log log = log_of({1, 1, 1});
     log.trim_cache(0);
     CHECK(log.cached(Index{1}));
-    submit(log, 1);
+    begin_write(log, 1);
     log.append(entry(4, 1));
     log.trim_cache(0);
     CHECK(log.cached(Index{1}));
@@ -177,7 +177,7 @@ TEST_CASE("what is not written counts until its write is done, cut off or not") 
     const std::size_t one = footprint(entry(1, 1));
     Log log = log_of({1, 1, 1});
     CHECK(log.unwritten_bytes() == 3 * one);
-    submit(log, 1);
+    begin_write(log, 1);
     CHECK(log.unwritten_bytes() == 3 * one);
     log.truncate_from(Index{2});
     log.append(entry(2, 2));
@@ -188,12 +188,12 @@ TEST_CASE("what is not written counts until its write is done, cut off or not") 
     CHECK(log.unwritten_bytes() == 0);
 }
 
-TEST_CASE("each entry is submitted once, and durable when its write is") {
+TEST_CASE("each entry is written once, and durable when its write is") {
     Log log = log_of({1, 1});
-    CHECK(submit(log, 1).size() == 2);
-    CHECK(submit(log, 2).empty());
+    CHECK(begin_write(log, 1).size() == 2);
+    CHECK(begin_write(log, 2).empty());
     log.append(entry(3, 1));
-    CHECK(submit(log, 3) == entries(3, {1}));
+    CHECK(begin_write(log, 3) == entries(3, {1}));
     CHECK(log.oldest_write() == Time{});
     log.persisted(WriteId{2});
     CHECK(log.durable() == Index{2});
@@ -204,27 +204,27 @@ TEST_CASE("each entry is submitted once, and durable when its write is") {
 
 TEST_CASE("a write under way does not vouch for entries that have been replaced since") {
     Log log = log_of({1, 1, 1});
-    submit(log, 1);
+    begin_write(log, 1);
     log.truncate_from(Index{2});
     log.append(entry(2, 2));
     log.append(entry(3, 2));
     log.persisted(WriteId{1});
     CHECK(log.durable() == Index{1});
-    CHECK(submit(log, 2) == entries(2, {2, 2}));
+    CHECK(begin_write(log, 2) == entries(2, {2, 2}));
     log.persisted(WriteId{2});
     CHECK(log.durable() == Index{3});
 }
 
 TEST_CASE("a log that is reset is as durable as the snapshot that stands for it, no more") {
     Log log = log_of({1, 1, 1});
-    submit(log, 1);
+    begin_write(log, 1);
     log.reset({Index{9}, Term{4}});
     CHECK(log.last() == LogPosition{Index{9}, Term{4}});
     CHECK(log.durable() == Index{9});
     log.append(entry(10, 5));
     log.persisted(WriteId{1});
     CHECK(log.durable() == Index{9});
-    CHECK(submit(log, 2) == entries(10, {5}));
+    CHECK(begin_write(log, 2) == entries(10, {5}));
 }
 
 TEST_CASE("a ring keeps the order over many turns and lets go of what is popped") {

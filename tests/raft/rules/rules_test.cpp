@@ -242,7 +242,7 @@ TEST_CASE("the log is released up to a snapshot, but for what is retained and wh
     Log log;
     for (Entry& each : entries(1, {5, 5, 5, 5, 5})) log.append(each);
     std::vector<Entry> written;
-    log.submit({1}, bench.now, written);
+    log.begin_write({1}, bench.now, written);
     log.commit_to({5});
     log.handed_to({5});
     log.applied_to({4});

@@ -69,7 +69,7 @@ private:
         return reign;
     }
     static void note_durable(Reign& reign, const raft::Log& log, raft::Time now) {
-        if (log.durable() >= log.submitted()) {
+        if (log.durable() >= log.begun()) {
             reign.not_durable.reset();
         } else if (!reign.not_durable || log.durable() != reign.durable) {
             reign.not_durable = now;

@@ -20,7 +20,7 @@
 
 namespace rsm::inline v0::detail {
 
-/// What a storage knows of its log as of the writes submitted so far: its extent and the size of
+/// What a storage knows of its log as of the writes begun so far: its extent and the size of
 /// each entry. Both storages use it, so both count the same bytes and refuse the same writes.
 ///
 /// persisted_bytes() is 0 for a new log; the hard state counts from the first one on that was

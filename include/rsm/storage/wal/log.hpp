@@ -42,8 +42,8 @@ namespace rsm::inline v0::detail::wal {
 /// 10 ms that double up to 1 s, and the writes that need it wait.
 ///
 /// Memory: what waits is bounded by its caller; the engine's windows do that.
-/// Thread safety: submit(), give_up_waiting() and close() are for the executor, the rest runs on
-/// the lanes.
+/// Thread safety: begin_write(), give_up_waiting() and close() are for the executor, the rest runs
+/// on the lanes.
 template <class Files, class Lane>
 class WalLog : public std::enable_shared_from_this<WalLog<Files, Lane>> {
 public:
@@ -63,7 +63,7 @@ public:
           lanes_(std::move(lanes)),
           reports_(std::move(reports)) {}
 
-    /// Takes over what recovery found; blocks. @pre nothing was submitted
+    /// Takes over what recovery found; blocks. @pre nothing is being written
     raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
         for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
         auto unused = std::move(log.unused);
@@ -96,7 +96,7 @@ public:
     }
 
     /// Queues a write, or in its place the reason why it is refused.
-    void submit(raft::Write write, std::optional<raft::Failure> refused) {
+    void begin_write(raft::Write write, std::optional<raft::Failure> refused) {
         {
             const std::lock_guard lock(mutex_);
             waiting_.push_back({std::move(write), std::move(refused)});
@@ -363,7 +363,7 @@ private:
     }
     /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
     /// removes the others. All reads from them have been carried out: they were posted to this
-    /// lane before the write that made a segment superfluous was submitted. A full disk may refuse
+    /// lane before the write that made a segment superfluous was begun. A full disk may refuse
     /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
     /// stays is removed after the next restart.
     void retire(const std::string& path, bool whole) {

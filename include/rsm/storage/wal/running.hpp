@@ -123,7 +123,7 @@ public:
         }
         writes_.push_back({std::move(done), replaces});
         callbacks_->begin();
-        log_->submit(std::move(write), std::move(refused));
+        log_->begin_write(std::move(write), std::move(refused));
     }
 
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
@@ -422,7 +422,7 @@ private:
     std::shared_ptr<Log> log_;
     std::shared_ptr<SnapshotLane<Files>> snapshots_;
 
-    LogAccount account_;                ///< as of the writes submitted
+    LogAccount account_;                ///< as of the writes begun
     EntryIndex<Segment<Files>> index_;  ///< as of the writes completed
     raft::Index indexed_last_;
     raft::Index readable_last_;  ///< entries up to here are indexed, and no write replaces them
