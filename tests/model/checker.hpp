@@ -34,13 +34,13 @@ struct Report {
 
 class Checker {
 public:
-    using Progress = std::function<void(const Report&)>;
+    using OnProgress = std::function<void(const Report&)>;
 
     explicit Checker(const Setup& setup) : setup_(setup), world_(setup) {}
 
     World& world() { return world_; }
 
-    Report run(const Progress& progress = {}) {
+    Report run(const OnProgress& on_progress = {}) {
         const auto began = std::chrono::steady_clock::now();
         const auto elapsed = [began] {
             return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -56,7 +56,7 @@ public:
             }
             if (next_ % 16384 == 0) {
                 measure(elapsed());
-                if (progress) progress(report_);
+                if (on_progress) on_progress(report_);
                 if (setup_.minutes > 0 && report_.seconds > setup_.minutes * 60) {
                     return stop(End::minutes, elapsed());
                 }

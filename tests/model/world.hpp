@@ -19,7 +19,14 @@
 namespace model {
 
 /// What has been used up of the bounds, four bits each.
-enum class Budget : std::uint8_t { operations, reads, crashes, snapshots, duplicates, heartbeats };
+enum class Resource : std::uint8_t {
+    operations,
+    reads,
+    crashes,
+    snapshots,
+    duplicates,
+    heartbeats
+};
 
 struct State {
     std::array<std::uint32_t, 5> nodes{};
@@ -29,10 +36,10 @@ struct State {
     std::uint32_t leaders = 0;    // of each term, four bits; 0: none yet
     std::vector<std::uint32_t> messages;  // sorted, each once
 
-    std::uint32_t used(Budget budget) const {
-        return (spent >> (4 * static_cast<unsigned>(budget))) & 15U;
+    std::uint32_t used(Resource resource) const {
+        return (spent >> (4 * static_cast<unsigned>(resource))) & 15U;
     }
-    void use(Budget budget) { spent += 1U << (4 * static_cast<unsigned>(budget)); }
+    void use(Resource resource) { spent += 1U << (4 * static_cast<unsigned>(resource)); }
 
     void pack(std::uint32_t node_count, std::vector<std::uint32_t>& words) const {
         words.assign(nodes.begin(), nodes.begin() + node_count);
@@ -108,9 +115,9 @@ public:
                 const Action action = tables_.row(state.nodes[i]).actions[at];
                 if (allowed(state, action.act)) visit(action);
             }
-            const std::uint32_t operation = state.used(Budget::operations);
+            const std::uint32_t operation = state.used(Resource::operations);
             if (leads && operation < setup_.operations) visit(Action{Act::propose, i, operation});
-            const std::uint32_t read = state.used(Budget::reads);
+            const std::uint32_t read = state.used(Resource::reads);
             if (leads && read < setup_.reads) visit(Action{Act::read, i, read});
         }
         for (const std::uint32_t message : state.messages) {
@@ -185,13 +192,13 @@ private:
 
     bool allowed(const State& state, Act act) const {
         switch (act) {
-            case Act::crash: return state.used(Budget::crashes) < setup_.crashes;
-            case Act::snapshot: return state.used(Budget::snapshots) < setup_.snapshots;
-            case Act::deliver_copy: return state.used(Budget::duplicates) < setup_.duplicates;
+            case Act::crash: return state.used(Resource::crashes) < setup_.crashes;
+            case Act::snapshot: return state.used(Resource::snapshots) < setup_.snapshots;
+            case Act::deliver_copy: return state.used(Resource::duplicates) < setup_.duplicates;
             case Act::heartbeat:
             case Act::silence:
                 return setup_.heartbeats == unbounded ||
-                       state.used(Budget::heartbeats) < setup_.heartbeats;
+                       state.used(Resource::heartbeats) < setup_.heartbeats;
             case Act::notice:
             case Act::complete: return setup_.disk != DiskMode::instant;
             default: return true;
@@ -199,14 +206,14 @@ private:
     }
     void charge(Act act, State& state) const {
         switch (act) {
-            case Act::crash: return state.use(Budget::crashes);
-            case Act::snapshot: return state.use(Budget::snapshots);
-            case Act::deliver_copy: return state.use(Budget::duplicates);
-            case Act::propose: return state.use(Budget::operations);
-            case Act::read: return state.use(Budget::reads);
+            case Act::crash: return state.use(Resource::crashes);
+            case Act::snapshot: return state.use(Resource::snapshots);
+            case Act::deliver_copy: return state.use(Resource::duplicates);
+            case Act::propose: return state.use(Resource::operations);
+            case Act::read: return state.use(Resource::reads);
             case Act::heartbeat:
             case Act::silence:
-                if (setup_.heartbeats != unbounded) state.use(Budget::heartbeats);
+                if (setup_.heartbeats != unbounded) state.use(Resource::heartbeats);
                 return;
             default: return;
         }

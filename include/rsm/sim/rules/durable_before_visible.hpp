@@ -27,9 +27,9 @@ class DurableBeforeVisible {
 public:
     /// What a disk would give back if the power failed now and everything unsynced were lost;
     /// null: not asked for this time, or not readable.
-    using View = std::function<const raft::Recovered*(raft::NodeId)>;
+    using DurableView = std::function<const raft::Recovered*(raft::NodeId)>;
 
-    DurableBeforeVisible(std::size_t nodes, View view)
+    DurableBeforeVisible(std::size_t nodes, DurableView view)
         : view_(std::move(view)), acknowledged_(nodes + 1) {}
 
     const raft::Recovered* view(raft::NodeId id) const { return view_(id); }
@@ -110,7 +110,7 @@ private:
         return position.index <= disk.last && raft::Log(disk).matches(position);
     }
 
-    View view_;
+    DurableView view_;
     std::vector<Acknowledged> acknowledged_;  ///< by node
 };
 

@@ -43,7 +43,7 @@ namespace rsm::inline v0::sim {
 
 class Oracle {
 public:
-    using DurableView = DurableBeforeVisible::View;
+    using DurableView = DurableBeforeVisible::DurableView;
 
     /// @param reigns_last  see StableLeadership
     Oracle(std::size_t nodes, const raft::Options& options, bool reigns_last, Complain complain,

@@ -28,7 +28,7 @@ public:
     /// A leader that speaks has just made sure that its disk does not hang, and not long ago that
     /// it hears from a quorum. @param now  its own clock
     Broken spoke(const raft::Core& core, raft::Time now) {
-        Reign& reign = begin_or_go_on(core, now);
+        SeenReign& reign = begin_or_go_on(core, now);
         note_durable(reign, core.log(), now);
         if (Broken broken = check_disk(core, reign, now)) return broken;
         return check_quorum(core, reign, now);
@@ -37,14 +37,14 @@ public:
     void heard(const raft::Message& message, const raft::Core& core, raft::Time now) {
         const bool answers = std::holds_alternative<raft::AppendReply>(message.body) ||
                              std::holds_alternative<raft::SnapshotReply>(message.body);
-        Reign& reign = reigns_[message.to.value];
+        SeenReign& reign = reigns_[message.to.value];
         if (!answers || reign.term != core.term() || raft::term_of(message) != reign.term) return;
         reign.contacts[message.from.value] = now;
     }
 
 private:
     /// Of a leader that speaks, by its own clock.
-    struct Reign {
+    struct SeenReign {
         raft::Term term;
         std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
         raft::Time spoke{};                     ///< last
@@ -52,8 +52,8 @@ private:
         std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
     };
 
-    Reign& begin_or_go_on(const raft::Core& core, raft::Time now) {
-        Reign& reign = reigns_[core.self().value];
+    SeenReign& begin_or_go_on(const raft::Core& core, raft::Time now) {
+        SeenReign& reign = reigns_[core.self().value];
         if (reign.term != core.term()) {
             reign.term = core.term();
             reign.contacts.assign(reigns_.size(), now);
@@ -68,7 +68,7 @@ private:
         }
         return reign;
     }
-    static void note_durable(Reign& reign, const raft::Log& log, raft::Time now) {
+    static void note_durable(SeenReign& reign, const raft::Log& log, raft::Time now) {
         if (log.durable() >= log.begun()) {
             reign.not_durable.reset();
         } else if (!reign.not_durable || log.durable() != reign.durable) {
@@ -76,7 +76,7 @@ private:
         }
         reign.durable = log.durable();
     }
-    Broken check_disk(const raft::Core& core, const Reign& reign, raft::Time now) const {
+    Broken check_disk(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         // A node that is late counts only the time in which it ran, which is half at least: what is
         // later by more than a heartbeat is a gap.
         const raft::Duration longest =
@@ -86,7 +86,7 @@ private:
                          detail::node_text(core.self()) + " leads while its disk hangs",
                          {core.self()}};
     }
-    Broken check_quorum(const raft::Core& core, const Reign& reign, raft::Time now) const {
+    Broken check_quorum(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         if (!options_.check_quorum) return {};
         std::size_t heard = 1;
         for (const raft::Progress& follower : core.followers()) {
@@ -100,7 +100,7 @@ private:
     }
 
     raft::Options options_;
-    std::vector<Reign> reigns_;  ///< by node: its last one
+    std::vector<SeenReign> reigns_;  ///< by node: its last one
 };
 
 }  // namespace rsm::sim
