@@ -97,6 +97,9 @@ public:
     void clog(raft::NodeId from, raft::NodeId to, raft::Time until) {
         link(from, to).clogged_until = until;
     }
+    raft::Time clogged_until(raft::NodeId from, raft::NodeId to) {
+        return link(from, to).clogged_until;
+    }
     void heal() {
         for (Link& one : links_) {
             one.cut = false;

@@ -6,7 +6,6 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cstddef>
@@ -19,10 +18,12 @@
 namespace rsm::inline v0::detail {
 
 /// A socket and what is being written to it.
+template <class Net>
 struct TcpStream {
-    explicit TcpStream(boost::asio::ip::tcp::socket connected) : socket(std::move(connected)) {}
+    using Socket = typename Net::Socket;
+    explicit TcpStream(Socket connected) : socket(std::move(connected)) {}
 
-    boost::asio::ip::tcp::socket socket;
+    Socket socket;
     std::vector<boost::asio::const_buffer> parts;
     std::size_t first_part = 0;  ///< those before it have been written
     std::uint64_t written = 0;   ///< bytes
@@ -61,27 +62,26 @@ template <class Stream, class Done>
 void write_parts(std::shared_ptr<Stream> stream, Done done) {
     const auto rest =
         std::span<const boost::asio::const_buffer>(stream->parts).subspan(stream->first_part);
-    TcpStream& writer = *stream;
-    writer.socket.async_write_some(
-        rest, [stream = std::move(stream), done = std::move(done)](boost::system::error_code error,
-                                                                   std::size_t count) mutable {
-            stream->consume(count);
-            if (error || stream->first_part == stream->parts.size()) return done(error);
-            write_parts(std::move(stream), std::move(done));
-        });
+    auto& socket = stream->socket;
+    socket.async_write_some(rest, [stream = std::move(stream), done = std::move(done)](
+                                      boost::system::error_code error, std::size_t count) mutable {
+        stream->consume(count);
+        if (error || stream->first_part == stream->parts.size()) return done(error);
+        write_parts(std::move(stream), std::move(done));
+    });
 }
 
 /// Fills `target`, which `stream` owns, then calls done(error_code). @pre !target.empty()
 template <class Stream, class Done>
 void read_exactly(std::shared_ptr<Stream> stream, std::span<std::byte> target, Done done) {
-    TcpStream& reader = *stream;
-    reader.socket.async_read_some(boost::asio::buffer(target.data(), target.size()),
-                                  [stream = std::move(stream), target, done = std::move(done)](
-                                      boost::system::error_code error, std::size_t count) mutable {
-                                      target = target.subspan(count);
-                                      if (error || target.empty()) return done(error);
-                                      read_exactly(std::move(stream), target, std::move(done));
-                                  });
+    auto& socket = stream->socket;
+    socket.async_read_some(boost::asio::buffer(target.data(), target.size()),
+                           [stream = std::move(stream), target, done = std::move(done)](
+                               boost::system::error_code error, std::size_t count) mutable {
+                               target = target.subspan(count);
+                               if (error || target.empty()) return done(error);
+                               read_exactly(std::move(stream), target, std::move(done));
+                           });
 }
 
 }  // namespace rsm::detail

@@ -8,12 +8,10 @@
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/link.hpp>
 #include <rsm/transport/tcp/shared.hpp>
-#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
@@ -32,23 +30,26 @@ namespace rsm::inline v0::detail {
 /// one at one of them. Each step has a time limit of its own.
 ///
 /// Handlers own the attempt; one that is over does nothing any more.
-class TcpDialer : public TcpStream {
+template <class Net>
+class TcpDialer : public TcpStream<Net> {
 public:
+    using Shared = typename TcpShared<Net>::Ptr;
+    using Link = TcpLink<Net>;
     using Self = std::shared_ptr<TcpDialer>;
     /// The connection, or none and a sentence that says why.
-    using Done = std::function<void(TcpLinkPtr, std::string)>;
+    using Done = std::function<void(typename Link::Ptr, std::string)>;
 
-    TcpDialer(TcpShared::Ptr shared, raft::NodeId peer, TcpAddress address, Done done)
-        : TcpStream(boost::asio::ip::tcp::socket(shared->executor)),
+    TcpDialer(Shared shared, raft::NodeId peer, TcpAddress address, Done done)
+        : TcpStream<Net>(shared->net.socket(shared->executor)),
           shared_(std::move(shared)),
           peer_(peer),
           address_(std::move(address)),
           done_(std::move(done)),
-          resolver_(shared_->executor),
-          timer_(shared_->executor) {}
+          resolver_(shared_->net.resolver(shared_->executor)),
+          timer_(shared_->net.timer(shared_->executor)) {}
 
     /// Calls `done` once, and not from inside. @pre the peer is known
-    static Self start(const TcpShared::Ptr& shared, raft::NodeId peer, Done done) {
+    static Self start(const Shared& shared, raft::NodeId peer, Done done) {
         const TcpAddress address = shared->peers[peer].address;
         auto self = std::make_shared<TcpDialer>(shared, peer, address, std::move(done));
         boost::system::error_code not_numeric;
@@ -71,7 +72,7 @@ public:
     /// Whether the peer's host should have answered the request to connect by now, if that had
     /// reached it.
     bool hangs() const {
-        const auto waited = std::chrono::steady_clock::now() - step_began_;
+        const auto waited = shared_->net.now() - step_began_;
         return step_ == Step::connect && waited > std::chrono::milliseconds(100);
     }
 
@@ -114,7 +115,7 @@ private:
     static void greet(const Self& self, std::size_t attempt) {
         const TcpOptions& options = self->shared_->options;
         enter(self, Step::greet, options.handshake_timeout);
-        tune(self->socket, options.user_timeout);
+        self->shared_->net.tune(self->socket, options.user_timeout);
         self->hello_ =
             encode(Hello{options.self, self->peer_, self->shared_->instance, options.cluster});
         self->parts = {boost::asio::buffer(self->hello_)};
@@ -147,7 +148,9 @@ private:
         if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {
             peer->advertisement = answer.advertise;
         }
-        self->finish(std::make_shared<TcpLink>(std::move(self->socket), answer.instance), {});
+        self->finish(std::make_shared<Link>(std::move(self->socket), answer.instance,
+                                            self->shared_->net.now()),
+                     {});
     }
 
     // ---- the end -----------------------------------------------------------------------------
@@ -175,7 +178,7 @@ private:
         finish(nullptr, std::move(why));
     }
 
-    void finish(TcpLinkPtr link, std::string why) {
+    void finish(typename Link::Ptr link, std::string why) {
         const Done done = std::exchange(done_, nullptr);
         release();
         done(std::move(link), why.empty() ? why : address_.text() + ": " + why);
@@ -184,7 +187,7 @@ private:
     void release() {
         timer_.cancel();
         resolver_.cancel();
-        close();
+        this->close();
     }
 
     // ---- time --------------------------------------------------------------------------------
@@ -196,7 +199,7 @@ private:
     static void enter(const Self& self, Step step, std::chrono::milliseconds limit) {
         const std::uint64_t round = ++self->round_;
         self->step_ = step;
-        self->step_began_ = std::chrono::steady_clock::now();
+        self->step_began_ = self->shared_->net.now();
         self->timer_.expires_after(limit);
         self->timer_.async_wait([self, round](boost::system::error_code error) {
             // A wait that ended just before it was replaced is stale although it succeeded.
@@ -218,12 +221,12 @@ private:
         std::string why;
     };
 
-    TcpShared::Ptr shared_;
+    Shared shared_;
     raft::NodeId peer_;
     TcpAddress address_;
     Done done_;  // null: over
-    boost::asio::ip::tcp::resolver resolver_;
-    boost::asio::steady_timer timer_;
+    typename Net::Resolver resolver_;
+    typename Net::Timer timer_;
     std::uint64_t round_ = 0;  // of the timer
     Step step_{};
     std::chrono::steady_clock::time_point step_began_{};

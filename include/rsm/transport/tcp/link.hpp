@@ -6,10 +6,8 @@
 
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/outbox.hpp>
-#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <array>
@@ -65,13 +63,15 @@ void read_answer(const std::shared_ptr<Stream>& stream, AnswerBytes& bytes, std:
 }
 
 /// As the dialling side has it: it writes frames and reads a farewell.
-struct TcpLink : TcpStream {
+template <class Net>
+struct TcpLink : TcpStream<Net> {
     using Clock = std::chrono::steady_clock;
+    using Ptr = std::shared_ptr<TcpLink>;
 
-    TcpLink(boost::asio::ip::tcp::socket greeted, std::uint64_t peer_instance)
-        : TcpStream(std::move(greeted)), instance(peer_instance), since(Clock::now()) {
+    TcpLink(typename Net::Socket greeted, std::uint64_t peer_instance, Clock::time_point now)
+        : TcpStream<Net>(std::move(greeted)), instance(peer_instance), since(now) {
         boost::system::error_code ignored;
-        socket.non_blocking(true, ignored);
+        this->socket.non_blocking(true, ignored);
     }
 
     const std::uint64_t instance;  ///< the peer's
@@ -83,19 +83,19 @@ struct TcpLink : TcpStream {
     /// The next batch becomes this connection's.
     void take(Outbox& outbox) {
         outbox.take(batch);
-        parts.clear();
-        first_part = 0;
+        this->parts.clear();
+        this->first_part = 0;
         batch.frames.for_each_part([this](std::span<const std::byte> part) {
-            parts.emplace_back(part.data(), part.size());
+            this->parts.emplace_back(part.data(), part.size());
         });
     }
 
     /// For how long the other side has taken nothing although something waits. Counted from the
     /// first look that finds it so: before it, this node may have been busy and written nothing.
-    Clock::duration stuck_for() {
-        const auto now = Clock::now();
-        const std::size_t waiting = unacknowledged(socket).value_or(0);
-        const std::uint64_t taken = written - waiting;
+    Clock::duration stuck_for(const Net& net) {
+        const auto now = net.now();
+        const std::size_t waiting = net.unacknowledged(this->socket).value_or(0);
+        const std::uint64_t taken = this->written - waiting;
         const bool idle = !writing && waiting == 0;
         if (idle || taken != taken_) {
             stuck_since_.reset();
@@ -110,7 +110,6 @@ private:
     std::uint64_t taken_ = 0;  // bytes, as of the last look
     std::optional<Clock::time_point> stuck_since_;
 };
-using TcpLinkPtr = std::shared_ptr<TcpLink>;
 
 }  // namespace rsm::detail
 

@@ -6,16 +6,13 @@
 
 #include <raft/base/types.hpp>
 #include <raft/protocol/message.hpp>
-#include <rsm/transport/tcp/acceptors.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/inbox.hpp>
 #include <rsm/transport/tcp/shared.hpp>
-#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/socket_base.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
@@ -39,21 +36,24 @@ namespace rsm::inline v0::detail {
 /// limited in number and in time. Each peer has one connection here: a newer one replaces it.
 ///
 /// Handlers own the listener and the connection that they work for; after close() they do nothing.
+template <class Net>
 class TcpListener {
+    using Shared = TcpShared<Net>;
+
 public:
     using Self = std::shared_ptr<TcpListener>;
     /// A peer, and its instance.
     using Greeted = std::function<void(raft::NodeId, std::uint64_t)>;
 
     /// `greeted` is told of every peer that has introduced itself.
-    TcpListener(TcpShared::Ptr shared, Greeted greeted)
+    TcpListener(typename Shared::Ptr shared, Greeted greeted)
         : shared_(std::move(shared)), greeted_(std::move(greeted)) {}
 
     /// Binds and listens; connections wait in the system until start(). May block on a lookup if
     /// the host is not numeric. Throws boost::system::system_error that names the address.
     void open(const TcpAddress& address) {
-        for (auto& acceptor : listen_on(shared_->executor, address)) {
-            doors_.push_back({std::move(acceptor), boost::asio::steady_timer(shared_->executor)});
+        for (auto& acceptor : shared_->net.listen(shared_->executor, address)) {
+            doors_.push_back({std::move(acceptor), shared_->net.timer(shared_->executor)});
         }
         port_ = doors_.front().acceptor.local_endpoint().port();
     }
@@ -89,21 +89,21 @@ public:
 private:
     /// One of the addresses that are listened on.
     struct Door {
-        boost::asio::ip::tcp::acceptor acceptor;
-        boost::asio::steady_timer retry;
+        typename Net::Acceptor acceptor;
+        typename Net::Timer retry;
     };
 
-    struct Connection : TcpStream {
-        Connection(boost::asio::ip::tcp::socket accepted, const TcpShared& shared)
-            : TcpStream(std::move(accepted)),
-              timer(shared.executor),
+    struct Connection : TcpStream<Net> {
+        Connection(typename Net::Socket accepted, const Shared& shared)
+            : TcpStream<Net>(std::move(accepted)),
+              timer(shared.net.timer(shared.executor)),
               inbox(shared.options.max_frame_bytes) {
             boost::system::error_code error;
-            const auto other = socket.remote_endpoint(error);
+            const auto other = this->socket.remote_endpoint(error);
             if (!error) from = TcpAddress{other.address().to_string(), other.port()}.text();
         }
 
-        boost::asio::steady_timer timer;
+        typename Net::Timer timer;
         bool closed = false;
         bool welcomed = false;  ///< and the peer's system has the welcome
         std::string from;       ///< "host:port" of the other end
@@ -115,14 +115,14 @@ private:
         /// Says what fits without waiting: for a connection that is closed right after.
         void say_at_once(const std::vector<std::byte>& bytes) {
             boost::system::error_code error;
-            socket.non_blocking(true, error);
-            if (!error) socket.write_some(boost::asio::buffer(bytes), error);
+            this->socket.non_blocking(true, error);
+            if (!error) this->socket.write_some(boost::asio::buffer(bytes), error);
         }
 
         void close() {
             closed = true;
             timer.cancel();
-            TcpStream::close();
+            TcpStream<Net>::close();
         }
     };
     using ConnectionPtr = std::shared_ptr<Connection>;
@@ -131,10 +131,10 @@ private:
 
     static void accept(const Self& self, Door& door) {
         door.acceptor.async_accept(
-            [self, &door](boost::system::error_code error, boost::asio::ip::tcp::socket socket) {
+            [self, &door](boost::system::error_code error, typename Net::Socket socket) {
                 if (self->stopped_) return;
                 if (error) {
-                    TcpShared::refuse(self->shared_, TcpRefusal::not_accepted, {}, error.message());
+                    Shared::refuse(self->shared_, TcpRefusal::not_accepted, {}, error.message());
                     return pause(self, door);
                 }
                 admit(self, std::make_shared<Connection>(std::move(socket), *self->shared_));
@@ -153,7 +153,7 @@ private:
     static void admit(const Self& self, const ConnectionPtr& stranger) {
         if (self->strangers_.size() >= self->shared_->options.max_strangers) self->make_room();
         self->strangers_.push_back(stranger);
-        tune(stranger->socket, self->shared_->options.user_timeout);
+        self->shared_->net.tune(stranger->socket, self->shared_->options.user_timeout);
         limit(self, stranger);
         const auto head = std::span(stranger->hello).first(greeting_head_bytes);
         read_exactly(stranger, head, [self, stranger](boost::system::error_code error) {
@@ -210,7 +210,7 @@ private:
     }
 
     static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
-        TcpShared& shared = *self->shared_;
+        Shared& shared = *self->shared_;
         if (hello.cluster != shared.options.cluster) {
             return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
                           "\"" + printable(hello.cluster) + "\" instead of \"" +
@@ -232,7 +232,7 @@ private:
     static void refuse(const Self& self, const ConnectionPtr& stranger, AnswerCode code,
                        TcpRefusal reason, std::string detail = {}) {
         ++self->shared_->counters.handshakes_refused;
-        TcpShared::refuse(self->shared_, reason, stranger->from, std::move(detail));
+        Shared::refuse(self->shared_, reason, stranger->from, std::move(detail));
         say_farewell(self, stranger, code);
     }
 
@@ -267,7 +267,7 @@ private:
 
     void turn_away(const ConnectionPtr& stranger, TcpRefusal reason) {
         ++shared_->counters.handshakes_refused;
-        TcpShared::refuse(shared_, reason, stranger->from);
+        Shared::refuse(shared_, reason, stranger->from);
         close(stranger);
     }
 
@@ -359,8 +359,8 @@ private:
     static void reject(const Self& self, const ConnectionPtr& connection, AnswerCode code,
                        TcpRefusal reason) {
         ++self->shared_->counters.bad_frames;
-        TcpShared::refuse(self->shared_, reason, connection->from,
-                          "node " + std::to_string(connection->peer.value));
+        Shared::refuse(self->shared_, reason, connection->from,
+                       "node " + std::to_string(connection->peer.value));
         dismiss(self, connection, code);
     }
 
@@ -390,7 +390,7 @@ private:
     /// How much of what a dismissed connection still sends is read, so that it can be told why.
     static constexpr std::size_t drained_max = std::size_t{4} << 20;
 
-    TcpShared::Ptr shared_;
+    typename Shared::Ptr shared_;
     Greeted greeted_;
     std::vector<Door> doors_;  ///< handlers refer to them: not changed once it is open
     std::uint16_t port_ = 0;

@@ -6,16 +6,15 @@
 
 #include <raft/base/types.hpp>
 #include <raft/protocol/message.hpp>
-#include <rsm/detail/entropy.hpp>
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp/listener.hpp>
 #include <rsm/transport/tcp/places.hpp>
 #include <rsm/transport/tcp/sender.hpp>
 #include <rsm/transport/tcp/shared.hpp>
+#include <rsm/transport/tcp/system_net.hpp>
 #include <rsm/transport/tcp_address.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 
 #include <chrono>
@@ -30,24 +29,29 @@
 
 namespace rsm::inline v0 {
 
-/// A TcpTransport at work. Models raft::GroupingTransport.
+/// A TcpTransport at work (with detail::SystemNet as Net). Models raft::GroupingTransport.
 ///
 /// Thread safety: everything, destruction included, happens on its executor (a strand, or one that
 /// a single thread runs), or while nobody runs it. Destruction closes all connections and waits for
 /// nothing. After stop() or destruction nothing is called any more, and both are allowed from
 /// within everything that the transport calls. Destruction must come before that of the execution
 /// context, as for every object of Asio.
-class RunningTcpTransport {
+template <class Net>
+class BasicRunningTcpTransport {
+    using Shared = detail::TcpShared<Net>;
+    using Listener = detail::TcpListener<Net>;
+    using Sender = detail::TcpSender<Net>;
+
 public:
     /// Opens the listening socket. It may block on the lookup of the own host's name.
     ///
     /// Throws std::invalid_argument for options out of range, an address that is none, two nodes at
     /// one address, a peer without a port or a node without an address, and
     /// boost::system::system_error if it cannot listen; then nothing has happened.
-    RunningTcpTransport(boost::asio::any_io_executor executor, TcpOptions options);
-    RunningTcpTransport(const RunningTcpTransport&) = delete;
-    RunningTcpTransport& operator=(const RunningTcpTransport&) = delete;
-    ~RunningTcpTransport() { stop(); }
+    BasicRunningTcpTransport(typename Net::Executor executor, TcpOptions options, Net net = {});
+    BasicRunningTcpTransport(const BasicRunningTcpTransport&) = delete;
+    BasicRunningTcpTransport& operator=(const BasicRunningTcpTransport&) = delete;
+    ~BasicRunningTcpTransport() { stop(); }
 
     raft::NodeId self() const { return shared_->options.self; }
     /// This node and every peer that the options name, but for those that were removed.
@@ -107,56 +111,62 @@ private:
 
     /// What handlers may still hold when this is gone. What they call of this, they call only
     /// while it says that the transport has not stopped.
-    const detail::TcpShared::Ptr shared_ = std::make_shared<detail::TcpShared>();
-    detail::TcpListener::Self listener_;
-    std::map<raft::NodeId, detail::TcpSender::Self> senders_;
+    const typename Shared::Ptr shared_ = std::make_shared<Shared>();
+    typename Listener::Self listener_;
+    std::map<raft::NodeId, typename Sender::Self> senders_;
     bool flush_due_ = false;
 };
 
-inline RunningTcpTransport::RunningTcpTransport(boost::asio::any_io_executor executor,
-                                                TcpOptions options) {
+template <class Net>
+BasicRunningTcpTransport<Net>::BasicRunningTcpTransport(typename Net::Executor executor,
+                                                        TcpOptions options, Net net) {
     if (const std::string problem = options.problem(); !problem.empty()) {
         throw std::invalid_argument("TcpTransport: " + problem);
     }
     const detail::TcpPlaces places = detail::places_of(options);
+    shared_->net = std::move(net);
     shared_->options = std::move(options);
     shared_->executor = std::move(executor);
-    shared_->instance = detail::random_number();
+    shared_->instance = shared_->net.random();
     for (const auto& [peer, address] : places.peers) shared_->peers[peer].address = address;
-    listener_ = std::make_shared<detail::TcpListener>(
+    listener_ = std::make_shared<Listener>(
         shared_, [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t instance) {
             if (!shared->stopped) greeted(peer, instance);
         });
     listener_->open(places.own);
 }
 
-inline void RunningTcpTransport::start(std::function<void(raft::Message)> receive,
-                                       std::function<void()> received) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::start(std::function<void(raft::Message)> receive,
+                                          std::function<void()> received) {
     using Receive = const std::function<void(raft::Message)>;
     shared_->receive = std::make_shared<Receive>(std::move(receive));
     if (received) {
         shared_->received = std::make_shared<const std::function<void()>>(std::move(received));
     }
-    detail::TcpListener::start(listener_);
+    Listener::start(listener_);
     for (const auto& [peer, known] : shared_->peers) dial(peer);
 }
 
-inline void RunningTcpTransport::dial(raft::NodeId peer) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::dial(raft::NodeId peer) {
     if (shared_->receive == nullptr) return;
-    detail::TcpSender::Self& sender = senders_[peer];
+    typename Sender::Self& sender = senders_[peer];
     if (sender == nullptr) {
-        sender = std::make_shared<detail::TcpSender>(shared_, peer);
-        shared_->peers[peer].since = std::chrono::steady_clock::now();
+        sender = std::make_shared<Sender>(shared_, peer);
+        shared_->peers[peer].since = shared_->net.now();
     }
-    detail::TcpSender::dial(sender);
+    Sender::dial(sender);
 }
 
-inline void RunningTcpTransport::greeted(raft::NodeId peer, std::uint64_t instance) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::greeted(raft::NodeId peer, std::uint64_t instance) {
     const auto found = senders_.find(peer);
-    if (found != senders_.end()) detail::TcpSender::greeted(found->second, instance);
+    if (found != senders_.end()) Sender::greeted(found->second, instance);
 }
 
-inline std::vector<PeerStatus> RunningTcpTransport::peers() const {
+template <class Net>
+std::vector<PeerStatus> BasicRunningTcpTransport<Net>::peers() const {
     std::vector<PeerStatus> all;
     for (const auto& [peer, known] : shared_->peers) {
         PeerStatus status = shared_->status(peer, known);
@@ -168,7 +178,8 @@ inline std::vector<PeerStatus> RunningTcpTransport::peers() const {
     return all;
 }
 
-inline void RunningTcpTransport::send(raft::Message message) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::send(raft::Message message) {
     const auto found = senders_.find(message.to);
     if (found == senders_.end() || !found->second->push(std::move(message))) {
         ++shared_->counters.messages_dropped;
@@ -182,12 +193,14 @@ inline void RunningTcpTransport::send(raft::Message message) {
     });
 }
 
-inline void RunningTcpTransport::flush() {
+template <class Net>
+void BasicRunningTcpTransport<Net>::flush() {
     if (!std::exchange(flush_due_, false)) return;
-    for (const auto& [peer, sender] : senders_) detail::TcpSender::flush(sender);
+    for (const auto& [peer, sender] : senders_) Sender::flush(sender);
 }
 
-inline void RunningTcpTransport::stop() {
+template <class Net>
+void BasicRunningTcpTransport<Net>::stop() {
     shared_->stopped = true;
     shared_->receive = nullptr;
     shared_->received = nullptr;
@@ -196,7 +209,9 @@ inline void RunningTcpTransport::stop() {
     for (auto& [peer, known] : shared_->peers) known.connected = false;
 }
 
-inline void RunningTcpTransport::set_peer(raft::NodeId peer, std::string host, std::uint16_t port) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::set_peer(raft::NodeId peer, std::string host,
+                                             std::uint16_t port) {
     TcpAddress address{std::move(host), port};
     if (!peer || peer == shared_->options.self || address.host.empty() || address.port == 0) {
         throw std::invalid_argument("TcpTransport: no peer's id and address: " +
@@ -213,10 +228,11 @@ inline void RunningTcpTransport::set_peer(raft::NodeId peer, std::string host, s
     known.address = std::move(address);
     const auto sender = senders_.find(peer);
     if (sender == senders_.end()) return dial(peer);
-    if (moved) detail::TcpSender::redial(sender->second);
+    if (moved) Sender::redial(sender->second);
 }
 
-inline void RunningTcpTransport::remove_peer(raft::NodeId peer) {
+template <class Net>
+void BasicRunningTcpTransport<Net>::remove_peer(raft::NodeId peer) {
     const auto sender = senders_.find(peer);
     if (sender != senders_.end()) {
         sender->second->stop();
@@ -226,6 +242,9 @@ inline void RunningTcpTransport::remove_peer(raft::NodeId peer) {
     shared_->peers.erase(peer);
     shared_->options.peers.erase(peer);
 }
+
+/// A TcpTransport at work.
+using RunningTcpTransport = BasicRunningTcpTransport<detail::SystemNet>;
 
 }  // namespace rsm
 

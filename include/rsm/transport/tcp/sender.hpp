@@ -12,11 +12,9 @@
 #include <rsm/transport/tcp/link.hpp>
 #include <rsm/transport/tcp/outbox.hpp>
 #include <rsm/transport/tcp/shared.hpp>
-#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
@@ -39,17 +37,23 @@ namespace rsm::inline v0::detail {
 ///
 /// Handlers own the sender and the connection that they work for; a handler whose connection is not
 /// the current one any more does nothing.
+template <class Net>
 class TcpSender {
+    using Dialer = TcpDialer<Net>;
+    using Link = TcpLink<Net>;
+    using LinkPtr = typename Link::Ptr;
+    using Shared = TcpShared<Net>;
+
 public:
     using Self = std::shared_ptr<TcpSender>;
 
-    TcpSender(TcpShared::Ptr shared, raft::NodeId peer)
+    TcpSender(typename Shared::Ptr shared, raft::NodeId peer)
         : shared_(std::move(shared)),
           peer_(peer),
           outbox_(shared_->options.queue_bytes, shared_->options.max_frame_bytes),
-          retry_(shared_->executor),
-          look_(shared_->executor),
-          random_(seed(shared_->options.self, peer)) {}
+          retry_(shared_->net.timer(shared_->executor)),
+          look_(shared_->net.timer(shared_->executor)),
+          random_(seed(shared_->net, shared_->options.self, peer)) {}
 
     bool connected() const { return link_ != nullptr; }
     std::size_t queued_bytes() const { return outbox_.bytes(); }
@@ -60,7 +64,7 @@ public:
         ++self->retry_round_;
         self->retry_.cancel();
         self->dialer_ =
-            TcpDialer::start(self->shared_, self->peer_, [self](TcpLinkPtr link, std::string why) {
+            Dialer::start(self->shared_, self->peer_, [self](LinkPtr link, std::string why) {
                 self->dialer_ = nullptr;
                 if (link != nullptr) return ready(self, link);
                 failed(self, std::move(why));
@@ -72,8 +76,9 @@ public:
     /// something, which may take as long again as the interruption has lasted.
     static void greeted(const Self& self, std::uint64_t instance) {
         self->failures_ = 0;
-        if (const TcpLinkPtr& link = self->link_) {
-            if (link->instance == instance && !awaits_repetition(link->socket)) return;
+        if (const LinkPtr& link = self->link_) {
+            if (link->instance == instance && !self->shared_->net.awaits_repetition(link->socket))
+                return;
             self->renewing_ = true;
         }
         if (self->dialer_ != nullptr && self->dialer_->hangs()) self->drop_dialer();
@@ -86,7 +91,7 @@ public:
     /// Writes what waits, unless a write is under way; that one goes on with it when it ends.
     static void flush(const Self& self) {
         if (!self->connected() || self->link_->writing || self->outbox_.empty()) return;
-        const TcpLinkPtr link = self->link_;
+        const LinkPtr link = self->link_;
         link->take(self->outbox_);
         // At once, which mostly is all there is to it. What is left (or a snapshot's next chunk)
         // goes by way of the executor, so that other messages can gather meanwhile.
@@ -105,7 +110,7 @@ public:
         if (self->stopped_) return;
         self->drop_dialer();
         self->drop_link();
-        TcpShared::report(self->shared_, self->peer_, false, "its address has changed");
+        Shared::report(self->shared_, self->peer_, false, "its address has changed");
         self->failures_ = 0;
         dial(self);
     }
@@ -119,8 +124,8 @@ public:
     }
 
 private:
-    static std::uint64_t seed(raft::NodeId self, raft::NodeId peer) {
-        const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    static std::uint64_t seed(const Net& net, raft::NodeId self, raft::NodeId peer) {
+        const auto now = net.now().time_since_epoch().count();
         return static_cast<std::uint64_t>(now) + self.value * 0x9e3779b97f4a7c15ULL + peer.value;
     }
 
@@ -128,19 +133,19 @@ private:
 
     /// The new connection takes the place of the old one, if that is still there. What was queued
     /// goes over the new one.
-    static void ready(const Self& self, const TcpLinkPtr& link) {
+    static void ready(const Self& self, const LinkPtr& link) {
         if (self->link_ != nullptr) self->close_link();
         self->link_ = link;
         self->renewing_ = false;
         ++self->shared_->counters.connects;
-        TcpShared::report(self->shared_, self->peer_, true, {});
+        Shared::report(self->shared_, self->peer_, true, {});
         look_later(self);
         read_farewell(self, link);
         flush(self);
     }
 
     /// Nothing comes back on this connection but the reason for its end.
-    static void read_farewell(const Self& self, const TcpLinkPtr& link) {
+    static void read_farewell(const Self& self, const LinkPtr& link) {
         const auto first = std::span(link->farewell).first(1);
         read_exactly(link, first, [self, link](boost::system::error_code error) {
             if (self->link_ != link) return;
@@ -164,7 +169,7 @@ private:
     static void failed(const Self& self, std::string why) {
         ++self->shared_->counters.connect_failures;
         if (!self->connected()) {
-            TcpShared::report(self->shared_, self->peer_, false, std::move(why));
+            Shared::report(self->shared_, self->peer_, false, std::move(why));
         }
         if (!self->connected() || self->renewing_) wait(self);
     }
@@ -181,11 +186,11 @@ private:
     static void lost(const Self& self, const std::string& why) {
         // Only a connection that lasted proves that the trouble is over; otherwise two nodes that
         // claim one id would push each other out as fast as they can dial.
-        const auto lasted = TcpLink::Clock::now() - self->link_->since;
+        const auto lasted = self->shared_->net.now() - self->link_->since;
         if (lasted >= self->shared_->options.user_timeout) self->failures_ = 0;
         self->drop_link();
         if (const TcpPeer* const peer = self->shared_->peer(self->peer_)) {
-            TcpShared::report(self->shared_, self->peer_, false, peer->address.text() + ": " + why);
+            Shared::report(self->shared_, self->peer_, false, peer->address.text() + ": " + why);
         }
         wait(self);
     }
@@ -229,7 +234,7 @@ private:
 
     // ---- writing -----------------------------------------------------------------------------
 
-    static void write(const Self& self, const TcpLinkPtr& link) {
+    static void write(const Self& self, const LinkPtr& link) {
         link->writing = true;
         write_parts(link, [self, link](boost::system::error_code error) {
             if (self->link_ != link) return;
@@ -239,7 +244,7 @@ private:
         });
     }
 
-    void written(TcpLink& link) {
+    void written(Link& link) {
         ++shared_->counters.writes;
         shared_->counters.messages_sent += link.batch.messages;
         shared_->counters.bytes_sent += link.batch.frames.size();
@@ -255,7 +260,7 @@ private:
         self->look_.expires_after(std::max(limit / 4, std::chrono::milliseconds(1)));
         self->look_.async_wait([self, link = self->link_](boost::system::error_code error) {
             if (error || self->link_ != link) return;
-            if (link->stuck_for() >= self->shared_->options.user_timeout) {
+            if (link->stuck_for(self->shared_->net) >= self->shared_->options.user_timeout) {
                 return lost(self, nothing_taken);
             }
             look_later(self);
@@ -265,16 +270,16 @@ private:
     static constexpr const char* nothing_taken =
         "nothing is acknowledged: the host cannot be reached, or its process takes nothing in";
 
-    TcpShared::Ptr shared_;
+    typename Shared::Ptr shared_;
     raft::NodeId peer_;
     Outbox outbox_;
-    TcpLinkPtr link_;                    // null: not connected
-    std::shared_ptr<TcpDialer> dialer_;  // null: no attempt is under way
-    bool renewing_ = false;              // the connection is to be replaced
+    LinkPtr link_;                    // null: not connected
+    std::shared_ptr<Dialer> dialer_;  // null: no attempt is under way
+    bool renewing_ = false;           // the connection is to be replaced
     bool stopped_ = false;
-    boost::asio::steady_timer retry_;
+    typename Net::Timer retry_;
     std::uint64_t retry_round_ = 0;
-    boost::asio::steady_timer look_;
+    typename Net::Timer look_;
     unsigned failures_ = 0;  // in a row
     raft::Random random_;
 };

@@ -9,7 +9,6 @@
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -36,11 +35,13 @@ struct TcpPeer {
 };
 
 /// Owned together by the parts of one transport and used on its executor only.
+template <class Net>
 struct TcpShared {
     using Ptr = std::shared_ptr<TcpShared>;
 
+    Net net;
     TcpOptions options;
-    boost::asio::any_io_executor executor;
+    typename Net::Executor executor;
     /// Drawn for each transport: tells peers a node that was started anew from its former self.
     std::uint64_t instance = 0;
     std::map<raft::NodeId, TcpPeer> peers;
@@ -61,8 +62,7 @@ struct TcpShared {
         status.node = node;
         status.address = peer.address.text();
         status.connected = peer.connected;
-        status.since = std::chrono::duration_cast<raft::Duration>(std::chrono::steady_clock::now() -
-                                                                  peer.since);
+        status.since = std::chrono::duration_cast<raft::Duration>(net.now() - peer.since);
         status.reason = peer.last_failure;
         return status;
     }
@@ -72,7 +72,7 @@ struct TcpShared {
         TcpPeer* const peer = self->peer(node);
         if (peer == nullptr) return;
         if (peer->connected == connected && peer->last_failure == why) return;
-        if (peer->connected != connected) peer->since = std::chrono::steady_clock::now();
+        if (peer->connected != connected) peer->since = self->net.now();
         peer->connected = connected;
         peer->last_failure = std::move(why);
         if (!self->options.on_peer_change) return;
@@ -87,7 +87,7 @@ struct TcpShared {
         ++self->counters.refusals[reason];
         if (!self->options.on_refusal) return;
         Told& told = self->told[static_cast<std::size_t>(reason)];
-        const auto now = std::chrono::steady_clock::now();
+        const auto now = self->net.now();
         if (told.last && now - *told.last < told.pause) {
             ++told.suppressed;
             return;
