@@ -27,6 +27,8 @@
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/sim/world/process.hpp>
+#include <rsm/sim/world/streams.hpp>
+#include <rsm/sim/world/transport.hpp>
 #include <rsm/sim/world/wal_storage.hpp>
 #include <rsm/sim/world/world.hpp>
 
@@ -73,6 +75,12 @@ public:
     AppliedSequence& sequence() { return *sequence_; }
     Trace& trace() { return trace_; }
     Coverage& coverage() { return coverage_; }
+    /// At the end of a run.
+    void count_streams() {
+        coverage_.count(Counter::streams_connected, streams_.connections());
+        coverage_.count(Counter::streams_repeated, streams_.repeats());
+        coverage_.count(Counter::streams_broken, streams_.broken());
+    }
     void report(Broken broken) {
         if (broken) violate(std::move(*broken));
     }
@@ -108,6 +116,7 @@ public:
     }
     /// The same, and what was not synced is on the disk or not.
     void power_off(raft::NodeId id) {
+        streams_.power_off(id);
         kill(id);
         disk(id).crash(random_);
     }
@@ -180,6 +189,7 @@ protected:
         : plan_(std::move(plan)),
           random_(plan_.seed),
           network_(world_, plan_.nodes, random_.next()),
+          streams_(world_, network_, plan_.seed),
           trace_(tracing),
           oracle_(
               plan_.nodes, plan_.options.raft, plan_.reigns_last,
@@ -189,6 +199,7 @@ protected:
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
         network_.conditions = plan_.network;
+        streams_.window_bytes = plan_.stream_window_bytes;
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
             if (watched(message.from)) {
                 oracle_.sent(message, core(message.from), process(message.from).now());
@@ -230,6 +241,27 @@ protected:
         return {.directory = "d",
                 .segment_bytes = plan_.segment_bytes,
                 .batch_bytes = plan_.batch_bytes};
+    }
+    Transport transport(raft::NodeId id) {
+        if (!plan_.streams) return {network_, id, process(id)};
+        const raft::Options& raft = plan_.options.raft;
+        const auto pace = std::chrono::ceil<std::chrono::milliseconds>(raft.election_timeout);
+        TcpOptions options;
+        options.self = id;
+        options.queue_bytes = plan_.network.link_bytes;
+        options.reconnect_min = std::chrono::milliseconds(5);
+        options.reconnect_max = std::max(options.reconnect_min, pace);
+        options.connect_timeout = pace;
+        options.handshake_timeout = 4 * pace;
+        options.user_timeout = std::max(2 * pace, std::chrono::milliseconds(1000));
+        for (std::uint64_t node = 1; node <= size(); ++node) {
+            // Some by their names, which are looked up.
+            const std::string host = (node + id.value) % 2 == 0
+                                         ? StreamNetwork::address_of({node}).to_string()
+                                         : "node" + std::to_string(node);
+            options.peers[{node}] = host + ":7000";
+        }
+        return {network_, streams_, id, process(id), std::move(options), random_.next()};
     }
     WalStorage storage(raft::NodeId id) {
         return wal_storage(process(id), nodes_[id.value].disk, wal_options(), service_time_,
@@ -355,6 +387,7 @@ protected:
     raft::Random random_;
     World world_;
     Network network_;
+    StreamNetwork streams_;
     Trace trace_;
     Coverage coverage_;
     std::optional<Violation> violation_;
@@ -367,7 +400,7 @@ template <StateMachine Machine>
 class Cluster final : public ClusterBase {
 public:
     using Watched = Observed<Machine>;
-    using Replica = rsm::Replicated<Watched, NetworkTransport, WalStorage, ProcessClock>;
+    using Replica = rsm::Replicated<Watched, Transport, WalStorage, ProcessClock>;
 
     /// @param make  gives a machine in its initial state
     Cluster(ClusterPlan plan, std::function<Machine()> make, bool tracing)
@@ -382,6 +415,7 @@ public:
     void start(raft::NodeId id) override {
         Node& node = nodes_[id.value];
         drop_replica(id);
+        streams_.power_on(id);
         node.disk_history.failing = node.disk_history.planned;
         node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
         rsm::Options options = plan_.options;
@@ -390,9 +424,8 @@ public:
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
         try {
             replicas_[id.value] = std::make_unique<Replica>(
-                process(id).get_executor(), Watched(make_(), sequence_, id),
-                NetworkTransport(network_, id, process(id)), storage(id), std::move(options),
-                ProcessClock(process(id)));
+                process(id).get_executor(), Watched(make_(), sequence_, id), transport(id),
+                storage(id), std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }

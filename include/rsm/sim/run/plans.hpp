@@ -23,6 +23,10 @@ struct ClusterPlan {
     std::uint64_t segment_bytes = 16384;
     std::uint64_t batch_bytes = 4096;
     NetworkConditions network;
+    /// Messages travel by the production TCP transport, over sockets on the links of the network.
+    bool streams = false;
+    /// Of each side of a connection.
+    std::size_t stream_window_bytes = std::size_t{64} << 10;
     ServiceTime disk;
     /// Of so many changes of what a disk durably holds one is read back and compared with what
     /// the node promises; 0: none.

@@ -298,6 +298,7 @@ private:
         report.seed = seed_;
         report.plan = facts_of(plan_);
         report.violation = cluster_.violation();
+        cluster_.count_streams();
         report.coverage = cluster_.coverage();
         report.simulated = cluster_.world().now().time_since_epoch();
         report.events = cluster_.world().events();

@@ -69,6 +69,7 @@ public:
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
+        if (chance(15)) streams(plan.cluster);
         plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
                                 without(Fault::clock_jump) && without(Fault::drift) &&
                                 without(Fault::short_pause) && without(Fault::followers_stall);
@@ -117,6 +118,17 @@ private:
         plan.disk.max = microseconds(100 + below(chance(20) ? 30'000 : 3'000));
         plan.disk.stall_one_in = chance(70) ? 0 : static_cast<std::uint32_t>(100 + below(1000));
         plan.disk.stall_max = milliseconds(100 + below(3000));
+    }
+
+    /// TCP repeats what is lost no sooner than after 200 ms, and needs two trips to connect.
+    void streams(ClusterPlan& plan) {
+        plan.streams = true;
+        plan.stream_window_bytes = std::size_t{1} << (8 + below(9));
+        NetworkConditions& network = plan.network;
+        network.loss = std::min<std::uint64_t>(network.loss, 20);
+        const raft::Duration longest = plan.options.raft.election_timeout / 10;
+        network.delay_max = std::min(network.delay_max, longest);
+        network.delay_min = std::min(network.delay_min, network.delay_max / 2);
     }
 
     void options(rsm::Options& options) {

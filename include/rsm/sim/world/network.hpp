@@ -73,6 +73,14 @@ public:
     /// Of all that was sent so far.
     raft::Time latest_arrival() const { return latest_arrival_; }
 
+    /// A node is about to take in a message, by whatever way it has come.
+    void note_delivery(const raft::Message& message) {
+        ++delivered_;
+        if (arrived) arrived(message);
+    }
+    /// Something will come in at that time.
+    void expect(raft::Time arrival) { latest_arrival_ = std::max(latest_arrival_, arrival); }
+
     // ---- nodes ----
 
     /// A new incarnation of a node; messages to an earlier one do not reach it.
@@ -158,7 +166,7 @@ private:
     void transmit(const raft::Message& message, const raft::Bytes& frame, raft::Time arrival) {
         const std::uint64_t incarnation = nodes_[message.to.value].incarnation;
         link(message.from, message.to).bytes += frame.size();
-        latest_arrival_ = std::max(latest_arrival_, arrival);
+        expect(arrival);
         world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
             link(from, to).bytes -= frame.size();
             if (!joined(to, incarnation)) return;
@@ -179,8 +187,7 @@ private:
         for (const raft::Bytes& frame : std::exchange(nodes_[to.value].arrived, {})) {
             std::optional<raft::Message> message = raft::codec::decode_message(frame);
             if (!message) std::abort();  // what was encoded here can be decoded
-            ++delivered_;
-            if (arrived) arrived(*message);
+            note_delivery(*message);
             receiver->receive(std::move(*message));
             if (!joined(to, incarnation)) return;
         }

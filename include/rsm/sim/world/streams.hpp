@@ -293,6 +293,7 @@ private:
     }
     void move_on(const StreamEndPtr& end) {
         if (end->flight.empty() || std::exchange(end->moving, true)) return;
+        links_.expect(end->flight.front().due);
         world_.call_at(end->flight.front().due, [this, end] {
             end->moving = false;
             arrive(end);
