@@ -99,6 +99,11 @@ namespace mutants {
     M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \
     M(result_by_index, "outcomes", "an operation takes the result of another at its index")        \
     M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")  \
+    M(never_redialled, "transport", "a connection that broke is not made anew")                    \
+    M(rest_written_again, "transport", "after a short write the part is written from its start")   \
+    M(lost_chunks_counted, "transport",                                                            \
+      "snapshot chunks that were dropped stay in the queue's sum")                                 \
+    M(lost_batch_counted, "transport", "a batch that was lost stays in the queue's sum")           \
     M(events_lost, "outcomes", "only the first event of a step is told")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,

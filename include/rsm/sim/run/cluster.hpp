@@ -16,6 +16,7 @@
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
@@ -248,7 +249,10 @@ protected:
         const auto pace = std::chrono::ceil<std::chrono::milliseconds>(raft.election_timeout);
         TcpOptions options;
         options.self = id;
-        options.queue_bytes = plan_.network.link_bytes;
+        options.on_refusal = [this, id](const TcpRefused& refused) {
+            report(refusal_is_sound(id, refused));
+        };
+        options.queue_bytes = plan_.stream_queue_bytes;
         options.reconnect_min = std::chrono::milliseconds(5);
         options.reconnect_max = std::max(options.reconnect_min, pace);
         options.connect_timeout = pace;

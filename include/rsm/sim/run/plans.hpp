@@ -27,6 +27,7 @@ struct ClusterPlan {
     bool streams = false;
     /// Of each side of a connection.
     std::size_t stream_window_bytes = std::size_t{64} << 10;
+    std::size_t stream_queue_bytes = std::size_t{4} << 20;  ///< TcpOptions::queue_bytes
     ServiceTime disk;
     /// Of so many changes of what a disk durably holds one is read back and compared with what
     /// the node promises; 0: none.

@@ -124,9 +124,12 @@ private:
     void streams(ClusterPlan& plan) {
         plan.streams = true;
         plan.stream_window_bytes = std::size_t{1} << (8 + below(9));
+        const raft::Options& raft = plan.options.raft;
+        const std::size_t windows = raft.window_bytes + raft.snapshot_window_bytes;
+        if (chance(70)) plan.stream_queue_bytes = 2 * windows + 4096;
         NetworkConditions& network = plan.network;
         network.loss = std::min<std::uint64_t>(network.loss, 20);
-        const raft::Duration longest = plan.options.raft.election_timeout / 10;
+        const raft::Duration longest = raft.election_timeout / 10;
         network.delay_max = std::min(network.delay_max, longest);
         network.delay_min = std::min(network.delay_min, network.delay_max / 2);
     }
