@@ -221,8 +221,9 @@ inline std::string KvPuts::check_history(std::span<const Record> history) const 
 }  // namespace sim_workloads
 
 // Each is compiled once, in a file of its own.
-#define RSM_SIM_WORKLOAD(load) \
-    template rsm::sim::RunReport rsm::sim::simulate<load>(std::uint64_t, rsm::sim::Tracing)
+#define RSM_SIM_WORKLOAD(load)                                                              \
+    template rsm::sim::RunReport rsm::sim::simulate<load>(std::uint64_t, rsm::sim::Tracing, \
+                                                          const rsm::sim::Reduction&)
 extern RSM_SIM_WORKLOAD(sim_workloads::KvPuts);
 extern RSM_SIM_WORKLOAD(sim_workloads::KvMixed);
 extern RSM_SIM_WORKLOAD(sim_workloads::Counting);

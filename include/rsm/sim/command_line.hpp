@@ -10,6 +10,7 @@
 #ifndef RSM_SIM_COMMAND_LINE_HPP
 #define RSM_SIM_COMMAND_LINE_HPP
 
+#include <rsm/sim/run/reduction.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/simulate.hpp>
 #include <rsm/sim/workload.hpp>
@@ -20,8 +21,8 @@ namespace rsm::inline v0::sim {
 
 namespace detail {
 
-/// One run, with everything drawn from the seed.
-using SimulateSeed = RunReport (*)(std::uint64_t seed, Tracing tracing);
+/// One run, with everything drawn from the seed, but for what is left out of it.
+using SimulateSeed = RunReport (*)(std::uint64_t seed, Tracing tracing, const Reduction& reduction);
 // In implementation.hpp.
 int command_line(int argc, char** argv, SimulateSeed simulate);
 

@@ -28,8 +28,11 @@ RunReport simulate(AnyWorkload& load, std::uint64_t seed, const RunPlan& plan, T
     return Run<AnyLoad<false>>(AnyLoad<false>(load), seed, plan, tracing).go();
 }
 
-RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing) {
-    return simulate(load, seed, draw_plan(seed), tracing);
+RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing,
+                   const Reduction& reduction) {
+    RunPlan plan = draw_plan(seed);
+    reduce(plan, reduction);
+    return simulate(load, seed, plan, tracing);
 }
 
 #if __has_include(<CLI/CLI.hpp>)

@@ -11,6 +11,7 @@
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
 #include <rsm/sim/detail/any_workload.hpp>
+#include <rsm/sim/run/reduction.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/workload.hpp>
 
@@ -24,7 +25,8 @@ namespace detail {
 
 // In implementation.hpp.
 RunReport simulate(AnyWorkload& load, std::uint64_t seed, const RunPlan& plan, Tracing tracing);
-RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing);
+RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing,
+                   const Reduction& reduction);
 
 }  // namespace detail
 
@@ -35,19 +37,21 @@ RunReport simulate(std::uint64_t seed, const RunPlan& plan, Tracing tracing = Tr
     detail::WorkloadModel<Load> load;
     return detail::simulate(load, seed, plan, tracing);
 }
-/// With everything drawn from the seed.
+/// With everything drawn from the seed, but for what is left out of it.
 template <Workload Load>
-RunReport simulate(std::uint64_t seed, Tracing tracing = Tracing::off) {
+RunReport simulate(std::uint64_t seed, Tracing tracing = Tracing::off,
+                   const Reduction& reduction = {}) {
     detail::WorkloadModel<Load> load;
-    return detail::simulate(load, seed, tracing);
+    return detail::simulate(load, seed, tracing, reduction);
 }
 
 /// The same, with a workload that the seed draws too.
 template <Workload... Loads>
-RunReport simulate_any(std::uint64_t seed, Tracing tracing = Tracing::off) {
-    using Simulate = RunReport (*)(std::uint64_t, Tracing);
+RunReport simulate_any(std::uint64_t seed, Tracing tracing = Tracing::off,
+                       const Reduction& reduction = {}) {
+    using Simulate = RunReport (*)(std::uint64_t, Tracing, const Reduction&);
     static constexpr Simulate each[] = {&simulate<Loads>...};
-    return each[raft::Random(seed).below(sizeof...(Loads))](seed, tracing);
+    return each[raft::Random(seed).below(sizeof...(Loads))](seed, tracing, reduction);
 }
 
 }  // namespace rsm::sim

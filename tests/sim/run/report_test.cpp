@@ -153,6 +153,24 @@ TEST_CASE("without words, an operation is shown by its bytes and a number by its
     CHECK_MESSAGE(contains(where, " has another result: "), where);
 }
 
+TEST_CASE("a failing seed is told with the smallest run that was found, and one command for it") {
+    const std::string told = said<Forgetting>({"--seeds", "1..100", "--failures", "1"}, 1);
+    const std::size_t at = told.find("program --seed ", told.find("shrunk in "));
+    REQUIRE_MESSAGE(at != std::string::npos, told);
+    std::istringstream command(told.substr(at, told.find('\n', at) - at));
+    std::vector<std::string> words;
+    std::string word;
+    command >> word;
+    while (command >> word) words.push_back(word);
+    REQUIRE(words.size() == 4);
+    CHECK(words[2] == "--reduced");
+    CHECK(contains(words[3], "without="));
+    const std::string again = said<Forgetting>(words, 1);
+    CHECK_MESSAGE(contains(again, "VIOLATES equal state machines"), again);
+    words[3] += ",nonsense";
+    said<Forgetting>(words, 2);
+}
+
 TEST_CASE("a machine that is not the same twice is told, where every run by itself is in order") {
     REQUIRE_FALSE(simulate<Carelessly>(1).violation);
     const std::string told = said<Carelessly>({"--seed", "1"}, 1);

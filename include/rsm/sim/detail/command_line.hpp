@@ -6,7 +6,9 @@
 
 #include <rsm/sim/command_line.hpp>
 #include <rsm/sim/run/campaign.hpp>
+#include <rsm/sim/run/reduction.hpp>
 #include <rsm/sim/run/report.hpp>
+#include <rsm/sim/run/shrink.hpp>
 #include <rsm/sim/run/swarm.hpp>
 #include <rsm/sim/trace/page.hpp>
 
@@ -98,6 +100,10 @@ public:
             ->capture_default_str();
         app.add_option("--events", events_, "how many last events to print of a failing run")
             ->capture_default_str();
+        std::string reduced;
+        app.add_option("--reduced", reduced, "what --seed leaves out, as a shrunk run says it");
+        app.add_option("--shrink", shrink_runs_, "runs to spend on a smaller one; 0: none")
+            ->capture_default_str();
         app.add_option("--out", folder_, "where trace-SEED.html goes")->capture_default_str();
         CLI11_PARSE(app, argc, argv);
         const std::string& range = seed.empty() ? seeds : seed;
@@ -106,30 +112,33 @@ public:
             std::cerr << "not a seed or a range of seeds: " << range << '\n';
             return 2;
         }
+        const auto reduction = Reduction::parse(reduced);
+        if (!reduction || (seed.empty() && !reduction->empty())) {
+            std::cerr << "not what a run of --seed can leave out: " << reduced << '\n';
+            return 2;
+        }
         program_ = argv[0];
-        return seed.empty() ? search(*parsed, options) : replay(parsed->first);
+        return seed.empty() ? search(*parsed, options) : replay(parsed->first, *reduction);
     }
 
 private:
-    int replay(std::uint64_t seed) {
-        const RunReport report = simulate_(seed, Tracing::on);
+    int replay(std::uint64_t seed, const Reduction& reduction) {
+        const RunReport report = simulate_(seed, Tracing::on, reduction);
         std::cout << "seed " << seed << ": " << in_words(report.plan) << "\n";
         print_coverage(std::cout, report.coverage);
         std::cout << "  digest " << std::hex << report.digest << std::dec << ", " << report.events
                   << " events, " << report.simulated.count() / 1'000'000 << " ms simulated\n";
-        const bool same = is_same_twice(report);
-        if (report.violation) {
-            explain(report);
+        const bool same = is_same(report, simulate_(seed, Tracing::on, reduction));
+        if (report.violation && same && reduction.empty()) {
+            shrink_and_explain(report);
+        } else if (report.violation) {
+            explain(report, reduction);
         } else {
             std::cout << "  no rule was broken\n";
         }
         return same && !report.violation ? 0 : 1;
     }
 
-    /// Runs the seed of the report once more.
-    bool is_same_twice(const RunReport& report) {
-        return is_same(report, simulate_(report.seed, Tracing::on));
-    }
     bool is_same(const RunReport& report, const RunReport& again) {
         const std::string wrong = difference(report, again);
         if (wrong.empty()) return true;
@@ -141,7 +150,7 @@ private:
     }
 
     int search(std::pair<std::uint64_t, std::uint64_t> seeds, const CampaignOptions& options) {
-        Campaign campaign([this](std::uint64_t seed) { return simulate_(seed, Tracing::off); },
+        Campaign campaign([this](std::uint64_t seed) { return simulate_(seed, Tracing::off, {}); },
                           options);
         const CampaignReport report = campaign.run(seeds.first, seeds.second, std::cerr);
         std::cout << report.seeds << " seeds in " << report.seconds << " s ("
@@ -156,21 +165,41 @@ private:
     }
     /// Runs a seed that failed once more, for its trace.
     void tell_again(const RunReport& failed) {
-        RunReport traced = simulate_(failed.seed, Tracing::on);
+        RunReport traced = simulate_(failed.seed, Tracing::on, {});
         RunReport bare = traced;
         bare.applied.clear();  // as in the run that failed
-        is_same(bare, failed);
+        if (is_same(bare, failed)) return shrink_and_explain(traced);
         if (!traced.violation) traced.violation = failed.violation;
-        explain(traced);
+        explain(traced, {});
+    }
+
+    /// Tells what a seed breaks, then, with all that belongs to it, the smallest run that was found
+    /// to break the same rule.
+    void shrink_and_explain(const RunReport& failed) {
+        Shrinker shrinker(
+            [this, seed = failed.seed](const Reduction& reduction) {
+                return simulate_(seed, Tracing::off, reduction);
+            },
+            shrink_runs_);
+        const Shrinker::Result smaller = shrinker.shrink(failed);
+        if (smaller.reduction.empty()) return explain(failed, {});
+        std::cout << "seed " << failed.seed << " VIOLATES " << to_string(*failed.violation)
+                  << "\n  " << in_words(failed.plan) << "\n  replay: " << replay_of(failed.seed, {})
+                  << " --shrink 0\n  shrunk in " << smaller.runs << " runs to:\n";
+        explain(simulate_(failed.seed, Tracing::on, smaller.reduction), smaller.reduction);
+    }
+    std::string replay_of(std::uint64_t seed, const Reduction& reduction) const {
+        const std::string reduced = reduction.empty() ? "" : " --reduced " + reduction.text();
+        return program_ + " --seed " + std::to_string(seed) + reduced;
     }
 
     /// The violation, the nodes' last events, and the page.
-    void explain(const RunReport& report) {
+    void explain(const RunReport& report, const Reduction& reduction) {
         std::ostream& out = std::cout;
         const std::string seed = std::to_string(report.seed);
         out << "seed " << seed << " VIOLATES " << to_string(*report.violation) << "\n  "
             << in_words(report.plan) << "\n";
-        out << "  replay: " << program_ << " --seed " << seed << "\n";
+        out << "  replay: " << replay_of(report.seed, reduction) << "\n";
         report.trace.write_text(out, events_, report.violation->nodes);
         const std::string path = folder_ + "/trace-" + seed + ".html";
         std::ofstream file(path);
@@ -178,7 +207,7 @@ private:
         header.seed = report.seed;
         header.title = "seed " + seed;
         header.property = to_string(*report.violation);
-        header.replay = program_ + " --seed " + seed;
+        header.replay = replay_of(report.seed, reduction);
         for (std::uint64_t id = 1; id <= report.nodes; ++id) header.nodes.push_back({id});
         header.parameters = report.plan;
         write_trace_html(file, report.trace, header);
@@ -190,6 +219,7 @@ private:
     std::string program_;
     std::string folder_ = ".";
     std::size_t events_ = 30;
+    std::size_t shrink_runs_ = 300;
 };
 
 }  // namespace rsm::sim::detail

@@ -40,7 +40,7 @@ public:
     Run(Load load, std::uint64_t seed, const RunPlan& plan, Tracing tracing)
         : seed_(seed),
           plan_(plan),
-          random_(seed),
+          random_(seed + plan.course * 0x9e3779b97f4a7c15ULL),
           load_(std::move(load)),
           cluster_(
               plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),

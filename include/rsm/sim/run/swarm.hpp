@@ -10,6 +10,7 @@
 #include <raft/protocol/options.hpp>
 #include <rsm/sim/run/faults.hpp>
 #include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/reduction.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/run/themes.hpp>
 
@@ -32,6 +33,8 @@ struct RunPlan {
     /// Within this time after the faults have ended the cluster must have committed an operation,
     /// every node that can run must have applied it, and every client must have its answer.
     raft::Duration recovery_limit = std::chrono::seconds(20);
+    /// Which of the courses that a run of this plan may take; see Reduction.
+    std::uint64_t course = 0;
 };
 
 namespace detail {
@@ -181,6 +184,30 @@ private:
 }  // namespace detail
 
 inline RunPlan draw_plan(std::uint64_t seed) { return detail::Draw(seed).plan(); }
+
+/// Leaves out of a plan what the reduction says.
+inline void reduce(RunPlan& plan, const Reduction& reduction) {
+    const auto at_most = [](auto& value, std::uint64_t limit) {
+        if (limit != 0) value = std::min<std::size_t>(value, limit);
+    };
+    at_most(plan.cluster.nodes, reduction.nodes);
+    at_most(plan.clients.clients, reduction.clients);
+    if (reduction.milliseconds != 0) {
+        const std::chrono::milliseconds limit(reduction.milliseconds);
+        plan.safety_phase = std::min<raft::Duration>(plan.safety_phase, limit);
+    }
+    for (std::size_t i = 0; i < fault_kinds; ++i) {
+        if (reduction.without[i]) plan.faults.enabled[i] = false;
+    }
+    if (reduction.calm_network) {
+        NetworkConditions& network = plan.cluster.network;
+        network.loss = network.duplication = network.reordering = 0;
+    }
+    if (reduction.calm_disks) plan.cluster.disk.stall_one_in = 0;
+    if (reduction.single) plan.clients.pipeline = plan.clients.burst = 1;
+    plan.course = reduction.course;
+    plan.cluster.seed += reduction.course;
+}
 
 inline PlanFacts facts_of(const RunPlan& plan) {
     const auto ms = [](raft::Duration time) { return std::to_string(time.count() / 1'000'000); };
