@@ -87,13 +87,13 @@ namespace mutants {
     M(parents_not_synced, "durability", "only the last directory is made durable, if it is there") \
     M(spare_zeroed_in_part, "durability", "a spare is zeroed in its first step only")              \
     M(zeros_in_one_part, "durability", "zeros are written up to the size of one part")             \
-    M(spare_of_another_size, "durability", "a spare is used whatever its size")                    \
     M(snapshot_end_not_synced, "durability",                                                       \
       "a snapshot that was synced on the way is not at its end")                                   \
     M(referenced_payload_unscanned, "durability",                                                  \
       "zeros in payloads that are not copied do not count")                                        \
     M(large_block_first, "snapshots",                                                              \
       "a large block overtakes what is in the buffer of the archive")                              \
+    M(failed_snapshot_left, "limits", "a snapshot whose writing fails stays on the disk")          \
     M(transfers_mixed, "snapshots", "a new transfer is appended to the one before")                \
     M(released_too_far, "snapshots", "the log is released beyond the snapshot")                    \
     M(snapshot_misnumbered, "snapshots", "a snapshot is labelled with the batch before")           \
