@@ -93,7 +93,6 @@ namespace mutants {
       "zeros in payloads that are not copied do not count")                                        \
     M(large_block_first, "snapshots",                                                              \
       "a large block overtakes what is in the buffer of the archive")                              \
-    M(failed_snapshot_left, "limits", "a snapshot whose writing fails stays on the disk")          \
     M(transfers_mixed, "snapshots", "a new transfer is appended to the one before")                \
     M(released_too_far, "snapshots", "the log is released beyond the snapshot")                    \
     M(snapshot_misnumbered, "snapshots", "a snapshot is labelled with the batch before")           \

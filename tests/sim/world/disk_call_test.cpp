@@ -83,9 +83,9 @@ TEST_CASE("The sync of a directory is aimed at by the name that it would make du
     machine.make("f", "text");
     REQUIRE(machine.files.rename("d/f", "d/g").has_value());
     CHECK_FALSE(machine.files.sync_directory("d").has_value());
-    aims_at("d");
     machine.disk->crash_all_kept();
     machine.start();
+    aims_at("d");
     CHECK_FALSE(machine.files.sync_directory("d").has_value());
     CHECK(machine.files.sync_directory("d").has_value());
 }

@@ -78,7 +78,7 @@ struct CallFailure {
 /// A fault that took place, and where.
 struct DiskHit {
     DiskFault fault = DiskFault::stop;
-    std::string path;  ///< where it should have been, or what was hit
+    std::string path{};  ///< where it should have been, or what was hit
     std::uint64_t offset = 0;
     std::uint64_t size = 0;     ///< bytes from `offset` on
     std::string landed_path{};  ///< a misdirected write: where it went, in whole sectors
