@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/protocol/options.hpp>
 #include <raft/protocol/step.hpp>
+#include <rsm/archive/snapshot.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -36,6 +37,10 @@ struct Options {
     /// Encoded bytes of operations that this node has not completed yet; beyond it async_submit
     /// completes with Errc::overloaded.
     std::size_t max_pending_bytes = 256U << 20;
+
+    /// Memory through which a state machine's snapshot passes on its way to the storage and back;
+    /// raised to 16 if it is less.
+    std::size_t snapshot_buffer_bytes = rsm::snapshot_buffer_bytes;
 
     /// The algorithm's own. `raft.retained_bytes` is kept at or below a quarter of
     /// snapshot_threshold, so that releasing the log always leaves room below the threshold.

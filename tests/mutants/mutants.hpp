@@ -68,6 +68,31 @@ namespace mutants {
     M(chunk_never_resent, "snapshots", "a piece that was lost is not sent again")                  \
     M(segment_removed_unsynced, "durability", "segments go before what follows is durable")        \
     M(names_not_synced, "durability", "recovery does not make the names durable that it finds")    \
+    M(cut_error_swallowed, "durability", "an error while a torn tail is cut is ignored")           \
+    M(rewrite_error_swallowed, "durability",                                                       \
+      "an error while the last batch is made durable is ignored")                                  \
+    M(names_error_swallowed, "durability", "an error while names are made durable is ignored")     \
+    M(step_error_swallowed, "durability", "a failed sync of a part of a new segment is ignored")   \
+    M(spare_error_swallowed, "durability", "a failed sync of a spare's new name is ignored")       \
+    M(segment_name_error_swallowed, "durability",                                                  \
+      "a failed sync of a new segment's name is ignored")                                          \
+    M(end_error_swallowed, "durability", "an error while a segment is ended is ignored")           \
+    M(snapshot_step_error_swallowed, "durability",                                                 \
+      "a failed sync of a part of a snapshot is ignored")                                          \
+    M(snapshot_name_error_swallowed, "durability",                                                 \
+      "a failed sync of a snapshot's name is ignored")                                             \
+    M(identity_name_error_swallowed, "durability",                                                 \
+      "a failed sync of the identity's name is ignored")                                           \
+    M(unlisted_is_empty, "durability", "a directory that cannot be listed counts as empty")        \
+    M(parents_not_synced, "durability", "only the last directory is made durable, if it is there") \
+    M(spare_zeroed_in_part, "durability", "a spare is zeroed in its first step only")              \
+    M(zeros_in_one_part, "durability", "zeros are written up to the size of one part")             \
+    M(snapshot_end_not_synced, "durability",                                                       \
+      "a snapshot that was synced on the way is not at its end")                                   \
+    M(referenced_payload_unscanned, "durability",                                                  \
+      "zeros in payloads that are not copied do not count")                                        \
+    M(large_block_first, "snapshots",                                                              \
+      "a large block overtakes what is in the buffer of the archive")                              \
     M(transfers_mixed, "snapshots", "a new transfer is appended to the one before")                \
     M(released_too_far, "snapshots", "the log is released beyond the snapshot")                    \
     M(snapshot_misnumbered, "snapshots", "a snapshot is labelled with the batch before")           \

@@ -62,7 +62,6 @@ Word load_little(const std::byte* source) {
 /// kept as slices that a vectored write picks up in place.
 class Gather {
 public:
-    /// From this size on a payload is referred to instead of copied.
     static constexpr std::size_t reference_bytes = 4096;
 
     /// A payload that belongs at `position` of the copied bytes.
@@ -70,6 +69,10 @@ public:
         std::size_t position;
         Bytes payload;
     };
+
+    Gather() = default;
+    /// @param referenced_from  from this size on a payload is referred to instead of copied
+    explicit Gather(std::size_t referenced_from) : referenced_from_(referenced_from) {}
 
     template <std::unsigned_integral Word>
     void put(Word value) {
@@ -90,7 +93,7 @@ public:
     }
     /// Appends a payload without its length.
     void put_payload(const Bytes& payload) {
-        if (payload.size() < reference_bytes) {
+        if (payload.size() < referenced_from_) {
             put_raw(payload.view());
         } else {
             pieces_.push_back({copied_.size(), payload});
@@ -132,6 +135,7 @@ public:
     }
 
 private:
+    std::size_t referenced_from_ = reference_bytes;
     std::vector<std::byte> copied_;
     std::vector<Piece> pieces_;
     std::size_t referenced_bytes_ = 0;
@@ -322,8 +326,8 @@ std::size_t encoded_size(const T& value) {
 }
 /// The value in one piece of bytes, for what carries it as a whole.
 template <class T>
-Bytes encode(const T& value) {
-    Gather out;
+Bytes encode(const T& value, std::size_t referenced_from = Gather::reference_bytes) {
+    Gather out(referenced_from);
     put(out, value);
     Buffer whole(out.size());
     std::size_t at = 0;

@@ -18,6 +18,7 @@
 
 namespace rsm::inline v0 {
 
+/// What is usual.
 inline constexpr std::size_t snapshot_buffer_bytes = 64 * 1024;
 
 /// An archive that hands its bytes to a sink in pieces of about `snapshot_buffer_bytes`, so that a

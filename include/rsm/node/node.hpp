@@ -230,7 +230,7 @@ public:
     }
 
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
-        auto restored = restore_state(source, meta, machine_);
+        auto restored = restore_state(source, meta, machine_, options_.snapshot_buffer_bytes);
         if (!restored) return restored.error();
         std::string refused = skipped_.restore(meta.last.index, std::move(*restored));
         if (!refused.empty()) {
@@ -389,7 +389,8 @@ private:
         if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
         policy_.begun(now);
         try {
-            engine_.take_snapshot(applied_, capture_state(machine_, skipped_.done()));
+            engine_.take_snapshot(
+                applied_, capture_state(machine_, skipped_.done(), options_.snapshot_buffer_bytes));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
                              "take a snapshot of index " + std::to_string(applied_.index.value)});

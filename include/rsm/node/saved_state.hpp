@@ -58,10 +58,12 @@ inline std::vector<raft::Index> read_head(SnapshotReader& in) {
 
 /// @param state  a machine, or the image of one
 /// @param skipped  operations that it lacks, sorted
+/// @param buffer_bytes  of the archive
 template <class State>
 void write_state(raft::ByteSink& sink, const State& state,
-                 const std::vector<raft::Index>& skipped = {}) {
-    SnapshotWriter out(sink);
+                 const std::vector<raft::Index>& skipped = {},
+                 std::size_t buffer_bytes = snapshot_buffer_bytes) {
+    SnapshotWriter out(sink, buffer_bytes);
     write_head(out, skipped);
     if constexpr (WritesSnapshot<State>) {
         state.snapshot(out);
@@ -73,9 +75,9 @@ void write_state(raft::ByteSink& sink, const State& state,
 
 /// Gives the operations that the state lacks.
 template <class Machine>
-std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size,
-                                    Machine& machine) {
-    SnapshotReader in(source, size);
+std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
+                                    std::size_t buffer_bytes = snapshot_buffer_bytes) {
+    SnapshotReader in(source, size, buffer_bytes);
     std::vector<raft::Index> skipped = read_head(in);
     if constexpr (SnapshotsByHand<Machine>) {
         machine.restore(in);
@@ -125,13 +127,16 @@ private:
 /// writes wherever it is called; any other is written out here and now.
 template <class Machine>
 raft::SnapshotProducer capture_state(const Machine& machine,
-                                     const std::vector<raft::Index>& skipped = {}) {
+                                     const std::vector<raft::Index>& skipped = {},
+                                     std::size_t buffer_bytes = snapshot_buffer_bytes) {
     if constexpr (Freezes<Machine>) {
         auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
-        return [image, skipped](raft::ByteSink& sink) { write_state(sink, *image, skipped); };
+        return [image, skipped, buffer_bytes](raft::ByteSink& sink) {
+            write_state(sink, *image, skipped, buffer_bytes);
+        };
     } else {
         PieceSink memory;
-        write_state(memory, machine, skipped);
+        write_state(memory, machine, skipped, buffer_bytes);
         auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
         return [pieces](raft::ByteSink& sink) {
             for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
@@ -163,9 +168,9 @@ private:
 template <class Machine>
 raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
                                                      const raft::SnapshotMeta& meta,
-                                                     Machine& machine) {
+                                                     Machine& machine, std::size_t buffer_bytes) {
     try {
-        return read_state(source, meta.size, machine);
+        return read_state(source, meta.size, machine, buffer_bytes);
     } catch (const std::exception& error) {
         return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                              "snapshot at index " + std::to_string(meta.last.index.value) +

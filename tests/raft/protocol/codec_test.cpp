@@ -136,9 +136,14 @@ TEST_CASE("the payloads of a decoded message are slices of the frame, not copies
 }
 
 TEST_CASE("payloads from the limit on are referred to, smaller ones are copied") {
-    constexpr std::size_t limit = raft::codec::Gather::reference_bytes;
-    const raft::Bytes large = pattern(limit);
+    std::size_t limit = raft::codec::Gather::reference_bytes;
     raft::codec::Gather out;
+    SUBCASE("the usual one") {}
+    SUBCASE("another one") {
+        limit = 20;
+        out = raft::codec::Gather(limit);
+    }
+    const raft::Bytes large = pattern(limit);
     out.put_payload(pattern(limit - 1));
     CHECK(out.pieces().empty());
     out.put_payload(large);

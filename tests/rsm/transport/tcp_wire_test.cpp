@@ -4,6 +4,7 @@
 #include "support/records.hpp"
 #include "transport_support.hpp"
 
+#include <raft/base/random.hpp>
 #include <rsm/transport/tcp/inbox.hpp>
 #include <rsm/transport/tcp/outbox.hpp>
 #include <rsm/transport/tcp_options.hpp>
@@ -27,7 +28,8 @@ namespace tcp_wire_test {
 
 namespace {
 
-using Inbox = rsm::detail::Inbox;
+using rsm::detail::Inbox;
+using rsm::detail::InboxSizes;
 constexpr std::size_t frame_max = std::size_t{1} << 20;
 
 using raft::test::hex;
@@ -185,6 +187,28 @@ TEST_CASE("an inbox gives the same messages however their bytes are cut") {
     }
 }
 
+TEST_CASE("an inbox gives the same messages whatever the sizes of its buffers") {
+    std::vector<raft::Message> sent;
+    std::string bytes;
+    raft::Random random(7);
+    for (std::uint64_t i = 0; i < 400; ++i) {
+        const std::size_t size = random.below(4) == 0 ? random.below(std::size_t{3000}) : 5;
+        sent.push_back(i % 3 == 0 ? heartbeat(i) : append(i, size));
+        bytes += frame(sent.back());
+    }
+    for (const InboxSizes sizes : {InboxSizes{1, 1, 1}, InboxSizes{40, 64, 30},
+                                   InboxSizes{100, 5000, 1}, InboxSizes{700, 700, 700}}) {
+        for (const std::size_t most : {1U, 13U, 1000U}) {
+            CAPTURE(sizes.first);
+            CAPTURE(most);
+            Inbox inbox(frame_max, sizes);
+            std::vector<raft::Message> received;
+            CHECK(feed(inbox, bytes, received, most));
+            CHECK(received == sent);
+        }
+    }
+}
+
 TEST_CASE("an inbox reuses the room of heartbeats and never that of payloads still in use") {
     Inbox inbox(frame_max);
     std::vector<raft::Message> received;
@@ -209,7 +233,7 @@ TEST_CASE("an announced length alone makes an inbox allocate nothing") {
     raft::codec::store_little(reinterpret_cast<std::byte*>(large.data()), announced);
     REQUIRE(feed(inbox, large, received));
     inbox.free_space();
-    CHECK(inbox.buffer_size() == Inbox::first_buffer_bytes);
+    CHECK(inbox.buffer_size() == rsm::detail::InboxSizes{}.first);
     REQUIRE(feed(inbox, std::string(200000, 'x'), received, 1000));
     CHECK(inbox.buffer_size() <= 2 * 200000);
     CHECK(received.empty());

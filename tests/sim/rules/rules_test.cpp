@@ -7,6 +7,7 @@
 #include <rsm/sim/rules/deadlines.hpp>
 #include <rsm/sim/rules/election_safety.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/leader_append_only.hpp>
 #include <rsm/sim/rules/leader_completeness.hpp>
 #include <rsm/sim/rules/liveness.hpp>
@@ -137,6 +138,33 @@ TEST_CASE("Clutter: one snapshot, and the segments that the log needs") {
     CHECK(clutter({"d/1.wal", "d/2.wal", "d/3.wal"}, empty) == "3 segments");
     CHECK(clutter({"d/1.snapshot", "d/2.snapshot"}, empty) == "2 snapshots");
     CHECK(clutter({"d/1.wal", "d/saving.tmp"}, empty) == "d/saving.tmp");
+}
+
+TEST_CASE("Clutter: what could not be taken away may stay") {
+    DiskHit hit{.fault = DiskFault::call_error, .path = "d/1.wal", .call = DiskCall::remove};
+    CHECK(leaves_clutter(hit));
+    hit.call = DiskCall::rename;
+    CHECK(leaves_clutter(hit));
+    hit.call = DiskCall::create;
+    CHECK_FALSE(leaves_clutter(hit));
+    CHECK_FALSE(leaves_clutter({.fault = DiskFault::sync_error, .call = DiskCall::remove}));
+}
+
+TEST_CASE("Honest start: no node starts in spite of an error that counts") {
+    const auto start = [](DiskHit hit) {
+        return broken_rule(honest_start({1}, std::span<const DiskHit>(&hit, 1)));
+    };
+    CHECK(broken_rule(honest_start({1}, {})) == "none");
+    CHECK(start({.fault = DiskFault::bit_rot}) == "none");
+    CHECK(start({.fault = DiskFault::sync_error}) == "honest start");
+    CHECK(start({.fault = DiskFault::write_error}) == "honest start");
+    for (const DiskCall call : {DiskCall::list, DiskCall::open, DiskCall::create, DiskCall::stat,
+                                DiskCall::read, DiskCall::rename, DiskCall::create_directory}) {
+        CHECK(start({.fault = DiskFault::call_error, .call = call}) == "honest start");
+    }
+    // What is not needed may fail.
+    CHECK(start({.fault = DiskFault::call_error, .call = DiskCall::remove}) == "none");
+    CHECK(start({.fault = DiskFault::call_error, .call = DiskCall::allocate}) == "none");
 }
 
 TEST_CASE("Stable leadership: a reign ends for a candidate and for nothing else") {

@@ -6,6 +6,7 @@
 #define RSM_SIM_RULES_CLUTTER_HPP
 
 #include <raft/core.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
 #include <cstddef>
@@ -13,6 +14,12 @@
 #include <vector>
 
 namespace rsm::inline v0::sim {
+
+/// Whether what befell a disk may leave a file that nobody needs there, until the next start.
+inline bool leaves_clutter(const DiskHit& hit) {
+    return hit.fault == DiskFault::call_error &&
+           (hit.call == DiskCall::remove || hit.call == DiskCall::rename);
+}
 
 /// What a node that has done all its work keeps on its disk without need; empty: nothing.
 inline std::string clutter(const std::vector<std::string>& paths, const raft::Log& log) {

@@ -17,12 +17,13 @@ namespace rsm::inline v0::sim {
 
 /// What has been done to a node's disk, which excuses that the node fails or does not start.
 struct DiskHistory {
-    bool failing = false;  ///< since the last start: a write or sync failed
-    bool planned = false;  ///< a failure is planned and has perhaps not happened yet
+    bool failing = false;  ///< since the last start: a call failed, or was to fail
     bool full = false;     ///< now
     /// Since the last start there was no space, or nothing could be opened.
     bool refusing = false;
     bool damaged = false;  ///< ever: durable bytes are not what they were
+    /// Since the last start: a name could not be taken away, so what bears it may stay.
+    bool cluttered = false;
 };
 
 /// @pre the disk has not stopped

@@ -14,12 +14,14 @@
 #include <rsm/replicated.hpp>
 #include <rsm/sim/rules/clutter.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
+#include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
 #include <rsm/sim/trace/trace.hpp>
@@ -42,6 +44,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -135,7 +138,8 @@ public:
     }
     /// What a node that has done all its work keeps on its disk without need; empty: nothing.
     std::string clutter(raft::NodeId id) {
-        if (disk_history(id).damaged) return {};  // what is damaged is not thrown away
+        // What is damaged is not thrown away.
+        if (disk_history(id).damaged || disk_history(id).cluttered) return {};
         return sim::clutter(disk(id).paths(), core(id).log());
     }
     bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
@@ -239,9 +243,11 @@ protected:
     virtual void drop_replica(raft::NodeId node) = 0;
 
     WalOptions wal_options() const {
-        return {.directory = "d",
+        return {.directory = "data/d",
                 .segment_bytes = plan_.segment_bytes,
-                .batch_bytes = plan_.batch_bytes};
+                .batch_bytes = plan_.batch_bytes,
+                .spare_segments = plan_.spare_segments,
+                .pieces = plan_.pieces};
     }
     Transport transport(raft::NodeId id) {
         if (!plan_.streams) return {network_, id, process(id)};
@@ -316,10 +322,7 @@ protected:
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
-        if (disk(id).stopped()) {  // a crash in the midst of the recovery
-            coverage_.count(Counter::crashes_between_calls);
-            return power_off(id);
-        }
+        if (disk(id).stopped()) return crash_in_a_call(id);  // in the midst of the recovery
         coverage_.count(Counter::refused_starts);
         note(TraceKind::disk_fault, id, "refused to start: " + why);
         node.state = node.disk_history.damaged ? NodeState::refused : NodeState::down;
@@ -329,10 +332,7 @@ protected:
     void after_work(raft::NodeId id) {
         if (id.value == 0) return;
         note_hits(id);
-        if (disk(id).stopped()) {
-            coverage_.count(Counter::crashes_between_calls);
-            return power_off(id);
-        }
+        if (disk(id).stopped()) return crash_in_a_call(id);
         if (!watched(id)) return;
         oracle_.step(core(id));
         Node& node = nodes_[id.value];
@@ -345,12 +345,23 @@ protected:
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
     }
 
+    /// The disk has stopped: the machine's power failed, or only the process ended.
+    void crash_in_a_call(raft::NodeId id) {
+        coverage_.count(Counter::crashes_between_calls);
+        if (random_.below(3) != 0) return power_off(id);
+        kill(id);
+        disk(id).end_process();
+    }
+
     /// Tells what has befallen a disk since it was told last.
     void note_hits(raft::NodeId id) {
         Node& node = nodes_[id.value];
         const std::vector<DiskHit>& hits = node.disk->hits();
         for (; node.hits_told < hits.size(); ++node.hits_told) {
-            if (trace_.enabled()) trace_hit(trace_, world_.now(), id, hits[node.hits_told]);
+            const DiskHit& hit = hits[node.hits_told];
+            if (hit.fault == DiskFault::call_error) coverage_.count(Counter::failed_calls);
+            if (leaves_clutter(hit)) node.disk_history.cluttered = true;
+            if (trace_.enabled()) trace_hit(trace_, world_.now(), id, hit);
         }
     }
 
@@ -409,7 +420,10 @@ public:
     /// @param make  gives a machine in its initial state
     Cluster(ClusterPlan plan, std::function<Machine()> make, bool tracing)
         : ClusterBase(std::move(plan), tracing), make_(std::move(make)), replicas_(size() + 1) {
-        for (std::uint64_t id = 1; id <= size(); ++id) start({id});
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            if (random_.below(100) < plan_.troubled_foundings) trouble(disk({id}), random_);
+            start({id});
+        }
     }
     ~Cluster() override { replicas_.clear(); }
 
@@ -420,7 +434,9 @@ public:
         Node& node = nodes_[id.value];
         drop_replica(id);
         streams_.power_on(id);
-        node.disk_history.failing = node.disk_history.planned;
+        node.disk_history.failing = node.disk->failure_planned();
+        node.disk_history.cluttered = false;
+        note_hits(id);
         node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
         rsm::Options options = plan_.options;
         options.seed = random_.next();
@@ -434,6 +450,7 @@ public:
             return refused(id, error.what());
         }
         node.state = NodeState::up;
+        report(honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
     }

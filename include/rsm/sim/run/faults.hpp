@@ -41,6 +41,7 @@ enum class Fault : std::uint8_t {
     lost_write,         ///< reported as synced, and never there
     misdirected_write,  ///< and it has overwritten something else
     refused_openings,   ///< for want of space or of descriptors, for a while
+    failed_call,        ///< a certain one: of a start, a segment or a snapshot
     interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
     // Of themes only.
     followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
@@ -76,6 +77,7 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "lost-write",
     "misdirected-write",
     "refused-openings",
+    "failed-call",
     "interrupted-copy",
     "followers-stall",
     "short-pause"};

@@ -11,6 +11,7 @@
 #include <raft/base/types.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/faults.hpp>
 #include <rsm/sim/run/rot.hpp>
 #include <rsm/sim/world/wal_files.hpp>
@@ -47,6 +48,9 @@ public:
     void start() {
         if (kinds_.empty()) return;
         running_ = true;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.state({id}) == NodeState::down) restart_later({id});
+        }
         schedule();
     }
     /// Ends all faults and brings up every node that can come up. From now on messages are much
@@ -118,6 +122,7 @@ private:
             case Fault::lost_write:
             case Fault::misdirected_write: return lose_write(kind, node);
             case Fault::refused_openings: return refuse_openings(node);
+            case Fault::failed_call: return fail_call(node);
             case Fault::interrupted_copy: return copy_in_part(node);
             case Fault::followers_stall: return stall_followers();
             case Fault::short_pause: return pause_shortly(cluster_.leader());
@@ -285,6 +290,10 @@ private:
     /// Not even the recovery, or what comes right after it, is always left in peace.
     void trip(raft::NodeId node) {
         if (!running_) return;
+        if (draws(Fault::failed_call) && random_.below(2) == 0) {
+            fail_call_at_start(cluster_.disk(node), random_);
+            undo_later([this, node] { repair(node); });
+        }
         if (draws(Fault::crash_between_disk_calls) && random_.below(4) == 0) {
             cluster_.disk(node).fail_after(1 + random_.below(20), DiskFault::stop);
             restart_later(node);
@@ -362,11 +371,9 @@ private:
         Disk& disk = cluster_.disk(node);
         if (kind == Fault::failed_write) {
             cluster_.coverage().count(Counter::failed_writes);
-            history.planned = true;
             disk.fail_after(1 + random_.below(3), DiskFault::write_error);
         } else if (kind == Fault::failed_sync) {
             cluster_.coverage().count(Counter::failed_syncs);
-            history.planned = true;
             if (random_.below(2) == 0) {
                 disk.fail_from_write(wal_files::puts_segment_to_use, 1, DiskFault::sync_error);
             } else {
@@ -377,6 +384,12 @@ private:
             history.full = true;
             disk.set_capacity(disk.used());
         }
+        undo_later([this, node] { repair(node); });
+    }
+    void fail_call(raft::NodeId node) {
+        if (!cluster_.running(node)) return;
+        cluster_.disk_history(node).failing = true;
+        fail_call_at_work(cluster_.disk(node), random_);
         undo_later([this, node] { repair(node); });
     }
     /// It passes, and the node goes on by itself.
@@ -394,7 +407,6 @@ private:
     }
     void end_disk_faults(raft::NodeId node) {
         cluster_.disk_history(node).full = false;
-        cluster_.disk_history(node).planned = false;
         cluster_.clear_plans(node);
         cluster_.disk(node).set_capacity(std::numeric_limits<std::uint64_t>::max());
     }

@@ -8,6 +8,7 @@
 #include <rsm/options.hpp>
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -22,6 +23,8 @@ struct ClusterPlan {
     rsm::Options options;
     std::uint64_t segment_bytes = 16384;
     std::uint64_t batch_bytes = 4096;
+    std::size_t spare_segments = 4;
+    WalPieces pieces;
     NetworkConditions network;
     /// Messages travel by the production TCP transport, over sockets on the links of the network.
     bool streams = false;
@@ -29,6 +32,7 @@ struct ClusterPlan {
     std::size_t stream_window_bytes = std::size_t{64} << 10;
     std::size_t stream_queue_bytes = std::size_t{4} << 20;  ///< TcpOptions::queue_bytes
     ServiceTime disk;
+    std::uint64_t troubled_foundings = 0;  ///< of a hundred first starts, see trouble()
     /// Of so many changes of what a disk durably holds one is read back and compared with what
     /// the node promises; 0: none.
     std::uint64_t durable_view_every = 8;

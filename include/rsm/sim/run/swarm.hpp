@@ -68,6 +68,8 @@ public:
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
         if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
+        pieces(plan.cluster);
+        if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
         plan.recovery_limit += transfer_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
@@ -160,6 +162,26 @@ private:
         raft.retained_bytes = chance(50) ? below(2000) : 0;
         raft.snapshot_chunk_bytes = chance(60) ? 16 + below(200) : raft.max_entry_bytes;
         raft.max_waiting_reads = chance(15) ? 1 + below(3) : 10'000;
+    }
+
+    /// Mostly so small that everything is done in several pieces.
+    void pieces(ClusterPlan& plan) {
+        WalPieces& pieces = plan.pieces;
+        const auto small = [&](auto& size, std::uint64_t least, std::uint64_t most) {
+            if (chance(70)) size = static_cast<std::uint32_t>(least + below(most - least + 1));
+        };
+        if (chance(60)) pieces.first_segment_bytes = std::uint64_t{4096} << below(2);
+        small(pieces.fill_bytes, 512, 5000);
+        small(pieces.referenced_payload_bytes, 1, 60);
+        small(pieces.read_gap_bytes, 0, 200);
+        small(pieces.snapshot_write_bytes, 1, 300);
+        small(pieces.snapshot_sync_bytes, 1, 600);
+        small(pieces.snapshot_read_bytes, 1, 300);
+        plan.spare_segments = below(5);
+        small(plan.options.snapshot_buffer_bytes, 16, 200);
+        small(plan.network.referenced_payload_bytes, 1, 60);
+        raft::Options& raft = plan.options.raft;
+        if (chance(50)) raft.snapshot_window_bytes = raft.snapshot_chunk_bytes * (1 + below(5));
     }
 
     void clients(ClientPlan& plan) {

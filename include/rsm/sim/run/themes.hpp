@@ -32,7 +32,8 @@ enum class Theme : std::uint8_t {
     waiting_reads,    ///< little room for reads, at leaders that are cut off
     no_time_limit,    ///< what is forgotten waits for ever
     rotten_snapshots,
-    reading_back,  ///< nothing is in memory: entries come from the disk
+    reading_back,   ///< nothing is in memory: entries come from the disk
+    failing_calls,  ///< of segments that come and go, of snapshots, of starts
     // Calm ones, in which more is asked of the cluster than elsewhere.
     slow_followers,    ///< their disks hang under load, and the reign must last
     short_pauses,      ///< of the leader, of which nobody takes notice
@@ -43,9 +44,22 @@ enum class Theme : std::uint8_t {
 inline constexpr std::uint64_t calm_themes =
     static_cast<std::uint64_t>(Theme::count_) - static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
-    "none",         "small-log",      "late-messages", "late-disks",    "early-snapshots",
-    "lost-names",   "torn-tails",     "waiting-reads", "no-time-limit", "rotten-snapshots",
-    "reading-back", "slow-followers", "short-pauses",  "hanging-disks", "chased-snapshots"};
+    "none",
+    "small-log",
+    "late-messages",
+    "late-disks",
+    "early-snapshots",
+    "lost-names",
+    "torn-tails",
+    "waiting-reads",
+    "no-time-limit",
+    "rotten-snapshots",
+    "reading-back",
+    "failing-calls",
+    "slow-followers",
+    "short-pauses",
+    "hanging-disks",
+    "chased-snapshots"};
 
 namespace detail {
 
@@ -67,6 +81,7 @@ public:
             case Theme::no_time_limit: return no_time_limit();
             case Theme::rotten_snapshots: return rotten_snapshots();
             case Theme::reading_back: return reading_back();
+            case Theme::failing_calls: return failing_calls();
             case Theme::slow_followers: return slow_followers();
             case Theme::short_pauses: return short_pauses();
             case Theme::hanging_disks: return hanging_disks();
@@ -215,6 +230,15 @@ private:
         only({Fault::power_failure, Fault::process_kill, Fault::isolate_leader, Fault::partial,
               Fault::left_behind},
              150, 300);
+    }
+
+    void failing_calls() {
+        small_files();
+        cluster_.segment_bytes = std::uint64_t{4096} << below(3);
+        cluster_.disk.max = milliseconds(1 + below(15));
+        clients_.operations_max = 3000;
+        only({Fault::failed_call, Fault::process_kill, Fault::isolate_leader}, 150, 300);
+        if (below(2) == 0) only({Fault::failed_call, Fault::partial}, 150, 300);
     }
 
     /// Nothing is wrong but what a theme adds.

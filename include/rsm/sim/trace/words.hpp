@@ -128,7 +128,10 @@ inline void trace_hit(Trace& trace, raft::Time now, raft::NodeId node, const Dis
     record.kind = TraceKind::disk_fault;
     record.node = node;
     record.text = disk_fault_names[static_cast<std::size_t>(hit.fault)];
-    if (!hit.path.empty()) {
+    if (hit.fault == DiskFault::call_error) {
+        record.text += ": " + std::string(disk_call_names[static_cast<std::size_t>(hit.call)]) +
+                       " " + hit.path;
+    } else if (!hit.path.empty()) {
         record.text += ": " + hit.path + " at offset " + std::to_string(hit.offset) + ", " +
                        std::to_string(hit.size) + " bytes";
     }

@@ -9,12 +9,14 @@
 //     versions the other sectors have; of the file's size any that it had since then;
 //   - of the names made, changed or removed since the directory's last sync any subset of the
 //     operations, in their order. A rename is atomic. Emptying a file that exists is such an
-//     operation too, and the file's next sync makes it durable.
+//     operation too, and the file's next sync makes it durable. What is in a directory goes with
+//     it.
 #ifndef RSM_SIM_WORLD_DISK_HPP
 #define RSM_SIM_WORLD_DISK_HPP
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
+#include <rsm/sim/world/detail/disk_plans.hpp>
 #include <rsm/sim/world/detail/sectors.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 
@@ -73,19 +75,22 @@ public:
     void crash_all_kept() {
         end_life([](std::size_t count) { return count; }, [] {});
     }
+    /// Only the process ends that stopped in the midst of an operation: what it has written stays
+    /// in the system's memory. Handles of before, locks and planned faults are gone.
+    void end_process() { begin_life(); }
     /// An empty disk, after a crash.
     void wipe() {
         crash_all_lost();
         names_.clear();
         durable_names_.clear();
-        directories_.clear();
+        directories_ = durable_directories_ = roots();
     }
 
     /// A disk that holds exactly what is durable now, as after crash_all_lost(). It shares the
     /// pages, has no limit of capacity and no faults.
     Disk durable_image() const {
         Disk image(ids_.state());
-        image.directories_ = directories_;
+        image.directories_ = image.durable_directories_ = durable_directories_;
         for (const auto& [name, inode] : durable_names_) {
             image.names_.emplace_hint(image.names_.end(), name, inode->image(image.usage_));
         }
@@ -102,14 +107,15 @@ public:
     /// at least `min_bytes`, sync_error a sync of a file or a directory. A stop is for good, until
     /// crash(); the others happen once. hits() tells what has happened.
     void fail_after(std::uint64_t count, DiskFault fault, std::uint64_t min_bytes = 0) {
-        plans_.push_back({fault, count, min_bytes});
+        plans_.add(fault, count, min_bytes);
     }
-    /// Whether a write is the one that somebody waits for, by the name of its file and its place.
-    using WriteCondition = std::function<bool(std::string_view path, std::uint64_t offset)>;
     /// The same, counted from the next write on of which that is so, itself included.
     void fail_from_write(WriteCondition awaited, std::uint64_t count, DiskFault fault) {
-        plans_.push_back({fault, count, 0, std::move(awaited)});
+        plans_.add_from_write(fault, count, std::move(awaited));
     }
+    void fail_call(CallFailure failure) { plans_.add(std::move(failure)); }
+    /// Whether anything but a stop is planned and has not happened yet.
+    bool failure_planned() const { return plans_.has_failures(); }
     void clear_plans() {
         plans_.clear();
         refusal_ = 0;
@@ -246,54 +252,30 @@ private:
     using Inode = detail::Inode;
     using InodePointer = std::shared_ptr<Inode>;
     using Names = std::map<std::string, InodePointer, std::less<>>;
-    enum class Operation : std::uint8_t { write, sync, other };
-
     /// An operation on names that is not durable yet.
     struct Change {
-        enum class Kind : std::uint8_t { create, empty, rename, remove };
+        enum class Kind : std::uint8_t { create, empty, rename, remove, create_directory };
         Kind kind;
         std::string name;
         std::string to{};      ///< rename
         InodePointer inode{};  ///< the file
         InodePointer old{};    ///< empty: in whose place it is
     };
-    struct Plan {
-        DiskFault fault;
-        std::uint64_t count;
-        std::uint64_t min_bytes;
-        WriteCondition awaited{};  ///< not before a write of which that is so
-        bool concerns(Operation operation, std::uint64_t bytes) const {
-            if (fault == DiskFault::stop) return true;
-            if (fault == DiskFault::sync_error) return operation == Operation::sync;
-            return operation == Operation::write && bytes >= min_bytes;
-        }
-    };
-
     static std::string_view directory_of(std::string_view path) {
         const std::size_t slash = path.rfind('/');
-        return slash == std::string_view::npos ? std::string_view(".") : path.substr(0, slash);
+        if (slash == std::string_view::npos) return ".";
+        return slash == 0 ? "/" : path.substr(0, slash);
     }
 
-    /// An operation begins; what befalls it, if anything.
-    std::optional<DiskFault> begin(Operation operation, std::uint64_t bytes = 0) {
-        ++operations_;
-        std::optional<DiskFault> result;
-        std::erase_if(plans_, [&](Plan& plan) {
-            if (plan.awaited) return false;
-            if (!plan.concerns(operation, bytes) || --plan.count != 0) return false;
-            if (!result || plan.fault == DiskFault::stop) result = plan.fault;
-            return true;
-        });
-        if (result == DiskFault::stop) {
+    /// A call begins; what befalls it, if anything.
+    std::optional<detail::Mishap> begin(const detail::BegunCall& call) {
+        if (changes_something(call.kind)) ++operations_;
+        const auto result = plans_.begin(call);
+        if (result && result->fault == DiskFault::stop) {
             stopped_ = true;
             hits_.push_back({});
         }
         return result;
-    }
-    void about_to_write(std::string_view path, std::uint64_t offset) {
-        for (Plan& plan : plans_) {
-            if (plan.awaited && plan.awaited(path, offset)) plan.awaited = nullptr;
-        }
     }
     bool coin() { return random_.below(2) == 0; }
     /// The error with which what needs space, or else a descriptor, is refused at present; 0: none.
@@ -306,12 +288,23 @@ private:
 
     // ---- names ----
 
+    using Directories = std::set<std::string, std::less<>>;
+
     void record(Change change) {
-        apply(names_, change);
+        apply(names_, directories_, change);
         changes_.push_back(std::move(change));
     }
-    static void apply(Names& names, const Change& change) {
+    /// What a sync of the directory is about, see CallCondition.
+    std::string_view newest_change(std::string_view directory) const {
+        for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) {
+            if (directory_of(change->name) != directory) continue;
+            return change->to.empty() ? change->name : change->to;
+        }
+        return directory;
+    }
+    static void apply(Names& names, Directories& directories, const Change& change) {
         switch (change.kind) {
+            case Change::Kind::create_directory: directories.insert(change.name); break;
             case Change::Kind::create: names[change.name] = change.inode; break;
             case Change::Kind::empty: replace(names, change.old, change.inode); break;
             case Change::Kind::rename:
@@ -353,7 +346,7 @@ private:
         std::erase_if(changes_, [&](const Change& change) {
             if (directory_of(change.name) != directory || !chosen()) return false;
             ++durable_version_;
-            apply(durable_names_, change);
+            apply(durable_names_, durable_directories_, change);
             return true;
         });
     }
@@ -434,22 +427,39 @@ private:
     void end_life(Choose choose, Begin begin) {
         begin();
         for (const Change& change : changes_) {
-            if (choose(1) != 0) apply(durable_names_, change);
+            if (choose(1) != 0) apply(durable_names_, durable_directories_, change);
         }
         changes_.clear();
+        drop_what_has_no_directory();
         names_ = durable_names_;
+        directories_ = durable_directories_;
         for (const auto& file : names_) {
             begin();
             file.second->settle(choose);
         }
         ++durable_version_;
+        for (LostWrite& lost : lost_writes_) lost.behind.clear();
+        stalled_until_ = {};
+        begin_life();
+    }
+    void begin_life() {
         ++life_;
         stopped_ = false;
         clear_plans();
         locks_.clear();
-        for (LostWrite& lost : lost_writes_) lost.behind.clear();
-        stalled_until_ = {};
     }
+    void drop_what_has_no_directory() {
+        const auto is_lost = [this](std::string_view name) {
+            return !durable_directories_.contains(directory_of(name));
+        };
+        // A directory comes before what is in it.
+        for (auto it = durable_directories_.begin(); it != durable_directories_.end();) {
+            it = is_lost(*it) ? durable_directories_.erase(it) : std::next(it);
+        }
+        std::erase_if(durable_names_, [&](const auto& file) { return is_lost(file.first); });
+    }
+    /// Directories that are always there.
+    static Directories roots() { return {".", "/"}; }
 
     using Content = detail::Content;
 
@@ -457,13 +467,14 @@ private:
     raft::Random ids_;
     detail::Usage usage_ = std::make_shared<std::uint64_t>(0);
     std::uint64_t capacity_ = std::numeric_limits<std::uint64_t>::max();
-    std::set<std::string, std::less<>> directories_;  ///< durable as soon as they are there
+    Directories directories_ = roots();
+    Directories durable_directories_ = roots();
     Names names_;
     Names durable_names_;
     std::vector<Change> changes_;
     std::map<std::string, std::weak_ptr<void>, std::less<>> locks_;  ///< by directory
 
-    std::vector<Plan> plans_;
+    detail::DiskPlans plans_;
     std::vector<DiskHit> hits_;
     std::vector<LostWrite> lost_writes_;
     std::uint64_t mood_ = 0;  ///< of 8 choices so many are not for what is durable

@@ -43,17 +43,16 @@ public:
     explicit Files(std::shared_ptr<Disk> disk) : disk_(std::move(disk)), life_(disk_->life_) {}
 
     raft::Result<void> create_directories(const std::string& path) const {
-        for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-            const std::string part = path.substr(0, end);
-            if (dead()) return stopped("create directory", part);
-            if (disk_->names_.contains(part)) return failure(ENOTDIR, "create directory", part);
-            if (!disk_->directories_.contains(part)) {
-                if (disk_->begin(Disk::Operation::other)) return stopped("create directory", part);
-                disk_->directories_.insert(part);
-                ++disk_->durable_version_;
-            }
-            if (end == std::string::npos) return {};
-        }
+        return rsm::detail::create_directories(*this, path);
+    }
+    raft::Result<bool> create_directory(const std::string& path) const {
+        if (dead()) return stopped("create directory", path);
+        if (disk_->names_.contains(path)) return failure(ENOTDIR, "create directory", path);
+        if (disk_->directories_.contains(path)) return false;
+        auto result = carry_out(DiskCall::create_directory, path, [] { return 0; },
+                                {Disk::Change::Kind::create_directory, path});
+        if (!result) return result.error();
+        return true;
     }
     raft::Result<File> lock(const std::string& directory) const {
         const std::string path = directory + "/lock";
@@ -66,7 +65,7 @@ public:
         return file;
     }
     raft::Result<std::vector<std::string>> list(const std::string& directory) const {
-        if (dead()) return stopped("list", directory);
+        if (auto result = look(DiskCall::list, directory); !result) return result.error();
         if (!disk_->directories_.contains(directory)) return failure(ENOENT, "list", directory);
         std::vector<std::string> names;
         for (const auto& file : disk_->names_) {
@@ -78,7 +77,7 @@ public:
     }
     raft::Result<File> open(const std::string& path, OpenMode mode) const {
         if (mode == OpenMode::create) return create(path);
-        if (dead()) return stopped("open", path);
+        if (auto result = look(DiskCall::open, path); !result) return result.error();
         if (const int error = disk_->refusal(false)) return failure(error, "open", path);
         if (mode == OpenMode::directory && disk_->directories_.contains(path)) {
             return File{nullptr, path, nullptr};
@@ -88,12 +87,12 @@ public:
         return File{found->second, path, nullptr};
     }
     raft::Result<std::uint64_t> size(const File& file) const {
-        if (dead()) return stopped("stat", file.name);
+        if (auto result = look(DiskCall::stat, file.name); !result) return result.error();
         return file.inode->size();
     }
     raft::Result<std::size_t> read_at(const File& file, std::uint64_t offset,
                                       std::span<std::byte> out) const {
-        if (dead()) return stopped("read", file.name);
+        if (auto result = look(DiskCall::read, file.name); !result) return result.error();
         return file.inode->read(offset, out);
     }
     raft::Result<void> write_at(const File& file, std::uint64_t offset,
@@ -101,29 +100,32 @@ public:
         if (dead()) return stopped("write", file.name);
         std::uint64_t size = 0;
         for (const auto part : parts) size += part.size();
-        disk_->about_to_write(file.name, offset);
-        const auto fault = disk_->begin(Disk::Operation::write, size);
-        if (fault == DiskFault::stop || fault == DiskFault::write_error) {
+        const auto mishap = disk_->begin({DiskCall::write, file.name, offset, size});
+        if (mishap && !is_silent(mishap->fault)) {
             file.inode->write(offset, parts, fitting(file, offset, size),
                               [this] { return disk_->coin(); });
             if (disk_->stopped_) return stopped("write", file.name);
-            disk_->hits_.push_back(
-                {.fault = *fault, .path = file.name, .offset = offset, .size = size});
-            return failure(EIO, "write", file.name);
+            disk_->hits_.push_back({.fault = DiskFault::write_error,
+                                    .path = file.name,
+                                    .offset = offset,
+                                    .size = size});
+            return failure(mishap->error, "write", file.name);
         }
         const std::uint64_t room = fitting(file, offset, size);
         file.inode->write(offset, parts, room, [] { return true; });
         disk_->wrote(*file.inode, file.name, offset);
-        if (fault) {
-            disk_->lose(*file.inode,
-                        {.fault = *fault, .path = file.name, .offset = offset, .size = room});
+        if (mishap) {
+            disk_->lose(
+                *file.inode,
+                {.fault = mishap->fault, .path = file.name, .offset = offset, .size = room});
         }
         if (room < size) return failure(ENOSPC, "write", file.name);
         return {};
     }
     using Writer = rsm::detail::CachedWriter<Files>;
     raft::Result<void> preallocate(const File& file, std::uint64_t size) const {
-        if (dead() || disk_->begin(Disk::Operation::other)) return stopped("allocate", file.name);
+        if (dead()) return stopped("allocate", file.name);
+        if (auto result = happens(DiskCall::allocate, file.name); !result) return result;
         const bool more = size > file.inode->size();
         if (const int error = more ? disk_->refusal(true) : 0) {
             return failure(error, "allocate", file.name);
@@ -134,12 +136,12 @@ public:
     }
     raft::Result<void> sync(const File& file) const {
         if (dead()) return stopped("sync", file.name);
-        const auto fault = disk_->begin(Disk::Operation::sync);
+        const auto mishap = disk_->begin({DiskCall::sync, file.name});
         // What of it a stop leaves is the crash's choice, as for everything unsynced.
         if (disk_->stopped_) return stopped("sync", file.name);
-        if (fault) {
+        if (mishap) {
             disk_->fail_sync(file.inode, file.name);
-            return failure(EIO, "sync", file.name);
+            return failure(mishap->error, "sync", file.name);
         }
         disk_->sync(file.inode);
         return {};
@@ -148,20 +150,15 @@ public:
         if (dead()) return stopped("rename", from);
         const auto found = disk_->names_.find(from);
         if (found == disk_->names_.end()) return failure(ENOENT, "rename", from);
-        if (!happens()) return stopped("rename", from);
-        if (const int error = disk_->refusal(true)) return failure(error, "rename", from);
-        disk_->record({Disk::Change::Kind::rename, from, to, found->second});
-        if (disk_->stopped_) return stopped("rename", from);
-        return {};
+        return carry_out(DiskCall::rename, from, [this] { return disk_->refusal(true); },
+                         {Disk::Change::Kind::rename, from, to, found->second});
     }
     raft::Result<void> remove(const std::string& path) const {
         if (dead()) return stopped("remove", path);
         const auto found = disk_->names_.find(path);
         if (found == disk_->names_.end()) return {};
-        if (!happens()) return stopped("remove", path);
-        disk_->record({Disk::Change::Kind::remove, path, {}, found->second});
-        if (disk_->stopped_) return stopped("remove", path);
-        return {};
+        return carry_out(DiskCall::remove, path, [] { return 0; },
+                         {Disk::Change::Kind::remove, path, {}, found->second});
     }
     raft::Result<void> sync_directory(const File& directory) const {
         return sync_directory(directory.name);
@@ -169,13 +166,13 @@ public:
     raft::Result<void> sync_directory(const std::string& path) const {
         if (dead()) return stopped("sync", path);
         if (!disk_->directories_.contains(path)) return failure(ENOENT, "open", path);
-        const auto fault = disk_->begin(Disk::Operation::sync);
+        const auto mishap = disk_->begin({DiskCall::sync_directory, disk_->newest_change(path)});
         if (disk_->stopped_) return stopped("sync", path);
         ++disk_->syncs_;
-        disk_->settle_names(path, [&] { return !fault || disk_->coin(); });
-        if (!fault) return {};
-        disk_->hits_.push_back({.fault = *fault, .path = path});
-        return failure(EIO, "sync", path);
+        disk_->settle_names(path, [&] { return !mishap || disk_->coin(); });
+        if (!mishap) return {};
+        disk_->hits_.push_back({.fault = DiskFault::sync_error, .path = path});
+        return failure(mishap->error, "sync", path);
     }
     std::uint64_t unique_id() const { return disk_->ids_.next(); }
 
@@ -188,9 +185,36 @@ private:
         return failure(EIO, (std::string("stopped: ") + call).c_str(), path);
     }
 
-    /// Begins an operation on names. One that a stop interrupts has happened or not.
-    bool happens() const {
-        return disk_->begin(Disk::Operation::other) != DiskFault::stop || disk_->coin();
+    /// Whether a write or sync fails in a way that nobody is told of.
+    static bool is_silent(DiskFault fault) {
+        return fault == DiskFault::lost_write || fault == DiskFault::misdirected_write;
+    }
+    static const char* name_of(DiskCall call) {
+        return call == DiskCall::create ? "open" : disk_call_names[place_of(call)].data();
+    }
+    static std::size_t place_of(DiskCall call) { return static_cast<std::size_t>(call); }
+    /// A call that changes nothing begins; why it comes to nothing, if so.
+    raft::Result<void> look(DiskCall call, const std::string& path) const {
+        if (dead()) return stopped(name_of(call), path);
+        return happens(call, path);
+    }
+    raft::Result<void> happens(DiskCall call, const std::string& path) const {
+        const auto mishap = disk_->begin({call, path});
+        if (disk_->stopped_) return stopped(name_of(call), path);
+        if (!mishap) return {};
+        disk_->hits_.push_back({.fault = DiskFault::call_error, .path = path, .call = call});
+        return failure(mishap->error, name_of(call), path);
+    }
+    /// Carries out an operation on names. One that is interrupted or fails has happened or not.
+    /// @param refusal  gives the error with which it is refused; 0: it is not
+    template <class Refusal>
+    raft::Result<void> carry_out(DiskCall call, const std::string& path, Refusal refusal,
+                                 Disk::Change change) const {
+        auto result = happens(call, path);
+        if (!result && disk_->coin()) return result;
+        if (const int error = refusal()) return failure(error, name_of(call), path);
+        disk_->record(std::move(change));
+        return result;
     }
     /// How many of `size` bytes at `offset` there is room for.
     std::uint64_t fitting(const File& file, std::uint64_t offset, std::uint64_t size) const {
@@ -214,17 +238,17 @@ private:
         }
         const auto found = disk_->names_.find(path);
         const auto old = found == disk_->names_.end() ? nullptr : found->second;
-        if (!happens()) return stopped("open", path);
-        for (const bool needs_space : {false, true}) {
-            if (const int error = disk_->refusal(needs_space)) return failure(error, "open", path);
-        }
-        if (old == nullptr && *disk_->usage_ + sector_bytes > disk_->capacity_) {
-            return failure(ENOSPC, "open", path);
-        }
+        const bool is_full = old == nullptr && *disk_->usage_ + sector_bytes > disk_->capacity_;
+        const auto refusal = [&] {
+            for (const bool needs_space : {false, true}) {
+                if (const int error = disk_->refusal(needs_space)) return error;
+            }
+            return is_full ? ENOSPC : 0;
+        };
         const auto inode = std::make_shared<detail::Inode>(disk_->usage_);
         const auto kind = old == nullptr ? Disk::Change::Kind::create : Disk::Change::Kind::empty;
-        disk_->record({kind, path, {}, inode, old});
-        if (disk_->stopped_) return stopped("open", path);
+        auto result = carry_out(DiskCall::create, path, refusal, {kind, path, {}, inode, old});
+        if (!result) return result.error();
         return File{inode, path, nullptr};
     }
 

@@ -42,6 +42,8 @@ struct NetworkConditions {
     raft::Duration reading_max{};
     /// What may be under way over one link; more is dropped, as a full queue does.
     std::size_t link_bytes = std::size_t{4} << 20;
+    /// From this size on a payload is not copied while its message is encoded.
+    std::size_t referenced_payload_bytes = raft::codec::Gather::reference_bytes;
 };
 
 /// Why a message will not arrive; `none`: it will, unless something happens to its receiver.
@@ -119,7 +121,7 @@ public:
 
     void send(const raft::Message& message) {
         Link& way = link(message.from, message.to);
-        const raft::Bytes frame = raft::codec::encode(message);
+        const raft::Bytes frame = raft::codec::encode(message, conditions.referenced_payload_bytes);
         Loss loss = Loss::none;
         if (way.cut) {
             loss = Loss::cut;

@@ -42,6 +42,35 @@ enum class OpenMode : std::uint8_t {
     directory,   ///< an existing directory, to be synced
 };
 
+namespace detail {
+
+inline std::string parent_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// Creates the directory and what is missing above it, each made durable in its parent.
+template <class Files>
+raft::Result<void> create_directories(const Files& files, const std::string& path) {
+    for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+        const std::string part = path.substr(0, end);
+        const raft::Result<bool> made = files.create_directory(part);
+        if (!made) return made.error();
+        // One that is there already may have been made just before a crash. A directory that this
+        // process may not read is nobody's who made something in it.
+        const auto parent = files.open(parent_of(part), OpenMode::directory);
+        const bool is_closed = !parent && parent.error().code == std::errc::permission_denied;
+        if (*made || !is_closed) {
+            if (!parent) return parent.error();
+            if (auto synced = files.sync_directory(*parent); !synced) return synced;
+        }
+        if (end == std::string::npos) return {};
+    }
+}
+
+}  // namespace detail
+
 /// Blocking file calls. Each reports failures with the errno code and a sentence that names the
 /// call and the path; none retries a failed sync; EINTR and short transfers are handled here.
 ///
@@ -76,21 +105,13 @@ public:
 
     /// Creates the directory and what is missing above it, each made durable in its parent.
     raft::Result<void> create_directories(const std::string& path) const {
-        for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-            const std::string part = path.substr(0, end);
-            const bool last = end == std::string::npos;
-            const bool made = ::mkdir(part.c_str(), 0777) == 0;
-            if (!made && errno != EEXIST) return failure("create directory", part);
-            // One that is there already may have been made just before a crash.
-            if (made || last) {
-                const auto parent = open(parent_of(part), OpenMode::directory);
-                if (!parent && made) return parent.error();
-                if (parent) {
-                    if (auto synced = sync_directory(*parent); !synced) return synced;
-                }
-            }
-            if (last) return {};
-        }
+        return detail::create_directories(*this, path);
+    }
+    /// False: it is there. Durable after sync_directory() of its parent.
+    raft::Result<bool> create_directory(const std::string& path) const {
+        if (::mkdir(path.c_str(), 0777) == 0) return true;
+        if (errno != EEXIST) return failure("create directory", path);
+        return false;
     }
 
     /// Takes the directory for this process alone, until the result is destroyed.
@@ -206,22 +227,25 @@ public:
     ///
     /// After a failure any part of the bytes may have been written.
     ///
-    /// Memory: 256 KiB. Thread safety: none; and nobody else may write to the file meanwhile.
+    /// Memory: one block. Thread safety: none; and nobody else may write to the file meanwhile.
     class Writer {
     public:
         /// What suits the physical sectors of every disk, so that it need not put together old
         /// and new parts of one by itself.
         static constexpr std::size_t whole_pages = 4096;
 
-        /// @param unit  bytes, a divisor of 256 KiB; where the disk does not take such small ones
-        ///              the file is written through the page cache
-        Writer(const PosixFiles&, const File& file, std::size_t unit = whole_pages) : unit_(unit) {
+        /// @param unit  bytes, a divisor of block_bytes; where the disk does not take such small
+        ///              ones the file is written through the page cache
+        /// @param block_bytes  the most that is written with one call
+        Writer(const PosixFiles&, const File& file, std::size_t unit = whole_pages,
+               std::size_t block_bytes = std::size_t{256} << 10)
+            : unit_(unit), block_bytes_(block_bytes) {
 #if defined(O_DIRECT)
             // Not every file system has it; the others are written through the page cache.
             constexpr int flags = O_WRONLY | O_DIRECT | O_CLOEXEC;
             direct_ = File(open_retrying(file.path(), flags), file.path());
             if (is_direct() && !same_file(direct_, file)) direct_ = File();
-            if (is_direct()) block_.reset(new (alignment) std::byte[block_bytes]);
+            if (is_direct()) block_.reset(new (alignment) std::byte[block_bytes_]);
 #else
             static_cast<void>(file);
 #endif
@@ -233,11 +257,11 @@ public:
             if (auto result = go_to(file, offset); !result) return result;
             for (auto part : parts) {
                 while (!part.empty()) {
-                    const std::size_t count = std::min(part.size(), block_bytes - used_);
+                    const std::size_t count = std::min(part.size(), block_bytes_ - used_);
                     std::memcpy(block_.get() + used_, part.data(), count);
                     used_ += count;
                     part = part.subspan(count);
-                    if (used_ < block_bytes) continue;
+                    if (used_ < block_bytes_) continue;
                     if (auto result = put(file, used_); !result) return result;
                 }
             }
@@ -248,7 +272,6 @@ public:
 
     private:
         static constexpr std::align_val_t alignment{4096};  // of memory, for direct transfers
-        static constexpr std::size_t block_bytes = std::size_t{256} << 10;
         struct Delete {
             void operator()(std::byte* bytes) const { ::operator delete[](bytes, alignment); }
         };
@@ -308,6 +331,7 @@ public:
         static constexpr std::uint64_t nowhere = UINT64_MAX;
 
         std::size_t unit_;
+        std::size_t block_bytes_;
         File direct_;  ///< open for direct transfers; without a descriptor: there are none
         std::unique_ptr<std::byte[], Delete> block_;
         std::uint64_t begin_ = nowhere;  ///< where the block lies in the file
@@ -375,11 +399,6 @@ private:
     static raft::Failure failure(const char* call, const std::string& path) {
         const int error = errno;
         return {std::error_code(error, std::system_category()), std::string(call) + " " + path};
-    }
-    static std::string parent_of(const std::string& path) {
-        const std::size_t slash = path.rfind('/');
-        if (slash == std::string::npos) return ".";
-        return slash == 0 ? "/" : path.substr(0, slash);
     }
     template <class Call>
     static int retry(Call call) {

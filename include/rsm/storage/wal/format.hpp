@@ -34,6 +34,9 @@ inline constexpr std::string_view segment_magic = "rsm-wal\n";
 inline constexpr std::size_t segment_header_bytes = 48;
 /// Segments are made of whole ones, so that a write of whole pages never moves a file's end.
 inline constexpr std::uint64_t segment_unit = 4096;
+inline constexpr std::uint64_t whole_units(std::uint64_t bytes) {
+    return (bytes + segment_unit - 1) / segment_unit * segment_unit;
+}
 inline constexpr std::size_t record_header_bytes = raft::codec::record_header_bytes;
 inline constexpr std::size_t batch_body_bytes = 24;
 inline constexpr std::size_t batch_record_bytes = record_header_bytes + batch_body_bytes;
@@ -207,8 +210,7 @@ inline constexpr std::size_t end_record_bytes = record_header_bytes;
 inline constexpr std::uint64_t segment_end_bytes = batch_bytes_max(end_record_bytes);
 /// A segment of this size, and of none smaller, has room for its only batch and its end.
 inline constexpr std::uint64_t segment_bytes_for(std::uint64_t batch_bytes) {
-    const std::uint64_t bytes = segment_header_bytes + batch_bytes + segment_end_bytes;
-    return (bytes + segment_unit - 1) / segment_unit * segment_unit;
+    return whole_units(segment_header_bytes + batch_bytes + segment_end_bytes);
 }
 
 /// The batch record at the front of `bytes`, or nothing.
@@ -296,6 +298,10 @@ inline std::optional<LogState> get_checkpoint(raft::codec::Reader& in) {
 /// Encodes one batch for its place in a segment. Reused, to keep its memory.
 class BatchEncoder {
 public:
+    /// @param referenced_bytes  from this size on a payload is not copied
+    explicit BatchEncoder(std::size_t referenced_bytes = raft::codec::Gather::reference_bytes)
+        : out_(referenced_bytes) {}
+
     void begin(SegmentId segment, std::uint64_t offset) {
         out_.clear();
         entry_offsets_.clear();

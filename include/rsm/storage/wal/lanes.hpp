@@ -58,11 +58,6 @@ struct BatchOutcome {
     std::vector<std::uint32_t> entry_offsets;
 };
 
-struct WalLimits {
-    std::uint64_t segment_bytes = 0;
-    std::uint64_t batch_bytes = 0;
-};
-
 }  // namespace rsm::detail::wal
 
 #endif

@@ -14,6 +14,7 @@
 #include <rsm/storage/wal/recovery.hpp>
 #include <rsm/storage/wal/segment.hpp>
 #include <rsm/storage/wal/state.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -55,13 +56,15 @@ public:
         std::function<void(std::optional<raft::Failure>)> refused;
     };
 
-    WalLog(Files files, DirectoryPointer<Files> directory, WalLimits limits,
+    WalLog(Files files, DirectoryPointer<Files> directory, const WalOptions& options,
            std::shared_ptr<Lanes<Lane>> lanes, Reports reports)
         : files_(std::move(files)),
           directory_(std::move(directory)),
-          limits_(limits),
+          options_(options),
+          segment_bytes_(whole_units(options.segment_bytes)),
           lanes_(std::move(lanes)),
-          reports_(std::move(reports)) {}
+          reports_(std::move(reports)),
+          encoder_(options.pieces.referenced_payload_bytes) {}
 
     /// Takes over what recovery found; blocks. @pre nothing is being written
     raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
@@ -143,7 +146,6 @@ public:
 private:
     using Draft = SegmentDraft<Files>;
     using SegmentPointer = std::shared_ptr<Segment<Files>>;
-    static constexpr std::size_t most_spares = 4;
     static constexpr std::chrono::milliseconds first_pause{10};
     static constexpr std::chrono::milliseconds longest_pause{1000};
     struct Pending {
@@ -177,7 +179,7 @@ private:
         while (!waiting_.empty()) {
             const Pending& front = waiting_.front();
             const std::uint64_t bytes = front.refused ? 0 : LogAccount::record_bytes(front.write);
-            if (!taken_.empty() && (front.refused || taken_bytes_ + bytes > limits_.batch_bytes)) {
+            if (!taken_.empty() && (front.refused || taken_bytes_ + bytes > options_.batch_bytes)) {
                 break;
             }
             const bool alone = front.refused.has_value();
@@ -302,7 +304,7 @@ private:
             if (next_ == nullptr) {
                 auto made =
                     make_segment(files_, directory_, {active_->id.log_id, active_->id.number + 1},
-                                 usual_capacity());
+                                 usual_capacity(), options_.pieces.fill_bytes);
                 if (!made) return made.error();
                 next_ = std::move(*made);
             }
@@ -324,7 +326,7 @@ private:
         };
         for (const auto& segment : present_) {
             if (!unneeded(segment)) continue;
-            const bool whole = segment->capacity == limits_.segment_bytes;
+            const bool whole = segment->capacity == segment_bytes_;
             // The lock goes along: after close() this may still wait on its lane.
             lanes_->background.post([self = this->shared_from_this(), held = directory_,
                                      path = segment->path, whole] { self->retire(path, whole); });
@@ -335,9 +337,7 @@ private:
     // ---- on the background lane ----
 
     /// A new log begins with a small segment, for a quick start, and doubles from there.
-    std::uint64_t usual_capacity() const {
-        return std::min(limits_.segment_bytes, 2 * active_->capacity);
-    }
+    std::uint64_t usual_capacity() const { return std::min(segment_bytes_, 2 * active_->capacity); }
     void prepare_next() {
         {
             const std::lock_guard lock(mutex_);
@@ -354,11 +354,12 @@ private:
         // After close() there is no directory any more.
         if (is_closing()) return;
         std::string spare;
-        if (capacity == limits_.segment_bytes && !spares_.empty()) {
+        if (capacity == segment_bytes_ && !spares_.empty()) {
             spare = std::move(spares_.back());
             spares_.pop_back();
         }
-        draft_.emplace(files_, directory_, id, capacity, std::move(spare));
+        draft_.emplace(files_, directory_, id, capacity, options_.pieces.fill_bytes,
+                       std::move(spare));
         step(id, capacity);
     }
     /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
@@ -367,7 +368,7 @@ private:
     /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
     /// stays is removed after the next restart.
     void retire(const std::string& path, bool whole) {
-        if (whole && spares_.size() < most_spares) {
+        if (whole && spares_.size() < options_.spare_segments) {
             std::string spare = path + std::string(spare_suffix);
             if (files_.rename(path, spare)) return spares_.push_back(std::move(spare));
         }
@@ -430,7 +431,8 @@ private:
 
     const Files files_;
     DirectoryPointer<Files> directory_;
-    const WalLimits limits_;
+    const WalOptions options_;
+    const std::uint64_t segment_bytes_;  ///< of a usual segment, in whole units
     const std::shared_ptr<Lanes<Lane>> lanes_;
     const Reports reports_;
 

@@ -32,9 +32,6 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// The first segment of a new log, which is made while its owner waits.
-inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
-
 /// A directory that has been read and repaired.
 template <class Files>
 struct OpenedWal {
@@ -166,7 +163,7 @@ private:
         if (!kept) return kept.error();
         opened_.snapshot = std::move(*kept);
         opened_.recovered.snapshot = opened_.snapshot->meta;
-        return verify_snapshot(files_, opened_.snapshot);
+        return verify_snapshot(files_, opened_.snapshot, options_.pieces.snapshot_read_bytes);
     }
     /// Nobody reads them any more, so one that stays does no harm. @pre the newest one's name is
     /// durable
@@ -187,8 +184,10 @@ private:
                                    options_.directory + ": the log is missing");
         }
         const SegmentId id{files_.unique_id(), 1};
+        const WalPieces& pieces = options_.pieces;
         auto segment = make_segment(files_, opened_.directory, id,
-                                    std::min(options_.segment_bytes, first_segment_bytes));
+                                    std::min(options_.segment_bytes, pieces.first_segment_bytes),
+                                    pieces.fill_bytes);
         if (!segment) return segment.error();
         opened_.log.log_id = id.log_id;
         opened_.log.unused.push_back(std::move(*segment));

@@ -28,11 +28,12 @@ namespace rsm::inline v0::detail::wal {
 template <class Files>
 class ReadPlan {
 public:
-    explicit ReadPlan(raft::Index first) : first_(first) {}
+    /// @param gap_bytes  rather read over such a gap than make another call
+    ReadPlan(raft::Index first, std::uint32_t gap_bytes) : first_(first), gap_bytes_(gap_bytes) {}
 
     void add(typename EntryIndex<Segment<Files>>::Location location, std::uint32_t size) {
         if (groups_.empty() || groups_.back().segment != location.segment ||
-            location.offset - groups_.back().end > gap_bytes) {
+            location.offset - groups_.back().end > gap_bytes_) {
             groups_.push_back({std::move(location.segment), location.offset, 0, {}});
         }
         groups_.back().records.push_back({location.offset, size});
@@ -61,9 +62,6 @@ public:
     }
 
 private:
-    /// Rather read over such a gap than make another call.
-    static constexpr std::uint32_t gap_bytes = 4096;
-
     struct Record {
         std::uint32_t offset;
         std::uint32_t size;
@@ -89,6 +87,7 @@ private:
     }
 
     raft::Index first_;
+    std::uint32_t gap_bytes_;
     std::vector<Group> groups_;
 };
 

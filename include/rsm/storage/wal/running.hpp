@@ -83,20 +83,16 @@ public:
     /// unsupported_version, with file and offset; invalid_argument for options out of range; the
     /// operating system's own.
     raft::Result<raft::Recovered> recover() {
-        constexpr std::uint64_t limit = LogAccount::max_write_bytes;
-        if (options_.segment_bytes < 4096 || options_.segment_bytes > limit ||
-            options_.batch_bytes < 1 || options_.batch_bytes > limit) {
-            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
-                                 options_.directory + ": segment_bytes or batch_bytes"};
-        }
+        if (raft::Result<void> valid = options_.validate(); !valid) return valid.error();
         if (log_ != nullptr || closing_) {
             return storage_failure(StorageErrc::closed, "recover " + options_.directory);
         }
         if (raft::Result<void> started = lanes_->start(); !started) return started.error();
         auto opened = WalOpener<Files>(files_, options_, claimed_).run();
         if (!opened) return opened.error();
-        log_ = std::make_shared<Log>(files_, opened->directory, limits(), lanes_, reports());
-        snapshots_ = std::make_shared<SnapshotLane<Files>>(files_, opened->directory);
+        log_ = std::make_shared<Log>(files_, opened->directory, options_, lanes_, reports());
+        snapshots_ =
+            std::make_shared<SnapshotLane<Files>>(files_, opened->directory, options_.pieces);
         report_ = std::move(opened->report);
         if (auto result = log_->start(std::move(opened->log), opened->void_after); !result) {
             log_ = nullptr;
@@ -133,7 +129,7 @@ public:
                         storage_failure(StorageErrc::invalid_read,
                                         "read index " + std::to_string(first.value)));
         }
-        ReadPlan<Files> plan(first);
+        ReadPlan<Files> plan(first, options_.pieces.read_gap_bytes);
         std::uint64_t bytes = 0;
         for (raft::Index index = first; index <= readable_last_; ++index) {
             const std::uint32_t size = account_.size_of(index);
@@ -257,10 +253,6 @@ private:
 
     bool open() const { return log_ != nullptr && !closing_; }
 
-    WalLimits limits() const {
-        const std::uint64_t units = (options_.segment_bytes + segment_unit - 1) / segment_unit;
-        return {units * segment_unit, options_.batch_bytes};
-    }
     /// What is delivered to the executor, where `this` lives; before that it is only carried along.
     typename Log::Reports reports() {
         return {[this, callbacks = callbacks_](typename Log::Outcome outcome) {

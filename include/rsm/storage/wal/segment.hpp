@@ -34,7 +34,7 @@ struct Segment {
 
 /// Zeros, as the parts of a write.
 inline void add_zeros(std::vector<std::span<const std::byte>>& parts, std::uint64_t count) {
-    static constexpr std::array<std::byte, std::size_t{64} << 10> zeros{};
+    static constexpr std::array<std::byte, 4096> zeros{};
     while (count != 0) {
         const std::uint64_t size = std::min<std::uint64_t>(zeros.size(), count);
         parts.push_back(std::span(zeros).first(static_cast<std::size_t>(size)));
@@ -52,20 +52,19 @@ inline void add_zeros(std::vector<std::span<const std::byte>>& parts, std::uint6
 template <class Files>
 class SegmentDraft {
 public:
-    static constexpr std::uint64_t step_bytes = std::uint64_t{256} << 10;
-
-    /// `capacity` is made a multiple of segment_unit. `spare` is a file of that capacity whose
+    /// `capacity` is made a multiple of segment_unit, of which `step_bytes`, which are more than a
+    /// header, are written at a time. `spare` is a file of that capacity whose
     /// content nobody needs, or empty: its blocks are used again, which saves the file system the
     /// work of allocating some.
     SegmentDraft(Files files, DirectoryPointer<Files> directory, SegmentId id,
-                 std::uint64_t capacity, std::string spare = {})
+                 std::uint64_t capacity, std::uint64_t step_bytes, std::string spare = {})
         : files_(std::move(files)),
           directory_(std::move(directory)),
+          step_bytes_(step_bytes),
           path_(segment_path(directory_->path, id.number)),
           temporary_(path_ + std::string(temporary_suffix)),
           spare_(std::move(spare)),
-          header_{id, (std::max(capacity, segment_unit) + segment_unit - 1) / segment_unit *
-                          segment_unit} {}
+          header_{id, whole_units(std::max(capacity, segment_unit))} {}
 
     /// Does a part of the work. True: done, take() may be called. After a failure nothing is left
     /// of it, not even of the spare.
@@ -90,8 +89,10 @@ public:
 private:
     raft::Result<void> open() {
         if (!spare_.empty() && !files_.rename(spare_, temporary_)) {
-            static_cast<void>(files_.remove(spare_).has_value());
-            spare_.clear();
+            // It may have got the name all the same, and must not be emptied under it.
+            for (const std::string& name : {std::exchange(spare_, {}), temporary_}) {
+                if (auto result = files_.remove(name); !result) return result;
+            }
         }
         if (!spare_.empty()) {
             // Durably, before anything is overwritten: after a crash it must not be found under a
@@ -112,7 +113,7 @@ private:
         std::vector<std::span<const std::byte>> parts;
         const auto header = encode_segment_header(header_);
         if (filled_ == 0) parts.push_back(header);
-        const std::uint64_t end = std::min(header_.capacity, filled_ + step_bytes);
+        const std::uint64_t end = std::min(header_.capacity, filled_ + step_bytes_);
         add_zeros(parts, end - filled_ - (filled_ == 0 ? header.size() : 0));
         if (auto result = writer_->write(*file_, filled_, parts); !result) return result;
         filled_ = end;
@@ -135,6 +136,7 @@ private:
 
     Files files_;
     DirectoryPointer<Files> directory_;
+    std::uint64_t step_bytes_;
     std::string path_;
     std::string temporary_;
     std::string spare_;
@@ -148,8 +150,9 @@ private:
 template <class Files>
 raft::Result<std::shared_ptr<Segment<Files>>> make_segment(const Files& files,
                                                            DirectoryPointer<Files> directory,
-                                                           SegmentId id, std::uint64_t capacity) {
-    SegmentDraft<Files> draft(files, std::move(directory), id, capacity);
+                                                           SegmentId id, std::uint64_t capacity,
+                                                           std::uint64_t step_bytes) {
+    SegmentDraft<Files> draft(files, std::move(directory), id, capacity, step_bytes);
     for (;;) {
         const auto done = draft.step();
         if (!done) return done.error();

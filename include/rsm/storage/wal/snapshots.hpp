@@ -17,6 +17,7 @@
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
 #include <array>
@@ -151,11 +152,13 @@ private:
     bool failed_ = false;
 };
 
-/// Reads all of a snapshot. Errors: corrupted where the content is not what was written.
+/// Reads all of a snapshot, so many bytes at a time. Errors: corrupted where the content is not
+/// what was written.
 template <class Files>
-raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>& snapshot) {
+raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>& snapshot,
+                                   std::size_t buffer_bytes) {
     SnapshotSource<Files> source(files, snapshot);
-    raft::Buffer buffer(std::size_t{1} << 20);
+    raft::Buffer buffer(buffer_bytes);
     std::uint64_t total = 0;
     while (const std::size_t count = source.read(buffer.writable())) total += count;
     const raft::SnapshotMeta& meta = snapshot->meta;
@@ -170,10 +173,12 @@ template <class Files>
 class SnapshotFile final : public raft::ByteSink {
 public:
     /// `name` is where it is written aside; nothing may have happened when error() is set.
-    SnapshotFile(Files files, DirectoryPointer<Files> directory, std::string_view name,
-                 raft::LogPosition last, raft::Membership membership)
+    SnapshotFile(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces,
+                 std::string_view name, raft::LogPosition last, raft::Membership membership)
         : files_(std::move(files)),
           directory_(std::move(directory)),
+          buffer_bytes_(pieces.snapshot_write_bytes),
+          sync_bytes_(pieces.snapshot_sync_bytes),
           path_(directory_->path + "/" + std::string(name)) {
         meta_.last = last;
         meta_.membership = std::move(membership);
@@ -193,11 +198,11 @@ public:
 
     void write(std::span<const std::byte> bytes) override {
         while (!failure_ && !bytes.empty()) {
-            const std::size_t count = std::min(bytes.size(), buffer_bytes - buffer_.size());
+            const std::size_t count = std::min(bytes.size(), buffer_bytes_ - buffer_.size());
             const auto head = bytes.first(count);
             buffer_.insert(buffer_.end(), head.begin(), head.end());
             bytes = bytes.subspan(count);
-            if (buffer_.size() == buffer_bytes) flush();
+            if (buffer_.size() == buffer_bytes_) flush();
         }
     }
     const std::optional<raft::Failure>& error() const { return failure_; }
@@ -236,11 +241,6 @@ public:
     const std::string& name() const { return name_; }
 
 private:
-    static constexpr std::size_t buffer_bytes = std::size_t{256} << 10;
-    /// A sync for every so many bytes keeps the amount of unwritten pages small; one large flush
-    /// at the end would keep the log's own syncs waiting.
-    static constexpr std::uint64_t sync_bytes = std::uint64_t{4} << 20;
-
     void flush() {
         if (failure_ || buffer_.empty()) return;
         const std::span<const std::byte> part = buffer_;
@@ -249,7 +249,7 @@ private:
         meta_.size += buffer_.size();
         unsynced_ += buffer_.size();
         buffer_.clear();
-        if (result && unsynced_ >= sync_bytes) {
+        if (result && unsynced_ >= sync_bytes_) {
             result = files_.sync(*file_);
             unsynced_ = 0;
         }
@@ -258,6 +258,8 @@ private:
 
     Files files_;
     DirectoryPointer<Files> directory_;
+    std::size_t buffer_bytes_;
+    std::uint64_t sync_bytes_;
     std::string path_;
     std::string name_;
     std::optional<typename Files::File> file_;
@@ -287,13 +289,14 @@ public:
         KeptPointer<Files> installed;
     };
 
-    SnapshotLane(Files files, DirectoryPointer<Files> directory)
-        : files_(std::move(files)), directory_(std::move(directory)) {}
+    SnapshotLane(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces)
+        : files_(std::move(files)), directory_(std::move(directory)), pieces_(pieces) {}
 
     raft::Result<KeptPointer<Files>> save(raft::LogPosition last, raft::Membership membership,
                                           const raft::SnapshotProducer& produce) {
         try {
-            SnapshotFile<Files> file(files_, directory_, saving_name, last, std::move(membership));
+            SnapshotFile<Files> file(files_, directory_, pieces_, saving_name, last,
+                                     std::move(membership));
             return save_to(file, last, produce);
         } catch (const std::bad_alloc&) {
             return no_memory(snapshot_path(directory_->path, last));
@@ -359,7 +362,8 @@ private:
         if (!storable(meta)) return Received{rejected, nullptr};
         if (offset == 0) {
             abandon();
-            incoming_.emplace(files_, directory_, incoming_name, meta.last, meta.membership);
+            incoming_.emplace(files_, directory_, pieces_, incoming_name, meta.last,
+                              meta.membership);
             incoming_meta_ = meta;
             next_offset_ = 0;
         }
@@ -384,6 +388,7 @@ private:
 
     Files files_;
     DirectoryPointer<Files> directory_;
+    WalPieces pieces_;
     std::optional<SnapshotFile<Files>> incoming_;
     raft::SnapshotMeta incoming_meta_;
     std::uint64_t next_offset_ = 0;

@@ -21,6 +21,13 @@
 
 namespace rsm::inline v0::detail {
 
+/// The sizes of an Inbox's buffers, in bytes.
+struct InboxSizes {
+    std::size_t first = std::size_t{64} << 10;
+    std::size_t largest = std::size_t{1} << 20;  ///< that mere traffic brings about
+    std::size_t smallest_read = 4096;            ///< less of a buffer is not read into
+};
+
 /// The receive buffer of one connection.
 ///
 /// The buffer is [shared | parsed | partial frame | free]. Bytes below `floor_` belong to messages
@@ -29,7 +36,7 @@ namespace rsm::inline v0::detail {
 /// does not pin a buffer that is filled with them. When a frame does not fit, its beginning moves
 /// to a new buffer.
 ///
-/// Memory: a new buffer is never larger than first_buffer_bytes, or what this connection has
+/// Memory: a new buffer is never larger than InboxSizes::first, or what this connection has
 /// delivered before, or twice the part of the frame that is here; the announced length alone
 /// allocates nothing.
 class Inbox {
@@ -44,10 +51,9 @@ public:
         invalid,   ///< it holds no message
     };
 
-    static constexpr std::size_t first_buffer_bytes = std::size_t{64} << 10;
-    static constexpr std::size_t buffer_bytes_max = std::size_t{1} << 20;
-
-    explicit Inbox(std::size_t max_frame_bytes) : max_frame_bytes_(max_frame_bytes) {}
+    /// @param sizes  first <= largest, smallest_read <= first
+    explicit Inbox(std::size_t max_frame_bytes, InboxSizes sizes = {})
+        : max_frame_bytes_(max_frame_bytes), sizes_(sizes) {}
 
     /// Where the next bytes go; never empty. @pre next() has said incomplete (or nothing came yet)
     std::span<std::byte> free_space() {
@@ -92,7 +98,7 @@ private:
         if (begin_ + frame <= buffer_.size()) {
             // Reads into a small rest would be many and short; without a header next to nothing
             // has to move.
-            if (has_header || buffer_.size() - end_ >= smallest_read) return;
+            if (has_header || buffer_.size() - end_ >= sizes_.smallest_read) return;
         } else if (begin_ == 0 && end_ < buffer_.size()) {
             return;  // it will not fit, but what has arrived does not justify more yet
         }
@@ -101,7 +107,7 @@ private:
 
     /// Large traffic earns large buffers: fewer frames then straddle two of them.
     std::size_t base_size() const {
-        return std::clamp(std::bit_floor(received_), first_buffer_bytes, buffer_bytes_max);
+        return std::clamp(std::bit_floor(received_), sizes_.first, sizes_.largest);
     }
 
     void move_to(std::size_t size) {
@@ -114,9 +120,8 @@ private:
         floor_ = 0;
     }
 
-    static constexpr std::size_t smallest_read = 4096;
-
     std::size_t max_frame_bytes_;
+    InboxSizes sizes_;
     raft::Buffer buffer_;
     std::size_t floor_ = 0;     ///< floor_ <= begin_
     std::size_t begin_ = 0;     ///< begin_ <= end_: the first byte that is not parsed

@@ -401,8 +401,15 @@ TEST_CASE("Options out of range are refused") {
     SUBCASE("segments too small") { options.segment_bytes = 4095; }
     SUBCASE("segments too large") { options.segment_bytes = (1ULL << 30) + 1; }
     SUBCASE("empty batches") { options.batch_bytes = 0; }
+    SUBCASE("a first segment too small") { options.pieces.first_segment_bytes = 4095; }
+    SUBCASE("a segment filled in steps too small") { options.pieces.fill_bytes = 511; }
+    SUBCASE("every payload referred to") { options.pieces.referenced_payload_bytes = 0; }
+    SUBCASE("snapshots written in no pieces") { options.pieces.snapshot_write_bytes = 0; }
+    SUBCASE("snapshots synced without end") { options.pieces.snapshot_sync_bytes = 0; }
+    SUBCASE("snapshots read in no pieces") { options.pieces.snapshot_read_bytes = 0; }
     StorageNode<rsm::WalStorage> node(rsm::WalStorage{options});
     CHECK(node.recover().error().code == std::errc::invalid_argument);
+    CHECK_FALSE(options.validate().has_value());
 }
 
 }  // namespace wal_crash_test

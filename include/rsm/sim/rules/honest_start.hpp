@@ -1,0 +1,37 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Honest start: a node does not start where a call has failed that its recovery depends on, for
+// then it does not know what it has, or whether that is durable.
+#ifndef RSM_SIM_RULES_HONEST_START_HPP
+#define RSM_SIM_RULES_HONEST_START_HPP
+
+#include <raft/base/types.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+namespace rsm::sim {
+
+/// What is not needed may fail: a file that is removed, or room for a next segment.
+inline bool start_depends_on(const DiskHit& hit) {
+    if (hit.fault == DiskFault::write_error || hit.fault == DiskFault::sync_error) return true;
+    return hit.fault == DiskFault::call_error && hit.call != DiskCall::remove &&
+           hit.call != DiskCall::allocate;
+}
+
+/// @param hits  what befell the disk during the recovery of a node that has started
+inline Broken honest_start(raft::NodeId id, std::span<const DiskHit> hits) {
+    const auto hit = std::ranges::find_if(hits, start_depends_on);
+    if (hit == hits.end()) return {};
+    return Violation{"honest start",
+                     detail::node_text(id) + " starts although a call failed, about " + hit->path,
+                     {id}};
+}
+
+}  // namespace rsm::sim
+
+#endif
