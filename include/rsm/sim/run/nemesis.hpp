@@ -119,6 +119,7 @@ private:
             case Fault::misdirected_write: return lose_write(kind, node);
             case Fault::refused_openings: return refuse_openings(node);
             case Fault::interrupted_copy: return copy_in_part(node);
+            case Fault::hold_up: return hold_up(node, world().now() + draw(plan_.lasts_max));
             case Fault::followers_stall: return stall_followers();
             case Fault::short_pause: return pause_shortly(cluster_.leader());
             case Fault::count_: return;
@@ -256,6 +257,15 @@ private:
         if (!cluster_.process(node).paused()) return;
         cluster_.process(node).resume();
         cluster_.trace().end(pauses_[node.value], world().now());
+    }
+    /// Shorter than anybody waits for it.
+    void hold_up(raft::NodeId node, raft::Time end) {
+        if (!running_ || world().now() >= end) return;
+        cluster_.coverage().count(Counter::hold_ups);
+        const raft::Duration most = cluster_.plan().options.raft.heartbeat_interval / 2;
+        const raft::Duration lasts = draw(most);
+        cluster_.process(node).hold_up(lasts);
+        world().call_after(lasts + draw(2 * lasts), [this, node, end] { hold_up(node, end); });
     }
     void slow(raft::NodeId node) {
         cluster_.process(node).slow_down(draw(std::chrono::milliseconds(3)));

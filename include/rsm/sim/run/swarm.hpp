@@ -71,7 +71,8 @@ public:
         };
         plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
                                 without(Fault::clock_jump) && without(Fault::drift) &&
-                                without(Fault::short_pause) && without(Fault::followers_stall);
+                                without(Fault::hold_up) && without(Fault::short_pause) &&
+                                without(Fault::followers_stall);
         return plan;
     }
 

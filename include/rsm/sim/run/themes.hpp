@@ -33,6 +33,7 @@ enum class Theme : std::uint8_t {
     no_time_limit,    ///< what is forgotten waits for ever
     rotten_snapshots,
     reading_back,  ///< nothing is in memory: entries come from the disk
+    coincidences,  ///< snapshots of every index, and much that comes in one step
     // Calm ones, in which more is asked of the cluster than elsewhere.
     slow_followers,    ///< their disks hang under load, and the reign must last
     short_pauses,      ///< of the leader, of which nobody takes notice
@@ -43,9 +44,22 @@ enum class Theme : std::uint8_t {
 inline constexpr std::uint64_t calm_themes =
     static_cast<std::uint64_t>(Theme::count_) - static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
-    "none",         "small-log",      "late-messages", "late-disks",    "early-snapshots",
-    "lost-names",   "torn-tails",     "waiting-reads", "no-time-limit", "rotten-snapshots",
-    "reading-back", "slow-followers", "short-pauses",  "hanging-disks", "chased-snapshots"};
+    "none",
+    "small-log",
+    "late-messages",
+    "late-disks",
+    "early-snapshots",
+    "lost-names",
+    "torn-tails",
+    "waiting-reads",
+    "no-time-limit",
+    "rotten-snapshots",
+    "reading-back",
+    "coincidences",
+    "slow-followers",
+    "short-pauses",
+    "hanging-disks",
+    "chased-snapshots"};
 
 namespace detail {
 
@@ -67,6 +81,7 @@ public:
             case Theme::no_time_limit: return no_time_limit();
             case Theme::rotten_snapshots: return rotten_snapshots();
             case Theme::reading_back: return reading_back();
+            case Theme::coincidences: return coincidences();
             case Theme::slow_followers: return slow_followers();
             case Theme::short_pauses: return short_pauses();
             case Theme::hanging_disks: return hanging_disks();
@@ -215,6 +230,28 @@ private:
         only({Fault::power_failure, Fault::process_kill, Fault::isolate_leader, Fault::partial,
               Fault::left_behind},
              150, 300);
+    }
+
+    /// Installs, truncations, commits and what is read back meet at every index, and in one step.
+    void coincidences() {
+        large_messages();
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(below(2) * below(300));
+        raft().retained_bytes = 0;
+        raft().log_cache_bytes = below(2) * below(600);
+        raft().apply_batch_bytes = 1 + below(200);
+        raft().barrier_on_election = below(2) == 0;
+        raft().disk_stall_timeout = milliseconds(5000);
+        cluster_.network.delay_max = milliseconds(1 + below(10));
+        cluster_.network.loss = below(100);
+        cluster_.disk.max = milliseconds(1 + below(20));
+        cluster_.disk.stall_one_in = static_cast<std::uint32_t>(20 + below(200));
+        cluster_.disk.stall_max = milliseconds(100 + below(2000));
+        clients_.burst = 1 + below(8);
+        clients_.at_old_leader = 800;
+        clients_.operations_max = 3000;
+        only({Fault::hold_up, Fault::isolate_leader, Fault::partial, Fault::left_behind,
+              Fault::clog, Fault::partition},
+             50 + below(300), 300 + below(1500));
     }
 
     /// Nothing is wrong but what a theme adds.
