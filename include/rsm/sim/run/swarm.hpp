@@ -44,8 +44,6 @@ public:
         RunPlan plan;
         cluster(plan.cluster);
         options(plan.cluster.options);
-        plan.recovery_limit =
-            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout;
         // Narrow, but wide enough for a message beside one that is late.
         const std::size_t message = plan.cluster.options.raft.max_message_bytes;
         if (chance(10)) plan.cluster.network.link_bytes = 3 * message + 8192;
@@ -59,20 +57,26 @@ public:
             plan.theme = static_cast<Theme>(
                 1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
-        } else if (chance(15)) {
+        } else if (chance(25)) {
             plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
                                             below(calm_themes));
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
         if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
-        plan.recovery_limit += transfer_time(plan.cluster);
+        if (plan.theme == Theme::minority_faults) plan.safety_phase = std::chrono::seconds(2);
+        if (plan.theme == Theme::long_times) {
+            plan.safety_phase = 100 * plan.cluster.options.raft.election_timeout;
+        }
+        plan.recovery_limit = std::chrono::seconds(10) +
+                              20 * plan.cluster.options.raft.election_timeout +
+                              transfer_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
-        plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
-                                without(Fault::clock_jump) && without(Fault::drift) &&
-                                without(Fault::hold_up) && without(Fault::short_pause) &&
-                                without(Fault::followers_stall);
+        plan.clients.punctual =
+            without(Fault::pause) && without(Fault::slow_node) && without(Fault::clock_jump) &&
+            without(Fault::drift) && without(Fault::hold_up) && without(Fault::short_pause) &&
+            without(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         return plan;
     }
 
@@ -107,6 +111,7 @@ private:
         plan.batch_bytes = chance(30) ? 512 : 4096;
         plan.durable_view_every = chance(15) ? 1 : 16;
         plan.digest_every = 1 + below(30);
+        plan.signed_snapshots = chance(50);
         plan.network.delay_max = microseconds(200 + below(chance(20) ? 60'000 : 5'000));
         if (chance(10)) plan.network.delay_max = milliseconds(100 + below(1'500));
         plan.network.loss = chance(50) ? 0 : below(60);
