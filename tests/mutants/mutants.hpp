@@ -99,7 +99,50 @@ namespace mutants {
     M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \
     M(result_by_index, "outcomes", "an operation takes the result of another at its index")        \
     M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")  \
-    M(events_lost, "outcomes", "only the first event of a step is told")
+    M(events_lost, "outcomes", "only the first event of a step is told")                           \
+    M(apply_kept_at_install, "snapshots",                                                          \
+      "what was handed over is applied after a snapshot that covers it")                           \
+    M(two_makers_mixed, "snapshots",                                                               \
+      "snapshots of one position are taken for the same, whoever made them")                       \
+    M(abandoned_not_dropped, "limits", "what came of a snapshot that is needed no more stays")     \
+    M(late_loaded_applied, "snapshots",                                                            \
+      "what is read back is applied although a snapshot covers it")                                \
+    M(loaded_uncommitted_applied, "commit",                                                        \
+      "what is read back is applied whether committed or not")                                     \
+    M(operation_at_install_lost, "outcomes",                                                       \
+      "what stands exactly where a snapshot ends is reported as not committed")                    \
+    M(snapshot_reaches_behind, "outcomes",                                                         \
+      "what stands behind an installed snapshot is reported as not committed")                     \
+    M(restore_forgets_operations, "outcomes",                                                      \
+      "an installed snapshot decides no operation that waits")                                     \
+    M(reads_before_restore, "reads", "reads are answered before a snapshot is restored")           \
+    M(released_unsubmitted, "snapshots",                                                           \
+      "entries that the storage was not given yet are released")                                   \
+    M(log_held_for_the_dead, "limits", "the log is kept for followers that are not heard of")      \
+    M(first_snapshot_kept, "snapshots",                                                            \
+      "of two own snapshots of one position the first is offered, which is gone")                  \
+    M(transfer_kept_for_the_dead, "limits",                                                        \
+      "a snapshot is kept for a follower that died in the midst of it")                            \
+    M(makers_not_compared, "snapshots",                                                            \
+      "an answer about another snapshot of the same position counts")                              \
+    M(voters_not_loyal, "elections", "a voter that hears from a leader helps to depose it")        \
+    M(pre_candidate_stays, "elections",                                                            \
+      "who asks for pre-votes goes on although it hears from the leader")                          \
+    M(loyal_for_ever, "elections", "who has heard from a leader once votes for no other")          \
+    M(short_milliseconds, "liveness",                                                              \
+      "how long a leader was silent is counted in 32 bits of milliseconds")                        \
+    M(all_must_be_heard, "liveness", "a leader gives way when it does not hear from everybody")    \
+    M(no_new_of_the_same, "snapshots",                                                             \
+      "a damaged snapshot is replaced only when something was applied since")                      \
+    M(spares_unbounded, "limits", "segments to be used again are kept without a bound")            \
+    M(heartbeat_answer_waits, "liveness", "the answer to a heartbeat waits for a write")           \
+    M(all_must_acknowledge, "commit", "nothing is committed that a follower lacks")                \
+    M(one_full_window_stops_all, "liveness",                                                       \
+      "a follower whose window is full keeps the leader from the next ones")                       \
+    M(late_pre_vote_counts, "elections",                                                           \
+      "a pre-vote that comes when the leader is heard again makes a candidate")                    \
+    M(replaced_is_unreadable, "snapshots",                                                         \
+      "a snapshot that another of its position has replaced is taken for damaged")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

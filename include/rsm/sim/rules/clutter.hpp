@@ -21,7 +21,7 @@ inline std::string clutter(const std::vector<std::string>& paths, const raft::Lo
     std::size_t spares = 0;
     std::size_t snapshots = 0;
     for (const std::string& path : paths) {
-        if (wal_files::is_unsaved_snapshot(path)) return path;
+        if (wal_files::is_unfinished_snapshot(path)) return path;
         if (wal_files::is_segment(path)) ++segments;
         if (wal_files::is_spare(path)) ++spares;
         if (wal_files::is_snapshot(path)) ++snapshots;

@@ -42,6 +42,7 @@ enum class Fault : std::uint8_t {
     misdirected_write,  ///< and it has overwritten something else
     refused_openings,   ///< for want of space or of descriptors, for a while
     interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
+    stalled_behind,     ///< a node is cut off, and its disk hangs for longer than that
     hold_up,            ///< what its disks and peers bring meets a node in one go, again and again
     // Of themes only.
     followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
@@ -78,6 +79,7 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "misdirected-write",
     "refused-openings",
     "interrupted-copy",
+    "stalled-behind",
     "hold-up",
     "followers-stall",
     "short-pause"};

@@ -53,15 +53,16 @@ public:
         const std::uint64_t burst = chance(60) ? 1 : 2 + below(6);
         if (plan.clients.pipeline == 1) plan.clients.burst = burst;
         plan.clients.at_old_leader = chance(50) ? 0 : below(800);
-        if (chance(40)) {
+        if (chance(8)) {
+            plan.theme = Theme::coincidences;
+        } else if (chance(40)) {
             plan.theme = static_cast<Theme>(
                 1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
-            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         } else if (chance(25)) {
             plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
                                             below(calm_themes));
-            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
+        ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
         if (plan.theme == Theme::minority_faults) plan.safety_phase = std::chrono::seconds(2);
         if (plan.theme == Theme::long_times) {

@@ -206,7 +206,8 @@ private:
     void rotten_snapshots() {
         large_messages();
         cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 5);
-        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(2000));
+        cluster_.options.snapshot_threshold =
+            static_cast<std::int64_t>(below(2) * (300 + below(2000)));
         only({Fault::bit_rot, Fault::isolate_leader, Fault::partial, Fault::pause,
               Fault::power_failure_after_install},
              150, 500);
@@ -245,9 +246,10 @@ private:
         clients_.burst = 1 + below(8);
         clients_.at_old_leader = 800;
         clients_.operations_max = 3000;
-        only({Fault::hold_up, Fault::isolate_leader, Fault::partial, Fault::left_behind,
-              Fault::clog, Fault::partition},
-             50 + below(300), 300 + below(1500));
+        raft().pre_vote = below(4) != 0;
+        only({Fault::hold_up, Fault::stalled_behind, Fault::isolate_leader, Fault::partial,
+              Fault::left_behind, Fault::clog},
+             50 + below(500), 300 + below(1500));
     }
     /// Beyond what 32 bits of milliseconds hold, which is seven weeks, or half of it.
     void long_times() {

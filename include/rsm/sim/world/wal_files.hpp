@@ -32,9 +32,10 @@ inline raft::Index snapshot_index(std::string_view path) {
 inline bool is_spare(std::string_view path) {
     return path.ends_with(rsm::detail::wal::spare_suffix);
 }
-/// One that the node is saving, or has not finished saving.
-inline bool is_unsaved_snapshot(std::string_view path) {
-    return path.ends_with(rsm::detail::wal::saving_name);
+/// One that the node is saving or receiving, or has not finished.
+inline bool is_unfinished_snapshot(std::string_view path) {
+    return path.ends_with(rsm::detail::wal::saving_name) ||
+           path.ends_with(rsm::detail::wal::incoming_name);
 }
 /// Whether a text names a snapshot that is being saved or received.
 inline bool mentions_unfinished_snapshot(std::string_view text) {
