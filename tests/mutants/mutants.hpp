@@ -105,14 +105,8 @@ namespace mutants {
     M(two_makers_mixed, "snapshots",                                                               \
       "snapshots of one position are taken for the same, whoever made them")                       \
     M(abandoned_not_dropped, "limits", "what came of a snapshot that is needed no more stays")     \
-    M(late_loaded_applied, "snapshots",                                                            \
-      "what is read back is applied although a snapshot covers it")                                \
     M(loaded_uncommitted_applied, "commit",                                                        \
       "what is read back is applied whether committed or not")                                     \
-    M(operation_at_install_lost, "outcomes",                                                       \
-      "what stands exactly where a snapshot ends is reported as not committed")                    \
-    M(snapshot_reaches_behind, "outcomes",                                                         \
-      "what stands behind an installed snapshot is reported as not committed")                     \
     M(restore_forgets_operations, "outcomes",                                                      \
       "an installed snapshot decides no operation that waits")                                     \
     M(reads_before_restore, "reads", "reads are answered before a snapshot is restored")           \
