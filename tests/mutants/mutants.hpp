@@ -109,7 +109,6 @@ namespace mutants {
       "what is read back is applied whether committed or not")                                     \
     M(restore_forgets_operations, "outcomes",                                                      \
       "an installed snapshot decides no operation that waits")                                     \
-    M(reads_before_restore, "reads", "reads are answered before a snapshot is restored")           \
     M(released_unsubmitted, "snapshots",                                                           \
       "entries that the storage was not given yet are released")                                   \
     M(log_held_for_the_dead, "limits", "the log is kept for followers that are not heard of")      \
@@ -135,6 +134,13 @@ namespace mutants {
       "a follower whose window is full keeps the leader from the next ones")                       \
     M(late_pre_vote_counts, "elections",                                                           \
       "a pre-vote that comes when the leader is heard again makes a candidate")                    \
+    M(install_not_handed, "snapshots", "what an installed snapshot covers waits to be applied")    \
+    M(reading_back_sticks, "snapshots",                                                            \
+      "a read back that a snapshot overtook counts as under way for ever")                         \
+    M(reading_for_follower_sticks, "replication",                                                  \
+      "entries that were read for a follower in vain count as being read for ever")                \
+    M(loading_sticks, "snapshots", "a piece that was read in vain counts as being read for ever")  \
+    M(pre_vote_raises_term, "elections", "the question for a pre-vote raises the term")            \
     M(replaced_is_unreadable, "snapshots",                                                         \
       "a snapshot that another of its position has replaced is taken for damaged")
 

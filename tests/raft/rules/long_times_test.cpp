@@ -78,7 +78,7 @@ TEST_CASE("a disk that has hung for so long hangs") {
         Reign reign;
         Log log;
         std::vector<Entry> none;
-        log.submit({1}, Time{}, none);
+        log.begin_write({1}, Time{}, none);
         reign.stall_seen_at = Time{};
         CHECK(disk_hangs(bench.step, reign, log));
     }
@@ -86,7 +86,7 @@ TEST_CASE("a disk that has hung for so long hangs") {
 
 TEST_CASE("a node that was stopped for so long hears its peers before it judges") {
     for (const Duration passed : long_times) {
-        Cluster cluster(3, Options{});
+        CoreCluster cluster(3, Options{});
         cluster.elect(1);
         cluster.run(milliseconds(300));
         Core leader = cluster.core(1);

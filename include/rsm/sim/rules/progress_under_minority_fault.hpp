@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// Within this time after the trouble began the others have a leader who serves: the old one has
 /// noticed what is wrong with it, they have missed it, and some votes were split.

@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 class MinorityFault {
 public:
