@@ -33,6 +33,7 @@ public:
         kind_ = static_cast<Kind>(random_.below(names.size()));
         choose();
         ++life_;
+        died_ = 0;
         for (const raft::NodeId node : stricken_) {
             cluster_.note(TraceKind::note, node,
                           std::string(names[static_cast<std::size_t>(kind_)]));
@@ -46,7 +47,7 @@ public:
     }
 
     /// Whether those who are stricken answer nobody.
-    bool silences() const { return kind_ <= Kind::paused; }
+    bool silences() const { return kind_ <= Kind::paused || died_ == stricken_.size(); }
     /// Whether that leader may be gone soon. @param leader  0: one has just gone
     bool unsteady(raft::NodeId leader) const {
         const bool stricken = std::ranges::find(stricken_, leader) != stricken_.end();
@@ -71,15 +72,18 @@ private:
         disk_hangs,
         comes_and_goes,
         receives_for_long,
+        dies_receiving,
     };
-    static constexpr std::array<std::string_view, 8> names{"hears nobody",
-                                                           "is heard by nobody",
-                                                           "is away",
-                                                           "is stopped",
-                                                           "hears some and is heard by some",
-                                                           "has a disk that hangs",
-                                                           "comes and goes",
-                                                           "comes back with a disk that hangs"};
+    static constexpr std::array<std::string_view, 9> names{
+        "hears nobody",
+        "is heard by nobody",
+        "is away",
+        "is stopped",
+        "hears some and is heard by some",
+        "has a disk that hangs",
+        "comes and goes",
+        "comes back with a disk that hangs",
+        "comes back and goes in the midst of a snapshot"};
 
     World& world() { return cluster_.world(); }
     raft::Duration draw(raft::Duration bound) { return random_.below(bound) + raft::Duration(1); }
@@ -104,7 +108,10 @@ private:
             case Kind::partly_cut: return cut(node, random_.below(100), random_.below(100));
             case Kind::disk_hangs: return hang(node, life_);
             case Kind::comes_and_goes: return come_and_go(node, life_);
-            case Kind::receives_for_long: return go_and_come_back(node);
+            case Kind::receives_for_long:
+                return go_and_come_back(node, [this, node, life = life_] { hang(node, life); });
+            case Kind::dies_receiving:
+                return go_and_come_back(node, [this, node, life = life_] { die(node, life); });
         }
     }
     /// @param outgoing, incoming  how many of a hundred links are cut, the others are not
@@ -133,12 +140,31 @@ private:
               [this, node, life] { come_and_go(node, life); });
     }
     /// Behind what the leader's log still holds, if that is compacted fast enough.
-    void go_and_come_back(raft::NodeId node) {
+    template <class Then>
+    void go_and_come_back(raft::NodeId node, Then then) {
         cut(node, 100, 100);
-        later(4 * cluster_.plan().options.raft.election_timeout, life_, [this, node, life = life_] {
+        const raft::Duration lasts = 4 * cluster_.plan().options.raft.election_timeout;
+        later(lasts, life_, [this, node, then, life = life_] {
             cut(node, 0, 0);
-            later(draw(std::chrono::milliseconds(20)), life,
-                  [this, node, life] { hang(node, life); });
+            later(draw(std::chrono::milliseconds(20)), life, then);
+        });
+    }
+    /// As soon as it holds a part of a snapshot.
+    void die(raft::NodeId node, std::uint64_t life) {
+        if (!receives(node)) {
+            constexpr auto moment = std::chrono::microseconds(200);
+            return later(moment, life, [this, node, life] { die(node, life); });
+        }
+        ++died_;
+        cut(node, 100, 100);
+    }
+    bool receives(raft::NodeId node) const {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return false;
+        return std::ranges::any_of(cluster_.core(leader).followers(), [&](const auto& follower) {
+            const auto& transfer = follower.transfer;
+            return follower.node == node && follower.state == raft::ProgressState::snapshot &&
+                   transfer.kept > 0 && transfer.kept < transfer.meta.size;
         });
     }
 
@@ -146,6 +172,7 @@ private:
     raft::Random random_;
     Kind kind_{};
     std::vector<raft::NodeId> stricken_;
+    std::size_t died_ = 0;    ///< of these, in the midst of a snapshot
     std::uint64_t life_ = 0;  ///< what was to be done in an earlier one is over
 };
 

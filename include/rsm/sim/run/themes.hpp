@@ -343,6 +343,11 @@ private:
             raft().heartbeat_interval * static_cast<std::int64_t>(3 + below(4));
         raft().commit_notice_delay = {};
         raft().disk_stall_timeout = milliseconds(100 + below(400));
+        if (below(2) == 0) return;
+        // Who was away needs a snapshot, and gets it in many pieces.
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(1500));
+        raft().retained_bytes = 0;
+        raft().snapshot_chunk_bytes = 16 + below(100);
     }
 
     ClusterPlan& cluster_;
