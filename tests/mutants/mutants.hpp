@@ -129,7 +129,38 @@ namespace mutants {
     M(lost_chunks_counted, "transport",                                                            \
       "snapshot chunks that were dropped stay in the queue's sum")                                 \
     M(lost_batch_counted, "transport", "a batch that was lost stays in the queue's sum")           \
-    M(events_lost, "outcomes", "only the first event of a step is told")
+    M(events_lost, "outcomes", "only the first event of a step is told")                           \
+    M(apply_kept_at_install, "snapshots",                                                          \
+      "what was handed over is applied after a snapshot that covers it")                           \
+    M(two_makers_mixed, "snapshots",                                                               \
+      "snapshots of one position are taken for the same, whoever made them")                       \
+    M(loaded_uncommitted_applied, "commit",                                                        \
+      "what is read back is applied whether committed or not")                                     \
+    M(restore_forgets_operations, "outcomes",                                                      \
+      "an installed snapshot decides no operation that waits")                                     \
+    M(log_held_for_the_dead, "limits", "the log is kept for followers that are not heard of")      \
+    M(transfer_kept_for_the_dead, "limits",                                                        \
+      "a snapshot is kept for a follower that died in the midst of it")                            \
+    M(voters_not_loyal, "elections", "a voter that hears from a leader helps to depose it")        \
+    M(all_must_be_heard, "liveness", "a leader gives way when it does not hear from everybody")    \
+    M(spares_unbounded, "limits", "segments to be used again are kept without a bound")            \
+    M(heartbeat_answer_waits, "liveness", "the answer to a heartbeat waits for a write")           \
+    M(all_must_acknowledge, "commit", "nothing is committed that a follower lacks")                \
+    M(one_full_window_stops_all, "liveness",                                                       \
+      "a follower whose window is full keeps the leader from the next ones")                       \
+    M(install_not_handed, "snapshots", "what an installed snapshot covers waits to be applied")    \
+    M(reading_back_sticks, "snapshots",                                                            \
+      "a read back that a snapshot overtook counts as under way for ever")                         \
+    M(reading_for_follower_sticks, "replication",                                                  \
+      "entries that were read for a follower in vain count as being read for ever")                \
+    M(pre_vote_raises_term, "elections", "the question for a pre-vote raises the term")            \
+    M(budget_waits_for_all, "liveness", "operations take room until every follower has them")      \
+    M(reads_wait_for_all, "liveness", "a read waits for the echo of every follower")               \
+    M(silent_not_spoken_to, "liveness",                                                            \
+      "a leader speaks no more to followers that were silent for long")                            \
+    M(candidates_grant_nothing, "elections", "who asks for pre-votes grants none")                 \
+    M(install_not_applied, "snapshots",                                                            \
+      "what an installed snapshot covers does not count as applied")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

@@ -14,6 +14,7 @@
 #include <rsm/sim/rules/log_matching.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/only_forward.hpp>
+#include <rsm/sim/rules/progress_under_minority_fault.hpp>
 #include <rsm/sim/rules/repetition.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
@@ -138,6 +139,14 @@ TEST_CASE("Clutter: one snapshot, and the segments that the log needs") {
     CHECK(clutter({"d/1.wal", "d/2.wal", "d/3.wal"}, empty) == "3 segments");
     CHECK(clutter({"d/1.snapshot", "d/2.snapshot"}, empty) == "2 snapshots");
     CHECK(clutter({"d/1.wal", "d/saving.tmp"}, empty) == "d/saving.tmp");
+    CHECK(clutter({"d/1.wal", "d/incoming.tmp"}, empty) == "d/incoming.tmp");
+    std::vector<std::string> spares;
+    for (const char* number : {"1", "2", "3", "4"}) {
+        spares.push_back(std::string("d/") + number + ".wal.spare.tmp");
+    }
+    CHECK(clutter(spares, empty).empty());
+    spares.emplace_back("d/5.wal.spare.tmp");
+    CHECK(clutter(spares, empty) == "5 spare segments");
 }
 
 TEST_CASE("Clutter: what could not be taken away may stay") {
@@ -202,8 +211,10 @@ TEST_CASE("No failure without a cause: what was done to the disk excuses, and on
     CHECK(broken_rule(failure_has_cause({1}, failure, history)) == "no failure without a cause");
     CHECK_FALSE(refusal_has_cause({1}, "no room", history));
     CHECK(broken_rule(refusal_has_cause({1}, "damage", {})) == "no refusal without damage");
-    CHECK(broken_rule(rejection_has_cause({1}, false)) == "no rejection without damage");
-    CHECK_FALSE(rejection_has_cause({1}, true));
+    const Broken rejection = rejection_has_cause({1}, "rejects a snapshot", false);
+    REQUIRE(broken_rule(rejection) == "no rejection without damage");
+    CHECK(rejection->where == "node 1 rejects a snapshot");
+    CHECK_FALSE(rejection_has_cause({1}, "rejects a snapshot", true));
 }
 
 TEST_CASE("Severe events: a report of a protocol violation breaks a rule, other events do not") {
@@ -243,8 +254,26 @@ TEST_CASE("Liveness: compaction is asked for where there is a threshold") {
     CHECK(is_compacted(1000, -1));
     CHECK(is_compacted(1000, 1000));
     CHECK_FALSE(is_compacted(1001, 1000));
+    CHECK(is_compacted(raft::codec::persisted_hard_state_size, 0));
+    CHECK_FALSE(is_compacted(raft::codec::persisted_hard_state_size + 1, 0));
     CHECK(not_alive("nothing was committed", 3s).where ==
           "nothing was committed within 3 s after the faults had ended");
+}
+
+TEST_CASE("Progress under a minority fault: a reign that ends, an old snapshot that stays") {
+    const Leadership before{{2}, {7}};
+    CHECK_FALSE(reign_lasts(before, {{2}, {7}}, "node 1 is away"));
+    const Broken ended = reign_lasts(before, {{2}, {8}}, "node 1 is away");
+    REQUIRE(broken_rule(ended) == "progress under a minority fault");
+    CHECK(ended->where == "the reign of node 2 in term 7 ends while node 1 is away");
+    CHECK(reign_lasts(before, {{3}, {7}}, "node 1 is away"));
+
+    const std::string name = "d/00000000000000000012-00000000000000000003.snapshot";
+    CHECK_FALSE(keeps_no_old_snapshot({2}, {12}, {"d/1.wal", name}));
+    CHECK(broken_rule(keeps_no_old_snapshot({2}, {13}, {"d/1.wal", name})) ==
+          "progress under a minority fault");
+    CHECK(no_progress("node 1 is away", 1500ms).where ==
+          "nothing is served for 1500 ms while node 1 is away");
 }
 
 }  // namespace rules_test

@@ -7,19 +7,23 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/protocol/codec.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
 
 namespace rsm::inline v0::sim {
 
-/// Compaction brings the log below its threshold: what is applied last may lift it once more, and
-/// starts the next snapshot. @param threshold  negative: none
+/// Compaction brings the log below its threshold, or leaves nothing of it but term and vote: what
+/// is applied last may lift it once more, and starts the next snapshot. @param threshold
+/// negative: none
 inline bool is_compacted(std::uint64_t persisted_bytes, std::int64_t threshold) {
-    return threshold < 0 || persisted_bytes <= static_cast<std::uint64_t>(threshold);
+    return threshold < 0 || persisted_bytes <= std::max(raft::codec::persisted_hard_state_size,
+                                                        static_cast<std::uint64_t>(threshold));
 }
 
 /// Under writes that go on.

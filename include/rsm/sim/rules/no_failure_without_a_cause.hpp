@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // No failure without a cause: a node fails or refuses to start only where something was done to its
-// disk; a snapshot is rejected only where a disk was damaged.
+// disk; a snapshot is rejected, or cannot be read, only where a disk was damaged.
 #ifndef RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 #define RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 
@@ -43,11 +43,12 @@ inline Broken refusal_has_cause(raft::NodeId id, const std::string& why,
         "no refusal without damage", detail::node_text(id) + " does not start: " + why, {id}};
 }
 
-/// What a whole snapshot is made of arrives whole. @param damaged  any disk ever was
-inline Broken rejection_has_cause(raft::NodeId id, bool damaged) {
+/// What a whole snapshot is made of can be read and arrives whole. @param damaged  any disk ever
+/// was
+/// @param what  a node says of a snapshot
+inline Broken rejection_has_cause(raft::NodeId id, const char* what, bool damaged) {
     if (damaged) return {};
-    return Violation{
-        "no rejection without damage", detail::node_text(id) + " rejects a snapshot", {id}};
+    return Violation{"no rejection without damage", detail::node_text(id) + " " + what, {id}};
 }
 
 }  // namespace rsm::sim

@@ -290,15 +290,20 @@ protected:
                 nodes_[node.value].installed = true;
                 if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;
-            case raft::EventKind::snapshot_rejected: rejected_snapshot(node); break;
+            case raft::EventKind::snapshot_rejected:
+                bad_snapshot(node, "rejects a snapshot");
+                break;
+            case raft::EventKind::snapshot_unreadable:
+                bad_snapshot(node, "says that a snapshot is of no use");
+                break;
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
     }
 
-    void rejected_snapshot(raft::NodeId id) {
+    void bad_snapshot(raft::NodeId id, const char* what) {
         const auto damaged = [](const Node& node) { return node.disk_history.damaged; };
-        report(rejection_has_cause(id, std::ranges::any_of(nodes_, damaged)));
+        report(rejection_has_cause(id, what, std::ranges::any_of(nodes_, damaged)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {
@@ -444,8 +449,9 @@ public:
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
         try {
             replicas_[id.value] = std::make_unique<Replica>(
-                process(id).get_executor(), Watched(make_(), sequence_, id), transport(id),
-                storage(id), std::move(options), ProcessClock(process(id)));
+                process(id).get_executor(),
+                Watched(make_(), sequence_, id, plan_.signed_snapshots ? id.value : 0),
+                transport(id), storage(id), std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }

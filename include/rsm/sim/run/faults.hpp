@@ -43,6 +43,8 @@ enum class Fault : std::uint8_t {
     refused_openings,   ///< for want of space or of descriptors, for a while
     failed_call,        ///< a certain one: of a start, a segment or a snapshot
     interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
+    stalled_behind,     ///< a node is cut off, and its disk hangs for longer than that
+    hold_up,            ///< what its disks and peers bring meets a node in one go, again and again
     // Of themes only.
     followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
     short_pause,      ///< of the leader, over before or about when the others miss it
@@ -79,6 +81,8 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "refused-openings",
     "failed-call",
     "interrupted-copy",
+    "stalled-behind",
+    "hold-up",
     "followers-stall",
     "short-pause"};
 

@@ -124,6 +124,8 @@ private:
             case Fault::refused_openings: return refuse_openings(node);
             case Fault::failed_call: return fail_call(node);
             case Fault::interrupted_copy: return copy_in_part(node);
+            case Fault::stalled_behind: return stall_behind(node);
+            case Fault::hold_up: return hold_up(node, world().now() + draw(plan_.lasts_max));
             case Fault::followers_stall: return stall_followers();
             case Fault::short_pause: return pause_shortly(cluster_.leader());
             case Fault::count_: return;
@@ -262,6 +264,15 @@ private:
         cluster_.process(node).resume();
         cluster_.trace().end(pauses_[node.value], world().now());
     }
+    /// Shorter than anybody waits for it.
+    void hold_up(raft::NodeId node, raft::Time end) {
+        if (!running_ || world().now() >= end) return;
+        cluster_.coverage().count(Counter::hold_ups);
+        const raft::Duration most = cluster_.plan().options.raft.heartbeat_interval / 2;
+        const raft::Duration lasts = draw(most);
+        cluster_.process(node).hold_up(lasts);
+        world().call_after(lasts + draw(2 * lasts), [this, node, end] { hold_up(node, end); });
+    }
     void slow(raft::NodeId node) {
         cluster_.process(node).slow_down(draw(std::chrono::milliseconds(3)));
         undo_later([this, node] { cluster_.process(node).slow_down({}); });
@@ -353,6 +364,22 @@ private:
         // It has much to do, so that what is due is often done late, together with other things.
         cluster_.process(leader).slow_down(std::chrono::microseconds(500));
         undo_later([this, leader] { cluster_.process(leader).slow_down({}); });
+    }
+    /// What others have done without it comes before its disk has given what it was asked for.
+    void stall_behind(raft::NodeId node) {
+        const raft::Duration away = draw(plan_.lasts_max);
+        stall(node, away + draw(plan_.lasts_max / 4));
+        cut_off(node, true);
+        world().call_after(away, [this, node] {
+            if (running_) cut_off(node, false);
+        });
+    }
+    void cut_off(raft::NodeId node, bool is_cut) {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            cluster_.network().cut(node, {id}, is_cut);
+            cluster_.network().cut({id}, node, is_cut);
+        }
+        note_cut("node " + std::to_string(node.value) + " is behind");
     }
     void stall(raft::NodeId node, raft::Duration lasts) {
         cluster_.coverage().count(Counter::stalled_disks);

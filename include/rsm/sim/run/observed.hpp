@@ -31,10 +31,11 @@ namespace detail {
 /// The image of an Observed machine.
 template <class Image>
 struct Frozen {
+    std::uint64_t signature;
     std::uint64_t applied;
     Image image;
     void snapshot(SnapshotWriter& out) const {
-        out << applied;
+        out << signature << applied;
         image.snapshot(out);
     }
 };
@@ -68,8 +69,14 @@ public:
     using Inner = detail::InnerResult<Machine>;
     using Result = NumberedResult<Inner>;
 
-    Observed(Machine machine, std::shared_ptr<AppliedSequence> sequence, raft::NodeId node)
-        : machine_(std::move(machine)), sequence_(std::move(sequence)), node_(node) {
+    /// @param signature  written into its snapshots, so that replicas may write equal states in
+    ///                   other bytes
+    Observed(Machine machine, std::shared_ptr<AppliedSequence> sequence, raft::NodeId node,
+             std::uint64_t signature)
+        : machine_(std::move(machine)),
+          sequence_(std::move(sequence)),
+          node_(node),
+          signature_(signature) {
         sequence_->began(node);
     }
 
@@ -96,11 +103,12 @@ public:
 
     void snapshot(SnapshotWriter& out) const {
         sequence_->captured(node_, applied_);
-        out << applied_;
+        out << signature_ << applied_;
         detail::write_machine(out, machine_);
     }
     void restore(SnapshotReader& in) {
-        in >> applied_;
+        std::uint64_t signature = 0;  // of the one who wrote it
+        in >> signature >> applied_;
         detail::read_machine(in, machine_);
         sequence_->restored(node_, applied_);
         if (sequence_->digest_due(applied_)) tell_state();
@@ -108,7 +116,7 @@ public:
     /// Only where the machine has it, so that each is captured in its own way.
     auto freeze() const requires Freezes<Machine> {
         sequence_->captured(node_, applied_);
-        return detail::Frozen<decltype(machine_.freeze())>{applied_, machine_.freeze()};
+        return detail::Frozen<decltype(machine_.freeze())>{signature_, applied_, machine_.freeze()};
     }
 
     const Machine& machine() const { return machine_; }
@@ -129,6 +137,7 @@ private:
     Machine machine_;
     std::shared_ptr<AppliedSequence> sequence_;
     raft::NodeId node_;
+    std::uint64_t signature_;
     std::uint64_t applied_ = 0;
 };
 

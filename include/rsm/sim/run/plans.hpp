@@ -37,6 +37,8 @@ struct ClusterPlan {
     /// the node promises; 0: none.
     std::uint64_t durable_view_every = 8;
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
+    /// Equal states are written in other bytes on each node.
+    bool signed_snapshots = false;
     /// Nothing is done that may end a reign: a leader gives way only where others stand for
     /// election.
     bool reigns_last = false;

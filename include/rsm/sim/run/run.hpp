@@ -12,10 +12,12 @@
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/liveness.hpp>
 #include <rsm/sim/rules/persisted_bytes.hpp>
+#include <rsm/sim/rules/progress_under_minority_fault.hpp>
 #include <rsm/sim/rules/prompt_answers.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/minority_fault.hpp>
 #include <rsm/sim/run/nemesis.hpp>
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/run/swarm.hpp>
@@ -45,13 +47,15 @@ public:
           cluster_(
               plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
-          nemesis_(cluster_, plan.faults, random_.next()) {}
+          nemesis_(cluster_, plan.faults, random_.next()),
+          minority_fault_(cluster_, random_.next()) {}
 
     RunReport go() {
         clients_.start();
         nemesis_.start();
-        run_until([] { return false; }, plan_.safety_phase);
+        wait(plan_.safety_phase);
         if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
+        if (!failed() && plan_.theme == Theme::minority_faults) go_on_beside_faults();
         if (!failed()) recover();
         if (!failed()) check_end();
         return report();
@@ -92,7 +96,7 @@ private:
         const auto caught_up = [&] {
             return has_caught_up(cluster_.core(away).log(), cluster_.core(leader).log());
         };
-        run_until([] { return false; }, 2 * plan_.cluster.options.raft.election_timeout);
+        wait(2 * plan_.cluster.options.raft.election_timeout);
         if (run_until(caught_up, plan_.recovery_limit) || failed()) return;
         cluster_.violate(does_not_catch_up(away, leader));
     }
@@ -101,6 +105,56 @@ private:
             cluster_.network().cut(node, {id}, true);
             cluster_.network().cut({id}, node, true);
         }
+    }
+
+    /// One after the other; each finds the cluster as the one before has left it.
+    void go_on_beside_faults() {
+        constexpr int faults = 4;
+        for (int i = 0; i < faults && !failed(); ++i) {
+            minority_fault_.begin();
+            go_on_beside_fault();
+            minority_fault_.end();
+            wait(random_.below(6 * plan_.cluster.options.raft.election_timeout));
+        }
+    }
+    void go_on_beside_fault() {
+        const raft::Options& raft = plan_.cluster.options.raft;
+        if (!serves(longest_interregnum(raft))) return;
+        wait(8 * raft.election_timeout);  // what it leads to at first
+        const Leadership reign{cluster_.leader(), this->reign()};
+        const bool lasts = !minority_fault_.unsteady(reign.leader);
+        const raft::Index newest =
+            reign.leader ? cluster_.core(reign.leader).snapshot().last.index : raft::Index{};
+        for (int i = 0; i < 4 && !failed(); ++i) {
+            wait(3 * raft.election_timeout);
+            if (!serves(lasts ? longest_answer(raft) : longest_interregnum(raft))) return;
+        }
+        if (failed() || !lasts) return;
+        cluster_.report(
+            reign_lasts(reign, {cluster_.leader(), this->reign()}, minority_fault_.in_words()));
+        if (failed() || !minority_fault_.silences()) return;
+        cluster_.report(
+            keeps_no_old_snapshot(reign.leader, newest, cluster_.disk(reign.leader).paths()));
+        const auto compacted = [&] {
+            return is_compacted(cluster_.persisted_bytes(reign.leader),
+                                plan_.cluster.options.snapshot_threshold);
+        };
+        if (run_until(compacted, longest_answer(raft)) || failed()) return;
+        cluster_.violate(does_not_compact(reign.leader, minority_fault_.in_words()));
+    }
+    /// An operation and then a read succeed within the limit.
+    bool serves(raft::Duration limit) {
+        const raft::Time end = cluster_.world().now() + limit;
+        std::optional<std::size_t> wanted;
+        bool ends = run_until([&] { return ended(wanted, submit()); }, limit);
+        wanted.reset();
+        ends =
+            ends && run_until([&] { return ended(wanted, read()); }, end - cluster_.world().now());
+        if (!ends && !failed()) cluster_.violate(no_progress(minority_fault_.in_words(), limit));
+        return ends;
+    }
+    void wait(raft::Duration time) {
+        run_until([] { return false; }, time);
     }
 
     /// Liveness: the faults have ended.
@@ -152,10 +206,10 @@ private:
         now.loss = now.duplication = now.reordering = 0;
         // What is late comes in, and what it leads to.
         const raft::Duration late = cluster_.network().latest_arrival() - cluster_.world().now();
-        run_until([] { return false; }, std::max(raft::Duration{}, late) + raft.election_timeout);
+        wait(std::max(raft::Duration{}, late) + raft.election_timeout);
         if (failed() || cluster_.leader() != leader) return;
         const std::vector<std::uint64_t> before = candidacies();
-        run_until([] { return false; }, quiet_time);
+        wait(quiet_time);
         if (failed()) return;
         cluster_.report(nobody_stood(before, candidacies()));
         if (failed()) return;
@@ -165,9 +219,9 @@ private:
         const raft::NodeId away{leader.value % cluster_.size() + 1};
         const Leadership reign{leader, cluster_.core(leader).term()};
         isolate(away);
-        run_until([] { return false; }, quiet_time);
+        wait(quiet_time);
         cluster_.network().heal();
-        run_until([] { return false; }, quiet_time);
+        wait(quiet_time);
         if (failed()) return;
         cluster_.report(not_deposed(reign, {cluster_.leader(), this->reign()}));
     }
@@ -200,12 +254,20 @@ private:
         return [this](raft::NodeId node) { return clients_.submit(node); };
     }
     bool has_committed(std::optional<std::size_t>& wanted) { return has_ended(wanted, submit()); }
-    bool has_read(std::optional<std::size_t>& wanted) {
-        return has_ended(wanted, [this](raft::NodeId node) { return clients_.read(node); });
+    auto read() {
+        return [this](raft::NodeId node) { return clients_.read(node); };
+    }
+    bool has_read(std::optional<std::size_t>& wanted) { return has_ended(wanted, read()); }
+    /// The same as ended(), and all nodes start that can.
+    template <class Ask>
+    bool has_ended(std::optional<std::size_t>& wanted, Ask ask) {
+        if (ended(wanted, ask)) return true;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
+        return false;
     }
     /// Asks the leader again and again until what was asked succeeds.
     template <class Ask>
-    bool has_ended(std::optional<std::size_t>& wanted, Ask ask) {
+    bool ended(std::optional<std::size_t>& wanted, Ask ask) {
         using End = typename RecordOf<Load>::End;
         if (wanted) {
             const End end = clients_.history()[*wanted].end;
@@ -214,7 +276,6 @@ private:
             if (end == End::open && reign() == asked_in_) return false;
         }
         wanted = ask_now_and_then(ask);
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
         return false;
     }
     template <class Ask>
@@ -348,6 +409,7 @@ private:
     Cluster<typename Load::Machine> cluster_;
     Clients<Load> clients_;
     Nemesis nemesis_;
+    MinorityFault minority_fault_;
 };
 
 }  // namespace detail

@@ -47,8 +47,6 @@ public:
         RunPlan plan;
         cluster(plan.cluster);
         options(plan.cluster.options);
-        plan.recovery_limit =
-            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout;
         // Narrow, but wide enough for a message beside one that is late.
         const std::size_t message = plan.cluster.options.raft.max_message_bytes;
         if (chance(10)) plan.cluster.network.link_bytes = 3 * message + 8192;
@@ -58,26 +56,34 @@ public:
         const std::uint64_t burst = chance(60) ? 1 : 2 + below(6);
         if (plan.clients.pipeline == 1) plan.clients.burst = burst;
         plan.clients.at_old_leader = chance(50) ? 0 : below(800);
-        if (chance(40)) {
+        if (chance(8)) {
+            plan.theme = Theme::coincidences;
+        } else if (chance(40)) {
             plan.theme = static_cast<Theme>(
                 1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
-            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
-        } else if (chance(15)) {
+        } else if (chance(25)) {
             plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
                                             below(calm_themes));
-            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         }
+        ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
         if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
+        if (plan.theme == Theme::minority_faults) plan.safety_phase = std::chrono::seconds(2);
+        if (plan.theme == Theme::long_times) {
+            plan.safety_phase = 100 * plan.cluster.options.raft.election_timeout;
+        }
         pieces(plan.cluster);
         if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
-        plan.recovery_limit += transfer_time(plan.cluster);
+        if (chance(15) && plan.theme != Theme::long_times) streams(plan.cluster);
+        plan.recovery_limit = std::chrono::seconds(10) +
+                              20 * plan.cluster.options.raft.election_timeout +
+                              transfer_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
-        if (chance(15)) streams(plan.cluster);
-        plan.clients.punctual = without(Fault::pause) && without(Fault::slow_node) &&
-                                without(Fault::clock_jump) && without(Fault::drift) &&
-                                without(Fault::short_pause) && without(Fault::followers_stall);
+        plan.clients.punctual =
+            without(Fault::pause) && without(Fault::slow_node) && without(Fault::clock_jump) &&
+            without(Fault::drift) && without(Fault::hold_up) && without(Fault::short_pause) &&
+            without(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         return plan;
     }
 
@@ -112,6 +118,7 @@ private:
         plan.batch_bytes = chance(30) ? 512 : 4096;
         plan.durable_view_every = chance(15) ? 1 : 16;
         plan.digest_every = 1 + below(30);
+        plan.signed_snapshots = chance(50);
         plan.network.delay_max = microseconds(200 + below(chance(20) ? 60'000 : 5'000));
         if (chance(10)) plan.network.delay_max = milliseconds(100 + below(1'500));
         plan.network.loss = chance(50) ? 0 : below(60);
@@ -152,6 +159,7 @@ private:
         raft.pre_vote = chance(75);
         raft.check_quorum = chance(75);
         raft.barrier_on_election = chance(70);
+        raft.recover_commit_index = chance(80);
         raft.max_entry_bytes = chance(30) ? 250 : 4096;
         raft.max_message_bytes = chance(50) ? raft.max_entry_bytes : 65'536;
         raft.window_bytes = raft.max_message_bytes * (1 + below(4));

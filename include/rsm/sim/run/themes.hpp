@@ -34,32 +34,23 @@ enum class Theme : std::uint8_t {
     rotten_snapshots,
     reading_back,   ///< nothing is in memory: entries come from the disk
     failing_calls,  ///< of segments that come and go, of snapshots, of starts
+    coincidences,   ///< snapshots of every index, and much that comes in one step
+    long_times,     ///< days between two heartbeats
     // Calm ones, in which more is asked of the cluster than elsewhere.
     slow_followers,    ///< their disks hang under load, and the reign must last
     short_pauses,      ///< of the leader, of which nobody takes notice
     hanging_disks,     ///< the leader's among them, which the others do not wait for
     chased_snapshots,  ///< slower on their way than the next one comes, and yet it ends
+    minority_faults,   ///< that last, while the others go on
     count_
 };
 inline constexpr std::uint64_t calm_themes =
     static_cast<std::uint64_t>(Theme::count_) - static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
-    "none",
-    "small-log",
-    "late-messages",
-    "late-disks",
-    "early-snapshots",
-    "lost-names",
-    "torn-tails",
-    "waiting-reads",
-    "no-time-limit",
-    "rotten-snapshots",
-    "reading-back",
-    "failing-calls",
-    "slow-followers",
-    "short-pauses",
-    "hanging-disks",
-    "chased-snapshots"};
+    "none",         "small-log",     "late-messages",    "late-disks",     "early-snapshots",
+    "lost-names",   "torn-tails",    "waiting-reads",    "no-time-limit",  "rotten-snapshots",
+    "reading-back", "failing-calls", "coincidences",     "long-times",     "slow-followers",
+    "short-pauses", "hanging-disks", "chased-snapshots", "minority-faults"};
 
 namespace detail {
 
@@ -82,10 +73,13 @@ public:
             case Theme::rotten_snapshots: return rotten_snapshots();
             case Theme::reading_back: return reading_back();
             case Theme::failing_calls: return failing_calls();
+            case Theme::coincidences: return coincidences();
+            case Theme::long_times: return long_times();
             case Theme::slow_followers: return slow_followers();
             case Theme::short_pauses: return short_pauses();
             case Theme::hanging_disks: return hanging_disks();
             case Theme::chased_snapshots: return chased_snapshots();
+            case Theme::minority_faults: return minority_faults();
             default: return;
         }
     }
@@ -214,7 +208,8 @@ private:
     void rotten_snapshots() {
         large_messages();
         cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 5);
-        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(2000));
+        cluster_.options.snapshot_threshold =
+            static_cast<std::int64_t>(below(2) * (300 + below(2000)));
         only({Fault::bit_rot, Fault::isolate_leader, Fault::partial, Fault::pause,
               Fault::power_failure_after_install},
              150, 500);
@@ -239,6 +234,49 @@ private:
         clients_.operations_max = 3000;
         only({Fault::failed_call, Fault::process_kill, Fault::isolate_leader}, 150, 300);
         if (below(2) == 0) only({Fault::failed_call, Fault::partial}, 150, 300);
+    }
+
+    /// Installs, truncations, commits and what is read back meet at every index, and in one step.
+    void coincidences() {
+        large_messages();
+        cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 3);
+        // What is not applied yet is read back in bounded time.
+        raft().max_entry_bytes = 4096;
+        raft().max_uncommitted_bytes = 5000 + below(5000);
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(below(2) * below(300));
+        raft().retained_bytes = 0;
+        raft().log_cache_bytes = below(2) * below(600);
+        raft().apply_batch_bytes = 1 + below(200);
+        raft().barrier_on_election = below(2) == 0;
+        raft().disk_stall_timeout = milliseconds(5000);
+        cluster_.network.delay_max = milliseconds(1 + below(10));
+        cluster_.network.loss = below(100);
+        cluster_.disk.max = milliseconds(1 + below(20));
+        cluster_.disk.stall_one_in = static_cast<std::uint32_t>(60 + below(300));
+        cluster_.disk.stall_max = milliseconds(100 + below(1500));
+        clients_.burst = 1 + below(8);
+        clients_.at_old_leader = 800;
+        clients_.operations_max = 3000;
+        raft().pre_vote = below(4) != 0;
+        only({Fault::hold_up, Fault::stalled_behind, Fault::isolate_leader, Fault::partial,
+              Fault::left_behind, Fault::clog},
+             50 + below(500), 300 + below(1500));
+    }
+    /// Beyond what 32 bits of milliseconds hold, which is seven weeks, or half of it.
+    void long_times() {
+        raft().heartbeat_interval = std::chrono::hours(6 + below(200));
+        raft().election_timeout =
+            raft().heartbeat_interval * static_cast<std::int64_t>(3 + below(6));
+        raft().disk_stall_timeout = raft().max_hold_time = raft().election_timeout;
+        cluster_.options.operation_timeout =
+            static_cast<std::int64_t>(below(4)) * raft().election_timeout;
+        clients_.pause_max = raft().heartbeat_interval;
+        // Nothing that is tried again every second.
+        only({Fault::partition, Fault::isolate_leader, Fault::one_way, Fault::partial, Fault::clog,
+              Fault::pause, Fault::clock_jump, Fault::power_failure, Fault::disk_stall,
+              Fault::clean_restart},
+             0, 0);
+        faults_.every_max = faults_.lasts_max = 4 * raft().election_timeout;
     }
 
     /// Nothing is wrong but what a theme adds.
@@ -306,6 +344,21 @@ private:
         cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(1000));
         raft().retained_bytes = 0;
         raft().snapshot_chunk_bytes = 16 + below(24);
+    }
+    void minority_faults() {
+        calm();
+        if (below(2) == 0) under_load();
+        cluster_.nodes = 3 + below(5);
+        raft().heartbeat_interval = milliseconds(30 + below(60));
+        raft().election_timeout =
+            raft().heartbeat_interval * static_cast<std::int64_t>(3 + below(4));
+        raft().commit_notice_delay = {};
+        raft().disk_stall_timeout = milliseconds(100 + below(400));
+        if (below(2) == 0) return;
+        // Who was away needs a snapshot, and gets it in many pieces.
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(1500));
+        raft().retained_bytes = 0;
+        raft().snapshot_chunk_bytes = 16 + below(100);
     }
 
     ClusterPlan& cluster_;

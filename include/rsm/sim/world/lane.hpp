@@ -126,7 +126,8 @@ private:
             state->timer = state->world.call_at(until, due);
         } else {
             Process& process = *state->process;
-            state->timer = state->world.call_at(until, [&process, due] { process.post(due); });
+            state->timer =
+                state->world.call_at(until, [&process, due] { process.post_beside(due); });
         }
     }
     static void run(const StatePointer& state) {

@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Process: the operating system's side of one simulated node. Everything that a node runs goes
-// through it, so it can be paused, slowed down, and watched after each piece of work; and the
-// node's clock, which drifts and jumps, because no two machines agree on the time.
+// through it, so it can be paused, held up, slowed down, and watched after each piece of work; and
+// the node's clock, which drifts and jumps, because no two machines agree on the time.
 #ifndef RSM_SIM_WORLD_PROCESS_HPP
 #define RSM_SIM_WORLD_PROCESS_HPP
 
@@ -56,10 +56,7 @@ public:
 
     template <class Function>
     void post(Function function) {
-        auto work = [this, function = std::move(function)]() mutable {
-            std::move(function)();
-            after_work_();
-        };
+        auto work = watched(std::move(function));
         if (slowness_ > raft::Duration{}) {
             // One piece of work after the other, each taking its time.
             free_at_ = std::max(free_at_, world_.now()) + slowness_;
@@ -70,6 +67,14 @@ public:
             world_.post([this, work = std::move(work)]() mutable { run_or_hold(std::move(work)); });
         }
     }
+    /// Work of another thread than the node's own: being held up or slow does not concern it.
+    template <class Function>
+    void post_beside(Function function) {
+        world_.post([this, work = watched(std::move(function))]() mutable {
+            if (!paused_) return work();
+            hold(std::move(work));
+        });
+    }
 
     // ---- faults ----
 
@@ -77,17 +82,26 @@ public:
     void pause() { paused_ = true; }
     void resume() {
         paused_ = false;
-        for (auto& work : std::exchange(held_, {})) {
-            world_.post([this, work = std::move(work)]() mutable { run_or_hold(std::move(work)); });
-        }
+        release();
     }
     bool paused() const { return paused_; }
+    /// The node's own thread is kept from its work, by a page fault or a long computation, while
+    /// its disks' threads go on. What has come by then is there all at once.
+    void hold_up(raft::Duration lasts) {
+        held_up_ = true;
+        held_up_until_ = std::max(held_up_until_, world_.now() + lasts);
+        world_.call_at(held_up_until_, [this] {
+            held_up_ = world_.now() < held_up_until_;
+            if (!held_up_) release();
+        });
+    }
     /// How long each piece of work takes; 0: no time.
     void slow_down(raft::Duration each) { slowness_ = each; }
 
     /// How long work that is posted now waits at most, if nothing is paused.
     raft::Duration lag() const {
-        return std::max(raft::Duration{}, free_at_ - world_.now()) + slowness_;
+        const raft::Time free_at = std::max(free_at_, held_up_until_);
+        return std::max(raft::Duration{}, free_at - world_.now()) + slowness_;
     }
 
     // ---- the clock ----
@@ -117,9 +131,26 @@ public:
 
 private:
     template <class Function>
+    auto watched(Function function) {
+        return [this, function = std::move(function)]() mutable {
+            std::move(function)();
+            after_work_();
+        };
+    }
+    template <class Function>
     void run_or_hold(Function work) {
-        if (!paused_) return work();
+        if (!paused_ && !held_up_) return work();
+        hold(std::move(work));
+    }
+    template <class Function>
+    void hold(Function work) {
         held_.push_back([work = std::make_shared<Function>(std::move(work))] { (*work)(); });
+    }
+    /// In the order in which it came, unless something holds it again.
+    void release() {
+        for (auto& work : std::exchange(held_, {})) {
+            world_.post([this, work = std::move(work)]() mutable { run_or_hold(std::move(work)); });
+        }
     }
     void set_clock(raft::Time reads) {
         clock_reads_ = reads;
@@ -129,6 +160,8 @@ private:
     World& world_;
     std::function<void()> after_work_;
     bool paused_ = false;
+    bool held_up_ = false;
+    raft::Time held_up_until_{};
     raft::Duration slowness_{};
     raft::Time free_at_{};
     std::vector<std::function<void()>> held_;

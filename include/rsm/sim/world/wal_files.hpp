@@ -5,6 +5,7 @@
 #ifndef RSM_SIM_WORLD_WAL_FILES_HPP
 #define RSM_SIM_WORLD_WAL_FILES_HPP
 
+#include <raft/base/types.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/identity.hpp>
@@ -24,9 +25,19 @@ inline bool is_segment(std::string_view path) {
 inline bool is_snapshot(std::string_view path) {
     return path.ends_with(rsm::detail::wal::snapshot_suffix);
 }
-/// One that the node is saving, or has not finished saving.
-inline bool is_unsaved_snapshot(std::string_view path) {
-    return path.ends_with(rsm::detail::wal::saving_name);
+/// Of the last entry in it. @pre is_snapshot(path)
+inline raft::Index snapshot_index(std::string_view path) {
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    return rsm::detail::wal::snapshot_position(name).value_or(raft::LogPosition{}).index;
+}
+/// A segment that holds nothing and waits to be used again.
+inline bool is_spare(std::string_view path) {
+    return path.ends_with(rsm::detail::wal::spare_suffix);
+}
+/// One that the node is saving or receiving, or has not finished.
+inline bool is_unfinished_snapshot(std::string_view path) {
+    return path.ends_with(rsm::detail::wal::saving_name) ||
+           path.ends_with(rsm::detail::wal::incoming_name);
 }
 /// Whether a text names a snapshot that is being saved or received.
 inline bool mentions_unfinished_snapshot(std::string_view text) {
