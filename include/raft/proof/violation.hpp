@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace raft {
+namespace raft::inline v0 {
 
 /// A property that does not hold, where, and the nodes that have a part in it.
 struct Violation {

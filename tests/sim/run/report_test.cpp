@@ -164,7 +164,7 @@ TEST_CASE("a failing seed is told with the smallest run that was found, and one 
     while (command >> word) words.push_back(word);
     REQUIRE(words.size() == 4);
     CHECK(words[2] == "--reduced");
-    CHECK(contains(words[3], "without="));
+    CHECK(contains(words[3], "only="));
     const std::string again = said<Forgetting>(words, 1);
     CHECK_MESSAGE(contains(again, "VIOLATES equal state machines"), again);
     words[3] += ",nonsense";

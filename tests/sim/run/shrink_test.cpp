@@ -96,6 +96,12 @@ TEST_CASE("shrink: a reduction is read as it is written") {
           "nodes=3,clients=2,ms=4200,course=9,calm-network,calm-disks,single,"
           "without=partition+short-pause");
     CHECK(Reduction::parse(reduction.text()) == reduction);
+    reduction.without.fill(true);
+    CHECK(reduction.text().ends_with(",only="));
+    CHECK(Reduction::parse(reduction.text()) == reduction);
+    reduction.without[place(Fault::pause)] = false;
+    CHECK(reduction.text().ends_with(",only=pause"));
+    CHECK(Reduction::parse(reduction.text()) == reduction);
     for (const char* wrong : {"nodes", "nodes=", "nodes=x", "nodes=3x", "without=nothing", "calm",
                               "calm=1", "nodes=99999999999999999999"}) {
         CHECK_FALSE(Reduction::parse(wrong).has_value());

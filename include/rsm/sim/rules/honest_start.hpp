@@ -14,7 +14,7 @@
 #include <span>
 #include <string>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 /// What is not needed may fail: a file that is removed, or room for a next segment.
 inline bool start_depends_on(const DiskHit& hit) {

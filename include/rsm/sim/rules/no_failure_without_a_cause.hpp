@@ -43,11 +43,11 @@ inline Broken refusal_has_cause(raft::NodeId id, const std::string& why,
         "no refusal without damage", detail::node_text(id) + " does not start: " + why, {id}};
 }
 
-/// What a whole snapshot is made of can be read and arrives whole. @param damaged  any disk ever
-/// was
-/// @param what  a node says of a snapshot
-inline Broken rejection_has_cause(raft::NodeId id, const char* what, bool damaged) {
-    if (damaged) return {};
+/// What a whole snapshot is made of can be read and arrives whole.
+/// @param what      a node says of a snapshot
+/// @param to_blame  a disk was ever damaged, or a call to it has failed
+inline Broken rejection_has_cause(raft::NodeId id, const char* what, bool to_blame) {
+    if (to_blame) return {};
     return Violation{"no rejection without damage", detail::node_text(id) + " " + what, {id}};
 }
 

@@ -302,8 +302,10 @@ protected:
     }
 
     void bad_snapshot(raft::NodeId id, const char* what) {
-        const auto damaged = [](const Node& node) { return node.disk_history.damaged; };
-        report(rejection_has_cause(id, what, std::ranges::any_of(nodes_, damaged)));
+        const auto to_blame = [](const Node& node) {
+            return node.disk_history.damaged || node.disk_history.failing;
+        };
+        report(rejection_has_cause(id, what, std::ranges::any_of(nodes_, to_blame)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {

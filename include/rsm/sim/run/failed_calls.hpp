@@ -14,7 +14,7 @@
 #include <span>
 #include <utility>
 
-namespace rsm::sim {
+namespace rsm::inline v0::sim {
 
 namespace detail {
 

@@ -81,7 +81,11 @@ private:
             return flag != nullptr;
         }
         const std::string_view value = part.substr(equals + 1);
-        if (name == "without") return take_faults(value);
+        if (name == "without") return take_faults(value, true);
+        if (name == "only") {
+            without.fill(true);
+            return take_faults(value, false);
+        }
         std::uint64_t* const number = name == "nodes"     ? &nodes
                                       : name == "clients" ? &clients
                                       : name == "ms"      ? &milliseconds
@@ -92,12 +96,12 @@ private:
         const auto read = std::from_chars(value.data(), end, *number);
         return read.ec == std::errc{} && read.ptr == end;
     }
-    bool take_faults(std::string_view names) {
+    bool take_faults(std::string_view names, bool left_out) {
         while (!names.empty()) {
             const std::string_view one = names.substr(0, names.find('+'));
             const auto found = std::find(fault_names.begin(), fault_names.end(), one);
             if (found == fault_names.end()) return false;
-            without[static_cast<std::size_t>(found - fault_names.begin())] = true;
+            without[static_cast<std::size_t>(found - fault_names.begin())] = left_out;
             names.remove_prefix(std::min(names.size(), one.size() + 1));
         }
         return true;

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace rsm::sim::detail {
+namespace rsm::inline v0::sim::detail {
 
 /// A call that begins.
 struct BegunCall {
