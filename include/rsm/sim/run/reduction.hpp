@@ -46,12 +46,19 @@ struct Reduction {
         if (calm_network) add("calm-network");
         if (calm_disks) add("calm-disks");
         if (single) add("single");
+        // Whatever is shorter to name.
+        const auto out = static_cast<std::size_t>(std::count(without.begin(), without.end(), true));
+        const bool name_rest = 2 * out > fault_kinds;
         std::string faults;
         for (std::size_t i = 0; i < fault_kinds; ++i) {
-            if (without[i])
-                faults += (faults.empty() ? "without=" : "+") + std::string(fault_names[i]);
+            if (without[i] == name_rest) continue;
+            faults += (faults.empty() ? "" : "+") + std::string(fault_names[i]);
         }
-        if (!faults.empty()) add(faults);
+        if (name_rest) {
+            add("only=" + faults);
+        } else if (out != 0) {
+            add("without=" + faults);
+        }
         return all;
     }
 
