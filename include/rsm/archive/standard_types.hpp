@@ -127,8 +127,18 @@ void reserve_for(const InputArchive& ar, Container& value, std::size_t count) {
     }
 }
 
+// In place of what `value` held; what is counted begins with a `First` each.
+template <class First, class Container, class LoadOne>
+void load_container(InputArchive& ar, Container& value, LoadOne load_one) {
+    const std::size_t count = ar.read_count(encoded_bytes_min<First>);
+    value.clear();
+    reserve_for(ar, value, count);
+    load_counted(ar, count, std::move(load_one));
+}
+
+// What sequences and sets share.
 template <class Container>
-struct SequenceEncoding {
+struct ElementsEncoding {
     using Element = typename Container::value_type;
     static_assert(std::default_initializable<Element>,
                   "elements must be default constructible to be loaded");
@@ -136,11 +146,12 @@ struct SequenceEncoding {
     static void save(OutputArchive& ar, const Container& value) {
         save_counted(ar, value, [&ar](const Element& element) { ar << element; });
     }
+};
+
+template <class Container>
+struct SequenceEncoding : ElementsEncoding<Container> {
     static void load(InputArchive& ar, Container& value) {
-        const std::size_t count = ar.read_count(encoded_bytes_min<Element>);
-        value.clear();
-        reserve_for(ar, value, count);
-        load_counted(ar, count, [&] {
+        load_container<typename Container::value_type>(ar, value, [&] {
             value.emplace_back();
             ar >> value.back();
         });
@@ -199,19 +210,10 @@ void require_added(const InputArchive& ar, const Container& value, Iterator plac
 }
 
 template <class Set>
-struct SetEncoding {
-    using Element = typename Set::value_type;
-    static_assert(std::default_initializable<Element>,
-                  "elements must be default constructible to be loaded");
-
-    static void save(OutputArchive& ar, const Set& value) {
-        save_counted(ar, value, [&ar](const Element& element) { ar << element; });
-    }
+struct SetEncoding : ElementsEncoding<Set> {
     static void load(InputArchive& ar, Set& value) {
-        const std::size_t count = ar.read_count(encoded_bytes_min<Element>);
-        value.clear();
-        reserve_for(ar, value, count);
-        load_counted(ar, count, [&, size = std::size_t{0}]() mutable {
+        using Element = typename Set::value_type;
+        load_container<Element>(ar, value, [&, size = std::size_t{0}]() mutable {
             Element element{};
             ar >> element;
             const auto place = value.emplace_hint(value.end(), std::move(element));
@@ -243,10 +245,7 @@ struct MapEncoding {
                      [&ar](const auto& element) { ar << element.first << element.second; });
     }
     static void load(InputArchive& ar, Map& value) {
-        const std::size_t count = ar.read_count(encoded_bytes_min<Key>);
-        value.clear();
-        reserve_for(ar, value, count);
-        load_counted(ar, count, [&, size = std::size_t{0}]() mutable {
+        load_container<Key>(ar, value, [&, size = std::size_t{0}]() mutable {
             Key key{};
             ar >> key;
             const auto place =
