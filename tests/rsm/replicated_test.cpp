@@ -1,7 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include "support/virtual_cluster.hpp"
+#include "counters.hpp"
 
-#include <rsm/archive.hpp>
 #include <rsm/replicated.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -9,144 +8,20 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <boost/serialization/vector.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <cstdint>
 #include <future>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace replicated_test {
 
 using namespace std::chrono_literals;
-
-namespace {
-
-struct Counter {
-    struct Operation {
-        std::int64_t add = 0;
-        std::string note;
-        template <class Archive>
-        void serialize(Archive& archive, unsigned) {
-            archive& add& note;
-        }
-    };
-    std::int64_t apply(const Operation& operation) {
-        if (operation.note == "poison") throw std::runtime_error("poisoned");
-        ++applied_;
-        return value_ += operation.add;
-    }
-    void snapshot(rsm::SnapshotWriter& out) const { out << value_ << applied_; }
-    void restore(rsm::SnapshotReader& in) { in >> value_ >> applied_; }
-    std::int64_t value() const { return value_; }
-    std::int64_t applied() const { return applied_; }
-
-private:
-    std::int64_t value_ = 0;
-    std::int64_t applied_ = 0;
-};
-
-// No snapshot and restore by hand, and apply returns nothing.
-struct Journal {
-    struct Operation {
-        std::string line;
-        template <class Archive>
-        void serialize(Archive& archive, unsigned) {
-            archive& line;
-        }
-    };
-    void apply(const Operation& operation) { lines.push_back(operation.line); }
-    template <class Archive>
-    void serialize(Archive& archive, unsigned) {
-        archive& lines;
-    }
-    std::vector<std::string> lines;
-};
-
-// Gives an image that is written elsewhere.
-struct Frozen {
-    struct Operation {
-        std::int64_t value = 0;
-        template <class Archive>
-        void serialize(Archive& archive, unsigned) {
-            archive& value;
-        }
-    };
-    struct Image {
-        std::int64_t sum = 0;
-        void snapshot(rsm::SnapshotWriter& out) const { out << sum; }
-    };
-    std::int64_t apply(const Operation& operation) { return sum += operation.value; }
-    Image freeze() const { return {sum}; }
-    void snapshot(rsm::SnapshotWriter& out) const { out << sum; }
-    void restore(rsm::SnapshotReader& in) { in >> sum; }
-    std::int64_t sum = 0;
-};
-static_assert(rsm::Freezes<Frozen> && !rsm::Freezes<Counter>);
-
-using Error = boost::system::error_code;
-using Counters = rsm_test::VirtualCluster<Counter>;
-
-struct Answer {
-    Error error;
-    std::int64_t value = 0;
-};
-
-std::shared_ptr<std::optional<Answer>> submit(Counters& cluster, std::uint64_t id, std::int64_t add,
-                                              std::string note = {},
-                                              std::chrono::nanoseconds timeout = 30s) {
-    auto answer = std::make_shared<std::optional<Answer>>();
-    cluster.node(id).async_submit({add, std::move(note)}, timeout,
-                                  [answer](Error error, std::int64_t value) {
-                                      answer->emplace(Answer{error, value});
-                                  });
-    return answer;
-}
-
-std::shared_ptr<std::optional<Answer>> read(Counters& cluster, std::uint64_t id,
-                                            std::chrono::nanoseconds timeout = 30s) {
-    auto answer = std::make_shared<std::optional<Answer>>();
-    cluster.node(id).async_read([](const Counter& counter) { return counter.value(); }, timeout,
-                                [answer](Error error, std::int64_t value) {
-                                    answer->emplace(Answer{error, value});
-                                });
-    return answer;
-}
-
-// Submits at whoever leads until it works: what a client does.
-std::int64_t add(Counters& cluster, std::int64_t amount) {
-    for (int attempt = 0; attempt < 20; ++attempt) {
-        const std::uint64_t leader = cluster.elect();
-        REQUIRE(leader != 0);
-        const auto answer = submit(cluster, leader, amount);
-        cluster.run_until([&] { return answer->has_value(); });
-        REQUIRE(answer->has_value());
-        if (!(*answer)->error) return (*answer)->value;
-        REQUIRE(rsm::outcome((*answer)->error) == rsm::Outcome::not_committed);
-    }
-    FAIL("no leader took the operation in");
-    return 0;
-}
-
-bool all_hold(Counters& cluster, std::uint64_t size, std::int64_t value) {
-    return cluster.run_until([&] {
-        for (std::uint64_t id = 1; id <= size; ++id) {
-            if (cluster.up(id) && cluster.node(id).machine().value() != value) return false;
-        }
-        return true;
-    });
-}
-
-std::uint64_t other(std::uint64_t id) { return id == 1 ? 2 : 1; }
-
-}  // namespace
+using namespace counter_test;
 
 TEST_CASE("a submitted operation completes with what apply returned and reaches every replica") {
     Counters cluster(3);
@@ -247,80 +122,6 @@ TEST_CASE("a timed out read is a failure without effect") {
     const auto asked = read(cluster, leader, 50ms);
     CHECK(cluster.run_until([&] { return asked->has_value(); }));
     CHECK((*asked)->error == rsm::Errc::timed_out);
-}
-
-TEST_CASE("all replicas may crash at once and none forgets a completed operation") {
-    Counters cluster(3);
-    for (int i = 0; i < 20; ++i) add(cluster, 1);
-    for (std::uint64_t id = 1; id <= 3; ++id) cluster.crash(id);
-    for (std::uint64_t id = 1; id <= 3; ++id) cluster.start(id);
-    CHECK(add(cluster, 1) == 21);
-    CHECK(all_hold(cluster, 3, 21));
-}
-
-TEST_CASE("the log is compacted at the threshold and a restart begins from the snapshot") {
-    Counters cluster(3, {.snapshot_threshold = 2000});
-    for (int i = 0; i < 300; ++i) {
-        add(cluster, 1);
-        for (std::uint64_t id = 1; id <= 3; ++id) {
-            REQUIRE(cluster.node(id).status().persisted_bytes < 4000);
-        }
-    }
-    const std::uint64_t leader = cluster.leader();
-    CHECK(cluster.node(leader).status().snapshot.value > 100);
-    for (std::uint64_t id = 1; id <= 3; ++id) cluster.crash(id);
-    for (std::uint64_t id = 1; id <= 3; ++id) {
-        cluster.start(id);
-        CHECK(cluster.node(id).machine().value() > 100);  // before any message
-    }
-    CHECK(add(cluster, 1) == 301);
-    CHECK(all_hold(cluster, 3, 301));
-}
-
-TEST_CASE("a negative threshold never takes a snapshot") {
-    Counters cluster(1, {.snapshot_threshold = -1});
-    for (int i = 0; i < 200; ++i) add(cluster, 1);
-    CHECK(cluster.node(1).status().snapshot.value == 0);
-    CHECK(cluster.node(1).status().persisted_bytes > 200 * 30);
-}
-
-TEST_CASE("a replica that missed what was compacted catches up through a snapshot") {
-    Counters cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
-    add(cluster, 1);
-    const std::uint64_t behind = other(cluster.leader());
-    cluster.network().isolate({behind});
-    for (int i = 0; i < 300; ++i) add(cluster, 1);
-    CHECK(cluster.node(behind).machine().value() <= 1);
-    cluster.network().rejoin({behind});
-    CHECK(all_hold(cluster, 3, 301));
-    CHECK(cluster.node(behind).status().snapshot.value > 100);
-    // What it installed survives its own crash.
-    cluster.crash(behind);
-    cluster.start(behind);
-    CHECK(cluster.node(behind).machine().value() > 100);
-    CHECK(all_hold(cluster, 3, 301));
-}
-
-TEST_CASE("an operation whose place a snapshot took has an unknown outcome") {
-    Counters cluster(3, {.snapshot_threshold = 2000, .raft = {.max_hold_bytes = 0}});
-    add(cluster, 1);
-    const std::uint64_t old_leader = cluster.leader();
-    for (std::uint64_t id = 1; id <= 3; ++id) {
-        if (id != old_leader) cluster.network().cut({id}, {old_leader});
-    }
-    const auto pending =
-        submit(cluster, old_leader, 1000);  // reaches the others, not their answers
-    cluster.settle();
-    cluster.network().isolate({old_leader});
-    const bool elected =
-        cluster.run_until([&] { return cluster.leader() != 0 && cluster.leader() != old_leader; });
-    REQUIRE(elected);
-    for (int i = 0; i < 300; ++i) add(cluster, 1);
-    cluster.network().heal_all();
-    CHECK(cluster.run_until([&] { return pending->has_value(); }, 25s));
-    CHECK((*pending)->error == rsm::Errc::result_lost);
-    CHECK(rsm::outcome((*pending)->error) == rsm::Outcome::unknown);
-    CHECK(all_hold(cluster, 3, 1301));
 }
 
 TEST_CASE("operations beyond the bound of pending bytes are refused as overload") {
@@ -445,38 +246,6 @@ TEST_CASE("options that contradict each other are refused with a sentence") {
     } catch (const boost::system::system_error& error) {
         CHECK(std::string(error.what()).find("election_timeout") != std::string::npos);
     }
-}
-
-TEST_CASE("a machine that only serializes is snapshotted and restored as a whole") {
-    rsm_test::VirtualCluster<Journal> cluster(1, {.snapshot_threshold = 1000});
-    cluster.elect();
-    for (int i = 0; i < 100; ++i) {
-        bool done = false;
-        cluster.node(1).async_submit({"line " + std::to_string(i)},
-                                     [&](Error error) { done = !error; });
-        REQUIRE(cluster.run_until([&] { return done; }));
-    }
-    CHECK(cluster.node(1).status().snapshot.value > 0);
-    cluster.crash(1);
-    cluster.start(1);
-    cluster.elect();
-    CHECK(cluster.run_until([&] { return cluster.node(1).machine().lines.size() == 100; }));
-    CHECK(cluster.node(1).machine().lines[99] == "line 99");
-}
-
-TEST_CASE("a machine that freezes is restored from the image that it gave") {
-    rsm_test::VirtualCluster<Frozen> cluster(1, {.snapshot_threshold = 1000});
-    cluster.elect();
-    for (int i = 0; i < 100; ++i) {
-        bool done = false;
-        cluster.node(1).async_submit({1}, [&](Error error, std::int64_t) { done = !error; });
-        REQUIRE(cluster.run_until([&] { return done; }));
-    }
-    CHECK(cluster.node(1).status().snapshot.value > 0);
-    cluster.crash(1);
-    cluster.start(1);
-    CHECK(cluster.node(1).machine().sum > 0);
-    CHECK(cluster.run_until([&] { return cluster.node(1).machine().sum == 100; }));
 }
 
 TEST_CASE("futures and coroutines receive values and errors") {

@@ -282,6 +282,15 @@ struct Dialling {
     std::optional<RawPeer> peer;
 };
 
+inline bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+inline const rsm::PeerStatus& only(const std::vector<rsm::PeerStatus>& peers) {
+    REQUIRE(peers.size() == 1);
+    return peers.front();
+}
+
 }  // namespace transport_test
 
 #endif
