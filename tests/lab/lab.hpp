@@ -5,9 +5,9 @@
 #define RSM_TESTS_LAB_LAB_HPP
 
 #include "network.hpp"
+#include "support/held_disk.hpp"
 
 #include <rsm/sim/world/world.hpp>
-#include <rsm/storage/memory.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -53,7 +53,7 @@ public:
         : random_(seed), network_(world_, servers, random_.next()), connected_(servers, false) {
         network_.reliable = reliable;
         for (ServerId i = 0; i < servers; ++i)
-            disks_.push_back(std::make_shared<rsm::MemoryDisk>());
+            disks_.push_back(std::make_shared<rsm_test::HeldDisk>());
     }
     Lab(const Lab&) = delete;
     Lab& operator=(const Lab&) = delete;
@@ -61,7 +61,7 @@ public:
     std::size_t size() const { return connected_.size(); }
     rsm::sim::World& world() { return world_; }
     Network& network() { return network_; }
-    const std::shared_ptr<rsm::MemoryDisk>& disk(ServerId i) const { return disks_[i]; }
+    const std::shared_ptr<rsm_test::HeldDisk>& disk(ServerId i) const { return disks_[i]; }
     raft::Time now() const { return world_.now(); }
 
     std::uint64_t random() { return random_.next(); }
@@ -145,7 +145,7 @@ public:
     }
 
 private:
-    Task<> work(std::shared_ptr<rsm::MemoryDisk> disk, std::uint64_t longest_milliseconds) {
+    Task<> work(std::shared_ptr<rsm_test::HeldDisk> disk, std::uint64_t longest_milliseconds) {
         for (;;) {
             co_await sleep(random_milliseconds(longest_milliseconds + 1));
             for (std::size_t left = disk->held(); left > 0; --left) disk->release_one();
@@ -157,7 +157,7 @@ private:
     rsm::sim::World world_;
     Network network_;
     std::vector<bool> connected_;
-    std::vector<std::shared_ptr<rsm::MemoryDisk>> disks_;
+    std::vector<std::shared_ptr<rsm_test::HeldDisk>> disks_;
 };
 
 /// Coroutines that run beside each other and are awaited together.

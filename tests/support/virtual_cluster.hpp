@@ -5,6 +5,7 @@
 #define RSM_TESTS_SUPPORT_VIRTUAL_CLUSTER_HPP
 
 #include "cut_network.hpp"
+#include "held_disk.hpp"
 
 #include <rsm/error.hpp>
 #include <rsm/replicated.hpp>
@@ -30,7 +31,7 @@ public:
         : options_(std::move(options)) {
         for (std::uint64_t id = 1; id <= size; ++id) {
             members_.push_back({id});
-            disks_[id] = std::make_shared<rsm::MemoryDisk>();
+            disks_[id] = std::make_shared<HeldDisk>();
         }
         for (const raft::NodeId id : members_) start(id.value);
     }
@@ -49,7 +50,7 @@ public:
     void crash(std::uint64_t id) { nodes_.erase(id); }
 
     Replica& node(std::uint64_t id) { return *nodes_.at(id); }
-    rsm::MemoryDisk& disk(std::uint64_t id) { return *disks_.at(id); }
+    HeldDisk& disk(std::uint64_t id) { return *disks_.at(id); }
     CutNetwork& network() { return *network_; }
     rsm::sim::World& world() { return world_; }
     bool up(std::uint64_t id) const { return nodes_.contains(id); }
@@ -87,7 +88,7 @@ private:
     rsm::sim::World world_;
     std::shared_ptr<CutNetwork> network_ = std::make_shared<CutNetwork>();
     std::vector<raft::NodeId> members_;
-    std::map<std::uint64_t, std::shared_ptr<rsm::MemoryDisk>> disks_;
+    std::map<std::uint64_t, std::shared_ptr<HeldDisk>> disks_;
     std::map<std::uint64_t, std::unique_ptr<Replica>> nodes_;
 };
 

@@ -38,36 +38,21 @@
 namespace rsm::inline v0 {
 
 /// What a crash leaves behind: the durable state of one node. It outlives the storage that works
-/// on it, so that a test can end a node and start another one from the same disk. It is
-/// also where a test interferes.
+/// on it, so that another node can be started from the same disk.
 ///
 /// Thread safety: used from the executor of the storage that works on it.
 class MemoryDisk {
 public:
-    MemoryDisk() = default;
+    /// Runs each of a storage's operations, in the order in which it gets them: at once or later,
+    /// on the storage's executor. What it has not run does not take effect and is not completed;
+    /// once the storage is destroyed running it does nothing.
+    using Perform = std::function<void(std::function<void()> operation)>;
+
+    MemoryDisk() : MemoryDisk([](const auto& operation) { operation(); }) {}
+    /// A disk that takes its time.
+    explicit MemoryDisk(Perform perform) : perform_(std::move(perform)) {}
     MemoryDisk(const MemoryDisk&) = delete;
     MemoryDisk& operator=(const MemoryDisk&) = delete;
-
-    /// From now on nothing takes effect and nothing completes until it is released.
-    void hold() { holding_ = true; }
-    /// Lets the oldest held operation take effect and complete. False where none is held.
-    bool release_one() {
-        if (held_.empty()) return false;
-        const auto operation = std::move(held_.front());
-        held_.pop_front();
-        operation();
-        return true;
-    }
-    /// Ends hold(): releases what is held, and holds no longer.
-    void release_all() {
-        holding_ = false;
-        while (release_one()) {}
-    }
-    std::size_t held() const { return held_.size(); }
-
-    /// The next write that would take effect fails instead, and so do all after it, until the
-    /// disk gets a new storage.
-    void fail_next_write(raft::Failure failure) { next_failure_ = std::move(failure); }
 
 private:
     friend class RunningMemoryStorage;
@@ -77,10 +62,6 @@ private:
         raft::Bytes content;
     };
 
-    void perform(std::function<void()> operation) {
-        if (!holding_) return operation();
-        held_.push_back(std::move(operation));
-    }
     raft::Index last() const { return base_.index + entries_.size(); }
     const raft::Entry& at(raft::Index index) const {
         return entries_[static_cast<std::size_t>(index - base_.index) - 1];
@@ -106,15 +87,13 @@ private:
         }
     }
 
+    const Perform perform_;
     std::optional<raft::HardState> hard_state_;
     raft::LogPosition base_;
     std::deque<raft::Entry> entries_;
     std::map<raft::LogPosition, Snapshot> snapshots_;
 
     bool in_use_ = false;
-    bool holding_ = false;
-    std::deque<std::function<void()>> held_;
-    std::optional<raft::Failure> next_failure_;
 };
 
 namespace detail {
@@ -192,7 +171,6 @@ public:
             std::move(done),
             [this, write = std::move(write), refused = std::move(refused)]() -> raft::Result<void> {
                 if (!failure_) failure_ = refused;
-                if (!failure_) failure_ = std::exchange(disk_->next_failure_, std::nullopt);
                 if (failure_) return *failure_;
                 disk_->apply(write);
                 return {};
@@ -253,7 +231,7 @@ public:
     }
 
     void abandon_transfer() {
-        if (open()) disk_->perform([this] { incoming_.reset(); });
+        if (open()) perform([this] { incoming_.reset(); });
     }
 
     void read_chunk(const raft::SnapshotMeta& meta, std::uint64_t offset, std::size_t max_bytes,
@@ -319,8 +297,14 @@ private:
     void run(std::function<void(raft::Result<Value>)> done, Work work) {
         callbacks_->begin();
         if (!open()) return complete<Value>(std::move(done), closed("memory disk"));
-        disk_->perform([this, done = std::move(done), work = std::move(work)]() mutable {
+        perform([this, done = std::move(done), work = std::move(work)]() mutable {
             complete<Value>(std::move(done), work());
+        });
+    }
+    template <class Operation>
+    void perform(Operation operation) {
+        disk_->perform_([queue = callbacks_, operation = std::move(operation)]() mutable {
+            if (!queue->closed()) operation();
         });
     }
     template <class Value>
@@ -362,7 +346,6 @@ private:
 
     void give_up_disk() {
         disk_->in_use_ = false;
-        disk_->held_.clear();
         recovered_ = false;
     }
     void release_disk() {

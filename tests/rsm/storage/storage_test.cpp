@@ -2,6 +2,7 @@
 //
 // What every storage does, checked on each of them.
 #include "storage_beds.hpp"
+#include "support/held_disk.hpp"
 #include "support/records.hpp"
 #include "support/storage_node.hpp"
 
@@ -18,7 +19,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 namespace storage_test {
@@ -272,46 +272,30 @@ TEST_CASE_TEMPLATE("A storage that is destroyed runs no callback any more", Bed,
     }
 }
 
-TEST_CASE("A held memory disk completes nothing, and forgets it when the storage is destroyed") {
-    MemoryBed bed;
+TEST_CASE(
+    "What a memory disk has not run completes not, and has no effect after the storage's end") {
+    const auto disk = std::make_shared<HeldDisk>();
+    int completed = 0;
     {
-        StorageNode<rsm::MemoryStorage> node(bed.make());
+        StorageNode<rsm::MemoryStorage> node(rsm::MemoryStorage{disk});
         node.start();
-        int completed = 0;
-        bed.disk->hold();
+        disk->hold();
         for (std::uint64_t i = 1; i <= 3; ++i) {
             node.storage().append(write_of({entry(i, 1, "x")}),
                                   [&](raft::Result<void>) { ++completed; });
         }
         CHECK(node.io.poll() == 0);
-        CHECK(bed.disk->held() == 3);
-        CHECK(bed.disk->release_one());
+        CHECK(disk->held() == 3);
+        CHECK(disk->release_one());
         CHECK(node.io.poll() == 1);
         CHECK(completed == 1);
         // The second takes effect, though nobody learns of it; the third never does.
-        CHECK(bed.disk->release_one());
+        CHECK(disk->release_one());
     }
-    CHECK(bed.disk->held() == 0);
-    CHECK_FALSE(bed.disk->release_one());
-    bed.disk->release_all();
-    StorageNode<rsm::MemoryStorage> node(bed.make());
+    disk->release_all();
+    CHECK(completed == 1);
+    StorageNode<rsm::MemoryStorage> node(rsm::MemoryStorage{disk});
     CHECK(node.start().last == raft::Index{2});
-}
-
-TEST_CASE("A failed write of a memory disk is final for the storage, not for the disk") {
-    MemoryBed bed;
-    {
-        StorageNode<rsm::MemoryStorage> node(bed.make());
-        node.start();
-        CHECK(node.write(write_of({entry(1, 1, "a")})).has_value());
-        const raft::Failure failure{std::make_error_code(std::errc::io_error), "test"};
-        bed.disk->fail_next_write(failure);
-        CHECK(node.write(write_of({entry(2, 1, "b")})).error() == failure);
-        CHECK(node.write(write_of({entry(3, 1, "c")})).error() == failure);
-    }
-    StorageNode<rsm::MemoryStorage> node(bed.make());
-    CHECK(node.start().last == raft::Index{1});
-    CHECK(node.write(write_of({entry(2, 1, "b")})).has_value());
 }
 
 }  // namespace storage_test
