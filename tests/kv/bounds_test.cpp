@@ -43,7 +43,7 @@ KvClusterOptions calm_options() {
 }
 
 kv::ServerCounters& counters(KvCluster& cluster, std::size_t node) {
-    return cluster.nodes[node].server->counters();
+    return cluster.servers[node]->counters();
 }
 
 /// How often each node has become leader or given that up.
@@ -124,7 +124,7 @@ TEST_CASE("kv server: half requests together stay within the budget, and others 
     options.server.client_memory = std::size_t{8} << 20;
     KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
-    const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
+    const kv::ClientMemory& memory = cluster.servers[leader]->memory();
     std::vector<std::unique_ptr<TestClient>> greedy;
     for (int i = 0; i < 16; ++i) {
         greedy.push_back(std::make_unique<TestClient>(cluster, leader));
@@ -143,7 +143,7 @@ TEST_CASE("kv server: replies that nobody reads stay within the budget, and othe
     options.server.client_memory = std::size_t{32} << 20;
     KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
-    const kv::ClientMemory& memory = cluster.nodes[leader].server->memory();
+    const kv::ClientMemory& memory = cluster.servers[leader]->memory();
     TestClient modest(cluster, leader);
     REQUIRE(modest.ask({"SET", "b", std::string(1'500'000, 'x')}) == simple("OK"));
     const auto before = counters(cluster, leader).commands;

@@ -176,7 +176,7 @@ TEST_CASE("kv clerk: a put takes effect at the version of the key only, and a ge
 TEST_CASE("kv clerk: a follower leads it to the leader, which it then asks first") {
     KvCluster cluster;
     const std::size_t follower = cluster.follower();
-    const kv::ServerCounters& counters = cluster.nodes[follower].server->counters();
+    const kv::ServerCounters& counters = cluster.servers[follower]->counters();
     kv::Clerk clerk(cluster.io.get_executor(), options({cluster.address(follower)}));
     CHECK(put(cluster.io, clerk, "k", "a", 0).answer.err == kv::Err::ok);
     CHECK(counters.commands == 1);
@@ -195,7 +195,7 @@ TEST_CASE("kv clerk: a put refused after it was sent to a follower first is in d
 
 TEST_CASE("kv clerk: a put whose reply was lost took effect, and is in doubt") {
     KvCluster cluster;
-    Proxy proxy(cluster.io, cluster.nodes[cluster.leader()].server->port());
+    Proxy proxy(cluster.io, cluster.servers[cluster.leader()]->port());
     kv::Clerk clerk(cluster.io.get_executor(), options({proxy.address()}));
     proxy.drop = 1;
     CHECK(put(cluster.io, clerk, "k", "a", 0).answer.err == kv::Err::maybe);
@@ -208,7 +208,7 @@ TEST_CASE("kv clerk: a put whose reply was lost took effect, and is in doubt") {
 
 TEST_CASE("kv clerk: a get whose reply was lost is simply asked again") {
     KvCluster cluster;
-    Proxy proxy(cluster.io, cluster.nodes[cluster.leader()].server->port());
+    Proxy proxy(cluster.io, cluster.servers[cluster.leader()]->port());
     kv::Clerk clerk(cluster.io.get_executor(), options({proxy.address()}));
     REQUIRE(put(cluster.io, clerk, "k", "a", 0).answer.err == kv::Err::ok);
     proxy.drop = 2;

@@ -6,7 +6,7 @@
 #define RSM_TESTS_KV_SERVER_SUPPORT_HPP
 
 #include "support/cut_network.hpp"
-#include "support/run_until.hpp"
+#include "support/real_time_cluster.hpp"
 
 #include <kv/reply.hpp>
 #include <kv/server.hpp>
@@ -44,12 +44,6 @@ using Replica = rsm::Replicated<kv::Store, rsm_test::CutTransport, rsm::MemorySt
 inline tcp::endpoint any_port() { return {boost::asio::ip::address_v4::loopback(), 0}; }
 inline std::string address_of(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
-/// One replica with its server.
-struct Node {
-    std::unique_ptr<Replica> replica;
-    std::unique_ptr<kv::Server<Replica>> server;
-};
-
 struct KvClusterOptions {
     std::size_t members = 3;
     std::size_t running = 3;
@@ -65,7 +59,8 @@ inline KvClusterOptions quick_options() {
     return options;
 }
 
-class KvCluster {
+/// Replicas, each with its server.
+class KvCluster : public rsm_test::RealTimeCluster<Replica> {
 public:
     explicit KvCluster(const KvClusterOptions& options = quick_options()) {
         std::vector<raft::NodeId> members;
@@ -73,50 +68,45 @@ public:
         for (std::size_t i = 0; i < options.running; ++i) {
             rsm::Options replica = options.replica;
             replica.seed = i + 1;
-            Node& node = nodes.emplace_back();
-            node.replica =
-                std::make_unique<Replica>(io.get_executor(), kv::Store{},
-                                          rsm_test::CutTransport{network, members[i], members},
-                                          rsm::MemoryStorage{}, std::move(replica));
+            Replica& started = replicas.start(i + 1, io.get_executor(), kv::Store{},
+                                              rsm_test::CutTransport{network, members[i], members},
+                                              rsm::MemoryStorage{}, std::move(replica));
             std::vector<tcp::acceptor> acceptors;
             acceptors.emplace_back(io, any_port());
-            node.server = std::make_unique<kv::Server<Replica>>(
-                *node.replica, std::move(acceptors), [this] { return directory(); },
-                options.server);
+            servers.push_back(std::make_unique<kv::Server<Replica>>(
+                started, std::move(acceptors), [this] { return directory(); }, options.server));
         }
     }
 
     std::vector<kv::Member> directory() const {
         std::vector<kv::Member> all;
-        for (std::size_t i = 0; i < nodes.size(); ++i) {
-            if (nodes[i].server) all.push_back({i + 1, address(i), true});
+        for (std::size_t i = 0; i < servers.size(); ++i) {
+            if (servers[i]) all.push_back({i + 1, address(i), true});
         }
         return all;
     }
-    std::string address(std::size_t node) const { return address_of(nodes[node].server->port()); }
+    std::string address(std::size_t node) const { return address_of(servers[node]->port()); }
     std::vector<std::string> addresses() const {
         std::vector<std::string> all;
-        for (std::size_t i = 0; i < nodes.size(); ++i) all.push_back(address(i));
+        for (std::size_t i = 0; i < servers.size(); ++i) all.push_back(address(i));
         return all;
     }
 
     /// The position of a node that leads, once one does and all nodes know.
     std::size_t leader() {
         raft::NodeId leader;
-        REQUIRE(run_until(io, [&] {
-            leader = nodes.front().replica->status().leader;
-            for (const Node& node : nodes) {
-                if (node.replica->status().leader != leader) return false;
-            }
-            return static_cast<bool>(leader);
+        REQUIRE(run_until([&] {
+            leader = replicas[1].status().leader;
+            return leader && replicas.all([&](const Replica& replica) {
+                return replica.status().leader == leader;
+            });
         }));
         return leader.value - 1;
     }
-    std::size_t follower() { return (leader() + 1) % nodes.size(); }
+    std::size_t follower() { return (leader() + 1) % servers.size(); }
 
-    boost::asio::io_context io{1};
     std::shared_ptr<rsm_test::CutNetwork> network = std::make_shared<rsm_test::CutNetwork>();
-    std::vector<Node> nodes;
+    std::vector<std::unique_ptr<kv::Server<Replica>>> servers;
 };
 
 /// A request as an array of bulk strings.
@@ -133,7 +123,7 @@ public:
         socket_.connect({boost::asio::ip::address_v4::loopback(), port});
     }
     TestClient(KvCluster& cluster, std::size_t node)
-        : TestClient(cluster.io, cluster.nodes[node].server->port()) {}
+        : TestClient(cluster.io, cluster.servers[node]->port()) {}
 
     void send(std::string bytes) {
         auto kept = std::make_shared<const std::string>(std::move(bytes));

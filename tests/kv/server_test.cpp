@@ -89,7 +89,7 @@ TEST_CASE("kv server: a follower sends reads and writes to the leader's client a
     CHECK(slots.elements[0].elements[0] == integer(0));
     CHECK(slots.elements[0].elements[1] == integer(16383));
     CHECK(slots.elements[0].elements[2].elements[1] ==
-          integer(cluster.nodes[cluster.leader()].server->port()));
+          integer(cluster.servers[cluster.leader()]->port()));
 }
 
 TEST_CASE("kv server: without a leader, reads and writes are refused and the rest is answered") {
@@ -128,9 +128,9 @@ TEST_CASE("kv server: every replica shows its own digest, equal at equal indexes
     const std::string digest = client.ask({"RAFT.DIGEST"}).text;
     CHECK(digest.starts_with("digest:"));
     CHECK(digest.substr(digest.rfind(':')) != empty.substr(empty.rfind(':')));
-    const auto applied = cluster.nodes[leader].replica->status().applied;
-    for (std::size_t node = 0; node < cluster.nodes.size(); ++node) {
-        const Replica& replica = *cluster.nodes[node].replica;
+    const auto applied = cluster.replicas[leader + 1].status().applied;
+    for (std::size_t node = 0; node < cluster.servers.size(); ++node) {
+        const Replica& replica = cluster.replicas[node + 1];
         REQUIRE(run_until(cluster.io, [&] { return replica.status().applied >= applied; }));
         CHECK(TestClient(cluster, node).ask({"RAFT.DIGEST"}).text == digest);
     }
@@ -208,7 +208,7 @@ TEST_CASE("kv server: replies to a client that does not read stay within their b
     for (std::size_t i = 0; i < count; ++i) requests += request({"GET", "k"});
     client.send(requests);
     // All of it would be 100 MiB. The client begins to read when the server has reached the bound.
-    const std::size_t& peak = cluster.nodes[leader].server->counters().unsent_bytes_peak;
+    const std::size_t& peak = cluster.servers[leader]->counters().unsent_bytes_peak;
     REQUIRE(run_until(cluster.io, [&] { return peak >= options.server.max_unsent_bytes; }));
     const Replies replies = client.receive(count);
     REQUIRE(replies.size() == count);
@@ -223,7 +223,7 @@ TEST_CASE("kv server: a client beyond the maximum is told so, and has a place wh
     options.server.max_clients = 1;
     KvCluster cluster(options);
     const std::size_t leader = cluster.leader();
-    kv::ServerCounters& counters = cluster.nodes[leader].server->counters();
+    kv::ServerCounters& counters = cluster.servers[leader]->counters();
     {
         TestClient first(cluster, leader);
         REQUIRE(first.ask({"PING"}) == simple("PONG"));
@@ -244,7 +244,7 @@ TEST_CASE("kv server: a stopped replica refuses, and its connections are closed"
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"SET", "k", "v"}) == simple("OK"));
     bool stopped = false;
-    cluster.nodes[leader].replica->async_stop(
+    cluster.replicas[leader + 1].async_stop(
         [&stopped](boost::system::error_code) { stopped = true; });
     REQUIRE(run_until(cluster.io, [&stopped] { return stopped; }));
     CHECK(client.ask({"SET", "k", "w"}).is_error("CLUSTERDOWN"));
@@ -256,11 +256,11 @@ TEST_CASE("kv server: one that is destroyed with requests under way closes its c
     const std::size_t leader = cluster.leader();
     TestClient client(cluster, leader);
     REQUIRE(client.ask({"PING"}) == simple("PONG"));
-    const kv::ServerCounters& counters = cluster.nodes[leader].server->counters();
+    const kv::ServerCounters& counters = cluster.servers[leader]->counters();
     const auto before = counters.commands;
     client.send(request({"SET", "k", "v"}) + request({"GET", "k"}));
     REQUIRE(run_until(cluster.io, [&] { return counters.commands == before + 2; }));
-    cluster.nodes[leader].server.reset();
+    cluster.servers[leader].reset();
     CHECK(client.is_closed());
 }
 

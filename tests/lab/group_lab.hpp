@@ -5,6 +5,7 @@
 #define RSM_TESTS_LAB_GROUP_LAB_HPP
 
 #include "lab.hpp"
+#include "support/replicas.hpp"
 
 #include <rsm/replicated.hpp>
 #include <rsm/sim/world/clock.hpp>
@@ -15,7 +16,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -29,13 +29,13 @@ public:
 
     /// @param max_raft_state  the labs' maxraftstate: negative is never
     GroupLab(std::size_t servers, std::uint64_t seed, bool reliable, std::int64_t max_raft_state)
-        : Lab(servers, seed, reliable), max_raft_state_(max_raft_state), replicas_(servers) {
+        : Lab(servers, seed, reliable), max_raft_state_(max_raft_state) {
         for (ServerId i = 0; i < servers; ++i) start(i);
         connect_all();
     }
 
-    bool up(ServerId i) const { return replicas_[i] != nullptr; }
-    Replica& replica(ServerId i) { return *replicas_[i]; }
+    bool up(ServerId i) const { return replicas_.up(node_id(i).value); }
+    Replica& replica(ServerId i) { return replicas_[node_id(i).value]; }
     std::int64_t max_raft_state() const { return max_raft_state_; }
 
     /// The majority: the first n/2 + 1 servers other than `last`; the minority: the rest.
@@ -50,7 +50,7 @@ public:
     }
     void shutdown(ServerId i) {
         disconnect(i);
-        replicas_[i].reset();
+        replicas_.crash(node_id(i).value);
     }
     void start(ServerId i) {
         rsm::Options options;
@@ -60,9 +60,9 @@ public:
         options.raft.heartbeat_interval = std::chrono::milliseconds(100);
         options.raft.election_timeout = std::chrono::milliseconds(400);
         options.raft.retained_bytes = 0;
-        replicas_[i] = std::make_unique<Replica>(
-            world().get_executor(), Machine{}, Transport(network(), i, size()),
-            rsm::MemoryStorage(disk(i)), std::move(options), rsm::sim::Clock(world()));
+        replicas_.start(node_id(i).value, world().get_executor(), Machine{},
+                        Transport(network(), i, size()), rsm::MemoryStorage(disk(i)),
+                        std::move(options), rsm::sim::Clock(world()));
     }
     void restart_all() {
         for (ServerId i = 0; i < size(); ++i) start(i);
@@ -73,17 +73,9 @@ public:
 
     /// The leader of the highest term among the servers that are up.
     std::optional<ServerId> leader() {
-        std::optional<ServerId> best;
-        raft::Term term;
-        for (ServerId i = 0; i < size(); ++i) {
-            if (!up(i)) continue;
-            const rsm::Status status = replica(i).status();
-            if (status.role == raft::Role::leader && status.term > term) {
-                best = i;
-                term = status.term;
-            }
-        }
-        return best;
+        const std::uint64_t id = replicas_.leader();
+        if (id == 0) return std::nullopt;
+        return server_id({id});
     }
     Task<ServerId> wait_for_leader() {
         for (int i = 0; i < 500; ++i) {
@@ -110,7 +102,7 @@ public:
 
 private:
     std::int64_t max_raft_state_;
-    std::vector<std::unique_ptr<Replica>> replicas_;
+    rsm_test::Replicas<Replica> replicas_;
 };
 
 }  // namespace lab

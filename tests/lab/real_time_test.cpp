@@ -3,6 +3,7 @@
 // The labs' bounds that are about real time, in real time: three replicas in one process over
 // TcpTransport on loopback, with memory and with a write-ahead log on a real disk. Whatever the
 // tests wait for is a condition; only the second of idleness is a wait.
+#include "support/real_time_cluster.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <raft/protocol/codec.hpp>
@@ -13,7 +14,6 @@
 
 #include <kv/store.hpp>
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
 #include <doctest/doctest.h>
@@ -22,7 +22,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -96,10 +95,11 @@ Storage make_storage(const rsm_test::TemporaryDirectory& directory, std::uint64_
 }
 
 template <class Storage>
-class Group {
-public:
-    using Replica = rsm::Replicated<kv::Store, CountingTransport, Storage>;
+using Replica = rsm::Replicated<kv::Store, CountingTransport, Storage>;
 
+template <class Storage>
+class Group : public rsm_test::RealTimeCluster<Replica<Storage>> {
+public:
     explicit Group(std::int64_t snapshot_threshold = -1) {
         for (std::uint64_t id = 1; id <= 3; ++id) {
             rsm::TcpOptions tcp;
@@ -112,45 +112,27 @@ public:
             rsm::Options options;
             options.snapshot_threshold = snapshot_threshold;
             options.raft.barrier_on_election = false;
-            replicas_.push_back(std::make_unique<Replica>(
-                io_.get_executor(), kv::Store{}, CountingTransport(tcp, traffic_),
-                make_storage<Storage>(directory_, id), options));
+            replicas.start(id, io.get_executor(), kv::Store{}, CountingTransport(tcp, traffic_),
+                           make_storage<Storage>(directory_, id), options);
         }
-        for (auto& replica : replicas_) {
+        for (std::uint64_t id = 1; id <= 3; ++id) {
             for (std::uint64_t peer = 1; peer <= 3; ++peer) {
-                rsm::RunningTcpTransport& tcp = replica->transport().tcp();
-                if (peer == tcp.self().value) continue;
-                tcp.set_peer(raft::NodeId{peer}, "127.0.0.1",
-                             replicas_[peer - 1]->transport().tcp().local_port());
+                if (peer == id) continue;
+                replicas[id].transport().tcp().set_peer(
+                    raft::NodeId{peer}, "127.0.0.1", replicas[peer].transport().tcp().local_port());
             }
         }
-        REQUIRE(run_until([this] { return leader() != nullptr; }));
+        this->leader();
     }
     ~Group() {
-        int stopped = 0;
-        for (auto& replica : replicas_) replica->async_stop([&](auto) { ++stopped; });
-        run_until([&] { return stopped == 3; });
+        for (std::uint64_t id = 1; id <= 3; ++id) this->stop(id);
     }
     Group(const Group&) = delete;
     Group& operator=(const Group&) = delete;
 
-    template <class Condition>
-    bool run_until(Condition holds, SteadyTime::duration limit = 30s) {
-        const auto end = SteadyTime::now() + limit;
-        while (!holds()) {
-            if (SteadyTime::now() >= end) return false;
-            io_.run_one_until(end);
-        }
-        return true;
-    }
-    Replica* leader() {
-        for (auto& replica : replicas_) {
-            if (replica->status().role == raft::Role::leader) return replica.get();
-        }
-        return nullptr;
-    }
+    using rsm_test::RealTimeCluster<Replica<Storage>>::io;
+    using rsm_test::RealTimeCluster<Replica<Storage>>::replicas;
     const Traffic& traffic() const { return *traffic_; }
-    boost::asio::io_context& io() { return io_; }
 
     /// Puts; `done` counts those that succeeded.
     void put(std::string value, std::uint64_t version, int& done) {
@@ -160,25 +142,22 @@ public:
         put.version = version;
         kv::Operation operation;
         operation.action = std::move(put);
-        leader()->async_submit(std::move(operation), [&done](auto error, kv::Result result) {
+        this->leader().async_submit(std::move(operation), [&done](auto error, kv::Result result) {
             if (!error && result.status == kv::Status::ok) ++done;
         });
     }
     bool everywhere(std::uint64_t version) {
-        return run_until([&] {
-            for (auto& replica : replicas_) {
-                const auto* entry = replica->machine().find("k");
-                if (entry == nullptr || entry->version != version) return false;
-            }
-            return true;
+        return this->run_until([&] {
+            return replicas.all([version](Replica<Storage>& replica) {
+                const auto* entry = replica.machine().find("k");
+                return entry != nullptr && entry->version == version;
+            });
         });
     }
 
 private:
     rsm_test::TemporaryDirectory directory_;
-    boost::asio::io_context io_;
     std::shared_ptr<Traffic> traffic_ = std::make_shared<Traffic>();
-    std::vector<std::unique_ptr<Replica>> replicas_;
 };
 
 // 1000 puts, one after the other; the labs allow a third of a heartbeat interval for each.
@@ -195,7 +174,7 @@ void speed(const char* what, std::int64_t snapshot_threshold) {
     CHECK(took < 33.3s);
     MESSAGE(std::string(what) << ": " << static_cast<int>(1000 / took.count()) << " operations/s");
     CHECK(group.everywhere(1000));
-    const rsm::Status status = group.leader()->status();
+    const rsm::Status status = group.leader().status();
     CHECK((status.snapshot.value > 0) == (snapshot_threshold >= 0));
 }
 
@@ -230,14 +209,14 @@ TEST_CASE("real time: TestCount3B") {
     const std::uint64_t before = group.traffic().calls;
     int done = 0;
     for (std::uint64_t i = 0; i < 12; ++i) {
-        boost::asio::post(group.io(), [&, i] { group.put("x", i, done); });
+        boost::asio::post(group.io, [&, i] { group.put("x", i, done); });
     }
     REQUIRE(group.everywhere(12));
     CHECK(done == 12);
     CHECK(group.traffic().calls - before <= (10 + 1 + 3) * 3);
 
     const std::uint64_t idle = group.traffic().calls;
-    group.run_until([] { return false; }, 1s);
+    group.run_for(1s);
     CHECK(group.traffic().calls - idle <= 3 * 20);
 }
 

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The two example policies at work together, in real time: three nodes on one io_context.
-#include "support/run_until.hpp"
+#include "support/real_time_cluster.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <policies/plain_storage.hpp>
@@ -13,18 +13,14 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace cluster_test {
 
-using rsm_test::run_until;
 using rsm_test::TemporaryDirectory;
 
 namespace {
@@ -58,68 +54,48 @@ rsm::Options options(std::int64_t snapshot_threshold) {
     return options;
 }
 
-struct PlainCluster {
+struct PlainCluster : rsm_test::RealTimeCluster<Replica> {
     explicit PlainCluster(std::int64_t threshold) : snapshot_threshold(threshold) {
-        for (std::size_t i = 0; i < nodes.size(); ++i) start(i);
+        for (const std::uint64_t id : ids) start(id);
     }
     ~PlainCluster() {
-        for (std::size_t i = 0; i < nodes.size(); ++i) stop(i);
+        for (const std::uint64_t id : ids) stop(id);
     }
     PlainCluster(const PlainCluster&) = delete;
     PlainCluster& operator=(const PlainCluster&) = delete;
 
-    static raft::NodeId id(std::size_t i) { return {i + 1}; }
-    std::string data(std::size_t i) const {
-        return directory.path() + "/data-" + std::to_string(i + 1);
-    }
-    void start(std::size_t i) {
+    void start(std::uint64_t id) {
         rsm::Options chosen = options(snapshot_threshold);
         chosen.on_event = [this](const raft::Event& event) {
             if (event.kind == raft::EventKind::snapshot_installed) ++installed;
         };
-        nodes[i] = std::make_unique<Replica>(
-            io.get_executor(), Journal{},
-            policies::UnixTransport{id(i), {{1}, {2}, {3}}, directory.path()},
-            policies::PlainStorage{data(i)}, std::move(chosen));
-    }
-    void stop(std::size_t i) {
-        if (nodes[i] == nullptr) return;
-        bool stopped = false;
-        nodes[i]->async_stop([&](auto) { stopped = true; });
-        CHECK(run_until(io, [&] { return stopped; }));
-        nodes[i] = nullptr;
-    }
-    Replica* leader() {
-        for (const auto& node : nodes) {
-            if (node != nullptr && node->status().role == raft::Role::leader) return node.get();
-        }
-        return nullptr;
+        replicas.start(id, io.get_executor(), Journal{},
+                       policies::UnixTransport{{id}, {{1}, {2}, {3}}, directory.path()},
+                       policies::PlainStorage{directory.path() + "/data-" + std::to_string(id)},
+                       std::move(chosen));
     }
     /// Has one more line replicated, whoever leads.
     void submit(const std::string& text) {
         bool done = false;
         while (!done) {
-            REQUIRE(run_until(io, [&] { return leader() != nullptr; }));
             bool answered = false;
-            leader()->async_submit({text}, [&](boost::system::error_code error, std::uint64_t) {
+            leader().async_submit({text}, [&](boost::system::error_code error, std::uint64_t) {
                 answered = true;
                 done = !error;
             });
-            REQUIRE(run_until(io, [&] { return answered; }));
+            REQUIRE(run_until([&] { return answered; }));
         }
         expected.push_back(text);
     }
     bool agree() {
-        return run_until(io, [&] {
-            return std::ranges::all_of(nodes, [&](const auto& node) {
-                return node == nullptr || node->machine().lines == expected;
-            });
+        return run_until([&] {
+            return replicas.all(
+                [&](const Replica& replica) { return replica.machine().lines == expected; });
         });
     }
 
     TemporaryDirectory directory;
-    boost::asio::io_context io;
-    std::array<std::unique_ptr<Replica>, 3> nodes;
+    static constexpr std::uint64_t ids[] = {1, 2, 3};
     std::vector<std::string> expected;
     std::int64_t snapshot_threshold;
     int installed = 0;  ///< snapshots of a leader
@@ -131,10 +107,10 @@ TEST_CASE("policies: three nodes replicate, and one that was stopped comes back 
     PlainCluster cluster(-1);
     for (int i = 0; i < 20; ++i) cluster.submit("line " + std::to_string(i));
     CHECK(cluster.agree());
-    cluster.stop(0);
+    cluster.stop(1);
     for (int i = 20; i < 40; ++i) cluster.submit("line " + std::to_string(i));
-    cluster.start(0);
-    CHECK(cluster.nodes[0]->status().last.value >= 20);
+    cluster.start(1);
+    CHECK(cluster.replicas[1].status().last.value >= 20);
     CHECK(cluster.agree());
 }
 
@@ -143,33 +119,34 @@ TEST_CASE("policies: the log is compacted, and a node that missed it gets the sn
     const std::string filler(2000, 'x');
     for (int i = 0; i < 20; ++i) cluster.submit(filler + std::to_string(i));
     CHECK(cluster.agree());
-    cluster.stop(0);
+    cluster.stop(1);
     for (int i = 20; i < 80; ++i) cluster.submit(filler + std::to_string(i));
-    CHECK(run_until(cluster.io, [&] { return cluster.leader()->status().snapshot.value > 30; }));
-    cluster.start(0);
+    CHECK(cluster.run_until([&] { return cluster.leader().status().snapshot.value > 30; }));
+    cluster.start(1);
     CHECK(cluster.agree());
     CHECK(cluster.installed > 0);
 
     // All of them come back from what is in their directories.
-    for (std::size_t i = 0; i < 3; ++i) cluster.stop(i);
-    for (std::size_t i = 0; i < 3; ++i) cluster.start(i);
+    for (const std::uint64_t id : PlainCluster::ids) cluster.stop(id);
+    for (const std::uint64_t id : PlainCluster::ids) cluster.start(id);
     cluster.submit("one more");
     CHECK(cluster.agree());
-    for (const auto& node : cluster.nodes) {
-        CHECK(run_until(cluster.io, [&] { return node->status().persisted_bytes < 30000; }));
-    }
+    CHECK(cluster.run_until([&] {
+        return cluster.replicas.all(
+            [](const Replica& replica) { return replica.status().persisted_bytes < 30000; });
+    }));
 }
 
 TEST_CASE("policies: nodes that are destroyed without a word lose nothing they acknowledged") {
     PlainCluster cluster(20000);
     const std::string filler(1000, 'y');
     for (int i = 0; i < 50; ++i) cluster.submit(filler + std::to_string(i));
-    for (auto& node : cluster.nodes) node = nullptr;
-    for (std::size_t i = 0; i < 3; ++i) {
+    cluster.replicas.crash_all();
+    for (const std::uint64_t id : PlainCluster::ids) {
         // A lane may still have its hands on the directory.
         for (bool started = false; !started;) {
             try {
-                cluster.start(i);
+                cluster.start(id);
                 started = true;
             } catch (const boost::system::system_error& error) {
                 REQUIRE(error.code() == rsm::StorageErrc::locked);

@@ -1,6 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Files in memory that a test stops, crashes, fills up and looks into, and the log on them.
+// Files in memory whose content, names and errors a test sets by hand, durable or not, which the
+// simulator's disk keeps to itself; and the log on them.
 #ifndef RSM_TESTS_SUPPORT_FAKE_DISK_HPP
 #define RSM_TESTS_SUPPORT_FAKE_DISK_HPP
 

@@ -6,6 +6,7 @@
 
 #include "cut_network.hpp"
 #include "held_disk.hpp"
+#include "replicas.hpp"
 
 #include <rsm/error.hpp>
 #include <rsm/replicated.hpp>
@@ -42,18 +43,18 @@ public:
     void start(std::uint64_t id) {
         rsm::Options options = options_;
         options.seed = id + 17 * ++starts_;
-        nodes_[id] = std::make_unique<Replica>(
-            world_.get_executor(), Machine{}, Transport{network_, raft::NodeId{id}, members_},
-            rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
+        replicas_.start(id, world_.get_executor(), Machine{},
+                        Transport{network_, raft::NodeId{id}, members_},
+                        rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
     }
     /// What was not durable is lost.
-    void crash(std::uint64_t id) { nodes_.erase(id); }
+    void crash(std::uint64_t id) { replicas_.crash(id); }
 
-    Replica& node(std::uint64_t id) { return *nodes_.at(id); }
+    Replica& node(std::uint64_t id) { return replicas_[id]; }
     HeldDisk& disk(std::uint64_t id) { return *disks_.at(id); }
     CutNetwork& network() { return *network_; }
     rsm::sim::World& world() { return world_; }
-    bool up(std::uint64_t id) const { return nodes_.contains(id); }
+    bool up(std::uint64_t id) const { return replicas_.up(id); }
 
     /// Lets the world go on until the condition holds; false if that takes more virtual time.
     template <class Condition>
@@ -64,19 +65,8 @@ public:
     /// Runs everything that does not need time to pass.
     void settle() { world_.run_for({}); }
 
-    /// The node that leads the highest term and is not cut off, as far as it knows itself; 0: none.
-    std::uint64_t leader() {
-        std::uint64_t best = 0;
-        raft::Term term;
-        for (auto& [id, node] : nodes_) {
-            const rsm::Status status = node->status();
-            if (status.role == raft::Role::leader && status.term > term) {
-                best = id;
-                term = status.term;
-            }
-        }
-        return best;
-    }
+    /// The node that leads the highest term, as far as it knows itself; 0: none.
+    std::uint64_t leader() const { return replicas_.leader(); }
     std::uint64_t elect() {
         run_until([this] { return leader() != 0; });
         return leader();
@@ -89,7 +79,7 @@ private:
     std::shared_ptr<CutNetwork> network_ = std::make_shared<CutNetwork>();
     std::vector<raft::NodeId> members_;
     std::map<std::uint64_t, std::shared_ptr<HeldDisk>> disks_;
-    std::map<std::uint64_t, std::unique_ptr<Replica>> nodes_;
+    Replicas<Replica> replicas_;
 };
 
 }  // namespace rsm_test
