@@ -27,6 +27,7 @@ namespace sim_workloads {
 /// linearizable is also searched for, without regard to the order in which the nodes applied it.
 class KvPuts {
 public:
+    static constexpr std::string_view name = "versioned puts and gets";
     using Machine = kv::Store;
     struct View {
         bool found = false;
@@ -72,6 +73,7 @@ private:
 /// All operations of the kv service's store.
 class KvMixed {
 public:
+    static constexpr std::string_view name = "all operations of the kv service";
     using Machine = kv::Store;
 
     kv::Operation operation(raft::Random& random) {
@@ -122,6 +124,7 @@ private:
 };
 
 struct Counting {
+    static constexpr std::string_view name = "a counter";
     using Machine = Counter;
     Counter::Operation operation(raft::Random& random) {
         return {static_cast<std::int64_t>(random.below(1000)) - 300};
@@ -170,6 +173,7 @@ private:
 };
 
 struct Transfers {
+    static constexpr std::string_view name = "transfers between accounts";
     using Machine = Bank;
     Bank::Operation operation(raft::Random& random) {
         Bank::Operation operation;

@@ -51,6 +51,7 @@ public:
 
     explicit AnyLoad(AnyWorkload& of) : of_(of) {}
 
+    std::string_view name() const { return of_.name(); }
     Machine machine() const { return Machine(of_.machine()); }
     AnyOperation operation(raft::Random& random) { return of_.operation(random); }
     AnyValue query(raft::Random& random) { return of_.query(random); }

@@ -109,6 +109,7 @@ public:
 class AnyWorkload {
 public:
     virtual ~AnyWorkload() = default;
+    virtual std::string_view name() const = 0;
     virtual bool freezes() const = 0;
     virtual std::shared_ptr<AnyMachineModel> machine() const = 0;
     virtual AnyOperation operation(raft::Random& random) = 0;
@@ -233,6 +234,13 @@ public:
     using Query = typename ReadTypes<Load>::Query;
     using View = typename ReadTypes<Load>::View;
 
+    std::string_view name() const override {
+        if constexpr (requires { std::string_view(Load::name); }) {
+            return Load::name;
+        } else {
+            return "a workload without a name";
+        }
+    }
     bool freezes() const override { return Freezes<Machine>; }
     std::shared_ptr<AnyMachineModel> machine() const override {
         if constexpr (requires { Load::machine(); }) {

@@ -5,6 +5,7 @@
 #define RSM_SIM_DETAIL_COMMAND_LINE_HPP
 
 #include <rsm/sim/command_line.hpp>
+#include <rsm/sim/detail/coverage_tables.hpp>
 #include <rsm/sim/run/campaign.hpp>
 #include <rsm/sim/run/reduction.hpp>
 #include <rsm/sim/run/report.hpp>
@@ -104,6 +105,8 @@ public:
         app.add_option("--reduced", reduced, "what --seed leaves out, as a shrunk run says it");
         app.add_option("--shrink", shrink_runs_, "runs to spend on a smaller one; 0: none")
             ->capture_default_str();
+        app.add_flag("--tables", tables_,
+                     "how often each workload, theme, fault, rule and pair of events was met");
         app.add_option("--out", folder_, "where trace-SEED.html goes")->capture_default_str();
         CLI11_PARSE(app, argc, argv);
         const std::string& range = seed.empty() ? seeds : seed;
@@ -158,6 +161,7 @@ private:
                   << report.simulated_seconds << " s simulated ("
                   << report.simulated_seconds / report.seconds << " times real time)\n";
         print_coverage(std::cout, report.coverage);
+        if (tables_) print_tables(std::cout, report.coverage);
         std::cout << "  digest " << std::hex << report.digest << std::dec << '\n';
         for (const RunReport& failed : report.failed) tell_again(failed);
         if (report.failed.empty()) std::cout << "no rule was broken\n";
@@ -219,6 +223,7 @@ private:
     std::string program_;
     std::string folder_ = ".";
     std::size_t events_ = 30;
+    bool tables_ = false;
     std::size_t shrink_runs_ = 300;
 };
 

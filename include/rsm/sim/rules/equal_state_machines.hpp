@@ -41,6 +41,8 @@ public:
 
     /// In the order of application; the first has number 1.
     const std::vector<Applied>& applied() const { return applied_; }
+    /// How often a replica was compared with another one, or with what is to come.
+    std::uint64_t asked() const { return asked_; }
     bool digest_due(std::uint64_t number) const { return number % digest_every_ == 0; }
 
     /// @param number  how many operations the replica has applied, this one included
@@ -48,6 +50,7 @@ public:
     template <class OperationWords, class ResultWords>
     void apply(raft::NodeId node, std::uint64_t number, const Applied& what,
                const OperationWords& operation, const ResultWords& result) {
+        ++asked_;
         if (number == applied_.size() + 1) {
             applied_.push_back(what);
             firsts_.push_back({node, result});
@@ -145,6 +148,7 @@ private:
 
     Complain complain_;
     std::uint64_t digest_every_;
+    std::uint64_t asked_ = 0;
     std::vector<Applied> applied_;
     std::vector<First> firsts_;  ///< of each in applied_
     std::map<std::uint64_t, State> states_;

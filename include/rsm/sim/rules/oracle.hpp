@@ -27,6 +27,7 @@
 #include <rsm/sim/rules/only_forward.hpp>
 #include <rsm/sim/rules/prompt_step_down.hpp>
 #include <rsm/sim/rules/repetition.hpp>
+#include <rsm/sim/rules/rule.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/state_machine_safety.hpp>
@@ -34,6 +35,7 @@
 #include <rsm/sim/rules/votes.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -69,22 +71,22 @@ public:
     void started(const raft::Core& core) {
         Chronicle::Node& node = chronicle_.of(core.self());
         ++node.incarnation;
-        report(only_forward_.restarted(core));
-        report(votes_.restarted(core));
-        report(durable_.restarted(core));
-        report(log_not_ahead(core));
+        report(Rule::only_forward, only_forward_.restarted(core));
+        report(Rule::votes, votes_.restarted(core));
+        report(Rule::durable_before_visible, durable_.restarted(core));
+        report(Rule::only_forward, log_not_ahead(core));
         node.seen = look(core);
-        report(log_matching_.restarted(core));
+        report(Rule::log_matching, log_matching_.restarted(core));
         events_.restarted(core);
         node.up = true;
     }
     void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
 
     void event(raft::NodeId id, const raft::Event& event) {
-        report(severe_event(id, event));
+        report(Rule::severe_events, severe_event(id, event));
         events_.event(id, event.kind);
-        report(stable_leadership_.event(id, event.kind));
-        report(leader_append_only(id, event, chronicle_.of(id).seen));
+        report(Rule::stable_leadership, stable_leadership_.event(id, event.kind));
+        report(Rule::leader_append_only, leader_append_only(id, event, chronicle_.of(id).seen));
         if (event.kind == raft::EventKind::log_truncated) log_matching_.truncated(id, event.index);
     }
 
@@ -93,14 +95,14 @@ public:
         const Look now = look(core);
         if (now == chronicle_.of(core.self()).seen) return;
         const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
-        report(marks_in_order(core));
-        report(only_forward(core.self(), before, now));
-        report(log_not_ahead(core));
-        report(events_.step(core));
+        report(Rule::marks_in_order, marks_in_order(core));
+        report(Rule::only_forward, only_forward(core.self(), before, now));
+        report(Rule::only_forward, log_not_ahead(core));
+        report(Rule::events, events_.step(core));
         if (now.role == raft::Role::leader) check_leadership(core, before);
-        report(log_matching_.verify(core));
+        report(Rule::log_matching, log_matching_.verify(core));
         if (now.commit != before.commit) check_commit(core, before);
-        report(snapshot_of_the_committed(core, before, chronicle_));
+        report(Rule::state_machine_safety, snapshot_of_the_committed(core, before, chronicle_));
         check_bounds(core);
     }
 
@@ -109,9 +111,9 @@ public:
         const raft::Recovered* disk = durable_.view(message.from);
         const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
         if (requests && core.role() == raft::Role::leader) {
-            report(prompt_step_down_.spoke(core, now));
+            report(Rule::prompt_step_down, prompt_step_down_.spoke(core, now));
         }
-        report(reads_bounded(core, options_));
+        report(Rule::bounds, reads_bounded(core, options_));
         const Sent context{message.from, message.to, core, disk, now};
         std::visit([&](const auto& body) { sent(context, body); }, message.body);
     }
@@ -122,7 +124,9 @@ public:
     }
 
     /// Everything of one node, without regard to what was verified before: at the end of a run.
-    void verify_whole(const raft::Core& core) { report(log_matching_.verify_whole(core)); }
+    void verify_whole(const raft::Core& core) {
+        report(Rule::log_matching, log_matching_.verify_whole(core));
+    }
 
     // ---- what is known ----
 
@@ -130,6 +134,8 @@ public:
     /// How often a node was started.
     std::uint64_t incarnation(raft::NodeId id) const { return chronicle_.of(id).incarnation; }
     const StableLeadership& stable_leadership() const { return stable_leadership_; }
+    /// How often each rule was asked.
+    const std::array<std::uint64_t, rules>& asked() const { return asked_; }
 
 private:
     /// A message that leaves, but for its body.
@@ -141,18 +147,19 @@ private:
         raft::Time now;               ///< the sender's clock
     };
 
-    void report(Broken broken) {
+    void report(Rule rule, Broken broken) {
+        ++asked_[static_cast<std::size_t>(rule)];
         if (broken) complain_(std::move(*broken));
     }
 
     /// @pre core leads
     void check_leadership(const raft::Core& core, const Look& before) {
         if (before.role == raft::Role::leader && before.term == core.term()) {
-            return report(leader_append_only(core, before));
+            return report(Rule::leader_append_only, leader_append_only(core, before));
         }
-        report(election_safety_.elected(core));
-        report(leader_barrier(core, options_));
-        report(leader_completeness(core, chronicle_));
+        report(Rule::election_safety, election_safety_.elected(core));
+        report(Rule::leader_barrier, leader_barrier(core, options_));
+        report(Rule::leader_completeness, leader_completeness(core, chronicle_));
     }
 
     void check_commit(const raft::Core& core, const Look& before) {
@@ -163,7 +170,9 @@ private:
             const bool known = index.value <= chronicle_.committed.size();
             Broken broken = known ? commits_the_same(core, index, chronicle_)
                                   : only_leaders_commit(core, before, index, chronicle_);
-            if (broken) return report(std::move(broken));
+            const bool ends = broken.has_value();
+            report(known ? Rule::state_machine_safety : Rule::commit_rule, std::move(broken));
+            if (ends) return;
             if (!known) extend_committed(core, index);
         }
     }
@@ -171,33 +180,37 @@ private:
         const raft::Log& log = core.log();
         const raft::Index end = log.commit();
         const raft::Term reign = log.term_at(end).value_or(raft::Term{});
-        report(commits_own_term(core, end, reign, chronicle_));
+        report(Rule::commit_rule, commits_own_term(core, end, reign, chronicle_));
         chronicle_.committed.push_back(*log.term_at(index));
         chronicle_.committed_in.push_back(reign);
         if (index != end) return;
-        report(durable_.committed(core, {end, reign}));
-        report(leader_completeness(core.self(), end, reign, chronicle_));
+        report(Rule::durable_before_visible, durable_.committed(core, {end, reign}));
+        report(Rule::leader_completeness, leader_completeness(core.self(), end, reign, chronicle_));
     }
 
     void check_bounds(const raft::Core& core) {
-        report(followers_marks_in_order(core));
-        report(windows_bounded(core, options_));
-        report(memory_bounded(core, options_));
-        if (core.role() == raft::Role::leader) report(uncommitted_bounded(core, options_));
+        report(Rule::marks_in_order, followers_marks_in_order(core));
+        report(Rule::bounds, windows_bounded(core, options_));
+        report(Rule::bounds, memory_bounded(core, options_));
+        if (core.role() == raft::Role::leader)
+            report(Rule::bounds, uncommitted_bounded(core, options_));
     }
 
     // ---- messages ----
 
     void spoke(const Sent& message, raft::Term term) {
         only_forward_.spoke(message.from, term);
-        report(DurableBeforeVisible::spoke(message.from, term, message.disk));
+        report(Rule::durable_before_visible,
+               DurableBeforeVisible::spoke(message.from, term, message.disk));
     }
     void voted(const Sent& message, raft::Term term, raft::NodeId candidate) {
-        report(votes_.cast(message.from, term, candidate));
-        report(DurableBeforeVisible::voted(message.from, term, candidate, message.disk));
+        report(Rule::votes, votes_.cast(message.from, term, candidate));
+        report(Rule::durable_before_visible,
+               DurableBeforeVisible::voted(message.from, term, candidate, message.disk));
     }
     void acknowledged(const Sent& message, raft::Term term, raft::Index index) {
-        report(durable_.acknowledged(term, index, message.core, message.disk));
+        report(Rule::durable_before_visible,
+               durable_.acknowledged(term, index, message.core, message.disk));
     }
 
     void sent(const Sent& message, const raft::VoteRequest& request) {
@@ -211,9 +224,9 @@ private:
     }
     void sent(const Sent& message, const raft::AppendRequest& request) {
         spoke(message, request.term);
-        report(election_safety_.spoke(message.from, request.term));
-        report(log_matching_.sent(message.from, request));
-        report(message_bounded(message.from, request, options_));
+        report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
+        report(Rule::log_matching, log_matching_.sent(message.from, request));
+        report(Rule::bounds, message_bounded(message.from, request, options_));
     }
     void sent(const Sent& message, const raft::AppendReply& reply) {
         spoke(message, reply.term);
@@ -221,9 +234,9 @@ private:
     }
     void sent(const Sent& message, const raft::SnapshotChunk& chunk) {
         spoke(message, chunk.term);
-        report(election_safety_.spoke(message.from, chunk.term));
-        report(repetition_.sent(message.from, message.to, chunk, message.now));
-        report(message_bounded(message.from, chunk, options_));
+        report(Rule::election_safety, election_safety_.spoke(message.from, chunk.term));
+        report(Rule::repetition, repetition_.sent(message.from, message.to, chunk, message.now));
+        report(Rule::bounds, message_bounded(message.from, chunk, options_));
     }
     void sent(const Sent& message, const raft::SnapshotReply& reply) {
         spoke(message, reply.term);
@@ -231,6 +244,7 @@ private:
     }
 
     raft::Options options_;
+    std::array<std::uint64_t, rules> asked_{};
     Complain complain_;
     Chronicle chronicle_;
     Votes votes_;

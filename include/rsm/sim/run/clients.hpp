@@ -149,7 +149,8 @@ private:
         if (!pending_.answered(place, cluster_.oracle().incarnation(node))) return;
         const bool at_once = record.ret == record.call && is_prompt(node);
         if (error != rsm::Errc::overloaded || !at_once) return;
-        cluster_.report(pending_.refusal_has_cause(place, named(record), cluster_.core(node)));
+        cluster_.report(Rule::causes,
+                        pending_.refusal_has_cause(place, named(record), cluster_.core(node)));
     }
     /// Whether nothing that the node has done waits to be seen by the clients.
     bool is_prompt(raft::NodeId node) {
@@ -159,12 +160,12 @@ private:
     /// @pre called from a timer: the work of this moment that was posted is done
     void check_room(raft::NodeId node) {
         if (!is_prompt(node)) return;
-        cluster_.report(pending_.bounded(node, cluster_.oracle().incarnation(node)));
+        cluster_.report(Rule::bounds, pending_.bounded(node, cluster_.oracle().incarnation(node)));
     }
     void check_deadline(const Record& record) {
         if (!plan_.punctual) return;
-        cluster_.report(deadline(named(record), record.ret - record.call,
-                                 cluster_.plan().options.operation_timeout));
+        cluster_.report(Rule::deadlines, deadline(named(record), record.ret - record.call,
+                                                  cluster_.plan().options.operation_timeout));
     }
     void count(const Record& record) {
         Coverage& coverage = cluster_.coverage();

@@ -79,13 +79,20 @@ public:
     AppliedSequence& sequence() { return *sequence_; }
     Trace& trace() { return trace_; }
     Coverage& coverage() { return coverage_; }
+    /// Something rare has happened, now.
+    void happened(Counter what) { coverage_.happened(what, world_.now()); }
     /// At the end of a run.
-    void count_streams() {
+    void count_whole() {
+        for (std::size_t i = 0; i < rules; ++i) {
+            coverage_.asked(static_cast<Rule>(i), oracle_.asked()[i]);
+        }
+        coverage_.asked(Rule::equal_state_machines, sequence_->asked());
         coverage_.count(Counter::streams_connected, streams_.connections());
         coverage_.count(Counter::streams_repeated, streams_.repeats());
         coverage_.count(Counter::streams_broken, streams_.broken());
     }
-    void report(Broken broken) {
+    void report(Rule rule, Broken broken) {
+        coverage_.asked(rule);
         if (broken) violate(std::move(*broken));
     }
     /// The first rule that was broken.
@@ -256,7 +263,7 @@ protected:
         TcpOptions options;
         options.self = id;
         options.on_refusal = [this, id](const TcpRefused& refused) {
-            report(refusal_is_sound(id, refused));
+            report(Rule::sound_connections, refusal_is_sound(id, refused));
         };
         options.queue_bytes = plan_.stream_queue_bytes;
         options.reconnect_min = std::chrono::milliseconds(5);
@@ -281,12 +288,12 @@ protected:
     void observe(raft::NodeId node, const raft::Event& event) {
         oracle_.event(node, event);
         switch (event.kind) {
-            case raft::EventKind::became_leader: coverage_.count(Counter::elections); break;
-            case raft::EventKind::log_truncated: coverage_.count(Counter::truncations); break;
-            case raft::EventKind::quorum_lost: coverage_.count(Counter::quorums_lost); break;
-            case raft::EventKind::disk_stalled: coverage_.count(Counter::stalled_leaders); break;
+            case raft::EventKind::became_leader: happened(Counter::elections); break;
+            case raft::EventKind::log_truncated: happened(Counter::truncations); break;
+            case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
+            case raft::EventKind::disk_stalled: happened(Counter::stalled_leaders); break;
             case raft::EventKind::snapshot_installed:
-                coverage_.count(Counter::snapshots_installed);
+                happened(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
                 if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;
@@ -305,12 +312,12 @@ protected:
         const auto to_blame = [](const Node& node) {
             return node.disk_history.damaged || node.disk_history.failing;
         };
-        report(rejection_has_cause(id, what, std::ranges::any_of(nodes_, to_blame)));
+        report(Rule::causes, rejection_has_cause(id, what, std::ranges::any_of(nodes_, to_blame)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {
             if (!watched(node)) return;
-            coverage_.count(Counter::power_failures);
+            happened(Counter::power_failures);
             power_off(node);
             world_.call_after(std::chrono::milliseconds(50), [this, node] {
                 if (state(node) == NodeState::down) start(node);
@@ -321,19 +328,20 @@ protected:
     void failed(raft::NodeId id, const raft::Failure& failure) {
         Node& node = nodes_[id.value];
         if (watched(id)) oracle_.step(core(id));  // what it did before, in the same piece of work
-        coverage_.count(Counter::failed_nodes);
+        happened(Counter::failed_nodes);
         note(TraceKind::disk_fault, id, "failed: " + failure.message());
         node.state = NodeState::failed;
         oracle_.crashed(id);
-        if (!disk(id).stopped()) report(failure_has_cause(id, failure, node.disk_history));
+        if (!disk(id).stopped())
+            report(Rule::causes, failure_has_cause(id, failure, node.disk_history));
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
         if (disk(id).stopped()) return crash_in_a_call(id);  // in the midst of the recovery
-        coverage_.count(Counter::refused_starts);
+        happened(Counter::refused_starts);
         note(TraceKind::disk_fault, id, "refused to start: " + why);
         node.state = node.disk_history.damaged ? NodeState::refused : NodeState::down;
-        report(refusal_has_cause(id, why, node.disk_history));
+        report(Rule::causes, refusal_has_cause(id, why, node.disk_history));
     }
 
     void after_work(raft::NodeId id) {
@@ -354,7 +362,7 @@ protected:
 
     /// The disk has stopped: the machine's power failed, or only the process ended.
     void crash_in_a_call(raft::NodeId id) {
-        coverage_.count(Counter::crashes_between_calls);
+        happened(Counter::crashes_between_calls);
         if (random_.below(3) != 0) return power_off(id);
         kill(id);
         disk(id).end_process();
@@ -366,7 +374,7 @@ protected:
         const std::vector<DiskHit>& hits = node.disk->hits();
         for (; node.hits_told < hits.size(); ++node.hits_told) {
             const DiskHit& hit = hits[node.hits_told];
-            if (hit.fault == DiskFault::call_error) coverage_.count(Counter::failed_calls);
+            if (hit.fault == DiskFault::call_error) happened(Counter::failed_calls);
             if (leaves_clutter(hit)) node.disk_history.cluttered = true;
             if (trace_.enabled()) trace_hit(trace_, world_.now(), id, hit);
         }
@@ -458,7 +466,8 @@ public:
             return refused(id, error.what());
         }
         node.state = NodeState::up;
-        report(honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));
+        report(Rule::honest_start,
+               honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
     }

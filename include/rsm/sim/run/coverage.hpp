@@ -1,13 +1,22 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What a run came across, as counters: a simulator that never reaches a corner proves nothing of
-// it.
+// What a run came across, as numbers: a simulator that never reaches a corner proves nothing of it.
 #ifndef RSM_SIM_RUN_COVERAGE_HPP
 #define RSM_SIM_RUN_COVERAGE_HPP
 
+#include <raft/base/types.hpp>
+#include <rsm/sim/rules/rule.hpp>
+#include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/themes.hpp>
+
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace rsm::inline v0::sim {
@@ -97,21 +106,93 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "damaged logs healed",
                   "wiped disks"};
 
-/// Counters of one run or of many.
+/// Whether it is worth to know beside what else it has happened: common things are beside
+/// everything, and what is counted at the end of a run has no time.
+constexpr bool is_rare(Counter what) {
+    switch (what) {
+        case Counter::committed:
+        case Counter::unknown:
+        case Counter::refused:
+        case Counter::reads:
+        case Counter::snapshots_saved:
+        case Counter::durable_views:
+        case Counter::streams_connected:
+        case Counter::streams_repeated:
+        case Counter::streams_broken:
+        case Counter::membership_changes:
+        case Counter::expired_sessions:
+        case Counter::healed_logs:
+        case Counter::wiped_disks:
+        case Counter::count_: return false;
+        default: return true;
+    }
+}
+
+/// What one run came across, or many.
 class Coverage {
 public:
+    /// Two rare events meet when the second comes within so much virtual time of the first.
+    static constexpr raft::Duration beside = std::chrono::seconds(1);
+
     void count(Counter what, std::uint64_t times = 1) { counts_[place(what)] += times; }
+    /// Something rare has happened at `now`, which never goes backward within a run.
+    void happened(Counter what, raft::Time now) {
+        count(what);
+        for (std::size_t other = 0; other < counters; ++other) {
+            if (last_[other] && now - *last_[other] <= beside) ++pairs_[pair(place(what), other)];
+        }
+        last_[place(what)] = now;
+    }
+    void struck(Fault fault) { ++faults_[static_cast<std::size_t>(fault)]; }
+    void asked(Rule rule, std::uint64_t times = 1) {
+        asked_[static_cast<std::size_t>(rule)] += times;
+    }
+    /// One run of the workload, on the theme.
+    void ran(std::string_view workload, Theme theme) {
+        ++workloads_[std::string(workload)];
+        ++themes_[static_cast<std::size_t>(theme)];
+    }
+
     std::uint64_t operator[](Counter what) const { return counts_[place(what)]; }
+    std::uint64_t operator[](Fault fault) const { return faults_[static_cast<std::size_t>(fault)]; }
+    std::uint64_t operator[](Rule rule) const { return asked_[static_cast<std::size_t>(rule)]; }
+    std::uint64_t operator[](Theme theme) const { return themes_[static_cast<std::size_t>(theme)]; }
+    const std::map<std::string, std::uint64_t>& workloads() const { return workloads_; }
+    /// How often one has come soon after the other, whichever was first.
+    std::uint64_t met(Counter one, Counter other) const {
+        return pairs_[pair(place(one), place(other))];
+    }
 
     Coverage& operator+=(const Coverage& other) {
-        for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+        add(counts_, other.counts_);
+        add(faults_, other.faults_);
+        add(asked_, other.asked_);
+        add(themes_, other.themes_);
+        add(pairs_, other.pairs_);
+        for (const auto& [name, runs] : other.workloads_) workloads_[name] += runs;
         return *this;
     }
     friend bool operator==(const Coverage&, const Coverage&) = default;
 
 private:
+    static constexpr std::size_t counters = static_cast<std::size_t>(Counter::count_);
     static constexpr std::size_t place(Counter what) { return static_cast<std::size_t>(what); }
-    std::array<std::uint64_t, static_cast<std::size_t>(Counter::count_)> counts_{};
+    static constexpr std::size_t pair(std::size_t one, std::size_t other) {
+        return std::min(one, other) * counters + std::max(one, other);
+    }
+    template <std::size_t count>
+    static void add(std::array<std::uint64_t, count>& to,
+                    const std::array<std::uint64_t, count>& from) {
+        for (std::size_t i = 0; i < count; ++i) to[i] += from[i];
+    }
+
+    std::array<std::uint64_t, counters> counts_{};
+    std::array<std::uint64_t, fault_kinds> faults_{};
+    std::array<std::uint64_t, rules> asked_{};
+    std::array<std::uint64_t, static_cast<std::size_t>(Theme::count_)> themes_{};
+    std::array<std::uint64_t, counters * counters> pairs_{};
+    std::array<std::optional<raft::Time>, counters> last_{};
+    std::map<std::string, std::uint64_t> workloads_;
 };
 
 }  // namespace rsm::sim

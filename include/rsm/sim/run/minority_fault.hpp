@@ -29,7 +29,7 @@ public:
 
     /// @pre there are three nodes at least, nothing is wrong with any, and it has not begun
     void begin() {
-        cluster_.coverage().count(Counter::minority_faults);
+        cluster_.happened(Counter::minority_faults);
         kind_ = static_cast<Kind>(random_.below(names.size()));
         choose();
         ++life_;

@@ -94,6 +94,7 @@ private:
     }
 
     void strike(Fault kind, raft::NodeId node) {
+        cluster_.coverage().struck(kind);
         cluster_.note(TraceKind::note, node,
                       std::string(fault_names[static_cast<std::size_t>(kind)]));
         switch (kind) {
@@ -158,7 +159,7 @@ private:
     }
     /// @param side  a bit for each node on the one side; 0: drawn
     void partition(std::uint64_t side) {
-        cluster_.coverage().count(Counter::partitions);
+        cluster_.happened(Counter::partitions);
         if (side == 0) side = random_.next();
         std::string names;
         for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
@@ -180,7 +181,7 @@ private:
         partition(side);
     }
     void one_way(raft::NodeId node) {
-        cluster_.coverage().count(Counter::partitions);
+        cluster_.happened(Counter::partitions);
         const bool deaf = random_.below(2) == 0;
         for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
             deaf ? cut(other, node.value) : cut(node.value, other);
@@ -190,7 +191,7 @@ private:
         undo_later([this] { heal_network(); });
     }
     void partial() {
-        cluster_.coverage().count(Counter::partitions);
+        cluster_.happened(Counter::partitions);
         const std::uint64_t share = 20 + random_.below(70);
         for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
             for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
@@ -201,7 +202,7 @@ private:
         undo_later([this] { heal_network(); });
     }
     void clog(raft::NodeId node) {
-        cluster_.coverage().count(Counter::clogged_links);
+        cluster_.happened(Counter::clogged_links);
         const raft::NodeId other = any_node();
         const raft::Time until = world().now() + draw(plan_.lasts_max);
         cluster_.network().clog(node, other, until);
@@ -211,7 +212,7 @@ private:
     /// another one is elected, and then the old one hears the answers to what it had sent before.
     void leave_behind(raft::NodeId leader) {
         if (!leader) return;
-        cluster_.coverage().count(Counter::clogged_links);
+        cluster_.happened(Counter::clogged_links);
         const raft::Time until = world().now() + draw(plan_.lasts_max);
         for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
             cluster_.network().clog({other}, leader, until);
@@ -244,7 +245,7 @@ private:
         undo_later([this, node] { resume(node); });
     }
     void begin_pause(raft::NodeId node) {
-        cluster_.coverage().count(Counter::pauses);
+        cluster_.happened(Counter::pauses);
         cluster_.process(node).pause();
         TraceRecord record;
         record.at = world().now();
@@ -267,7 +268,7 @@ private:
     /// Shorter than anybody waits for it.
     void hold_up(raft::NodeId node, raft::Time end) {
         if (!running_ || world().now() >= end) return;
-        cluster_.coverage().count(Counter::hold_ups);
+        cluster_.happened(Counter::hold_ups);
         const raft::Duration most = cluster_.plan().options.raft.heartbeat_interval / 2;
         const raft::Duration lasts = draw(most);
         cluster_.process(node).hold_up(lasts);
@@ -278,7 +279,7 @@ private:
         undo_later([this, node] { cluster_.process(node).slow_down({}); });
     }
     void jump(raft::NodeId node) {
-        cluster_.coverage().count(Counter::clock_jumps);
+        cluster_.happened(Counter::clock_jumps);
         cluster_.process(node).jump(draw(std::chrono::seconds(5)));
         cluster_.note(TraceKind::clock, node, "the clock jumps ahead");
     }
@@ -317,7 +318,7 @@ private:
     }
     void crash(raft::NodeId node, Counter kind) {
         if (!cluster_.running(node) && cluster_.state(node) != NodeState::stopping) return;
-        cluster_.coverage().count(kind);
+        cluster_.happened(kind);
         if (kind == Counter::power_failures) {
             cluster_.power_off(node);
         } else {
@@ -346,7 +347,7 @@ private:
     }
     void clean_restart(raft::NodeId node) {
         if (!cluster_.running(node)) return;
-        cluster_.coverage().count(Counter::clean_restarts);
+        cluster_.happened(Counter::clean_restarts);
         cluster_.stop_cleanly(node);
         restart_later(node);
     }
@@ -382,7 +383,7 @@ private:
         note_cut("node " + std::to_string(node.value) + " is behind");
     }
     void stall(raft::NodeId node, raft::Duration lasts) {
-        cluster_.coverage().count(Counter::stalled_disks);
+        cluster_.happened(Counter::stalled_disks);
         TraceRecord record;
         record.at = world().now();
         record.until = record.at + lasts;
@@ -397,17 +398,17 @@ private:
         (kind == Fault::full_disk ? history.refusing : history.failing) = true;
         Disk& disk = cluster_.disk(node);
         if (kind == Fault::failed_write) {
-            cluster_.coverage().count(Counter::failed_writes);
+            cluster_.happened(Counter::failed_writes);
             disk.fail_after(1 + random_.below(3), DiskFault::write_error);
         } else if (kind == Fault::failed_sync) {
-            cluster_.coverage().count(Counter::failed_syncs);
+            cluster_.happened(Counter::failed_syncs);
             if (random_.below(2) == 0) {
                 disk.fail_from_write(wal_files::puts_segment_to_use, 1, DiskFault::sync_error);
             } else {
                 disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
             }
         } else {
-            cluster_.coverage().count(Counter::full_disks);
+            cluster_.happened(Counter::full_disks);
             history.full = true;
             disk.set_capacity(disk.used());
         }
@@ -422,7 +423,7 @@ private:
     /// It passes, and the node goes on by itself.
     void refuse_openings(raft::NodeId node) {
         if (!cluster_.running(node)) return;
-        cluster_.coverage().count(Counter::refused_openings);
+        cluster_.happened(Counter::refused_openings);
         cluster_.disk_history(node).refusing = true;
         constexpr std::array<int, 4> errors{ENOSPC, EDQUOT, EMFILE, ENFILE};
         cluster_.disk(node).refuse_openings(errors[random_.below(errors.size())]);
@@ -449,7 +450,7 @@ private:
     }
     void rot(raft::NodeId node) {
         if (!may_destroy(node)) return;
-        cluster_.coverage().count(Counter::bit_rot);
+        cluster_.happened(Counter::bit_rot);
         cluster_.disk_history(node).damaged = true;
         static_cast<void>(sim::rot(cluster_.disk(node), random_));
         if (random_.below(2) == 0) crash(node, Counter::power_failures);
@@ -457,7 +458,7 @@ private:
     /// Whatever is missing of it is missed at the start, if it is needed.
     void copy_in_part(raft::NodeId node) {
         if (!may_destroy(node) || !cluster_.running(node)) return;
-        cluster_.coverage().count(Counter::interrupted_copies);
+        cluster_.happened(Counter::interrupted_copies);
         cluster_.disk_history(node).damaged = true;
         crash(node, Counter::power_failures);
         if (cluster_.state(node) != NodeState::down) return;
@@ -467,7 +468,7 @@ private:
     /// not come back, for nobody could tell.
     void lose_write(Fault kind, raft::NodeId node) {
         if (!may_destroy(node) || !cluster_.running(node)) return;
-        cluster_.coverage().count(Counter::lost_writes);
+        cluster_.happened(Counter::lost_writes);
         cluster_.disk_history(node).damaged = true;
         constexpr std::uint64_t least_bytes = 40;
         cluster_.disk(node).fail_after(

@@ -97,6 +97,7 @@ private:
             return has_caught_up(cluster_.core(away).log(), cluster_.core(leader).log());
         };
         wait(2 * plan_.cluster.options.raft.election_timeout);
+        cluster_.coverage().asked(Rule::liveness);
         if (run_until(caught_up, plan_.recovery_limit) || failed()) return;
         cluster_.violate(does_not_catch_up(away, leader));
     }
@@ -130,10 +131,11 @@ private:
             if (!serves(lasts ? longest_answer(raft) : longest_interregnum(raft))) return;
         }
         if (failed() || !lasts) return;
-        cluster_.report(
-            reign_lasts(reign, {cluster_.leader(), this->reign()}, minority_fault_.in_words()));
+        cluster_.report(Rule::minority_fault, reign_lasts(reign, {cluster_.leader(), this->reign()},
+                                                          minority_fault_.in_words()));
         if (failed() || !minority_fault_.silences()) return;
         cluster_.report(
+            Rule::minority_fault,
             keeps_no_old_snapshot(reign.leader, newest, cluster_.disk(reign.leader).paths()));
         const auto compacted = [&] {
             return is_compacted(cluster_.persisted_bytes(reign.leader),
@@ -161,6 +163,7 @@ private:
     void recover() {
         nemesis_.heal();
         if (cluster_.usable() <= cluster_.size() / 2) return;  // rightly unable
+        cluster_.coverage().asked(Rule::liveness);
         const raft::Time end = cluster_.world().now() + plan_.recovery_limit;
         const auto left = [&] { return end - cluster_.world().now(); };
         std::optional<std::size_t> wanted;
@@ -184,6 +187,7 @@ private:
         if (!run_until([&] { return no_read_waits(); }, left())) {
             return not_alive("a node keeps reads that have ended");
         }
+        cluster_.coverage().asked(Rule::clutter);
         if (!run_until([&] { return !cluttered(); }, left())) {
             const raft::NodeId node = cluttered();
             return not_alive("node " + std::to_string(node.value) + " keeps " +
@@ -211,7 +215,7 @@ private:
         const std::vector<std::uint64_t> before = candidacies();
         wait(quiet_time);
         if (failed()) return;
-        cluster_.report(nobody_stood(before, candidacies()));
+        cluster_.report(Rule::stable_leadership, nobody_stood(before, candidacies()));
         if (failed()) return;
         ask_in_peace(leader);
         if (failed() || !all_up()) return;
@@ -223,7 +227,8 @@ private:
         cluster_.network().heal();
         wait(quiet_time);
         if (failed()) return;
-        cluster_.report(not_deposed(reign, {cluster_.leader(), this->reign()}));
+        cluster_.report(Rule::stable_leadership,
+                        not_deposed(reign, {cluster_.leader(), this->reign()}));
     }
     /// With nothing wrong, answers come after one round of messages and syncs, and wait for no
     /// timer.
@@ -231,6 +236,7 @@ private:
         const ClusterPlan& plan = cluster_.plan();
         const raft::Duration limit = prompt_answer_time(cluster_.network().conditions, plan.disk);
         for (const std::size_t place : {clients_.read(leader), clients_.submit(leader)}) {
+            cluster_.coverage().asked(Rule::prompt_answers);
             using End = typename RecordOf<Load>::End;
             run_until([&] { return clients_.history()[place].end != End::open; }, limit);
             if (failed() || clients_.history()[place].end != End::open) continue;
@@ -318,18 +324,19 @@ private:
     }
 
     void check_end() {
-        cluster_.report(clients_.check());
+        cluster_.report(Rule::linearizability, clients_.check());
         if (failed()) return;
         std::vector<const raft::Core*> cores;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (!cluster_.running({id})) continue;
             cores.push_back(&cluster_.core({id}));
             cluster_.oracle().verify_whole(*cores.back());
-            cluster_.report(persisted_bytes(*cores.back(), cluster_.persisted_bytes({id}),
+            cluster_.report(Rule::persisted_bytes,
+                            persisted_bytes(*cores.back(), cluster_.persisted_bytes({id}),
                                             cluster_.oracle().chronicle()));
             cluster_.replica({id}).machine().tell_state();
         }
-        cluster_.report(raft::invariants::check(cores));
+        cluster_.report(Rule::log_matching, raft::invariants::check(cores));
     }
     bool all_compacted() {
         return !running_where([&](raft::NodeId id) {
@@ -359,7 +366,8 @@ private:
         report.seed = seed_;
         report.plan = facts_of(plan_);
         report.violation = cluster_.violation();
-        cluster_.count_streams();
+        cluster_.count_whole();
+        cluster_.coverage().ran(load_.name(), plan_.theme);
         report.coverage = cluster_.coverage();
         report.simulated = cluster_.world().now().time_since_epoch();
         report.events = cluster_.world().events();

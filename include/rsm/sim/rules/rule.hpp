@@ -1,0 +1,79 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The rules that a run is judged by, by name. What each says is in docs/simulation.md.
+#ifndef RSM_SIM_RULES_RULE_HPP
+#define RSM_SIM_RULES_RULE_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace rsm::inline v0::sim {
+
+// The names stand in the same order below.
+enum class Rule : std::uint8_t {
+    votes,
+    election_safety,
+    leader_append_only,
+    log_matching,
+    leader_completeness,
+    commit_rule,
+    state_machine_safety,
+    only_forward,
+    durable_before_visible,
+    marks_in_order,
+    bounds,
+    repetition,
+    clutter,
+    leader_barrier,
+    prompt_step_down,
+    stable_leadership,
+    minority_fault,
+    deadlines,
+    persisted_bytes,
+    events,
+    prompt_answers,
+    linearizability,
+    equal_state_machines,
+    causes,
+    sound_connections,
+    honest_start,
+    severe_events,
+    liveness,
+    count_
+};
+inline constexpr std::size_t rules = static_cast<std::size_t>(Rule::count_);
+inline constexpr std::array<std::string_view, rules> rule_names{
+    "votes",
+    "election safety",
+    "leader append-only",
+    "log matching",
+    "leader completeness",
+    "commit rule",
+    "state machine safety",
+    "only forward",
+    "durable before visible",
+    "marks in order",
+    "bounds",
+    "repetition",
+    "clutter",
+    "leader barrier",
+    "prompt step-down",
+    "stable leadership",
+    "progress beside a minority's fault",
+    "deadlines",
+    "persisted bytes",
+    "events",
+    "prompt answers",
+    "linearizability",
+    "equal state machines",
+    "no failure without a cause",
+    "sound connections",
+    "honest start",
+    "severe events",
+    "liveness"};
+
+}  // namespace rsm::sim
+
+#endif
