@@ -305,13 +305,11 @@ private:
     void apply_entry(const raft::Entry& entry) {
         std::optional<PendingOperation> own = operations_.apply(entry.position());
         const bool is_operation = entry.kind == raft::EntryKind::operation;
-        if (skipped_.wanted(entry.index)) {
-            if (!is_operation) throw SkipRefused(entry.index, "that entry is no operation");
-            return skip_operation(entry, own);
-        }
+        const bool skip = skipped_.wanted(entry.index);
+        if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
         if (!is_operation) return;
         try {
-            apply_operation(entry, own);
+            skip ? skip_operation(entry, own) : apply_operation(entry, own);
         } catch (...) {
             if (own && own->complete) own->complete(Errc::interrupted);
             throw;
