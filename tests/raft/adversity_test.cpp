@@ -200,7 +200,7 @@ TEST_CASE("entries that wait for a follower's disk have a bound, however many le
 
 TEST_CASE("a number that no cluster comes to is not taken over") {
     CoreCluster cluster = led(3);
-    cluster.expected_event = EventKind::number_out_of_range;
+    cluster.expected_events = {EventKind::number_out_of_range};
     const Term term = cluster.core(1).term();
     const std::uint64_t end = ~std::uint64_t{0};
     std::vector<Message::Body> forged;
@@ -237,7 +237,7 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
 
 TEST_CASE("a round that was never asked for is not taken for an echo") {
     CoreCluster cluster = led(3);
-    cluster.expected_event = EventKind::protocol_violation;
+    cluster.expected_events = {EventKind::protocol_violation};
     cluster.step(1, message(2, 1, AppendReply{cluster.core(1).term(), true, {}, {}, ~0ULL}));
     CHECK(cluster.seen(EventKind::protocol_violation) == 1);
     CHECK(view_of(cluster, 2).acknowledged_round < 1000);

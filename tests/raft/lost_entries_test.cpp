@@ -29,7 +29,7 @@ TEST_CASE(
         cluster.propose(1, "operation");
         cluster.run(milliseconds(20));
     }
-    cluster.expected_event = EventKind::acknowledgement_lost;
+    cluster.expected_events = {EventKind::acknowledgement_lost};
     cluster.crash(3);
     std::vector<Entry>& log = cluster.node(3).durable.log;
     REQUIRE(log.size() == 11);
@@ -59,7 +59,7 @@ TEST_CASE("what was acknowledged before a loss does not count after it, however 
     for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
     cluster.run(milliseconds(200));
     REQUIRE(view_of(cluster, 3).match == Index{11});
-    cluster.expected_event = EventKind::acknowledgement_lost;
+    cluster.expected_events = {EventKind::acknowledgement_lost};
     cluster.crash(3);
     cluster.node(3).durable.log.resize(5);
     cluster.restart(3);

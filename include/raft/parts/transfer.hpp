@@ -29,6 +29,7 @@ struct SnapshotTransfer {
     bool installed = false;  ///< the follower holds all of it, but not yet durably
     Time moved_at;           ///< when it last came forward, or was begun, or sent again
     Duration patience{};     ///< how long to wait for an answer before sending again
+    Duration pause{};        ///< before it is sent again after it was rejected; 0: it never was
 
     void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
         *this = {newest, 0, 0, piece, {}, false, false, now, shortest};
@@ -55,6 +56,14 @@ struct SnapshotTransfer {
         patience = std::max(shortest, 2 * (now - moved_at));
         moved_at = now;
     }
+    /// All of it has come, and is not what it should be. It goes out again, for the damage may have
+    /// been done on the way, but not on and on: after a pause that is twice as long each time.
+    void rejected(Duration shortest, Duration longest, Time now) {
+        pause = std::clamp(2 * pause, shortest, longest);
+        kept = 0;
+        patience = pause;
+        moved_at = now;
+    }
     /// Nothing came forward for long enough: goes back to where the follower wanted to go on.
     void go_back(std::uint64_t piece, Duration longest, Time now) {
         offset = kept;
@@ -66,7 +75,7 @@ struct SnapshotTransfer {
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.meta, self.kept, self.offset, self.window, self.loading, self.begun,
-                     self.installed, self.moved_at, self.patience);
+                     self.installed, self.moved_at, self.patience, self.pause);
     }
     friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
 };

@@ -16,6 +16,9 @@
 
 namespace raft::inline v0 {
 
+/// After how long without a step forward a piece or a whole snapshot is sent again at the latest.
+inline Duration longest_patience(const Step& step) { return 8 * step.options.election_timeout; }
+
 /// Reads the next piece where the window has room for it; the one after it follows when this one
 /// has been sent.
 inline void load_chunk(const Step& step, Progress& follower) {
@@ -48,8 +51,7 @@ inline void resend_chunk(const Step& step, Progress& follower, const SnapshotMet
     // long as a follower is away, can go.
     const bool outdated = silent || transfer.kept == 0 || transfer.installed;
     if (transfer.meta != newest && outdated) return begin_snapshot(step, follower, newest);
-    transfer.go_back(step.options.snapshot_chunk_bytes, 8 * step.options.election_timeout,
-                     step.now);
+    transfer.go_back(step.options.snapshot_chunk_bytes, longest_patience(step), step.now);
     load_chunk(step, follower);
 }
 
@@ -95,9 +97,12 @@ inline void take_snapshot_reply(const Step& step, Office& office, const Log& log
         if (follower->match >= log.base().index) follower->become_replicate();
         return;
     }
-    if (reply.rejected() && transfer.meta == newest) {
+    if (reply.rejected()) {
         // Damaged on the way or over there, or here: only a new one is surely good.
-        step.announce(EventKind::snapshot_unreadable, sender, transfer.meta.last.index);
+        if (transfer.meta == newest) {
+            step.announce(EventKind::snapshot_unreadable, sender, transfer.meta.last.index);
+        }
+        return transfer.rejected(step.options.heartbeat_interval, longest_patience(step), step.now);
     }
     transfer.answered(reply.next_offset, step.options.snapshot_chunk_bytes,
                       step.options.snapshot_window_bytes, step.options.heartbeat_interval,
