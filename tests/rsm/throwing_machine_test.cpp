@@ -160,7 +160,7 @@ TEST_CASE("a machine that throws ends what waits for other nodes, too, each thin
     CHECK(group.failures.size() == 1);
 }
 
-TEST_CASE("of a state that an operation has left half done no snapshot is taken") {
+TEST_CASE("a node that an operation has stopped begins anew from the state before it") {
     Group<> group(1, {.snapshot_threshold = 0});
     group.add(2);
     const auto poison = group.submit(0);
