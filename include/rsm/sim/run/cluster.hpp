@@ -457,11 +457,14 @@ public:
         options.seed = random_.next();
         options.on_event = [this, id](const raft::Event& event) { observe(id, event); };
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
+        // Both draw: in this order, not in that of a compiler's arguments.
+        const Transport transport = this->transport(id);
+        const WalStorage storage = this->storage(id);
         try {
             replicas_[id.value] = std::make_unique<Replica>(
                 process(id).get_executor(),
-                Watched(make_(), sequence_, id, plan_.signed_snapshots ? id.value : 0),
-                transport(id), storage(id), std::move(options), ProcessClock(process(id)));
+                Watched(make_(), sequence_, id, plan_.signed_snapshots ? id.value : 0), transport,
+                storage, std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }

@@ -105,7 +105,11 @@ private:
             case Kind::mute: return cut(node, 100, 0);
             case Kind::away: return cut(node, 100, 100);
             case Kind::paused: return cluster_.process(node).pause();
-            case Kind::partly_cut: return cut(node, random_.below(100), random_.below(100));
+            case Kind::partly_cut: {
+                const std::uint64_t there = random_.below(100);
+                const std::uint64_t back = random_.below(100);
+                return cut(node, there, back);
+            }
             case Kind::disk_hangs: return hang(node, life_);
             case Kind::comes_and_goes: return come_and_go(node, life_);
             case Kind::receives_for_long:

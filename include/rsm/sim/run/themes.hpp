@@ -209,7 +209,7 @@ private:
         large_messages();
         cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 5);
         cluster_.options.snapshot_threshold =
-            static_cast<std::int64_t>(below(2) * (300 + below(2000)));
+            static_cast<std::int64_t>(below(2) == 0 ? 0 : 300 + below(2000));
         only({Fault::bit_rot, Fault::isolate_leader, Fault::partial, Fault::pause,
               Fault::power_failure_after_install},
              150, 500);
@@ -243,9 +243,10 @@ private:
         // What is not applied yet is read back in bounded time.
         raft().max_entry_bytes = 4096;
         raft().max_uncommitted_bytes = 5000 + below(5000);
-        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(below(2) * below(300));
+        cluster_.options.snapshot_threshold =
+            static_cast<std::int64_t>(below(2) == 0 ? 0 : below(300));
         raft().retained_bytes = 0;
-        raft().log_cache_bytes = below(2) * below(600);
+        raft().log_cache_bytes = below(2) == 0 ? 0 : below(600);
         raft().apply_batch_bytes = 1 + below(200);
         raft().barrier_on_election = below(2) == 0;
         raft().disk_stall_timeout = milliseconds(5000);
@@ -258,9 +259,11 @@ private:
         clients_.at_old_leader = 800;
         clients_.operations_max = 3000;
         raft().pre_vote = below(4) != 0;
+        const std::uint64_t every = 50 + below(500);
+        const std::uint64_t lasts = 300 + below(1500);
         only({Fault::hold_up, Fault::stalled_behind, Fault::isolate_leader, Fault::partial,
               Fault::left_behind, Fault::clog},
-             50 + below(500), 300 + below(1500));
+             every, lasts);
     }
     /// Beyond what 32 bits of milliseconds hold, which is seven weeks, or half of it.
     void long_times() {
