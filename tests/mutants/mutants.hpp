@@ -126,9 +126,6 @@ namespace mutants {
     M(timeout_is_refusal, "outcomes", "an operation that timed out is reported as not committed")  \
     M(never_redialled, "transport", "a connection that broke is not made anew")                    \
     M(rest_written_again, "transport", "after a short write the part is written from its start")   \
-    M(lost_chunks_counted, "transport",                                                            \
-      "snapshot chunks that were dropped stay in the queue's sum")                                 \
-    M(lost_batch_counted, "transport", "a batch that was lost stays in the queue's sum")           \
     M(events_lost, "outcomes", "only the first event of a step is told")                           \
     M(apply_kept_at_install, "snapshots",                                                          \
       "what was handed over is applied after a snapshot that covers it")                           \
