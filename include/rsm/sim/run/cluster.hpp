@@ -24,6 +24,7 @@
 #include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/stream_options.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/trace/words.hpp>
 #include <rsm/sim/world/clock.hpp>
@@ -258,26 +259,10 @@ protected:
     }
     Transport transport(raft::NodeId id) {
         if (!plan_.streams) return {network_, id, process(id)};
-        const raft::Options& raft = plan_.options.raft;
-        const auto pace = std::chrono::ceil<std::chrono::milliseconds>(raft.election_timeout);
-        TcpOptions options;
-        options.self = id;
+        TcpOptions options = stream_options(plan_, id);
         options.on_refusal = [this, id](const TcpRefused& refused) {
             report(Rule::sound_connections, refusal_is_sound(id, refused));
         };
-        options.queue_bytes = plan_.stream_queue_bytes;
-        options.reconnect_min = std::chrono::milliseconds(5);
-        options.reconnect_max = std::max(options.reconnect_min, pace);
-        options.connect_timeout = pace;
-        options.handshake_timeout = 4 * pace;
-        options.user_timeout = std::max(2 * pace, std::chrono::milliseconds(1000));
-        for (std::uint64_t node = 1; node <= size(); ++node) {
-            // Some by their names, which are looked up.
-            const std::string host = (node + id.value) % 2 == 0
-                                         ? StreamNetwork::address_of({node}).to_string()
-                                         : "node" + std::to_string(node);
-            options.peers[{node}] = host + ":7000";
-        }
         return {network_, streams_, id, process(id), std::move(options), random_.next()};
     }
     WalStorage storage(raft::NodeId id) {

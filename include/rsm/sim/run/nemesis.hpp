@@ -470,11 +470,9 @@ private:
         if (!may_destroy(node) || !cluster_.running(node)) return;
         cluster_.happened(Counter::lost_writes);
         cluster_.disk_history(node).damaged = true;
-        constexpr std::uint64_t least_bytes = 40;
-        cluster_.disk(node).fail_after(
-            1 + random_.below(3),
-            kind == Fault::lost_write ? DiskFault::lost_write : DiskFault::misdirected_write,
-            least_bytes);
+        const DiskFault fault =
+            kind == Fault::lost_write ? DiskFault::lost_write : DiskFault::misdirected_write;
+        cluster_.disk(node).fail_after(1 + random_.below(3), fault, 40);  // of 40 bytes or more
     }
 
     /// Ends what is wrong with one node.
