@@ -157,8 +157,7 @@ namespace mutants {
       "a leader speaks no more to followers that were silent for long")                            \
     M(candidates_grant_nothing, "elections", "who asks for pre-votes grants none")                 \
     M(install_not_applied, "snapshots",                                                            \
-      "what an installed snapshot covers does not count as applied")                               \
-    M(late_pre_vote_counts, "elections", "a pre-vote that comes late makes a follower a candidate")
+      "what an installed snapshot covers does not count as applied")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };
