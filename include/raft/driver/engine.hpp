@@ -68,8 +68,7 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
 ///   when the state machine has taken them in. Until then no others come, reads that need them
 ///   wait, and on a leader they count in Options::max_uncommitted_bytes, so that proposals are
 ///   refused as overload instead of piling up.
-/// - `restore(meta, source)` may come meanwhile; it covers these entries. What is left of them is
-/// to
+/// - `restore(meta, source)` may come meanwhile; it covers these entries. What is left of them can
 ///   be dropped; saying that they are applied is neither needed nor harmful then.
 template <class H>
 concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> entries) {

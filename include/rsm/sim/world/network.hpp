@@ -205,8 +205,8 @@ private:
     std::uint64_t delivered_ = 0;
 };
 
-/// A NetworkTransport at work. Models raft::GroupingTransport: what is sent stays here until
-/// flush(), as with a real one.
+/// One node's end of a Network at work, in the terms of raft::GroupingTransport: what is sent stays
+/// here until flush(), as with a real one.
 class RunningNetworkTransport {
 public:
     RunningNetworkTransport(Network& network, raft::NodeId self, Process& process)
@@ -215,18 +215,10 @@ public:
     RunningNetworkTransport& operator=(const RunningNetworkTransport&) = delete;
     ~RunningNetworkTransport() { stop(); }
 
-    /// For whoever does not group: each message leaves at once.
-    void start(std::function<void(raft::Message)> receive) {
-        at_once_ = true;
-        start(std::move(receive), [] {});
-    }
     void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
         incarnation_ = network_.join(self_, process_, {std::move(receive), std::move(received)});
     }
-    void send(raft::Message message) {
-        unsent_.push_back(std::move(message));
-        if (at_once_) flush();
-    }
+    void send(raft::Message message) { unsent_.push_back(std::move(message)); }
     void flush() {
         for (const raft::Message& message : std::exchange(unsent_, {})) {
             if (!network_.joined(self_, incarnation_)) return;
@@ -241,31 +233,6 @@ private:
     Process& process_;
     std::uint64_t incarnation_ = 0;
     std::vector<raft::Message> unsent_;
-    bool at_once_ = false;
-};
-
-static_assert(raft::GroupingTransport<RunningNetworkTransport>);
-
-/// One node's end of a Network: a plan (rsm/plan.hpp).
-class NetworkTransport {
-public:
-    NetworkTransport(Network& network, raft::NodeId self, Process& process)
-        : network_(&network), self_(self), process_(&process) {}
-
-    RunningNetworkTransport open(const boost::asio::any_io_executor&) const {
-        return {*network_, self_, *process_};
-    }
-    raft::NodeId self() const { return self_; }
-    std::vector<raft::NodeId> members() const {
-        std::vector<raft::NodeId> nodes;
-        for (std::uint64_t id = 1; id <= network_->size(); ++id) nodes.push_back({id});
-        return nodes;
-    }
-
-private:
-    Network* network_;
-    raft::NodeId self_;
-    Process* process_;
 };
 
 }  // namespace rsm::sim

@@ -68,13 +68,18 @@ public:
     template <class Open>
     RunningTransport(std::in_place_t, Open open) : carrier_(open()) {}
 
+    /// For whoever does not group: each message leaves at once.
     void start(std::function<void(raft::Message)> receive) {
-        carrier_->start(std::move(receive), [this] { flush(); });
+        at_once_ = true;
+        start(std::move(receive), [] {});
     }
     void start(std::function<void(raft::Message)> receive, std::function<void()> received) {
         carrier_->start(std::move(receive), std::move(received));
     }
-    void send(raft::Message message) { carrier_->send(std::move(message)); }
+    void send(raft::Message message) {
+        carrier_->send(std::move(message));
+        if (at_once_) flush();
+    }
     void flush() { carrier_->flush(); }
     void stop() { carrier_->stop(); }
 
@@ -89,6 +94,7 @@ public:
 
 private:
     std::unique_ptr<Carrier> carrier_;
+    bool at_once_ = false;
 };
 
 /// One node's transport: a plan (rsm/plan.hpp).
