@@ -13,8 +13,6 @@
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/world.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
