@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // No failure without a cause: a node fails or refuses to start only where something was done to its
-// disk; a snapshot is rejected, or cannot be read, only where a disk was damaged.
+// disk; a snapshot is rejected, or cannot be read, only where a disk was damaged, or where the
+// receiver got a piece of it that was damaged on its way.
 #ifndef RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 #define RSM_SIM_RULES_NO_FAILURE_WITHOUT_A_CAUSE_HPP
 
@@ -11,7 +12,9 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
+#include <set>
 #include <string>
+#include <utility>
 
 namespace rsm::inline v0::sim {
 
@@ -43,9 +46,34 @@ inline Broken refusal_has_cause(raft::NodeId id, const std::string& why,
         "no refusal without damage", detail::node_text(id) + " does not start: " + why, {id}};
 }
 
+/// Which nodes have got pieces of which snapshots that were damaged on their way.
+class DamagedPieces {
+public:
+    void arrived(raft::NodeId at, raft::Index snapshot) {
+        held_.insert({at, snapshot});
+        ever_.insert({at, snapshot});
+    }
+    /// What a node had received is gone.
+    void restarted(raft::NodeId node) {
+        std::erase_if(held_, [node](const auto& one) { return one.first == node; });
+    }
+    /// Whether that explains that the node rejects the snapshot. What it had received goes with it.
+    bool explains_rejection(raft::NodeId at, raft::Index snapshot) {
+        return held_.erase({at, snapshot}) != 0;
+    }
+    /// Whether that explains that a leader is told of a rejection by the node.
+    bool explains_report(raft::NodeId of, raft::Index snapshot) const {
+        return ever_.contains({of, snapshot});
+    }
+
+private:
+    std::set<std::pair<raft::NodeId, raft::Index>> held_;
+    std::set<std::pair<raft::NodeId, raft::Index>> ever_;
+};
+
 /// What a whole snapshot is made of can be read and arrives whole.
 /// @param what      a node says of a snapshot
-/// @param to_blame  a disk was ever damaged, or a call to it has failed
+/// @param to_blame  a disk was ever damaged, a call to it has failed, or a piece of it was damaged
 inline Broken rejection_has_cause(raft::NodeId id, const char* what, bool to_blame) {
     if (to_blame) return {};
     return Violation{"no rejection without damage", detail::node_text(id) + " " + what, {id}};

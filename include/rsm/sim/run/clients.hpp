@@ -216,6 +216,7 @@ private:
         const std::size_t place = begin(client, Kind::submit, node);
         typename Watched::Operation operation;
         operation.id = history_[place].id;
+        cluster_.troubles().given(operation.id);
         operation.inner = load_.operation(random_);
         history_[place].operation = operation.inner;
         trace_operation(history_[place]);

@@ -15,13 +15,16 @@
 #include <rsm/sim/rules/clutter.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
+#include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
+#include <rsm/sim/run/durable_view.hpp>
 #include <rsm/sim/run/failed_calls.hpp>
+#include <rsm/sim/run/machine_troubles.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
 #include <rsm/sim/run/stream_options.hpp>
@@ -48,6 +51,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace rsm::inline v0::sim {
@@ -78,6 +82,8 @@ public:
     NodeState state(raft::NodeId node) const { return nodes_[node.value].state; }
     Oracle& oracle() { return oracle_; }
     AppliedSequence& sequence() { return *sequence_; }
+    MachineTroubles& troubles() { return *troubles_; }
+    MachinesThatThrow& machines_that_throw() { return machines_that_throw_; }
     Trace& trace() { return trace_; }
     Coverage& coverage() { return coverage_; }
     /// Something rare has happened, now.
@@ -210,6 +216,8 @@ protected:
               [this](raft::NodeId node) { return durable_view(node); }),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
+          troubles_(std::make_shared<MachineTroubles>(
+              machines_that_throw_, [this](Counter what) { happened(what); })),
           service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
@@ -227,6 +235,10 @@ protected:
             oracle_.received(message, core(message.to),
                              receiver.now() + std::chrono::seconds(slow ? 10 : 0));
         };
+        network_.arrived_damaged = [this](const raft::Message& message) {
+            const auto& piece = std::get<raft::SnapshotChunk>(message.body);
+            damaged_pieces_.arrived(message.to, piece.meta.last.index);
+        };
         for (std::uint64_t id = 0; id <= plan_.nodes; ++id) {
             Node& node = nodes_.emplace_back();
             node.process = std::make_unique<Process>(world_, [this, id] { after_work({id}); });
@@ -243,20 +255,11 @@ protected:
         raft::Index snapshot;    // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
-        std::uint64_t view_version = 0;
-        bool view_readable = false;
-        raft::Recovered view;
+        DurableView view;
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
 
-    WalOptions wal_options() const {
-        return {.directory = "data/d",
-                .segment_bytes = plan_.segment_bytes,
-                .batch_bytes = plan_.batch_bytes,
-                .spare_segments = plan_.spare_segments,
-                .pieces = plan_.pieces};
-    }
     Transport transport(raft::NodeId id) {
         if (!plan_.streams) return {network_, id, process(id)};
         TcpOptions options = stream_options(plan_, id);
@@ -266,7 +269,7 @@ protected:
         return {network_, streams_, id, process(id), std::move(options), random_.next()};
     }
     WalStorage storage(raft::NodeId id) {
-        return wal_storage(process(id), nodes_[id.value].disk, wal_options(), service_time_,
+        return wal_storage(process(id), nodes_[id.value].disk, wal_options(plan_), service_time_,
                            random_.next());
     }
 
@@ -283,21 +286,25 @@ protected:
                 if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;
             case raft::EventKind::snapshot_rejected:
-                bad_snapshot(node, "rejects a snapshot");
+                bad_snapshot(node, "rejects a snapshot",
+                             damaged_pieces_.explains_rejection(node, event.index));
                 break;
             case raft::EventKind::snapshot_unreadable:
-                bad_snapshot(node, "says that a snapshot is of no use");
+                bad_snapshot(node, "says that a snapshot is of no use",
+                             damaged_pieces_.explains_report(event.node, event.index));
                 break;
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
     }
 
-    void bad_snapshot(raft::NodeId id, const char* what) {
+    /// @param damaged  on its way
+    void bad_snapshot(raft::NodeId id, const char* what, bool damaged) {
         const auto to_blame = [](const Node& node) {
             return node.disk_history.damaged || node.disk_history.failing;
         };
-        report(Rule::causes, rejection_has_cause(id, what, std::ranges::any_of(nodes_, to_blame)));
+        report(Rule::causes, rejection_has_cause(
+                                 id, what, damaged || std::ranges::any_of(nodes_, to_blame)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {
@@ -317,15 +324,29 @@ protected:
         note(TraceKind::disk_fault, id, "failed: " + failure.message());
         node.state = NodeState::failed;
         oracle_.crashed(id);
-        if (!disk(id).stopped())
-            report(Rule::causes, failure_has_cause(id, failure, node.disk_history));
+        if (disk(id).stopped() || threw(id, failure.what)) return;
+        report(Rule::causes, failure_has_cause(id, failure, node.disk_history));
+    }
+    /// Whether its state machine is why a node has stopped, or does not start. Then whoever
+    /// operates the cluster reads that and starts the node again.
+    bool threw(raft::NodeId id, const std::string& what) {
+        if (!machines_that_throw_.explains(id, what)) return false;
+        coverage_.asked(Rule::machines_that_throw);
+        machines_that_throw_.read(id, what);
+        world_.call_after(std::chrono::milliseconds(100), [this, id] {
+            if (state(id) == NodeState::failed) kill(id);
+            if (state(id) == NodeState::down) start(id);
+        });
+        return true;
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
         if (disk(id).stopped()) return crash_in_a_call(id);  // in the midst of the recovery
         happened(Counter::refused_starts);
         note(TraceKind::disk_fault, id, "refused to start: " + why);
-        node.state = node.disk_history.damaged ? NodeState::refused : NodeState::down;
+        node.state = NodeState::down;
+        if (threw(id, why)) return;
+        if (node.disk_history.damaged) node.state = NodeState::refused;
         report(Rule::causes, refusal_has_cause(id, why, node.disk_history));
     }
 
@@ -335,6 +356,7 @@ protected:
         if (disk(id).stopped()) return crash_in_a_call(id);
         if (!watched(id)) return;
         oracle_.step(core(id));
+        if (running(id)) report(Rule::machines_that_throw, machines_that_throw_.stops(id));
         Node& node = nodes_[id.value];
         const raft::Index snapshot = core(id).snapshot().last.index;
         if (snapshot <= node.snapshot) return;
@@ -365,36 +387,18 @@ protected:
         }
     }
 
-    /// Recovery of the production log from what is durable now, on a copy of the disk.
     const raft::Recovered* durable_view(raft::NodeId id) {
         if (plan_.durable_view_every == 0) return nullptr;
         Node& node = nodes_[id.value];
         if (node.disk_history.damaged) return nullptr;
         const std::uint64_t version = node.disk->durable_version();
         if (version % plan_.durable_view_every != 0) return nullptr;
-        if (version != node.view_version) {
+        if (version != node.view.version) {
             coverage_.count(Counter::durable_views);
-            node.view_version = version;
-            read_durable(id);
+            Broken broken = node.view.read(id, *node.disk, wal_options(plan_), service_time_);
+            if (broken) violate(std::move(*broken));
         }
-        return node.view_readable ? &node.view : nullptr;
-    }
-    void read_durable(raft::NodeId id) {
-        Node& node = nodes_[id.value];
-        World scratch;
-        const auto image = std::make_shared<Disk>(node.disk->durable_image());
-        auto storage = wal_storage(scratch, image, wal_options(), service_time_, 0)
-                           .open(scratch.get_executor());
-        raft::Result<raft::Recovered> recovered = storage.recover();
-        node.view_readable = recovered.has_value();
-        if (recovered) {
-            node.view = std::move(*recovered);
-        } else {
-            violate({"durable before visible",
-                     "what node " + std::to_string(id.value) +
-                         " has on its disk cannot be read: " + recovered.error().message(),
-                     {id}});
-        }
+        return node.view.readable ? &node.view.recovered : nullptr;
     }
 
     ClusterPlan plan_;
@@ -407,7 +411,10 @@ protected:
     Coverage coverage_;
     std::optional<Violation> violation_;
     Oracle oracle_;
+    DamagedPieces damaged_pieces_;
     std::shared_ptr<AppliedSequence> sequence_;
+    MachinesThatThrow machines_that_throw_;
+    std::shared_ptr<MachineTroubles> troubles_;
     std::shared_ptr<const ServiceTime> service_time_;
 };
 
@@ -433,12 +440,15 @@ public:
     void start(raft::NodeId id) override {
         Node& node = nodes_[id.value];
         drop_replica(id);
+        damaged_pieces_.restarted(id);
+        machines_that_throw_.started(id);
         streams_.power_on(id);
         node.disk_history.failing = node.disk->failure_planned();
         node.disk_history.cluttered = false;
         note_hits(id);
         node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
         rsm::Options options = plan_.options;
+        options.skip_operations = machines_that_throw_.list();
         options.seed = random_.next();
         options.on_event = [this, id](const raft::Event& event) { observe(id, event); };
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
@@ -448,11 +458,13 @@ public:
         try {
             replicas_[id.value] = std::make_unique<Replica>(
                 process(id).get_executor(),
-                Watched(make_(), sequence_, id, plan_.signed_snapshots ? id.value : 0), transport,
-                storage, std::move(options), ProcessClock(process(id)));
+                Watched(make_(), sequence_, troubles_, id,
+                        plan_.signed_snapshots ? id.value : 0),
+                transport, storage, std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }
+        if (node.state == NodeState::failed) return;  // it came to an operation that throws
         node.state = NodeState::up;
         report(Rule::honest_start,
                honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));

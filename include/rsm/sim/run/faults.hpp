@@ -45,9 +45,14 @@ enum class Fault : std::uint8_t {
     interrupted_copy,   ///< the node comes back with a copy of its disk that is not complete
     stalled_behind,     ///< a node is cut off, and its disk hangs for longer than that
     hold_up,            ///< what its disks and peers bring meets a node in one go, again and again
-    // Of themes only.
+    // Of themes only, or drawn for themselves.
     followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
     short_pause,      ///< of the leader, over before or about when the others miss it
+    damaged_transfer,  ///< pieces of a snapshot arrive altered or cut short
+    leaders_stall,     ///< the disk of the leader hangs, and that of the next one, too
+    poison,            ///< an operation makes the state machine throw, wherever it is applied
+    throwing_machine,  ///< one node's, once, where its state is saved or restored
+    no_memory,         ///< for what one node's state machine does, once
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
@@ -84,7 +89,12 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "stalled-behind",
     "hold-up",
     "followers-stall",
-    "short-pause"};
+    "short-pause",
+    "damaged-transfer",
+    "leaders-stall",
+    "poison",
+    "throwing-machine",
+    "no-memory"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};

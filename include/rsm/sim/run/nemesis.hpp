@@ -13,6 +13,8 @@
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/machine_troubles.hpp>
+#include <rsm/sim/run/network_faults.hpp>
 #include <rsm/sim/run/rot.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
@@ -30,49 +32,39 @@
 namespace rsm::inline v0::sim {
 
 /// Makes faults until told to stop, then undoes them all.
-class Nemesis {
+class Nemesis : NetworkFaults {
 public:
-    Nemesis(ClusterBase& cluster, FaultPlan plan, std::uint64_t seed)
-        : cluster_(cluster),
-          plan_(plan),
-          random_(seed),
-          conditions_(cluster.plan().network),
-          pauses_(cluster.size() + 1) {
+    /// @param targets  whom it may strike; empty: everybody
+    Nemesis(ClusterBase& cluster, FaultPlan plan, std::uint64_t seed,
+            std::vector<raft::NodeId> targets = {})
+        : NetworkFaults(cluster, plan, seed, std::move(targets)), pauses_(cluster.size() + 1) {
         for (std::size_t i = 0; i < fault_kinds; ++i) {
             if (plan_.enabled[i]) kinds_.push_back(static_cast<Fault>(i));
         }
     }
-    Nemesis(const Nemesis&) = delete;
-    Nemesis& operator=(const Nemesis&) = delete;
-
     void start() {
         if (kinds_.empty()) return;
         running_ = true;
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (cluster_.state({id}) == NodeState::down) restart_later({id});
+        for (const raft::NodeId node : targets()) {
+            if (cluster_.state(node) == NodeState::down) restart_later(node);
         }
         schedule();
     }
-    /// Ends all faults and brings up every node that can come up. From now on messages are much
-    /// faster than elections, which is what liveness needs (Raft paper, section 5.6).
+    /// Ends all faults and brings up every node that can come up.
     void heal() {
         running_ = false;
-        heal_network();
-        conditions_.delay_max =
-            std::min(conditions_.delay_max, cluster_.plan().options.raft.election_timeout / 10);
-        cluster_.network().conditions = conditions_;
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) make_well({id});
+        calm_network();
+        cluster_.troubles().end();
+        for (const raft::NodeId node : targets()) make_well(node);
     }
 
 private:
-    World& world() { return cluster_.world(); }
-    raft::Duration draw(raft::Duration bound) { return random_.below(bound) + raft::Duration(1); }
-    raft::NodeId any_node() { return raft::NodeId{1 + random_.below(cluster_.size())}; }
     /// The leader more often than others, for that is where faults hurt.
     raft::NodeId victim() {
         const bool lead = random_.below(3) == 0;
-        const raft::NodeId other = any_node();
-        return lead && cluster_.leader() ? cluster_.leader() : other;
+        const raft::NodeId other = any_target();
+        const raft::NodeId leader = cluster_.leader();
+        return lead && leader && is_target(leader) ? leader : other;
     }
 
     void schedule() {
@@ -86,13 +78,6 @@ private:
             schedule();
         });
     }
-    template <class Undo>
-    void undo_later(Undo undo) {
-        world().call_after(draw(plan_.lasts_max), [this, undo = std::move(undo)] {
-            if (running_) undo();
-        });
-    }
-
     void strike(Fault kind, raft::NodeId node) {
         cluster_.coverage().struck(kind);
         cluster_.note(TraceKind::note, node,
@@ -129,112 +114,13 @@ private:
             case Fault::hold_up: return hold_up(node, world().now() + draw(plan_.lasts_max));
             case Fault::followers_stall: return stall_followers();
             case Fault::short_pause: return pause_shortly(cluster_.leader());
+            case Fault::damaged_transfer: return damage_transfer();
+            case Fault::leaders_stall: return stall_leaders();
+            case Fault::poison: return poison();
+            case Fault::throwing_machine: return make_throw(node);
+            case Fault::no_memory: return run_out_of_memory(node);
             case Fault::count_: return;
         }
-    }
-
-    // ---- network ----
-
-    void cut(std::uint64_t from, std::uint64_t to) { cluster_.network().cut({from}, {to}, true); }
-    void heal_network() {
-        cluster_.network().heal();
-        cluster_.trace().end(std::exchange(partition_, 0), world().now());
-    }
-    /// Records the links that are cut now, if any, in place of what was recorded before.
-    void note_cut(std::string what) {
-        Trace& trace = cluster_.trace();
-        if (!trace.enabled()) return;
-        trace.end(partition_, world().now());
-        TraceRecord record;
-        record.at = world().now();
-        record.kind = TraceKind::partition;
-        record.text = std::move(what);
-        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
-            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
-                const bool is_cut = from != to && cluster_.network().is_cut({from}, {to});
-                if (is_cut) record.links.push_back({{from}, {to}});
-            }
-        }
-        partition_ = record.links.empty() ? 0 : trace.add(std::move(record));
-    }
-    /// @param side  a bit for each node on the one side; 0: drawn
-    void partition(std::uint64_t side) {
-        cluster_.happened(Counter::partitions);
-        if (side == 0) side = random_.next();
-        std::string names;
-        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
-            const bool inside = (side >> from) % 2 == 1;
-            if (inside) names += (names.empty() ? "" : " ") + std::to_string(from);
-            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
-                if (inside != ((side >> to) % 2 == 1)) cut(from, to);
-            }
-        }
-        note_cut("cut off: " + names);
-        undo_later([this] { heal_network(); });
-    }
-    /// A node by itself, or where that is still a minority, with one that listens to it.
-    void isolate(raft::NodeId node) {
-        std::uint64_t side = std::uint64_t{1} << node.value;
-        if (cluster_.size() > 4 && random_.below(2) == 0) {
-            side |= std::uint64_t{1} << any_node().value;
-        }
-        partition(side);
-    }
-    void one_way(raft::NodeId node) {
-        cluster_.happened(Counter::partitions);
-        const bool deaf = random_.below(2) == 0;
-        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
-            deaf ? cut(other, node.value) : cut(node.value, other);
-        }
-        note_cut("node " + std::to_string(node.value) +
-                 (deaf ? " hears nobody" : " is heard by nobody"));
-        undo_later([this] { heal_network(); });
-    }
-    void partial() {
-        cluster_.happened(Counter::partitions);
-        const std::uint64_t share = 20 + random_.below(70);
-        for (std::uint64_t from = 1; from <= cluster_.size(); ++from) {
-            for (std::uint64_t to = 1; to <= cluster_.size(); ++to) {
-                if (random_.below(100) < share) cut(from, to);
-            }
-        }
-        note_cut("links cut at random");
-        undo_later([this] { heal_network(); });
-    }
-    void clog(raft::NodeId node) {
-        cluster_.happened(Counter::clogged_links);
-        const raft::NodeId other = any_node();
-        const raft::Time until = world().now() + draw(plan_.lasts_max);
-        cluster_.network().clog(node, other, until);
-        if (random_.below(2) == 0) cluster_.network().clog(other, node, until);
-    }
-    /// What the others say waits on its way to the leader, which soon is not heard any more:
-    /// another one is elected, and then the old one hears the answers to what it had sent before.
-    void leave_behind(raft::NodeId leader) {
-        if (!leader) return;
-        cluster_.happened(Counter::clogged_links);
-        const raft::Time until = world().now() + draw(plan_.lasts_max);
-        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
-            cluster_.network().clog({other}, leader, until);
-        }
-        world().call_after(draw(std::chrono::milliseconds(100)), [this, leader] {
-            if (!running_) return;
-            for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
-                cut(leader.value, other);
-            }
-            note_cut("node " + std::to_string(leader.value) + " is left behind");
-        });
-        world().call_at(until, [this] {
-            if (running_) heal_network();
-        });
-    }
-    void storm() {
-        NetworkConditions& now = cluster_.network().conditions;
-        now.loss = random_.below(400);
-        now.duplication = random_.below(400);
-        now.reordering = random_.below(500);
-        now.reordering_max = draw(std::chrono::seconds(10));
-        undo_later([this] { cluster_.network().conditions = conditions_; });
     }
 
     // ---- processes and clocks ----
@@ -327,12 +213,10 @@ private:
         restart_later(node);
     }
     void crash_all() {
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            crash({id}, Counter::power_failures);
-        }
+        for (const raft::NodeId node : targets()) crash(node, Counter::power_failures);
     }
     void crash_after_install() {
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) cluster_.crash_after_install({id});
+        for (const raft::NodeId node : targets()) cluster_.crash_after_install(node);
     }
     void crash_in_a_job(raft::NodeId node) {
         if (!cluster_.running(node)) return;
@@ -352,6 +236,22 @@ private:
         restart_later(node);
     }
 
+    // ---- state machines ----
+
+    void poison() { cluster_.troubles().poison(); }
+    void make_throw(raft::NodeId node) {
+        cluster_.troubles().prepare(node, {any_call(MachineCall::capture), Thrown::exception});
+    }
+    void run_out_of_memory(raft::NodeId node) {
+        cluster_.troubles().prepare(node, {any_call(MachineCall::apply), Thrown::no_memory});
+    }
+    /// One of those from `first` on.
+    MachineCall any_call(MachineCall first) {
+        const auto least = static_cast<std::uint64_t>(first);
+        const std::uint64_t end = static_cast<std::uint64_t>(MachineCall::count_);
+        return static_cast<MachineCall>(least + random_.below(end - least));
+    }
+
     // ---- disks ----
 
     void stall(raft::NodeId node) { stall(node, draw(plan_.lasts_max)); }
@@ -366,6 +266,24 @@ private:
         cluster_.process(leader).slow_down(std::chrono::microseconds(500));
         undo_later([this, leader] { cluster_.process(leader).slow_down({}); });
     }
+    /// Each for longer than it may lead.
+    void stall_leaders() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        stall_leader(leader);
+        stall_next_leader(leader, world().now() + std::chrono::seconds(1));
+    }
+    void stall_leader(raft::NodeId leader) {
+        const raft::Options& raft = cluster_.plan().options.raft;
+        stall(leader, 2 * (raft.disk_stall_timeout + raft.election_timeout));
+    }
+    void stall_next_leader(raft::NodeId last, raft::Time end) {
+        if (!running_ || world().now() >= end) return;
+        const raft::NodeId leader = cluster_.leader();
+        if (leader && leader != last) return stall_leader(leader);
+        world().call_after(std::chrono::milliseconds(5),
+                           [this, last, end] { stall_next_leader(last, end); });
+    }
     /// What others have done without it comes before its disk has given what it was asked for.
     void stall_behind(raft::NodeId node) {
         const raft::Duration away = draw(plan_.lasts_max);
@@ -377,8 +295,8 @@ private:
     }
     void cut_off(raft::NodeId node, bool is_cut) {
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            cluster_.network().cut(node, {id}, is_cut);
-            cluster_.network().cut({id}, node, is_cut);
+            cut(node, {id}, is_cut);
+            cut({id}, node, is_cut);
         }
         note_cut("node " + std::to_string(node.value) + " is behind");
     }
@@ -485,14 +403,8 @@ private:
         restart(node);
     }
 
-    ClusterBase& cluster_;
-    FaultPlan plan_;
-    raft::Random random_;
-    NetworkConditions conditions_;
     std::vector<Fault> kinds_;
-    Trace::Number partition_ = 0;        ///< the record of what is cut now
     std::vector<Trace::Number> pauses_;  ///< by node
-    bool running_ = false;
 };
 
 }  // namespace rsm::sim

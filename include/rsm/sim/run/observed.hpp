@@ -14,7 +14,9 @@
 #include <rsm/archive.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/run/detail/observing.hpp>
+#include <rsm/sim/run/machine_troubles.hpp>
 #include <rsm/sim/workload.hpp>
 #include <rsm/state_machine.hpp>
 
@@ -34,8 +36,11 @@ struct Frozen {
     std::uint64_t signature;
     std::uint64_t applied;
     Image image;
+    std::shared_ptr<MachineTroubles> troubles;
+    raft::NodeId node;
     void snapshot(SnapshotWriter& out) const {
         out << signature << applied;
+        troubles->called(node, MachineCall::write);
         image.snapshot(out);
     }
 };
@@ -71,10 +76,11 @@ public:
 
     /// @param signature  written into its snapshots, so that replicas may write equal states in
     ///                   other bytes
-    Observed(Machine machine, std::shared_ptr<AppliedSequence> sequence, raft::NodeId node,
-             std::uint64_t signature)
+    Observed(Machine machine, std::shared_ptr<AppliedSequence> sequence,
+             std::shared_ptr<MachineTroubles> troubles, raft::NodeId node, std::uint64_t signature)
         : machine_(std::move(machine)),
           sequence_(std::move(sequence)),
+          troubles_(std::move(troubles)),
           node_(node),
           signature_(signature) {
         sequence_->began(node);
@@ -87,6 +93,7 @@ public:
         } else {
             machine_.apply(operation.inner);
         }
+        troubles_->applied(node_, operation.id);  // when the work is done, and not told
         result.number = ++applied_;
         AppliedSequence::Applied seen;
         seen.id = operation.id;
@@ -104,19 +111,23 @@ public:
     void snapshot(SnapshotWriter& out) const {
         sequence_->captured(node_, applied_);
         out << signature_ << applied_;
+        troubles_->called(node_, MachineCall::capture);
         detail::write_machine(out, machine_);
     }
     void restore(SnapshotReader& in) {
         std::uint64_t signature = 0;  // of the one who wrote it
         in >> signature >> applied_;
         detail::read_machine(in, machine_);
+        troubles_->called(node_, MachineCall::restore);
         sequence_->restored(node_, applied_);
         if (sequence_->digest_due(applied_)) tell_state();
     }
     /// Only where the machine has it, so that each is captured in its own way.
     auto freeze() const requires Freezes<Machine> {
         sequence_->captured(node_, applied_);
-        return detail::Frozen<decltype(machine_.freeze())>{signature_, applied_, machine_.freeze()};
+        troubles_->called(node_, MachineCall::capture);
+        return detail::Frozen<decltype(machine_.freeze())>{signature_, applied_, machine_.freeze(),
+                                                           troubles_, node_};
     }
 
     const Machine& machine() const { return machine_; }
@@ -136,6 +147,7 @@ private:
 
     Machine machine_;
     std::shared_ptr<AppliedSequence> sequence_;
+    std::shared_ptr<MachineTroubles> troubles_;
     raft::NodeId node_;
     std::uint64_t signature_;
     std::uint64_t applied_ = 0;

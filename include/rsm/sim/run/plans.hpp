@@ -44,6 +44,14 @@ struct ClusterPlan {
     bool reigns_last = false;
 };
 
+inline WalOptions wal_options(const ClusterPlan& plan) {
+    return {.directory = "data/d",
+            .segment_bytes = plan.segment_bytes,
+            .batch_bytes = plan.batch_bytes,
+            .spare_segments = plan.spare_segments,
+            .pieces = plan.pieces};
+}
+
 /// How clients behave.
 struct ClientPlan {
     std::size_t clients = 3;

@@ -335,6 +335,10 @@ private:
                             persisted_bytes(*cores.back(), cluster_.persisted_bytes({id}),
                                             cluster_.oracle().chronicle()));
             cluster_.replica({id}).machine().tell_state();
+            cluster_.report(Rule::machines_that_throw,
+                            cluster_.machines_that_throw().lacks_what_all_lack(
+                                {id}, cluster_.replica({id}).status().skipped_operations,
+                                cores.back()->log().applied()));
         }
         cluster_.report(Rule::log_matching, raft::invariants::check(cores));
     }

@@ -74,6 +74,7 @@ public:
         pieces(plan.cluster);
         if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
         if (chance(15) && plan.theme != Theme::long_times) streams(plan.cluster);
+        rarities(plan);
         plan.recovery_limit = std::chrono::seconds(10) +
                               20 * plan.cluster.options.raft.election_timeout +
                               transfer_time(plan.cluster);
@@ -107,6 +108,24 @@ private:
         const raft::Duration each = 2 * (delay + network.reading_max + plan.disk.max) +
                                     2 * raft.heartbeat_interval * troubled / 1000;
         return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1);
+    }
+
+    /// What comes to a plan that is drawn already.
+    void rarities(RunPlan& plan) {
+        constexpr Theme themes[] = {Theme::stalling_leaders, Theme::damaged_transfers,
+                                    Theme::throwing_machines};
+        if (plan.theme == Theme::none && chance(10)) {
+            plan.theme = themes[below(std::size(themes))];
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        }
+        if (is_calm(plan.theme)) return;
+        const auto also = [&](Fault kind, std::uint64_t percent) {
+            if (chance(percent)) plan.faults.enabled[static_cast<std::size_t>(kind)] = true;
+        };
+        if (!plan.cluster.streams) also(Fault::damaged_transfer, 20);
+        also(Fault::poison, 2);
+        also(Fault::throwing_machine, 2);
+        also(Fault::no_memory, 2);
     }
 
     void cluster(ClusterPlan& plan) {

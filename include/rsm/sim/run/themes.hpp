@@ -42,15 +42,25 @@ enum class Theme : std::uint8_t {
     hanging_disks,     ///< the leader's among them, which the others do not wait for
     chased_snapshots,  ///< slower on their way than the next one comes, and yet it ends
     minority_faults,   ///< that last, while the others go on
+    // Drawn for themselves.
+    stalling_leaders,   ///< one after the other, as soon as each leads
+    damaged_transfers,  ///< of snapshots, of which there are many
+    throwing_machines,  ///< operations that throw, and snapshots and restarts around them
     count_
 };
+/// From slow_followers on.
 inline constexpr std::uint64_t calm_themes =
-    static_cast<std::uint64_t>(Theme::count_) - static_cast<std::uint64_t>(Theme::slow_followers);
+    static_cast<std::uint64_t>(Theme::stalling_leaders) -
+    static_cast<std::uint64_t>(Theme::slow_followers);
+inline constexpr bool is_calm(Theme theme) {
+    return theme >= Theme::slow_followers && theme <= Theme::stalling_leaders;
+}
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
     "none",         "small-log",     "late-messages",    "late-disks",     "early-snapshots",
     "lost-names",   "torn-tails",    "waiting-reads",    "no-time-limit",  "rotten-snapshots",
     "reading-back", "failing-calls", "coincidences",     "long-times",     "slow-followers",
-    "short-pauses", "hanging-disks", "chased-snapshots", "minority-faults"};
+    "short-pauses", "hanging-disks", "chased-snapshots", "minority-faults",
+    "stalling-leaders", "damaged-transfers", "throwing-machines"};
 
 namespace detail {
 
@@ -80,6 +90,9 @@ public:
             case Theme::hanging_disks: return hanging_disks();
             case Theme::chased_snapshots: return chased_snapshots();
             case Theme::minority_faults: return minority_faults();
+            case Theme::stalling_leaders: return stalling_leaders();
+            case Theme::damaged_transfers: return damaged_transfers();
+            case Theme::throwing_machines: return throwing_machines();
             default: return;
         }
     }
@@ -362,6 +375,40 @@ private:
         cluster_.options.snapshot_threshold = static_cast<std::int64_t>(300 + below(1500));
         raft().retained_bytes = 0;
         raft().snapshot_chunk_bytes = 16 + below(100);
+    }
+    void stalling_leaders() {
+        calm();
+        cluster_.nodes = 3 + 2 * below(3);
+        raft().heartbeat_interval = milliseconds(30 + below(20));
+        raft().election_timeout = 3 * raft().heartbeat_interval;
+        raft().disk_stall_timeout = milliseconds(60 + below(100));
+        only({Fault::leaders_stall}, 4000, 1000);
+    }
+    /// In many pieces, and often.
+    void many_snapshots() {
+        small_files();
+        cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 3);
+        raft().max_hold_bytes = 0;
+        raft().snapshot_chunk_bytes = 16 + below(200);
+        raft().snapshot_window_bytes = raft().snapshot_chunk_bytes * (1 + below(5));
+        cluster_.network.delay_max = milliseconds(1 + below(10));
+        clients_.operations_max = 3000;
+    }
+    void damaged_transfers() {
+        many_snapshots();
+        cluster_.streams = false;
+        if (below(2) == 0) clients_.pause_max = milliseconds(500 + below(1000));
+        const std::uint64_t lasts = 300 + below(1500);
+        only({Fault::damaged_transfer, Fault::isolate_leader, Fault::partial, Fault::left_behind,
+              Fault::process_kill},
+             300 + below(700), lasts);
+    }
+    void throwing_machines() {
+        many_snapshots();
+        const std::uint64_t lasts = 300 + below(1500);
+        only({Fault::poison, Fault::throwing_machine, Fault::no_memory, Fault::isolate_leader,
+              Fault::partial, Fault::process_kill, Fault::power_failure},
+             400 + below(800), lasts);
     }
 
     ClusterPlan& cluster_;

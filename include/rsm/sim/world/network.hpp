@@ -47,6 +47,12 @@ struct NetworkConditions {
 /// Why a message will not arrive; `none`: it will, unless something happens to its receiver.
 enum class Loss : std::uint8_t { none, by_chance, cut, full };
 
+/// What becomes of a message on its way.
+struct DamagedMessage {
+    raft::Message message;
+    bool is_other = false;  ///< and not only less of what was sent
+};
+
 class Network {
 public:
     /// As of raft::GroupingTransport::start().
@@ -67,6 +73,10 @@ public:
     Watch watch;
     /// Called for each message that a node takes in, before it does.
     std::function<void(const raft::Message&)> arrived;
+    /// Gives what arrives of a message in its place, if that is something else.
+    std::function<std::optional<DamagedMessage>(const raft::Message&)> damage;
+    /// Called besides for each that is not what was sent.
+    std::function<void(const raft::Message&)> arrived_damaged;
 
     std::size_t size() const { return nodes_.size() - 1; }
     std::uint64_t delivered() const { return delivered_; }
@@ -131,18 +141,23 @@ public:
         const raft::Time arrival = loss == Loss::none ? arrival_time(way) : raft::Time{};
         if (watch) watch(message, loss, arrival);
         if (loss != Loss::none) return;
-        transmit(message, frame, arrival);
+        const Frame travels = damaged(message, frame);
+        transmit(message, travels, arrival);
         if (random_.below(1000) < conditions.duplication) {
-            transmit(message, frame, arrival_time(way));
+            transmit(message, travels, arrival_time(way));
         }
     }
 
 private:
+    struct Frame {
+        raft::Bytes bytes;
+        bool is_other = false;  // than what was sent
+    };
     struct Node {
         std::uint64_t incarnation = 0;  // 0: not there
         Process* process = nullptr;
         std::shared_ptr<Receiver> receiver;
-        std::vector<raft::Bytes> arrived;  // and not looked at
+        std::vector<Frame> arrived;  // and not looked at
     };
     struct Link {
         bool cut = false;
@@ -163,12 +178,20 @@ private:
         return std::max(world_.now() + delay, way.clogged_until);
     }
 
-    void transmit(const raft::Message& message, const raft::Bytes& frame, raft::Time arrival) {
+    /// What arrives of a message.
+    Frame damaged(const raft::Message& message, const raft::Bytes& sent) {
+        if (!damage) return {sent};
+        const std::optional<DamagedMessage> altered = damage(message);
+        if (!altered) return {sent};
+        return {raft::codec::encode(altered->message, conditions.referenced_payload_bytes),
+                altered->is_other};
+    }
+    void transmit(const raft::Message& message, const Frame& frame, raft::Time arrival) {
         const std::uint64_t incarnation = nodes_[message.to.value].incarnation;
-        link(message.from, message.to).bytes += frame.size();
+        link(message.from, message.to).bytes += frame.bytes.size();
         expect(arrival);
         world_.call_at(arrival, [this, from = message.from, to = message.to, incarnation, frame] {
-            link(from, to).bytes -= frame.size();
+            link(from, to).bytes -= frame.bytes.size();
             if (!joined(to, incarnation)) return;
             nodes_[to.value].arrived.push_back(frame);
             if (nodes_[to.value].arrived.size() == 1) read_later(to, incarnation);
@@ -184,10 +207,11 @@ private:
     void deliver(raft::NodeId to, std::uint64_t incarnation) {
         if (!joined(to, incarnation)) return;
         const std::shared_ptr<Receiver> receiver = nodes_[to.value].receiver;
-        for (const raft::Bytes& frame : std::exchange(nodes_[to.value].arrived, {})) {
-            std::optional<raft::Message> message = raft::codec::decode_message(frame);
+        for (const Frame& frame : std::exchange(nodes_[to.value].arrived, {})) {
+            std::optional<raft::Message> message = raft::codec::decode_message(frame.bytes);
             if (!message) std::abort();  // what was encoded here can be decoded
             note_delivery(*message);
+            if (frame.is_other && arrived_damaged) arrived_damaged(*message);
             receiver->receive(std::move(*message));
             if (!joined(to, incarnation)) return;
         }
