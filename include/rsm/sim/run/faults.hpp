@@ -100,6 +100,7 @@ struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
     raft::Duration every_max = std::chrono::seconds(2);  ///< between two faults
     raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
+    bool deposes = false;  ///< what strikes the leader ends its reign
 };
 
 }  // namespace rsm::sim

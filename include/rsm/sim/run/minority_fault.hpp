@@ -9,12 +9,16 @@
 #include <raft/base/types.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/coverage.hpp>
+#include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/nemesis.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +34,8 @@ public:
     /// @pre there are three nodes at least, nothing is wrong with any, and it has not begun
     void begin() {
         cluster_.happened(Counter::minority_faults);
-        kind_ = static_cast<Kind>(random_.below(names.size()));
+        const bool many = random_.below(3) == 0;
+        kind_ = many ? Kind::in_trouble : static_cast<Kind>(random_.below(names.size() - 1));
         choose();
         ++life_;
         died_ = 0;
@@ -39,9 +44,11 @@ public:
                           std::string(names[static_cast<std::size_t>(kind_)]));
             strike(node);
         }
+        if (kind_ == Kind::in_trouble) make_trouble();
     }
     void end() {
         ++life_;
+        if (kind_ == Kind::in_trouble) troubles_.back()->heal();
         cluster_.network().heal();
         for (const raft::NodeId node : stricken_) cluster_.process(node).resume();
     }
@@ -50,8 +57,10 @@ public:
     bool silences() const { return kind_ <= Kind::paused || died_ == stricken_.size(); }
     /// Whether that leader may be gone soon. @param leader  0: one has just gone
     bool unsteady(raft::NodeId leader) const {
+        if (leader && cluster_.disk_history(leader).damaged) return true;
         const bool stricken = std::ranges::find(stricken_, leader) != stricken_.end();
-        return kind_ == Kind::comes_and_goes && (!leader || stricken);
+        const bool varies = kind_ == Kind::comes_and_goes || kind_ == Kind::in_trouble;
+        return varies && (!leader || stricken);
     }
     /// What is wrong, to follow "while".
     std::string in_words() const {
@@ -73,8 +82,9 @@ private:
         comes_and_goes,
         receives_for_long,
         dies_receiving,
+        in_trouble,
     };
-    static constexpr std::array<std::string_view, 9> names{
+    static constexpr std::array<std::string_view, 10> names{
         "hears nobody",
         "is heard by nobody",
         "is away",
@@ -83,17 +93,24 @@ private:
         "has a disk that hangs",
         "comes and goes",
         "comes back with a disk that hangs",
-        "comes back and goes in the midst of a snapshot"};
+        "comes back and goes in the midst of a snapshot",
+        "is in trouble of many kinds"};
 
     World& world() { return cluster_.world(); }
     raft::Duration draw(raft::Duration bound) { return random_.below(bound) + raft::Duration(1); }
 
-    /// The leader is among them half of the time.
+    /// The leader is among them half of the time, and all whose disks have been damaged.
     void choose() {
         const std::size_t most = (cluster_.size() - 1) / 2;
         const std::size_t wanted = 1 + random_.below(most);
+        const bool lead = random_.below(2) == 0;
+        const raft::NodeId leader = cluster_.leader();
         stricken_.clear();
-        if (cluster_.leader() && random_.below(2) == 0) stricken_.push_back(cluster_.leader());
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (cluster_.disk_history({id}).damaged) stricken_.push_back({id});
+        }
+        const bool is_new = std::ranges::find(stricken_, leader) == stricken_.end();
+        if (leader && lead && is_new && stricken_.size() < most) stricken_.push_back(leader);
         while (stricken_.size() < wanted) {
             const raft::NodeId node{1 + random_.below(cluster_.size())};
             if (std::ranges::find(stricken_, node) == stricken_.end()) stricken_.push_back(node);
@@ -104,22 +121,48 @@ private:
             case Kind::deaf: return cut(node, 0, 100);
             case Kind::mute: return cut(node, 100, 0);
             case Kind::away: return cut(node, 100, 100);
-            case Kind::paused: return cluster_.process(node).pause();
+            case Kind::paused:
+                cluster_.happened(Counter::pauses);
+                return cluster_.process(node).pause();
             case Kind::partly_cut: {
                 const std::uint64_t there = random_.below(100);
                 const std::uint64_t back = random_.below(100);
                 return cut(node, there, back);
             }
-            case Kind::disk_hangs: return hang(node, life_);
+            case Kind::disk_hangs:
+                cluster_.happened(Counter::stalled_disks);
+                return hang(node, life_);
             case Kind::comes_and_goes: return come_and_go(node, life_);
             case Kind::receives_for_long:
                 return go_and_come_back(node, [this, node, life = life_] { hang(node, life); });
             case Kind::dies_receiving:
                 return go_and_come_back(node, [this, node, life = life_] { die(node, life); });
+            case Kind::in_trouble: return;
         }
+    }
+    /// Of all of them together.
+    void make_trouble() {
+        FaultPlan plan;
+        const auto enable = [&plan](std::initializer_list<Fault> kinds) {
+            for (const Fault kind : kinds) plan.enabled[static_cast<std::size_t>(kind)] = true;
+        };
+        enable({Fault::partition, Fault::one_way, Fault::partial, Fault::clog, Fault::pause,
+                Fault::clock_jump, Fault::power_failure, Fault::process_kill,
+                Fault::crash_between_disk_calls, Fault::clean_restart, Fault::failed_write,
+                Fault::failed_sync, Fault::full_disk, Fault::refused_openings, Fault::failed_call,
+                Fault::hold_up, Fault::damaged_transfer});
+        const bool destructive = random_.below(3) == 0;
+        if (destructive) enable({Fault::bit_rot, Fault::lost_write, Fault::interrupted_copy});
+        plan.every_max = std::chrono::milliseconds(250);
+        plan.lasts_max = std::chrono::milliseconds(500);
+        plan.deposes = true;
+        troubles_.push_back(
+            std::make_unique<Nemesis>(cluster_, plan, random_.next(), stricken_));
+        troubles_.back()->start();
     }
     /// @param outgoing, incoming  how many of a hundred links are cut, the others are not
     void cut(raft::NodeId node, std::uint64_t outgoing, std::uint64_t incoming) {
+        cluster_.happened(Counter::partitions);
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             cluster_.network().cut(node, {id}, random_.below(100) < outgoing);
             cluster_.network().cut({id}, node, random_.below(100) < incoming);
@@ -176,6 +219,7 @@ private:
     raft::Random random_;
     Kind kind_{};
     std::vector<raft::NodeId> stricken_;
+    std::vector<std::unique_ptr<Nemesis>> troubles_;  ///< earlier ones may have work under way
     std::size_t died_ = 0;    ///< of these, in the midst of a snapshot
     std::uint64_t life_ = 0;  ///< what was to be done in an earlier one is over
 };

@@ -72,7 +72,7 @@ private:
             if (!running_) return;
             const Fault kind = kinds_[random_.below(kinds_.size())];
             const raft::NodeId node = victim();
-            strike(kind, node);
+            strike(plan_.deposes && node == cluster_.leader() ? Fault::power_failure : kind, node);
             // A planned crash may have come after the restart that was meant for it.
             if (cluster_.state(node) == NodeState::down) restart_later(node);
             schedule();
