@@ -157,7 +157,13 @@ namespace mutants {
       "a leader speaks no more to followers that were silent for long")                            \
     M(candidates_grant_nothing, "elections", "who asks for pre-votes grants none")                 \
     M(install_not_applied, "snapshots",                                                            \
-      "what an installed snapshot covers does not count as applied")
+      "what an installed snapshot covers does not count as applied")                               \
+    M(received_unverified, "snapshots", "a received snapshot is taken whatever its checksum")      \
+    M(rejected_not_resent, "snapshots", "a snapshot that was rejected is not sent again")          \
+    M(throw_passed_over, "machines", "a node goes on where its state machine threw")               \
+    M(skipped_by_half, "machines", "what a skipped operation has done before it threw stays")      \
+    M(skipped_is_committed, "machines", "a skipped operation is reported as committed")            \
+    M(skips_forgotten, "machines", "a snapshot does not say what its state lacks")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

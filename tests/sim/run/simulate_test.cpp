@@ -2,9 +2,10 @@
 //
 // The simulator itself: that a seed is a run, that the runs reach what they are meant for, and that
 // each oracle speaks when its rule is broken.
+#include "sim/run/quiet_cluster.hpp"
+
 #include <rsm-sim/workloads.hpp>
 
-#include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/simulate.hpp>
 
 #include <doctest/doctest.h>
@@ -20,50 +21,11 @@ namespace {
 
 using namespace rsm::sim;
 using namespace sim_workloads;
+using sim_test::QuietCluster;
 
 RunReport run(std::uint64_t seed, Tracing tracing = Tracing::off) {
     return simulate_any<KvPuts, KvMixed, Counting, Transfers>(seed, tracing);
 }
-
-/// Three counters that lead, commit and compact without any fault but those that a test makes.
-struct QuietCluster {
-    QuietCluster()
-        : cluster(
-              [] {
-                  ClusterPlan plan;
-                  plan.options.snapshot_threshold = 1500;
-                  plan.options.raft.max_hold_time = {};  // who was away needs a snapshot
-                  return plan;
-              }(),
-              [] { return sim_workloads::Counter{}; }, false) {
-        wait([this] { return static_cast<bool>(cluster.leader()); });
-    }
-    template <class Condition>
-    bool wait(Condition holds) {
-        return cluster.world().run_until(holds, cluster.world().now() + std::chrono::seconds(5));
-    }
-    void add(std::size_t operations) {
-        for (std::size_t i = 0; i < operations; ++i) {
-            bool done = false;
-            cluster.replica(cluster.leader())
-                .async_submit({++operations_, {1}}, [&](const auto& error, const auto&) {
-                    CHECK_FALSE(error);
-                    done = true;
-                });
-            REQUIRE(wait([&] { return done; }));
-        }
-    }
-    void cut(raft::NodeId node, bool is_cut) {
-        for (std::uint64_t other = 1; other <= 3; ++other) {
-            cluster.network().cut(node, {other}, is_cut);
-            cluster.network().cut({other}, node, is_cut);
-        }
-    }
-    Cluster<sim_workloads::Counter> cluster;
-
-private:
-    std::uint64_t operations_ = 0;
-};
 
 }  // namespace
 

@@ -216,8 +216,8 @@ protected:
               [this](raft::NodeId node) { return durable_view(node); }),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
-          troubles_(std::make_shared<MachineTroubles>(
-              machines_that_throw_, [this](Counter what) { happened(what); })),
+          troubles_(std::make_shared<MachineTroubles>(machines_that_throw_,
+                                                      [this](Counter what) { happened(what); })),
           service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
@@ -303,8 +303,8 @@ protected:
         const auto to_blame = [](const Node& node) {
             return node.disk_history.damaged || node.disk_history.failing;
         };
-        report(Rule::causes, rejection_has_cause(
-                                 id, what, damaged || std::ranges::any_of(nodes_, to_blame)));
+        report(Rule::causes,
+               rejection_has_cause(id, what, damaged || std::ranges::any_of(nodes_, to_blame)));
     }
     void cut_power(raft::NodeId node) {
         world_.post([this, node] {
@@ -458,8 +458,7 @@ public:
         try {
             replicas_[id.value] = std::make_unique<Replica>(
                 process(id).get_executor(),
-                Watched(make_(), sequence_, troubles_, id,
-                        plan_.signed_snapshots ? id.value : 0),
+                Watched(make_(), sequence_, troubles_, id, plan_.signed_snapshots ? id.value : 0),
                 transport, storage, std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());

@@ -46,8 +46,8 @@ enum class Fault : std::uint8_t {
     stalled_behind,     ///< a node is cut off, and its disk hangs for longer than that
     hold_up,            ///< what its disks and peers bring meets a node in one go, again and again
     // Of themes only, or drawn for themselves.
-    followers_stall,  ///< the disks of all but the leader hang for longer than an election takes
-    short_pause,      ///< of the leader, over before or about when the others miss it
+    followers_stall,   ///< the disks of all but the leader hang for longer than an election takes
+    short_pause,       ///< of the leader, over before or about when the others miss it
     damaged_transfer,  ///< pieces of a snapshot arrive altered or cut short
     leaders_stall,     ///< the disk of the leader hangs, and that of the next one, too
     poison,            ///< an operation makes the state machine throw, wherever it is applied
@@ -100,7 +100,7 @@ struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
     raft::Duration every_max = std::chrono::seconds(2);  ///< between two faults
     raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
-    bool deposes = false;  ///< what strikes the leader ends its reign
+    bool deposes = false;                                ///< what strikes the leader ends its reign
 };
 
 }  // namespace rsm::sim

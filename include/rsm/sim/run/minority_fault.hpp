@@ -156,8 +156,7 @@ private:
         plan.every_max = std::chrono::milliseconds(250);
         plan.lasts_max = std::chrono::milliseconds(500);
         plan.deposes = true;
-        troubles_.push_back(
-            std::make_unique<Nemesis>(cluster_, plan, random_.next(), stricken_));
+        troubles_.push_back(std::make_unique<Nemesis>(cluster_, plan, random_.next(), stricken_));
         troubles_.back()->start();
     }
     /// @param outgoing, incoming  how many of a hundred links are cut, the others are not
@@ -220,7 +219,7 @@ private:
     Kind kind_{};
     std::vector<raft::NodeId> stricken_;
     std::vector<std::unique_ptr<Nemesis>> troubles_;  ///< earlier ones may have work under way
-    std::size_t died_ = 0;    ///< of these, in the midst of a snapshot
+    std::size_t died_ = 0;                            ///< of these, in the midst of a snapshot
     std::uint64_t life_ = 0;  ///< what was to be done in an earlier one is over
 };
 

@@ -49,18 +49,34 @@ enum class Theme : std::uint8_t {
     count_
 };
 /// From slow_followers on.
-inline constexpr std::uint64_t calm_themes =
-    static_cast<std::uint64_t>(Theme::stalling_leaders) -
-    static_cast<std::uint64_t>(Theme::slow_followers);
+inline constexpr std::uint64_t calm_themes = static_cast<std::uint64_t>(Theme::stalling_leaders) -
+                                             static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr bool is_calm(Theme theme) {
     return theme >= Theme::slow_followers && theme <= Theme::stalling_leaders;
 }
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
-    "none",         "small-log",     "late-messages",    "late-disks",     "early-snapshots",
-    "lost-names",   "torn-tails",    "waiting-reads",    "no-time-limit",  "rotten-snapshots",
-    "reading-back", "failing-calls", "coincidences",     "long-times",     "slow-followers",
-    "short-pauses", "hanging-disks", "chased-snapshots", "minority-faults",
-    "stalling-leaders", "damaged-transfers", "throwing-machines"};
+    "none",
+    "small-log",
+    "late-messages",
+    "late-disks",
+    "early-snapshots",
+    "lost-names",
+    "torn-tails",
+    "waiting-reads",
+    "no-time-limit",
+    "rotten-snapshots",
+    "reading-back",
+    "failing-calls",
+    "coincidences",
+    "long-times",
+    "slow-followers",
+    "short-pauses",
+    "hanging-disks",
+    "chased-snapshots",
+    "minority-faults",
+    "stalling-leaders",
+    "damaged-transfers",
+    "throwing-machines"};
 
 namespace detail {
 
