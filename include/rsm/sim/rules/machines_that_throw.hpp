@@ -76,6 +76,8 @@ public:
         return indexes;
     }
 
+    /// Whether its machine has thrown since it was started.
+    bool threw(raft::NodeId node) const { return expected_.contains(node); }
     /// @pre the node runs and has done a piece of work
     Broken stops(raft::NodeId node) const {
         const auto found = expected_.find(node);

@@ -356,7 +356,9 @@ protected:
         if (disk(id).stopped()) return crash_in_a_call(id);
         if (!watched(id)) return;
         oracle_.step(core(id));
-        if (running(id)) report(Rule::machines_that_throw, machines_that_throw_.stops(id));
+        if (running(id) && machines_that_throw_.threw(id)) {
+            report(Rule::machines_that_throw, machines_that_throw_.stops(id));
+        }
         Node& node = nodes_[id.value];
         const raft::Index snapshot = core(id).snapshot().last.index;
         if (snapshot <= node.snapshot) return;
