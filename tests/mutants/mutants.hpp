@@ -162,7 +162,6 @@ namespace mutants {
     M(rejected_not_resent, "snapshots", "a snapshot that was rejected is not sent again")          \
     M(throw_passed_over, "machines", "a node goes on where its state machine threw")               \
     M(skipped_by_half, "machines", "what a skipped operation has done before it threw stays")      \
-    M(skipped_is_committed, "machines", "a skipped operation is reported as committed")            \
     M(skips_forgotten, "machines", "a snapshot does not say what its state lacks")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
