@@ -61,6 +61,8 @@ public:
     const Log& log() const { return log_; }
     const Membership& membership() const { return membership_; }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
+    /// Whether a snapshot is on its way to this node.
+    bool receives_snapshot() const { return snapshots_.incoming.has_value(); }
     /// Reads that were asked for here and are not answered.
     std::size_t waiting_reads() const { return reads_.waiting; }
     /// Of a leader: see Options::max_uncommitted_bytes.
