@@ -157,7 +157,12 @@ namespace mutants {
       "a leader speaks no more to followers that were silent for long")                            \
     M(candidates_grant_nothing, "elections", "who asks for pre-votes grants none")                 \
     M(install_not_applied, "snapshots",                                                            \
-      "what an installed snapshot covers does not count as applied")
+      "what an installed snapshot covers does not count as applied")                               \
+    M(snapshots_between_kept, "limits", "while a snapshot is sent, all that are newer stay, too")  \
+    M(ended_transfer_kept, "limits",                                                               \
+      "a snapshot whose transfer has ended stays until there is a newer one")                      \
+    M(abandoned_transfer_kept, "limits", "what came of an abandoned snapshot stays")               \
+    M(failed_save_kept, "limits", "what was written of a snapshot that could not be saved stays")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };
