@@ -199,7 +199,7 @@ TEST_CASE("an inbox gives the same messages whatever the sizes of its buffers") 
     for (const TcpBuffers sizes : {TcpBuffers{1, 1, 1}, TcpBuffers{40, 64, 30},
                                    TcpBuffers{100, 5000, 1}, TcpBuffers{700, 700, 700}}) {
         for (const std::size_t most : {1U, 13U, 1000U}) {
-            CAPTURE(sizes.first);
+            CAPTURE(sizes.first_receive_bytes);
             CAPTURE(most);
             Inbox inbox(frame_max, sizes);
             std::vector<raft::Message> received;
