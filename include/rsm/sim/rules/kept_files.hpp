@@ -78,9 +78,8 @@ public:
     /// It has recovered: what the life before had left to be removed is gone.
     void restarted(const FileNeeds& needs) {
         newest_ = needs.snapshot;
-        superseded_ = {};
         last_ = needs.last;
-        outdated_.clear();
+        superseded_.clear();
         incoming_since_.reset();
         old_segments_.reset();
     }
@@ -100,7 +99,7 @@ public:
         note_appended(needs.last);
         if (is_new_) files_ = files_by_kind(paths());
         if (needs.snapshot != newest_) {
-            superseded_ = newest_;
+            superseded_.try_emplace(newest_);
             newest_ = needs.snapshot;
         }
         const std::string excess = find_excess(needs, jobs);
@@ -145,20 +144,20 @@ private:
     }
 
     /// One that was the newest, in this life, and is needed no more; 0: none. One that was saved
-    /// too late to be the newest counts as soon as a newer one has come, for by then the node has
-    /// heard of it.
+    /// too late to be the newest may not be known to the node yet.
     raft::Index outdated_snapshot(const FileNeeds& needs, const LaneJobs& jobs) {
-        const auto is_outdated = [&](raft::Index index) {
-            return index <= superseded_ && std::ranges::find(needs.sent, index) == needs.sent.end();
+        const auto has = [](const std::vector<raft::Index>& indexes, raft::Index index) {
+            return std::ranges::find(indexes, index) != indexes.end();
         };
-        std::erase_if(outdated_, [&](const auto& seen) {
-            return !is_outdated(seen.first) ||
-                   std::ranges::find(files_.snapshots, seen.first) == files_.snapshots.end();
-        });
-        for (const raft::Index index : files_.snapshots) {
-            if (!is_outdated(index)) continue;
-            const auto [seen, is_new] = outdated_.try_emplace(index, jobs.given());
-            if (jobs.done(seen->second)) return index;
+        std::erase_if(superseded_,
+                      [&](const auto& seen) { return !has(files_.snapshots, seen.first); });
+        for (auto& [index, given] : superseded_) {
+            if (has(needs.sent, index)) {
+                given.reset();
+                continue;
+            }
+            if (!given) given = jobs.given();
+            if (jobs.done(*given)) return index;
         }
         return {};
     }
@@ -204,11 +203,11 @@ private:
     std::uint64_t names_version_ = ~std::uint64_t{0};
     bool is_new_ = true;
     FilesByKind files_;
-    raft::Index newest_;      ///< snapshot
-    raft::Index superseded_;  ///< the newest one before that, in this life
-    std::map<raft::Index, std::uint64_t>
-        outdated_;                                 ///< snapshots, by the jobs that may remove them
-    std::optional<std::uint64_t> incoming_since_;  ///< the same
+    raft::Index newest_;  ///< snapshot
+    /// Snapshots that were the newest in this life, and once they are not needed any more, the jobs
+    /// of which one removes it.
+    std::map<raft::Index, std::optional<std::uint64_t>> superseded_;
+    std::optional<std::uint64_t> incoming_since_;  ///< the same of what was received
     std::optional<OldSegments> old_segments_;
     raft::Index last_;            ///< of the log, at the last look
     std::vector<Placed> placed_;  ///< ascending
