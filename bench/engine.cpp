@@ -90,7 +90,7 @@ public:
     raft::Result<std::unique_ptr<raft::ByteSource>> open_snapshot(const raft::SnapshotMeta&) {
         return raft::Failure{std::make_error_code(std::errc::not_supported), "open_snapshot"};
     }
-    void drop_snapshots_before(raft::Index) {}
+    void drop_snapshots_except(const std::vector<raft::Index>&) {}
     void close(std::function<void()> done) { done(); }
 
     bool complete() {

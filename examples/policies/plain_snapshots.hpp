@@ -177,12 +177,14 @@ public:
     }
 
     /// What one cannot remove now is removed by a later call; it is never taken for the newest.
-    void drop_before(raft::Index index) const {
+    void drop_except(const std::vector<raft::Index>& needed) const {
         const auto names = Files{}.list(directory_->path);
         if (!names) return;
         for (const std::string& name : *names) {
             const auto last = position_in(name);
-            if (last && last->index < index) (void)Files{}.remove(*directory_ / name);
+            const bool goes = last && last->index < needed.back() &&
+                              !std::ranges::binary_search(needed, last->index);
+            if (goes) (void)Files{}.remove(*directory_ / name);
         }
     }
 

@@ -166,11 +166,12 @@ public:
         return snapshots_->open(meta);
     }
 
-    void drop_snapshots_before(raft::Index index) {
-        on_snapshots<void>({}, [index](PlainSnapshots& snapshots) -> raft::Result<void> {
-            snapshots.drop_before(index);
-            return {};
-        });
+    void drop_snapshots_except(std::vector<raft::Index> needed) {
+        on_snapshots<void>(
+            {}, [needed = std::move(needed)](PlainSnapshots& snapshots) -> raft::Result<void> {
+                snapshots.drop_except(needed);
+                return {};
+            });
     }
 
     /// The lock goes last, when neither lane has anything left to do.

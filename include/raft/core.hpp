@@ -61,6 +61,8 @@ public:
     const Log& log() const { return log_; }
     const Membership& membership() const { return membership_; }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
+    /// Whether a snapshot is on its way to this node.
+    bool receives_snapshot() const { return snapshots_.incoming.has_value(); }
     /// Reads that were asked for here and are not answered.
     std::size_t waiting_reads() const { return reads_.waiting; }
     /// Of a leader: see Options::max_uncommitted_bytes.
@@ -121,7 +123,7 @@ private:
     void take(const Step& step, ChunkStored& stored) {
         take_stored(step, membership_, office_, reads_, log_, journal_, snapshots_, stored);
     }
-    void finish(const Step& step);
+    void finish(const Step& step, bool held_log);
 
     Options options_;
     NodeId self_;
@@ -156,11 +158,12 @@ inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
     now_ = std::max(now_, now);
     const Step step{options_, self_, membership_, ballot_, now_, output};
+    const bool held_log = office_.holds_log();
     excuse_pause(step, office_, timer_, log_);
     for (Input& input : inputs) {
         std::visit([&](auto& what) { take(step, what); }, input);
     }
-    finish(step);
+    finish(step, held_log);
 }
 
 /// Rules for all servers (Figure 2): a message of a later term makes a follower of its term.
@@ -177,12 +180,17 @@ inline void Core::take(const Step& step, Message& message) {
 }
 
 /// The end of a step: what follows from the state that all inputs together have led to.
-inline void Core::finish(const Step& step) {
+/// @param held_log  before them
+inline void Core::finish(const Step& step, bool held_log) {
     check_leadership(step, ballot_, office_, timer_, reads_, log_);
     if (!office_.leads() && now_ >= timer_.expires) {
         stand_for_election(step, ballot_, office_, timer_, log_, options_.pre_vote);
     }
     if (office_.leads()) lead(step, office_, reads_, log_, journal_, snapshots_.newest);
+    // What it held for its followers it does not need when it leads no more.
+    if (held_log && !office_.holds_log()) {
+        release_covered(step, office_, log_, journal_, snapshots_.newest);
+    }
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());

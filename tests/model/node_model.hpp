@@ -11,6 +11,7 @@
 #include <raft/driver/carry_out.hpp>
 #include <raft/proof/invariants.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -287,9 +288,11 @@ private:
                 {Answer::Kind::chunk_stored, {}, chunk.meta, 0, {}, outcome, {}});
         }
         void abandon_transfer() { node.arriving.reset(); }
-        void drop_snapshots_before(Index index) {
-            std::erase_if(node.snapshots,
-                          [&](const SnapshotMeta& meta) { return meta.last.index < index; });
+        void drop_snapshots_except(const std::vector<Index>& needed) {
+            std::erase_if(node.snapshots, [&](const SnapshotMeta& meta) {
+                const Index index = meta.last.index;
+                return index < needed.back() && !std::ranges::binary_search(needed, index);
+            });
         }
         void observe(const Event& event) { NodeModel::observe(event, effect); }
         bool stopped() const { return false; }

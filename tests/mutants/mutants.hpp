@@ -162,7 +162,12 @@ namespace mutants {
     M(rejected_not_resent, "snapshots", "a snapshot that was rejected is not sent again")          \
     M(throw_passed_over, "machines", "a node goes on where its state machine threw")               \
     M(skipped_by_half, "machines", "what a skipped operation has done before it threw stays")      \
-    M(skips_forgotten, "machines", "a snapshot does not say what its state lacks")
+    M(skips_forgotten, "machines", "a snapshot does not say what its state lacks")                 \
+    M(snapshots_between_kept, "limits", "while a snapshot is sent, all that are newer stay, too")  \
+    M(ended_transfer_kept, "limits",                                                               \
+      "a snapshot whose transfer has ended stays until there is a newer one")                      \
+    M(abandoned_transfer_kept, "limits", "what came of an abandoned snapshot stays")               \
+    M(failed_save_kept, "limits", "what was written of a snapshot that could not be saved stays")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

@@ -155,6 +155,17 @@ TEST_CASE("the log is not held for a follower that says nothing") {
     CHECK(slow.cluster.core(1).log().last_index() - slow.cluster.core(1).log().base().index < 200);
 }
 
+TEST_CASE("a leader that steps down does not keep what it held of its log for a follower") {
+    SlowTransfer slow(SlowTransfer::options());
+    for (int i = 0; i < 1000 && !slow.cluster.core(1).holds_log(); ++i) slow.one_millisecond();
+    REQUIRE(slow.cluster.core(1).holds_log());
+    const Core& core = slow.cluster.core(1);
+    REQUIRE(core.log().base().index + 20 < core.snapshot().last.index);
+    slow.cluster.step(1, Message{{2}, {1}, VoteReply{Term{9}, Term{9}, false, false}});
+    REQUIRE(core.role() == Role::follower);
+    CHECK(core.log().base().index + 20 >= core.snapshot().last.index);  // but for what is retained
+}
+
 TEST_CASE("an unfinished transfer is dropped when its content has come another way") {
     Options options;
     options.snapshot_chunk_bytes = 10;

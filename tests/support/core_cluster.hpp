@@ -336,9 +336,11 @@ private:
             node.answers.push_back(ChunkStored{chunk.meta, cluster.store(node, chunk)});
         }
         void abandon_transfer() { node.receiving.reset(); }
-        void drop_snapshots_before(Index index) {
-            std::erase_if(node.snapshots,
-                          [&](const Snapshot& kept) { return kept.meta.last.index < index; });
+        void drop_snapshots_except(const std::vector<Index>& needed) {
+            std::erase_if(node.snapshots, [&](const Snapshot& kept) {
+                const Index index = kept.meta.last.index;
+                return index < needed.back() && !std::ranges::binary_search(needed, index);
+            });
         }
         void observe(const Event& event) { cluster.observe(node, event); }
         bool stopped() const { return false; }

@@ -13,6 +13,7 @@
 #include <concepts>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace raft::inline v0 {
 
@@ -30,7 +31,7 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
                                  const ProposalOutcome& proposal, const SnapshotMeta& meta,
                                  std::span<const Entry> entries, const ReadOutcome& read,
                                  const LoadEntries& load, const LoadChunk& chunk, StoreChunk store,
-                                 Index index, const Event& event) {
+                                 const std::vector<Index>& needed, const Event& event) {
     handler.begin_write(std::move(write));
     handler.send(std::move(message));
     handler.send_after(std::move(deferred));
@@ -42,7 +43,7 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
     handler.load(chunk);
     handler.store(std::move(store));
     handler.abandon_transfer();
-    handler.drop_snapshots_before(index);
+    handler.drop_snapshots_except(needed);
     handler.observe(event);
     { handler.stopped() } -> std::convertible_to<bool>;
 };
@@ -69,7 +70,7 @@ void carry_out(Output& output, H& handler) {
     for (const LoadChunk& load : output.load_chunks) handler.load(load);
     for (StoreChunk& store : output.store_chunks) handler.store(std::move(store));
     if (output.abandon_transfer) handler.abandon_transfer();
-    if (output.drop_snapshots_before) handler.drop_snapshots_before(*output.drop_snapshots_before);
+    if (!output.needed_snapshots.empty()) handler.drop_snapshots_except(output.needed_snapshots);
     for (const Event& event : output.events) {
         handler.observe(event);
     }

@@ -78,7 +78,8 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   more).
 /// - `open_snapshot(meta)` gives a kept snapshot's content to be read at once; it may block.
 ///   The source ends early when the content is damaged; the reader checks the count.
-/// - `drop_snapshots_before(index)` removes every kept snapshot of a lower index.
+/// - `drop_snapshots_except(needed)` removes every kept snapshot whose index is lower than the last
+///   of `needed` and not among them. They ascend, and there is one at least.
 /// - `close(done)` finishes what is under way, then releases the files. Writes that wait for
 ///   space fail. Nothing may be asked after it.
 ///
@@ -90,9 +91,9 @@ template <class S>
 concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
                            LogPosition position, Membership membership, const SnapshotMeta& meta,
                            Bytes bytes, std::size_t size, std::uint64_t offset,
-                           SnapshotProducer produce, WriteDone written, EntriesRead entries,
-                           SnapshotSaved saved, ChunkReceived received, ChunkRead chunk,
-                           std::function<void()> closed) {
+                           const std::vector<Index>& needed, SnapshotProducer produce,
+                           WriteDone written, EntriesRead entries, SnapshotSaved saved,
+                           ChunkReceived received, ChunkRead chunk, std::function<void()> closed) {
     { storage.recover() } -> std::same_as<Result<Recovered>>;
     storage.append(std::move(write), std::move(written));
     storage.read(index, size, std::move(entries));
@@ -102,7 +103,7 @@ concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
     storage.abandon_transfer();
     storage.read_chunk(meta, offset, size, std::move(chunk));
     { storage.open_snapshot(meta) } -> std::same_as<Result<std::unique_ptr<ByteSource>>>;
-    storage.drop_snapshots_before(index);
+    storage.drop_snapshots_except(needed);
     storage.close(std::move(closed));
 };
 

@@ -293,7 +293,9 @@ private:
         void load(const LoadChunk& load) { engine.load(load); }
         void store(StoreChunk&& store) { engine.store(std::move(store)); }
         void abandon_transfer() { engine.storage_.abandon_transfer(); }
-        void drop_snapshots_before(Index index) { engine.storage_.drop_snapshots_before(index); }
+        void drop_snapshots_except(const std::vector<Index>& needed) {
+            engine.storage_.drop_snapshots_except(needed);
+        }
         void observe(const Event& event) { engine.host_.observe(event); }
         bool stopped() const { return engine.halted_; }
     };

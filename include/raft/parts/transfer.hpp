@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace raft::inline v0 {
 
@@ -102,11 +103,12 @@ struct IncomingSnapshot {
 struct Snapshots {
     SnapshotMeta newest;
     std::optional<IncomingSnapshot> incoming;
-    Index dropped_before;  ///< no older one is kept; 0: not known
+    /// Ascending: those up to the newest that are kept. Empty: not known.
+    std::vector<Index> kept;
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.newest, self.incoming, self.dropped_before);
+        return visit(self.newest, self.incoming, self.kept);
     }
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };

@@ -184,8 +184,9 @@ struct Output {
     std::vector<StoreChunk> store_chunks;
     /// What has been kept of a snapshot that a leader sent will not be continued: drop it.
     bool abandon_transfer = false;
-    /// Kept snapshots of a lower index are not needed any more.
-    std::optional<Index> drop_snapshots_before;
+    /// Ascending; of snapshots up to the last of these the others are not needed any more. Empty:
+    /// nothing is to be dropped.
+    std::vector<Index> needed_snapshots;
     std::vector<Event> events;
     /// When to step next if nothing happens before.
     Time deadline;
@@ -203,7 +204,7 @@ struct Output {
         load_chunks.clear();
         store_chunks.clear();
         abandon_transfer = false;
-        drop_snapshots_before.reset();
+        needed_snapshots.clear();
         events.clear();
         deadline = {};
     }

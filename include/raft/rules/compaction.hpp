@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 namespace raft::inline v0 {
 
@@ -69,23 +70,28 @@ inline void take_own_snapshot(const Step& step, Office& office, Log& log, Journa
         snapshots.newest = std::move(taken.meta);
     }
     release_covered(step, office, log, journal, snapshots.newest);
-    snapshots.dropped_before = {};
+    snapshots.kept.clear();
 }
 
-/// Only the newest snapshot is kept, and what is on its way to a follower: "discarding" the others
-/// (section 7).
+/// Only the newest snapshot is kept, and what is on its way to followers: "discarding" the others
+/// (section 7), those between the two among them, or a slow transfer would fill the disk.
 inline void drop_unused_snapshots(const Step& step, const Office& office, Snapshots& snapshots) {
-    if (snapshots.dropped_before == snapshots.newest.last.index) return;
-    Index oldest = snapshots.newest.last.index;
+    const Index newest = snapshots.newest.last.index;
+    std::vector<Index>& kept = snapshots.kept;
+    const bool only_newest = kept.size() == 1 && kept.front() == newest;
+    if (newest.value == 0 || only_newest) return;
+    std::vector<Index> needed{newest};
     if (const Reign* reign = office.reign()) {
         for (const Progress& follower : reign->followers) {
             if (follower.state != ProgressState::snapshot) continue;
-            oldest = std::min(oldest, follower.transfer.meta.last.index);
+            needed.push_back(follower.transfer.meta.last.index);
         }
     }
-    if (std::exchange(snapshots.dropped_before, oldest) != oldest) {
-        step.out.drop_snapshots_before = oldest;
-    }
+    std::ranges::sort(needed);
+    needed.erase(std::ranges::unique(needed).begin(), needed.end());
+    if (needed == kept) return;
+    kept = needed;
+    step.out.needed_snapshots = std::move(needed);
 }
 
 }  // namespace raft

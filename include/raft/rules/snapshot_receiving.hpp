@@ -110,7 +110,7 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
 inline void install(const Step& step, Membership& membership, Office& office, Reads& reads,
                     Log& log, Journal& journal, Snapshots& snapshots, const SnapshotMeta& meta) {
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
-    snapshots.dropped_before = {};
+    snapshots.kept.clear();
     // The log may have brought it faster.
     if (meta.last.index <= log.commit()) return;
     if (log.matches(meta.last)) {

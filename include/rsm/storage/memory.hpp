@@ -253,10 +253,12 @@ public:
             std::make_unique<detail::MemorySource>(std::move(*content)));
     }
 
-    void drop_snapshots_before(raft::Index index) {
+    void drop_snapshots_except(const std::vector<raft::Index>& needed) {
         if (!open()) return;
-        std::erase_if(disk_->snapshots_,
-                      [&](const auto& item) { return item.first.index < index; });
+        std::erase_if(disk_->snapshots_, [&](const auto& item) {
+            return item.first.index < needed.back() &&
+                   !std::ranges::binary_search(needed, item.first.index);
+        });
     }
 
     /// Completes what is under way, gives up the disk, then calls `done`.

@@ -19,6 +19,38 @@
 
 namespace rsm::inline v0 {
 
+/// The sizes of a TcpTransport's own buffers, in bytes, each from 1 byte to 1 GiB. The defaults
+/// suit every network; small ones let a test come to the end of every buffer.
+struct TcpBuffers {
+    /// The first receive buffer of a connection.
+    std::size_t first_receive_bytes = std::size_t{64} << 10;
+    /// The largest one that mere traffic brings about; a frame that is larger gets a larger one. At
+    /// least first_receive_bytes.
+    std::size_t largest_receive_bytes = std::size_t{1} << 20;
+    /// Of a receive buffer with less room than this no more is read into, and a new one is begun.
+    /// At most first_receive_bytes.
+    std::size_t smallest_read_bytes = 4096;
+    /// What was copied to be written together keeps its memory for the next time, unless it was
+    /// more than this.
+    std::size_t kept_batch_bytes = std::size_t{1} << 20;
+    /// How much of what a dismissed connection still sends is read, so that it can be told why.
+    std::size_t drained_bytes = std::size_t{4} << 20;
+
+    /// A sentence about the first size that is out of its range, or nothing.
+    std::string problem() const {
+        const auto [least, most] =
+            std::minmax({first_receive_bytes, largest_receive_bytes, smallest_read_bytes,
+                         kept_batch_bytes, drained_bytes});
+        if (least < 1) return "every size of buffers must be at least 1";
+        if (most > (std::size_t{1} << 30)) return "every size of buffers must be at most 1 GiB";
+        if (first_receive_bytes > largest_receive_bytes)
+            return "buffers.first_receive_bytes exceeds buffers.largest_receive_bytes";
+        if (smallest_read_bytes > first_receive_bytes)
+            return "buffers.smallest_read_bytes exceeds buffers.first_receive_bytes";
+        return {};
+    }
+};
+
 struct TcpOptions {
     /// This node. Not 0.
     raft::NodeId self;
@@ -79,6 +111,7 @@ struct TcpOptions {
     /// Accepted connections that have not introduced themselves yet. One more closes the oldest,
     /// so that strangers who connect and say nothing cannot keep peers out. 1 or more.
     std::size_t max_strangers = 32;
+    TcpBuffers buffers;
 
     static constexpr std::size_t max_cluster_bytes = 255;
     static constexpr std::size_t max_advertise_bytes = 1024;
@@ -100,7 +133,7 @@ struct TcpOptions {
         if (most > std::chrono::hours(24)) return "every time must be at most a day";
         if (reconnect_min > reconnect_max) return "reconnect_min exceeds reconnect_max";
         if (max_strangers == 0) return "max_strangers must be at least 1";
-        return {};
+        return buffers.problem();
     }
 };
 

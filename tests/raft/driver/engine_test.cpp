@@ -82,7 +82,7 @@ public:
     Result<std::unique_ptr<ByteSource>> open_snapshot(const SnapshotMeta&) {
         return Failure{std::make_error_code(std::errc::not_supported), "open"};
     }
-    void drop_snapshots_before(Index) {}
+    void drop_snapshots_except(const std::vector<Index>&) {}
     void close(const std::function<void()>& done) {
         note("closed");
         done();

@@ -66,7 +66,7 @@ struct Recorder {
     void load(const LoadChunk&) { order += "load "; }
     void store(StoreChunk&&) { order += "store "; }
     void abandon_transfer() { order += "abandon "; }
-    void drop_snapshots_before(Index) { order += "drop "; }
+    void drop_snapshots_except(const std::vector<Index>&) { order += "drop "; }
     void observe(const Event&) { order += "event"; }
     bool stopped() const { return stops && order.ends_with("restore "); }
     bool stops = false;
@@ -181,7 +181,7 @@ TEST_CASE("a step is carried out in the one safe order") {
     output.load_chunks.emplace_back();
     output.store_chunks.emplace_back();
     output.abandon_transfer = true;
-    output.drop_snapshots_before = Index{1};
+    output.needed_snapshots = {Index{1}};
     output.events.emplace_back();
     Output same = output;
     Recorder recorder;

@@ -302,6 +302,30 @@ TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a long transfer keeps its own snapshot and the newest, none in between") {
+    CoreCluster cluster = compacted();
+    std::size_t chunks = 0;
+    cluster.lost = [&](const Message& m) {
+        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 3;
+    };
+    cluster.run(milliseconds(300));
+    for (std::uint64_t index = 10; index <= 30; index += 5) {
+        propose(cluster, 1, 5);
+        REQUIRE(cluster.take_snapshot(1));
+        cluster.settle();
+        REQUIRE(cluster.core(1).snapshot().last.index == Index{index});
+        const std::vector<Snapshot>& kept = cluster.node(1).snapshots;
+        REQUIRE(kept.size() == 2);
+        CHECK(kept[0].meta.last.index == Index{5});
+        CHECK(kept[1].meta.last.index == Index{index});
+    }
+    cluster.lost = nullptr;
+    cluster.run(milliseconds(2000));
+    CHECK(caught_up(cluster, 3));
+    CHECK(cluster.node(1).snapshots.size() == 1);
+    CHECK(cluster.failure == "");
+}
+
 TEST_CASE("heartbeats go on during a transfer, and find a follower that got there otherwise") {
     CoreCluster cluster = compacted();
     cluster.lost = [](const Message& m) {

@@ -103,7 +103,7 @@ TEST_CASE_TEMPLATE("Snapshots are kept, read in pieces and dropped", Bed, RSM_ST
         CHECK(node.chunk(first, 1, 1)->text() == "n");
         CHECK(node.chunk(first, 3, 5)->text().empty());
         CHECK(node.chunk(first, 4, 1).error().code == rsm::StorageErrc::no_such_snapshot);
-        node.storage().drop_snapshots_before({2});
+        node.storage().drop_snapshots_except({{2}});
         CHECK(node.chunk(first, 0, 1).error().code == rsm::StorageErrc::no_such_snapshot);
         CHECK_FALSE(node.storage().open_snapshot(first).has_value());
         node.close();
@@ -116,6 +116,32 @@ TEST_CASE_TEMPLATE("Snapshots are kept, read in pieces and dropped", Bed, RSM_ST
     NodeOf<Bed> again(bed.make());
     CHECK(again.start().snapshot == second);
     CHECK_FALSE(again.storage().open_snapshot(first).has_value());
+}
+
+TEST_CASE_TEMPLATE("Of the snapshots up to a needed one only needed ones are kept", Bed,
+                   RSM_STORAGES) {
+    Bed bed;
+    NodeOf<Bed> node(bed.make());
+    node.start();
+    std::vector<raft::SnapshotMeta> metas;
+    for (std::uint64_t i = 1; i <= 5; ++i) {
+        metas.push_back(*node.save(position(i, 1), std::to_string(i)));
+    }
+    const auto kept = [&] {
+        std::string text;
+        for (const raft::SnapshotMeta& meta : metas) {
+            const auto piece = node.chunk(meta, 0, 1);
+            if (piece) text += piece->text();
+        }
+        return text;
+    };
+    CHECK(kept() == "12345");
+    node.storage().drop_snapshots_except({{2}, {4}});
+    CHECK(kept() == "245");
+    node.storage().drop_snapshots_except({{1}, {5}});  // one of them is not there
+    CHECK(kept() == "5");
+    node.storage().drop_snapshots_except({{3}});
+    CHECK(kept() == "5");
 }
 
 TEST_CASE_TEMPLATE("A received snapshot that is not what was announced is rejected and dropped",

@@ -28,8 +28,8 @@ namespace tcp_wire_test {
 
 namespace {
 
+using rsm::TcpBuffers;
 using rsm::detail::Inbox;
-using rsm::detail::InboxSizes;
 constexpr std::size_t frame_max = std::size_t{1} << 20;
 
 using raft::test::hex;
@@ -196,10 +196,10 @@ TEST_CASE("an inbox gives the same messages whatever the sizes of its buffers") 
         sent.push_back(i % 3 == 0 ? heartbeat(i) : append(i, size));
         bytes += frame(sent.back());
     }
-    for (const InboxSizes sizes : {InboxSizes{1, 1, 1}, InboxSizes{40, 64, 30},
-                                   InboxSizes{100, 5000, 1}, InboxSizes{700, 700, 700}}) {
+    for (const TcpBuffers sizes : {TcpBuffers{1, 1, 1}, TcpBuffers{40, 64, 30},
+                                   TcpBuffers{100, 5000, 1}, TcpBuffers{700, 700, 700}}) {
         for (const std::size_t most : {1U, 13U, 1000U}) {
-            CAPTURE(sizes.first);
+            CAPTURE(sizes.first_receive_bytes);
             CAPTURE(most);
             Inbox inbox(frame_max, sizes);
             std::vector<raft::Message> received;
@@ -233,7 +233,7 @@ TEST_CASE("an announced length alone makes an inbox allocate nothing") {
     raft::codec::store_little(reinterpret_cast<std::byte*>(large.data()), announced);
     REQUIRE(feed(inbox, large, received));
     inbox.free_space();
-    CHECK(inbox.buffer_size() == rsm::detail::InboxSizes{}.first);
+    CHECK(inbox.buffer_size() == TcpBuffers{}.first_receive_bytes);
     REQUIRE(feed(inbox, std::string(200000, 'x'), received, 1000));
     CHECK(inbox.buffer_size() <= 2 * 200000);
     CHECK(received.empty());

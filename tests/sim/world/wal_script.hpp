@@ -98,7 +98,7 @@ inline bool run_script(const std::shared_ptr<Disk>& disk, Model& model) {
     if (!write(write_of({entry(5, 7, 100), entry(6, 7, 1800), entry(7, 8, 10)}))) return false;
     if (!save(position(5, 7))) return false;
     if (!write(release(position(4, 1)))) return false;
-    node.storage().drop_snapshots_before({5});
+    node.storage().drop_snapshots_except({{5}});
     for (std::uint64_t i = 8; i <= 12; ++i) {
         if (!write(write_of({entry(i, 8, 900)}))) return false;
     }
@@ -113,7 +113,7 @@ inline bool run_script(const std::shared_ptr<Disk>& disk, Model& model) {
     one.entries = {entry(31, 10, 50)};
     one.hard_state = raft::HardState{{10}, {}, {30}};
     if (!write(one)) return false;
-    node.storage().drop_snapshots_before({30});
+    node.storage().drop_snapshots_except({{30}});
     if (!write(write_of({entry(32, 10, 50)}))) return false;
     node.close();
     return true;

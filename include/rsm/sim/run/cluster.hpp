@@ -15,6 +15,7 @@
 #include <rsm/sim/rules/clutter.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
+#include <rsm/sim/rules/kept_files.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
@@ -32,6 +33,7 @@
 #include <rsm/sim/trace/words.hpp>
 #include <rsm/sim/world/clock.hpp>
 #include <rsm/sim/world/disk.hpp>
+#include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/streams.hpp>
@@ -243,13 +245,16 @@ protected:
             Node& node = nodes_.emplace_back();
             node.process = std::make_unique<Process>(world_, [this, id] { after_work({id}); });
             node.disk = std::make_shared<Disk>(random_.next());
+            node.kept_files = KeptFiles(plan_.spare_segments);
         }
     }
 
     struct Node {
         std::unique_ptr<Process> process;
         std::shared_ptr<Disk> disk;
+        std::shared_ptr<LaneJobs> lane_jobs;  // of this life
         DiskHistory disk_history;
+        KeptFiles kept_files{0};
         NodeState state = NodeState::down;
         std::size_t hits_told = 0;
         raft::Index snapshot;    // the newest that was seen
@@ -269,8 +274,10 @@ protected:
         return {network_, streams_, id, process(id), std::move(options), random_.next()};
     }
     WalStorage storage(raft::NodeId id) {
-        return wal_storage(process(id), nodes_[id.value].disk, wal_options(plan_), service_time_,
-                           random_.next());
+        Node& node = nodes_[id.value];
+        node.lane_jobs = std::make_shared<LaneJobs>();
+        return wal_storage(process(id), node.disk, wal_options(plan_), service_time_,
+                           random_.next(), node.lane_jobs);
     }
 
     void observe(raft::NodeId node, const raft::Event& event) {
@@ -359,6 +366,7 @@ protected:
         if (running(id) && machines_that_throw_.threw(id)) {
             report(Rule::machines_that_throw, machines_that_throw_.stops(id));
         }
+        look_at_files(id);
         Node& node = nodes_[id.value];
         const raft::Index snapshot = core(id).snapshot().last.index;
         if (snapshot <= node.snapshot) return;
@@ -367,6 +375,15 @@ protected:
         coverage_.count(Counter::snapshots_saved);
         sequence_->saved(id, snapshot);
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
+    }
+
+    void look_at_files(raft::NodeId id) {
+        Node& node = nodes_[id.value];
+        // What is damaged is not thrown away, and who stops removes nothing any more.
+        if (!running(id) || node.disk_history.damaged || node.disk_history.cluttered) return;
+        if (!node.kept_files.due(node.disk->names_version())) return;
+        report(Rule::kept_files, node.kept_files.look(id, file_needs(core(id)), *node.lane_jobs,
+                                                      [&] { return node.disk->paths(); }));
     }
 
     /// The disk has stopped: the machine's power failed, or only the process ended.
@@ -471,6 +488,7 @@ public:
                honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
+        node.kept_files.restarted(file_needs(core(id)));
     }
 
     void stop_cleanly(raft::NodeId id) override {

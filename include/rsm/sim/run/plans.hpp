@@ -9,6 +9,7 @@
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/storage/wal_options.hpp>
+#include <rsm/transport/tcp_options.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -31,6 +32,7 @@ struct ClusterPlan {
     /// Of each side of a connection.
     std::size_t stream_window_bytes = std::size_t{64} << 10;
     std::size_t stream_queue_bytes = std::size_t{4} << 20;  ///< TcpOptions::queue_bytes
+    TcpBuffers stream_buffers;
     ServiceTime disk;
     std::uint64_t troubled_foundings = 0;  ///< of a hundred first starts, see trouble()
     /// Of so many changes of what a disk durably holds one is read back and compared with what

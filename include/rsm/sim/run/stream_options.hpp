@@ -23,6 +23,7 @@ inline TcpOptions stream_options(const ClusterPlan& plan, raft::NodeId self) {
     TcpOptions options;
     options.self = self;
     options.queue_bytes = plan.stream_queue_bytes;
+    options.buffers = plan.stream_buffers;
     options.reconnect_min = std::chrono::milliseconds(5);
     options.reconnect_max = std::max(options.reconnect_min, pace);
     options.connect_timeout = pace;

@@ -66,7 +66,12 @@ public:
                                             below(calm_themes));
         }
         ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
-        if (plan.theme == Theme::chased_snapshots) plan.safety_phase = std::chrono::seconds(3);
+        if (plan.theme == Theme::chased_snapshots) {
+            plan.safety_phase = std::chrono::seconds(3);
+            // Without it nobody need catch up.
+            plan.cluster.options.raft.max_hold_bytes = raft::Options{}.max_hold_bytes;
+            plan.cluster.options.raft.max_hold_time = raft::Options{}.max_hold_time;
+        }
         if (plan.theme == Theme::minority_faults) plan.safety_phase = std::chrono::seconds(2);
         if (plan.theme == Theme::long_times) {
             plan.safety_phase = 100 * plan.cluster.options.raft.election_timeout;
@@ -158,11 +163,23 @@ private:
         const raft::Options& raft = plan.options.raft;
         const std::size_t windows = raft.window_bytes + raft.snapshot_window_bytes;
         if (chance(70)) plan.stream_queue_bytes = 2 * windows + 4096;
+        buffers(plan.stream_buffers);
         NetworkConditions& network = plan.network;
         network.loss = std::min<std::uint64_t>(network.loss, 20);
         const raft::Duration longest = raft.election_timeout / 10;
         network.delay_max = std::min(network.delay_max, longest);
         network.delay_min = std::min(network.delay_min, network.delay_max / 2);
+    }
+
+    /// Mostly so small that messages lie in several and are larger than one.
+    void buffers(TcpBuffers& buffers) {
+        if (chance(70)) {
+            buffers.first_receive_bytes = 1 + below(2000);
+            buffers.largest_receive_bytes = buffers.first_receive_bytes + below(4000);
+            buffers.smallest_read_bytes = 1 + below(buffers.first_receive_bytes);
+        }
+        if (chance(70)) buffers.kept_batch_bytes = 1 + below(2000);
+        if (chance(70)) buffers.drained_bytes = 1 + below(2000);
     }
 
     void options(rsm::Options& options) {
@@ -187,6 +204,8 @@ private:
         raft.apply_batch_bytes = chance(40) ? 1 + below(300) : 1U << 20;
         raft.log_cache_bytes = chance(50) ? below(600) : 1U << 20;
         raft.retained_bytes = chance(50) ? below(2000) : 0;
+        if (chance(40)) raft.max_hold_bytes = below(chance(50) ? 1'000 : 20'000);
+        if (chance(20)) raft.max_hold_time = milliseconds(below(1'500));
         raft.snapshot_chunk_bytes = chance(60) ? 16 + below(200) : raft.max_entry_bytes;
         raft.max_waiting_reads = chance(15) ? 1 + below(3) : 10'000;
     }

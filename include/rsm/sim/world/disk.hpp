@@ -82,6 +82,7 @@ public:
     void wipe() {
         crash_all_lost();
         names_.clear();
+        ++names_version_;
         durable_names_.clear();
         directories_ = durable_directories_ = roots();
     }
@@ -99,6 +100,9 @@ public:
     }
     /// Changes whenever that does (and may change when it does not).
     std::uint64_t durable_version() const { return durable_version_; }
+
+    /// Changes whenever paths() does (and may change when it does not).
+    std::uint64_t names_version() const { return names_version_; }
 
     // ---- faults ----
 
@@ -167,6 +171,7 @@ public:
         hit.size = file->second->durable_size();
         if (random.below(2) == 0) {
             names_.erase(file->first);
+            ++names_version_;
             durable_names_.erase(file);
         } else {
             hit.offset = random.below(hit.size + 1);
@@ -291,6 +296,7 @@ private:
     using Directories = std::set<std::string, std::less<>>;
 
     void record(Change change) {
+        ++names_version_;
         apply(names_, directories_, change);
         changes_.push_back(std::move(change));
     }
@@ -432,6 +438,7 @@ private:
         changes_.clear();
         drop_what_has_no_directory();
         names_ = durable_names_;
+        ++names_version_;
         directories_ = durable_directories_;
         for (const auto& file : names_) {
             begin();
@@ -485,6 +492,7 @@ private:
     std::uint64_t operations_ = 0;
     std::uint64_t syncs_ = 0;
     std::uint64_t durable_version_ = 0;
+    std::uint64_t names_version_ = 0;
     raft::Time stalled_until_{};
 };
 

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace rsm::inline v0::sim {
 
@@ -38,6 +39,25 @@ struct ServiceTime {
     }
 };
 
+/// Which of the jobs that some lanes were given are done. Jobs have numbers, from 1 on.
+class LaneJobs {
+public:
+    /// How many so far.
+    std::uint64_t given() const { return given_; }
+    /// Whether all of the first `count` are.
+    bool done(std::uint64_t count) const { return open_.empty() || open_.front() > count; }
+
+    std::uint64_t begin() {
+        open_.push_back(++given_);
+        return given_;
+    }
+    void end(std::uint64_t number) { std::erase(open_, number); }
+
+private:
+    std::uint64_t given_ = 0;
+    std::vector<std::uint64_t> open_;  ///< ascending
+};
+
 /// Runs its jobs as events of a World, one after the other, each at the end of its service time.
 /// The disk's stall delays them; once the disk has stopped or begun another life none begins any
 /// more. Its settings may be changed at any time, for the jobs that begin later.
@@ -47,13 +67,17 @@ class Lane {
 public:
     using Job = std::function<void()>;
 
+    /// @param jobs  told of this lane's, too
     Lane(World& world, std::shared_ptr<const Disk> disk,
-         std::shared_ptr<const ServiceTime> service_time, std::uint64_t seed)
-        : state_(std::make_shared<State>(world, std::move(disk), std::move(service_time), seed)) {}
+         std::shared_ptr<const ServiceTime> service_time, std::uint64_t seed,
+         std::shared_ptr<LaneJobs> jobs = std::make_shared<LaneJobs>())
+        : state_(std::make_shared<State>(world, std::move(disk), std::move(service_time), seed,
+                                         std::move(jobs))) {}
     /// Jobs are work of the process: they wait while it is paused.
     Lane(Process& process, std::shared_ptr<const Disk> disk,
-         std::shared_ptr<const ServiceTime> service_time, std::uint64_t seed)
-        : Lane(process.world(), std::move(disk), std::move(service_time), seed) {
+         std::shared_ptr<const ServiceTime> service_time, std::uint64_t seed,
+         std::shared_ptr<LaneJobs> jobs = std::make_shared<LaneJobs>())
+        : Lane(process.world(), std::move(disk), std::move(service_time), seed, std::move(jobs)) {
         state_->process = &process;
     }
     Lane(const Lane&) = delete;
@@ -63,7 +87,7 @@ public:
     void post(Job job) {
         State& state = *state_;
         if (state.stopped) return;
-        state.jobs.push_back(std::move(job));
+        state.take(std::move(job));
         if (!state.busy) begin(state_);
     }
     /// The same, but not before that time has passed.
@@ -74,7 +98,7 @@ public:
         state_->world.call_after(delay, [weak = std::weak_ptr(state_), id] {
             const auto state = weak.lock();
             if (state == nullptr || state->stopped) return;
-            state->jobs.push_back(std::move(state->delayed.extract(id).mapped()));
+            state->take(std::move(state->delayed.extract(id).mapped()));
             if (!state->busy) begin(state);
         });
     }
@@ -90,12 +114,20 @@ public:
 private:
     struct State {
         State(World& there, std::shared_ptr<const Disk> on,
-              std::shared_ptr<const ServiceTime> settings, std::uint64_t seed)
+              std::shared_ptr<const ServiceTime> settings, std::uint64_t seed,
+              std::shared_ptr<LaneJobs> numbers)
             : world(there),
               disk(std::move(on)),
               service_time(std::move(settings)),
               random(seed),
-              life(disk->life()) {}
+              life(disk->life()),
+              all_jobs(std::move(numbers)) {}
+
+        struct Numbered {
+            std::uint64_t number;
+            Job job;
+        };
+        void take(Job job) { jobs.push_back({all_jobs->begin(), std::move(job)}); }
 
         World& world;
         Process* process = nullptr;
@@ -103,7 +135,8 @@ private:
         std::shared_ptr<const ServiceTime> service_time;
         raft::Random random;
         std::uint64_t life;
-        std::deque<Job> jobs;
+        std::shared_ptr<LaneJobs> all_jobs;
+        std::deque<Numbered> jobs;
         std::map<std::uint64_t, Job> delayed;
         std::uint64_t next_delayed = 0;
         World::TimerId timer;
@@ -140,11 +173,12 @@ private:
         }
         const raft::Time stalled = state->disk->stalled_until();
         if (stalled > state->world.now()) return wait(state, stalled);
-        Job job = std::move(state->jobs.front());
+        State::Numbered next = std::move(state->jobs.front());
         state->jobs.pop_front();
         state->running = true;
-        job();
-        job = nullptr;
+        next.job();
+        next.job = nullptr;
+        state->all_jobs->end(next.number);
         state->running = false;
         state->busy = false;
         if (!state->stopped && !state->jobs.empty()) begin(state);

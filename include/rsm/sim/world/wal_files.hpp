@@ -22,6 +22,10 @@ inline constexpr std::uint64_t header_bytes = rsm::detail::wal::segment_header_b
 inline bool is_segment(std::string_view path) {
     return path.ends_with(rsm::detail::wal::segment_suffix);
 }
+/// @pre is_segment(path)
+inline std::uint64_t segment_number(std::string_view path) {
+    return rsm::detail::wal::segment_number(path.substr(path.rfind('/') + 1)).value_or(0);
+}
 inline bool is_snapshot(std::string_view path) {
     return path.ends_with(rsm::detail::wal::snapshot_suffix);
 }

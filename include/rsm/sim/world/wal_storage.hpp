@@ -22,18 +22,20 @@ using WalStorage = BasicWalStorage<Files, Lane>;
 static_assert(StoragePlan<WalStorage>);
 
 /// A node's storage for one life, to be destroyed before the World. `seed` decides how long its
-/// operations take.
+/// operations take. `jobs` is told of its lanes' jobs.
 template <class Place>
     requires std::same_as<Place, World> || std::same_as<Place, Process> WalStorage
     wal_storage(Place& place, const std::shared_ptr<Disk>& disk, WalOptions options,
-                const std::shared_ptr<const ServiceTime>& service_time, std::uint64_t seed) {
-        return WalStorage(std::move(options), Files(disk), [&place, disk, service_time, seed] {
-            raft::Random random(seed);
-            // Made in this order, which decides who gets which seed.
-            return WalStorage::Lanes{Lane(place, disk, service_time, random.next()),
-                                     Lane(place, disk, service_time, random.next()),
-                                     Lane(place, disk, service_time, random.next())};
-        });
+                const std::shared_ptr<const ServiceTime>& service_time, std::uint64_t seed,
+                const std::shared_ptr<LaneJobs>& jobs = std::make_shared<LaneJobs>()) {
+        return WalStorage(
+            std::move(options), Files(disk), [&place, disk, service_time, seed, jobs] {
+                raft::Random random(seed);
+                // Made in this order, which decides who gets which seed.
+                return WalStorage::Lanes{Lane(place, disk, service_time, random.next(), jobs),
+                                         Lane(place, disk, service_time, random.next(), jobs),
+                                         Lane(place, disk, service_time, random.next(), jobs)};
+            });
     }
 
 }  // namespace rsm::sim

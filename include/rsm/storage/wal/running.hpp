@@ -208,10 +208,11 @@ public:
             std::make_unique<SnapshotSource<Files>>(files_, std::move(kept)));
     }
 
-    void drop_snapshots_before(raft::Index index) {
+    void drop_snapshots_except(const std::vector<raft::Index>& needed) {
         if (!open()) return;
         std::erase_if(kept_, [&](const KeptPointer<Files>& kept) {
-            if (kept->meta.last.index >= index) return false;
+            const raft::Index index = kept->meta.last.index;
+            if (index >= needed.back() || std::ranges::binary_search(needed, index)) return false;
             lanes_->snapshots.post([lane = snapshots_, path = kept->path] { lane->remove(path); });
             return true;
         });

@@ -8,6 +8,7 @@
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/message.hpp>
 #include <rsm/detail/checksum.hpp>
+#include <rsm/transport/tcp_options.hpp>
 #include <rsm/transport/wire/frame.hpp>
 
 #include <algorithm>
@@ -21,13 +22,6 @@
 
 namespace rsm::inline v0::detail {
 
-/// The sizes of an Inbox's buffers, in bytes.
-struct InboxSizes {
-    std::size_t first = std::size_t{64} << 10;
-    std::size_t largest = std::size_t{1} << 20;  ///< that mere traffic brings about
-    std::size_t smallest_read = 4096;            ///< less of a buffer is not read into
-};
-
 /// The receive buffer of one connection.
 ///
 /// The buffer is [shared | parsed | partial frame | free]. Bytes below `floor_` belong to messages
@@ -36,9 +30,9 @@ struct InboxSizes {
 /// does not pin a buffer that is filled with them. When a frame does not fit, its beginning moves
 /// to a new buffer.
 ///
-/// Memory: a new buffer is never larger than InboxSizes::first, or what this connection has
-/// delivered before, or twice the part of the frame that is here; the announced length alone
-/// allocates nothing.
+/// Memory: a new buffer is never larger than TcpBuffers::first_receive_bytes, or what this
+/// connection has delivered before, or twice the part of the frame that is here; the announced
+/// length alone allocates nothing.
 class Inbox {
 public:
     enum class Status : std::uint8_t {
@@ -51,8 +45,8 @@ public:
         invalid,   ///< it holds no message
     };
 
-    /// @param sizes  first <= largest, smallest_read <= first
-    explicit Inbox(std::size_t max_frame_bytes, InboxSizes sizes = {})
+    /// @pre the sizes are in their ranges
+    explicit Inbox(std::size_t max_frame_bytes, const TcpBuffers& sizes = {})
         : max_frame_bytes_(max_frame_bytes), sizes_(sizes) {}
 
     /// Where the next bytes go; never empty. @pre next() has said incomplete (or nothing came yet)
@@ -98,7 +92,7 @@ private:
         if (begin_ + frame <= buffer_.size()) {
             // Reads into a small rest would be many and short; without a header next to nothing
             // has to move.
-            if (has_header || buffer_.size() - end_ >= sizes_.smallest_read) return;
+            if (has_header || buffer_.size() - end_ >= sizes_.smallest_read_bytes) return;
         } else if (begin_ == 0 && end_ < buffer_.size()) {
             return;  // it will not fit, but what has arrived does not justify more yet
         }
@@ -107,7 +101,8 @@ private:
 
     /// Large traffic earns large buffers: fewer frames then straddle two of them.
     std::size_t base_size() const {
-        return std::clamp(std::bit_floor(received_), sizes_.first, sizes_.largest);
+        return std::clamp(std::bit_floor(received_), sizes_.first_receive_bytes,
+                          sizes_.largest_receive_bytes);
     }
 
     void move_to(std::size_t size) {
@@ -121,7 +116,7 @@ private:
     }
 
     std::size_t max_frame_bytes_;
-    InboxSizes sizes_;
+    TcpBuffers sizes_;
     raft::Buffer buffer_;
     std::size_t floor_ = 0;     ///< floor_ <= begin_
     std::size_t begin_ = 0;     ///< begin_ <= end_: the first byte that is not parsed

@@ -97,7 +97,7 @@ private:
         Connection(typename Net::Socket accepted, const Shared& shared)
             : TcpStream<Net>(std::move(accepted)),
               timer(shared.net.timer(shared.executor)),
-              inbox(shared.options.max_frame_bytes) {
+              inbox(shared.options.max_frame_bytes, shared.options.buffers) {
             boost::system::error_code error;
             const auto other = this->socket.remote_endpoint(error);
             if (!error) from = TcpAddress{other.address().to_string(), other.port()}.text();
@@ -251,7 +251,7 @@ private:
             if (stranger->closed) return;
             if (error) return self->close(stranger);
             stranger->socket.shutdown(boost::asio::socket_base::shutdown_send, error);
-            drain(self, stranger, drained_max);
+            drain(self, stranger, self->shared_->options.buffers.drained_bytes);
         });
     }
 
@@ -386,9 +386,6 @@ private:
         for (const char c : text) shown += c >= ' ' && c <= '~' ? c : '?';
         return shown;
     }
-
-    /// How much of what a dismissed connection still sends is read, so that it can be told why.
-    static constexpr std::size_t drained_max = std::size_t{4} << 20;
 
     typename Shared::Ptr shared_;
     Greeted greeted_;

@@ -6,6 +6,7 @@
 
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/message.hpp>
+#include <rsm/transport/tcp_options.hpp>
 #include <rsm/transport/wire/frame.hpp>
 
 #include <cstddef>
@@ -21,10 +22,10 @@ struct Batch {
     raft::codec::Gather frames;
     std::uint64_t messages = 0;
 
-    /// Forgets the content. The memory is kept for the next batch, unless a burst made it large.
-    void clear() {
-        constexpr std::size_t keep_bytes = std::size_t{1} << 20;
-        if (frames.copied().size() > keep_bytes) frames = raft::codec::Gather{};
+    /// Forgets the content. The memory is kept for the next batch, unless a burst made it larger
+    /// than that.
+    void clear(std::size_t kept_bytes) {
+        if (frames.copied().size() > kept_bytes) frames = raft::codec::Gather{};
         frames.clear();
         messages = 0;
     }
@@ -39,8 +40,11 @@ struct Batch {
 /// counts them like the rest, although it does not know whether they keep a larger block alive.
 class Outbox {
 public:
-    Outbox(std::size_t queue_bytes, std::size_t max_frame_bytes)
-        : queue_bytes_(queue_bytes), max_frame_bytes_(max_frame_bytes) {}
+    Outbox(std::size_t queue_bytes, std::size_t max_frame_bytes,
+           std::size_t kept_batch_bytes = TcpBuffers{}.kept_batch_bytes)
+        : queue_bytes_(queue_bytes),
+          max_frame_bytes_(max_frame_bytes),
+          kept_batch_bytes_(kept_batch_bytes) {}
 
     bool empty() const { return next_.messages == 0 && chunks_.empty(); }
     /// Encoded, with framing; the batch that take() gave away counts until finish() or
@@ -78,7 +82,7 @@ public:
 
     /// The batch from take() has been written.
     void finish(Batch& batch) {
-        batch.clear();
+        batch.clear(kept_batch_bytes_);
         taken_bytes_ = 0;
     }
 
@@ -87,7 +91,7 @@ public:
 
     /// The connection is gone, and with it whatever was meant for it.
     void clear() {
-        next_.clear();
+        next_.clear(kept_batch_bytes_);
         chunks_.clear();
         chunk_bytes_ = 0;
         taken_bytes_ = 0;
@@ -96,6 +100,7 @@ public:
 private:
     std::size_t queue_bytes_;
     std::size_t max_frame_bytes_;
+    std::size_t kept_batch_bytes_;
     Batch next_;
     std::deque<raft::Message> chunks_;
     std::size_t chunk_bytes_ = 0;

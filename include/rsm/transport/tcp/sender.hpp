@@ -50,7 +50,8 @@ public:
     TcpSender(typename Shared::Ptr shared, raft::NodeId peer)
         : shared_(std::move(shared)),
           peer_(peer),
-          outbox_(shared_->options.queue_bytes, shared_->options.max_frame_bytes),
+          outbox_(shared_->options.queue_bytes, shared_->options.max_frame_bytes,
+                  shared_->options.buffers.kept_batch_bytes),
           retry_(shared_->net.timer(shared_->executor)),
           look_(shared_->net.timer(shared_->executor)),
           random_(seed(shared_->net, shared_->options.self, peer)) {}
