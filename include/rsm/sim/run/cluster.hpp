@@ -12,10 +12,8 @@
 #include <raft/protocol/stable.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
-#include <rsm/sim/rules/clutter.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
-#include <rsm/sim/rules/kept_files.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
@@ -23,9 +21,9 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/detail/lost_log_writes.hpp>
-#include <rsm/sim/run/durable_view.hpp>
 #include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/machine_troubles.hpp>
+#include <rsm/sim/run/node_files.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
 #include <rsm/sim/run/stream_options.hpp>
@@ -33,6 +31,7 @@
 #include <rsm/sim/trace/words.hpp>
 #include <rsm/sim/world/clock.hpp>
 #include <rsm/sim/world/disk.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>
 #include <rsm/sim/world/process.hpp>
@@ -50,7 +49,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -79,8 +77,8 @@ public:
     World& world() { return world_; }
     Network& network() { return network_; }
     Process& process(raft::NodeId node) { return *nodes_[node.value].process; }
-    Disk& disk(raft::NodeId node) { return *nodes_[node.value].disk; }
-    DiskHistory& disk_history(raft::NodeId node) { return nodes_[node.value].disk_history; }
+    Disk& disk(raft::NodeId node) { return nodes_[node.value].files.disk(); }
+    DiskHistory& disk_history(raft::NodeId node) { return nodes_[node.value].files.history(); }
     NodeState state(raft::NodeId node) const { return nodes_[node.value].state; }
     Oracle& oracle() { return oracle_; }
     AppliedSequence& sequence() { return *sequence_; }
@@ -131,7 +129,7 @@ public:
         node.process->slow_down({});
         if (node.state != NodeState::gone) node.state = NodeState::down;
         // Nobody could tell that a write is missing, so the node must not come back.
-        if (detail::hides_a_lost_write(*node.disk)) node.state = NodeState::gone;
+        if (detail::hides_a_lost_write(disk(id))) node.state = NodeState::gone;
         note(TraceKind::crash, id, "killed");
     }
     /// The same, and what was not synced is on the disk or not.
@@ -153,11 +151,7 @@ public:
         disk(node).clear_plans();
     }
     /// What a node that has done all its work keeps on its disk without need; empty: nothing.
-    std::string clutter(raft::NodeId id) {
-        // What is damaged is not thrown away.
-        if (disk_history(id).damaged || disk_history(id).cluttered) return {};
-        return sim::clutter(disk(id).paths(), core(id).log());
-    }
+    std::string clutter(raft::NodeId id) const { return nodes_[id.value].files.clutter(core(id)); }
     bool running(raft::NodeId node) const { return state(node) == NodeState::up; }
     /// One that has been asked to stop still takes part until it comes to that.
     bool watched(raft::NodeId node) const {
@@ -219,8 +213,7 @@ protected:
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(machines_that_throw_,
-                                                      [this](Counter what) { happened(what); })),
-          service_time_(std::make_shared<const ServiceTime>(plan_.disk)) {
+                                                      [this](Counter what) { happened(what); })) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
@@ -241,26 +234,20 @@ protected:
             const auto& piece = std::get<raft::SnapshotChunk>(message.body);
             damaged_pieces_.arrived(message.to, piece.meta.last.index);
         };
+        const auto service_time = std::make_shared<const ServiceTime>(plan_.disk);
         for (std::uint64_t id = 0; id <= plan_.nodes; ++id) {
-            Node& node = nodes_.emplace_back();
-            node.process = std::make_unique<Process>(world_, [this, id] { after_work({id}); });
-            node.disk = std::make_shared<Disk>(random_.next());
-            node.kept_files = KeptFiles(plan_.spare_segments);
+            nodes_.push_back({std::make_unique<Process>(world_, [this, id] { after_work({id}); }),
+                              NodeFiles({id}, random_.next(), plan_, service_time)});
         }
     }
 
     struct Node {
         std::unique_ptr<Process> process;
-        std::shared_ptr<Disk> disk;
-        std::shared_ptr<LaneJobs> lane_jobs;  // of this life
-        DiskHistory disk_history;
-        KeptFiles kept_files{0};
+        NodeFiles files;
         NodeState state = NodeState::down;
-        std::size_t hits_told = 0;
-        raft::Index snapshot;    // the newest that was seen
+        raft::Index snapshot{};  // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
-        DurableView view;
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
@@ -274,10 +261,7 @@ protected:
         return {network_, streams_, id, process(id), std::move(options), random_.next()};
     }
     WalStorage storage(raft::NodeId id) {
-        Node& node = nodes_[id.value];
-        node.lane_jobs = std::make_shared<LaneJobs>();
-        return wal_storage(process(id), node.disk, wal_options(plan_), service_time_,
-                           random_.next(), node.lane_jobs);
+        return nodes_[id.value].files.storage(process(id), random_.next());
     }
 
     void observe(raft::NodeId node, const raft::Event& event) {
@@ -307,8 +291,8 @@ protected:
 
     /// @param damaged  on its way
     void bad_snapshot(raft::NodeId id, const char* what, bool damaged) {
-        const auto to_blame = [](const Node& node) {
-            return node.disk_history.damaged || node.disk_history.failing;
+        const auto to_blame = [](Node& node) {
+            return node.files.history().damaged || node.files.history().failing;
         };
         report(Rule::causes,
                rejection_has_cause(id, what, damaged || std::ranges::any_of(nodes_, to_blame)));
@@ -332,7 +316,7 @@ protected:
         node.state = NodeState::failed;
         oracle_.crashed(id);
         if (disk(id).stopped() || threw(id, failure.what)) return;
-        report(Rule::causes, failure_has_cause(id, failure, node.disk_history));
+        report(Rule::causes, failure_has_cause(id, failure, disk_history(id)));
     }
     /// Whether its state machine is why a node has stopped, or does not start. Then whoever
     /// operates the cluster reads that and starts the node again.
@@ -353,8 +337,8 @@ protected:
         note(TraceKind::disk_fault, id, "refused to start: " + why);
         node.state = NodeState::down;
         if (threw(id, why)) return;
-        if (node.disk_history.damaged) node.state = NodeState::refused;
-        report(Rule::causes, refusal_has_cause(id, why, node.disk_history));
+        if (disk_history(id).damaged) node.state = NodeState::refused;
+        report(Rule::causes, refusal_has_cause(id, why, disk_history(id)));
     }
 
     void after_work(raft::NodeId id) {
@@ -366,8 +350,11 @@ protected:
         if (running(id) && machines_that_throw_.threw(id)) {
             report(Rule::machines_that_throw, machines_that_throw_.stops(id));
         }
-        look_at_files(id);
         Node& node = nodes_[id.value];
+        // Who stops removes nothing any more.
+        if (running(id) && node.files.is_look_due()) {
+            report(Rule::kept_files, node.files.look(core(id)));
+        }
         const raft::Index snapshot = core(id).snapshot().last.index;
         if (snapshot <= node.snapshot) return;
         node.snapshot = snapshot;
@@ -375,15 +362,6 @@ protected:
         coverage_.count(Counter::snapshots_saved);
         sequence_->saved(id, snapshot);
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
-    }
-
-    void look_at_files(raft::NodeId id) {
-        Node& node = nodes_[id.value];
-        // What is damaged is not thrown away, and who stops removes nothing any more.
-        if (!running(id) || node.disk_history.damaged || node.disk_history.cluttered) return;
-        if (!node.kept_files.due(node.disk->names_version())) return;
-        report(Rule::kept_files, node.kept_files.look(id, file_needs(core(id)), *node.lane_jobs,
-                                                      [&] { return node.disk->paths(); }));
     }
 
     /// The disk has stopped: the machine's power failed, or only the process ended.
@@ -396,28 +374,21 @@ protected:
 
     /// Tells what has befallen a disk since it was told last.
     void note_hits(raft::NodeId id) {
-        Node& node = nodes_[id.value];
-        const std::vector<DiskHit>& hits = node.disk->hits();
-        for (; node.hits_told < hits.size(); ++node.hits_told) {
-            const DiskHit& hit = hits[node.hits_told];
+        nodes_[id.value].files.tell_new_hits([&](const DiskHit& hit) {
             if (hit.fault == DiskFault::call_error) happened(Counter::failed_calls);
-            if (leaves_clutter(hit)) node.disk_history.cluttered = true;
             if (trace_.enabled()) trace_hit(trace_, world_.now(), id, hit);
-        }
+        });
     }
 
     const raft::Recovered* durable_view(raft::NodeId id) {
-        if (plan_.durable_view_every == 0) return nullptr;
-        Node& node = nodes_[id.value];
-        if (node.disk_history.damaged) return nullptr;
-        const std::uint64_t version = node.disk->durable_version();
-        if (version % plan_.durable_view_every != 0) return nullptr;
-        if (version != node.view.version) {
+        NodeFiles& files = nodes_[id.value].files;
+        if (!files.is_view_due()) return nullptr;
+        if (files.is_view_old()) {
             coverage_.count(Counter::durable_views);
-            Broken broken = node.view.read(id, *node.disk, wal_options(plan_), service_time_);
+            Broken broken = files.renew_view();
             if (broken) violate(std::move(*broken));
         }
-        return node.view.readable ? &node.view.recovered : nullptr;
+        return files.view();
     }
 
     ClusterPlan plan_;
@@ -434,7 +405,6 @@ protected:
     std::shared_ptr<AppliedSequence> sequence_;
     MachinesThatThrow machines_that_throw_;
     std::shared_ptr<MachineTroubles> troubles_;
-    std::shared_ptr<const ServiceTime> service_time_;
 };
 
 template <StateMachine Machine>
@@ -462,10 +432,8 @@ public:
         damaged_pieces_.restarted(id);
         machines_that_throw_.started(id);
         streams_.power_on(id);
-        node.disk_history.failing = node.disk->failure_planned();
-        node.disk_history.cluttered = false;
+        node.files.begin_life();
         note_hits(id);
-        node.disk_history.refusing = node.disk_history.full || node.disk->refuses_openings();
         rsm::Options options = plan_.options;
         options.skip_operations = machines_that_throw_.list();
         options.seed = random_.next();
@@ -484,11 +452,10 @@ public:
         }
         if (node.state == NodeState::failed) return;  // it came to an operation that throws
         node.state = NodeState::up;
-        report(Rule::honest_start,
-               honest_start(id, std::span(node.disk->hits()).subspan(node.hits_told)));
+        report(Rule::honest_start, honest_start(id, node.files.new_hits()));
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
-        node.kept_files.restarted(file_needs(core(id)));
+        node.files.recovered(core(id));
     }
 
     void stop_cleanly(raft::NodeId id) override {

@@ -17,6 +17,7 @@
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
 #include <rsm/sim/world/detail/disk_plans.hpp>
+#include <rsm/sim/world/detail/names.hpp>
 #include <rsm/sim/world/detail/sectors.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 
@@ -256,21 +257,9 @@ private:
     friend Files;
     using Inode = detail::Inode;
     using InodePointer = std::shared_ptr<Inode>;
-    using Names = std::map<std::string, InodePointer, std::less<>>;
-    /// An operation on names that is not durable yet.
-    struct Change {
-        enum class Kind : std::uint8_t { create, empty, rename, remove, create_directory };
-        Kind kind;
-        std::string name;
-        std::string to{};      ///< rename
-        InodePointer inode{};  ///< the file
-        InodePointer old{};    ///< empty: in whose place it is
-    };
-    static std::string_view directory_of(std::string_view path) {
-        const std::size_t slash = path.rfind('/');
-        if (slash == std::string_view::npos) return ".";
-        return slash == 0 ? "/" : path.substr(0, slash);
-    }
+    using Names = detail::Names;
+    using Directories = detail::Directories;
+    using Change = detail::NameChange;
 
     /// A call begins; what befalls it, if anything.
     std::optional<detail::Mishap> begin(const detail::BegunCall& call) {
@@ -293,42 +282,18 @@ private:
 
     // ---- names ----
 
-    using Directories = std::set<std::string, std::less<>>;
-
     void record(Change change) {
         ++names_version_;
-        apply(names_, directories_, change);
+        detail::apply(names_, directories_, change);
         changes_.push_back(std::move(change));
     }
     /// What a sync of the directory is about, see CallCondition.
     std::string_view newest_change(std::string_view directory) const {
         for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) {
-            if (directory_of(change->name) != directory) continue;
+            if (detail::directory_of(change->name) != directory) continue;
             return change->to.empty() ? change->name : change->to;
         }
         return directory;
-    }
-    static void apply(Names& names, Directories& directories, const Change& change) {
-        switch (change.kind) {
-            case Change::Kind::create_directory: directories.insert(change.name); break;
-            case Change::Kind::create: names[change.name] = change.inode; break;
-            case Change::Kind::empty: replace(names, change.old, change.inode); break;
-            case Change::Kind::rename:
-                take_away(names, change);
-                names[change.to] = change.inode;
-                break;
-            case Change::Kind::remove: take_away(names, change); break;
-        }
-    }
-    /// Not a newer file of the name: a change may come late, by a sync after a failed one.
-    static void take_away(Names& names, const Change& change) {
-        const auto found = names.find(change.name);
-        if (found != names.end() && found->second == change.inode) names.erase(found);
-    }
-    static void replace(Names& names, const InodePointer& old, const InodePointer& inode) {
-        for (auto& file : names) {
-            if (file.second == old) file.second = inode;
-        }
     }
     /// The file itself is durable as it is now, so it was emptied durably.
     void settle_emptied(const InodePointer& inode) {
@@ -339,7 +304,7 @@ private:
             if (found == changes_.end()) return;
             const InodePointer old = found->old;
             changes_.erase(found);
-            replace(durable_names_, old, inode);
+            detail::replace(durable_names_, old, inode);
             ++durable_version_;
             for (Change& change : changes_) {
                 if (change.inode == old) change.inode = inode;
@@ -350,9 +315,9 @@ private:
     template <class Chosen>
     void settle_names(std::string_view directory, Chosen chosen) {
         std::erase_if(changes_, [&](const Change& change) {
-            if (directory_of(change.name) != directory || !chosen()) return false;
+            if (detail::directory_of(change.name) != directory || !chosen()) return false;
             ++durable_version_;
-            apply(durable_names_, durable_directories_, change);
+            detail::apply(durable_names_, durable_directories_, change);
             return true;
         });
     }
@@ -433,7 +398,7 @@ private:
     void end_life(Choose choose, Begin begin) {
         begin();
         for (const Change& change : changes_) {
-            if (choose(1) != 0) apply(durable_names_, durable_directories_, change);
+            if (choose(1) != 0) detail::apply(durable_names_, durable_directories_, change);
         }
         changes_.clear();
         drop_what_has_no_directory();
@@ -457,7 +422,7 @@ private:
     }
     void drop_what_has_no_directory() {
         const auto is_lost = [this](std::string_view name) {
-            return !durable_directories_.contains(directory_of(name));
+            return !durable_directories_.contains(detail::directory_of(name));
         };
         // A directory comes before what is in it.
         for (auto it = durable_directories_.begin(); it != durable_directories_.end();) {

@@ -7,6 +7,7 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
+#include <rsm/sim/world/detail/names.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
@@ -50,7 +51,7 @@ public:
         if (disk_->names_.contains(path)) return failure(ENOTDIR, "create directory", path);
         if (disk_->directories_.contains(path)) return false;
         auto result = carry_out(DiskCall::create_directory, path, [] { return 0; },
-                                {Disk::Change::Kind::create_directory, path});
+                                {detail::NameChange::Kind::create_directory, path});
         if (!result) return result.error();
         return true;
     }
@@ -69,7 +70,7 @@ public:
         if (!disk_->directories_.contains(directory)) return failure(ENOENT, "list", directory);
         std::vector<std::string> names;
         for (const auto& file : disk_->names_) {
-            if (Disk::directory_of(file.first) == directory) {
+            if (detail::directory_of(file.first) == directory) {
                 names.push_back(file.first.substr(directory.size() + 1));
             }
         }
@@ -151,14 +152,14 @@ public:
         const auto found = disk_->names_.find(from);
         if (found == disk_->names_.end()) return failure(ENOENT, "rename", from);
         return carry_out(DiskCall::rename, from, [this] { return disk_->refusal(true); },
-                         {Disk::Change::Kind::rename, from, to, found->second});
+                         {detail::NameChange::Kind::rename, from, to, found->second});
     }
     raft::Result<void> remove(const std::string& path) const {
         if (dead()) return stopped("remove", path);
         const auto found = disk_->names_.find(path);
         if (found == disk_->names_.end()) return {};
         return carry_out(DiskCall::remove, path, [] { return 0; },
-                         {Disk::Change::Kind::remove, path, {}, found->second});
+                         {detail::NameChange::Kind::remove, path, {}, found->second});
     }
     raft::Result<void> sync_directory(const File& directory) const {
         return sync_directory(directory.name);
@@ -209,7 +210,7 @@ private:
     /// @param refusal  gives the error with which it is refused; 0: it is not
     template <class Refusal>
     raft::Result<void> carry_out(DiskCall call, const std::string& path, Refusal refusal,
-                                 Disk::Change change) const {
+                                 detail::NameChange change) const {
         auto result = happens(call, path);
         if (!result && disk_->coin()) return result;
         if (const int error = refusal()) return failure(error, name_of(call), path);
@@ -230,10 +231,10 @@ private:
     }
     raft::Result<File> create(const std::string& path) const {
         if (dead()) return stopped("open", path);
-        if (disk_->names_.contains(Disk::directory_of(path))) {
+        if (disk_->names_.contains(detail::directory_of(path))) {
             return failure(ENOTDIR, "open", path);
         }
-        if (!disk_->directories_.contains(Disk::directory_of(path))) {
+        if (!disk_->directories_.contains(detail::directory_of(path))) {
             return failure(ENOENT, "open", path);
         }
         const auto found = disk_->names_.find(path);
@@ -246,7 +247,8 @@ private:
             return is_full ? ENOSPC : 0;
         };
         const auto inode = std::make_shared<detail::Inode>(disk_->usage_);
-        const auto kind = old == nullptr ? Disk::Change::Kind::create : Disk::Change::Kind::empty;
+        const auto kind =
+            old == nullptr ? detail::NameChange::Kind::create : detail::NameChange::Kind::empty;
         auto result = carry_out(DiskCall::create, path, refusal, {kind, path, {}, inode, old});
         if (!result) return result.error();
         return File{inode, path, nullptr};

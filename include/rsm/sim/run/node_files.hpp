@@ -1,0 +1,120 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Node files: one node's disk through all its lives, what has been done to it, and what the rules
+// see of the files on it.
+#ifndef RSM_SIM_RUN_NODE_FILES_HPP
+#define RSM_SIM_RUN_NODE_FILES_HPP
+
+#include <raft/base/types.hpp>
+#include <raft/core.hpp>
+#include <raft/protocol/stable.hpp>
+#include <rsm/sim/rules/clutter.hpp>
+#include <rsm/sim/rules/kept_files.hpp>
+#include <rsm/sim/rules/no_failure_without_a_cause.hpp>
+#include <rsm/sim/rules/violation.hpp>
+#include <rsm/sim/run/durable_view.hpp>
+#include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/world/disk.hpp>
+#include <rsm/sim/world/disk_fault.hpp>
+#include <rsm/sim/world/lane.hpp>
+#include <rsm/sim/world/process.hpp>
+#include <rsm/sim/world/wal_storage.hpp>
+#include <rsm/storage/wal_options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace rsm::inline v0::sim {
+
+class NodeFiles {
+public:
+    /// @param seed  of what befalls the disk
+    NodeFiles(raft::NodeId node, std::uint64_t seed, const ClusterPlan& plan,
+              std::shared_ptr<const ServiceTime> service_time)
+        : node_(node),
+          options_(wal_options(plan)),
+          view_every_(plan.durable_view_every),
+          service_time_(std::move(service_time)),
+          disk_(std::make_shared<Disk>(seed)),
+          kept_files_(plan.spare_segments) {}
+
+    Disk& disk() { return *disk_; }
+    DiskHistory& history() { return history_; }
+
+    // ---- a life ----
+
+    /// The node is about to start.
+    void begin_life() {
+        history_.failing = disk_->failure_planned();
+        history_.cluttered = false;
+        history_.refusing = history_.full || disk_->refuses_openings();
+    }
+    /// @param seed  of how long its operations take
+    WalStorage storage(Process& process, std::uint64_t seed) {
+        lane_jobs_ = std::make_shared<LaneJobs>();
+        return wal_storage(process, disk_, options_, service_time_, seed, lane_jobs_);
+    }
+    void recovered(const raft::Core& core) { kept_files_.restarted(file_needs(core)); }
+
+    // ---- what befell the disk ----
+
+    /// Since they were told last.
+    std::span<const DiskHit> new_hits() const {
+        return std::span(disk_->hits()).subspan(hits_told_);
+    }
+    template <class Tell>
+    void tell_new_hits(Tell tell) {
+        for (const DiskHit& hit : new_hits()) {
+            if (leaves_clutter(hit)) history_.cluttered = true;
+            tell(hit);
+        }
+        hits_told_ = disk_->hits().size();
+    }
+
+    // ---- what is on it ----
+
+    /// Whether the rule of kept files is to be asked now.
+    bool is_look_due() { return !may_keep_more() && kept_files_.due(disk_->names_version()); }
+    /// @pre is_look_due()
+    Broken look(const raft::Core& core) {
+        return kept_files_.look(node_, file_needs(core), *lane_jobs_,
+                                [this] { return disk_->paths(); });
+    }
+    /// What a node that has done all its work keeps without need; empty: nothing.
+    std::string clutter(const raft::Core& core) const {
+        return may_keep_more() ? std::string{} : sim::clutter(disk_->paths(), core.log());
+    }
+
+    /// Whether what is durable now is to be compared with what the node promises.
+    bool is_view_due() const {
+        return view_every_ != 0 && !history_.damaged && disk_->durable_version() % view_every_ == 0;
+    }
+    /// Whether it has changed since it was read.
+    bool is_view_old() const { return disk_->durable_version() != view_.version; }
+    Broken renew_view() { return view_.read(node_, *disk_, options_, service_time_); }
+    /// As it was read; null: it is unreadable.
+    const raft::Recovered* view() const { return view_.readable ? &view_.recovered : nullptr; }
+
+private:
+    /// What is damaged is not thrown away.
+    bool may_keep_more() const { return history_.damaged || history_.cluttered; }
+
+    raft::NodeId node_;
+    WalOptions options_;
+    std::uint64_t view_every_;
+    std::shared_ptr<const ServiceTime> service_time_;
+    std::shared_ptr<Disk> disk_;
+    std::shared_ptr<LaneJobs> lane_jobs_;  ///< of this life
+    DiskHistory history_;
+    std::size_t hits_told_ = 0;
+    KeptFiles kept_files_;
+    DurableView view_;
+};
+
+}  // namespace rsm::sim
+
+#endif
