@@ -142,7 +142,7 @@ TEST_CASE("a node that goes on although its machine threw breaks a rule") {
 }
 
 TEST_CASE("whatever goes wrong goes wrong with a minority, too") {
-    const Coverage seen = seen_on(Theme::minority_faults, 12);
+    const Coverage seen = seen_on(Theme::minority_faults, 36);
     for (const Counter other :
          {Counter::power_failures, Counter::process_kills, Counter::crashes_between_calls,
           Counter::clean_restarts, Counter::pauses, Counter::clock_jumps, Counter::partitions,

@@ -67,14 +67,15 @@ TEST_CASE("a seed gives the same run twice, traced or not, and another seed anot
 }
 
 TEST_CASE("the runs come across everything that they are meant to") {
+    constexpr std::uint64_t runs = 250;
     Coverage seen;
     double simulated = 0;
-    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    for (std::uint64_t seed = 1; seed <= runs; ++seed) {
         const RunReport report = run(seed);
         seen += report.coverage;
         simulated += std::chrono::duration<double>(report.simulated).count();
     }
-    CHECK(simulated > 150 * 10);
+    CHECK(simulated > runs * 10);
     for (std::size_t i = 0; i < counter_names.size(); ++i) {
         const auto what = static_cast<rsm::sim::Counter>(i);
         if (what >= rsm::sim::Counter::membership_changes) {
