@@ -136,6 +136,8 @@ public:
         if (outcome.refusal != raft::Refusal::none) throw std::runtime_error("refused");
     }
     void read_ready(const raft::ReadOutcome&) {}
+    void change_ended(const raft::ChangeOutcome&) {}
+    void handover_ended(const raft::HandoverOutcome&) {}
     void apply(std::span<const raft::Entry> entries) {
         for (const raft::Entry& entry : entries) {
             if (entry.kind == raft::EntryKind::operation) ++applied_;
@@ -165,7 +167,7 @@ public:
         for (std::uint64_t id = 1; id <= mailboxes_.size(); ++id) {
             raft::NodeConfig config;
             config.self = {id};
-            config.membership = raft::Membership::of_voters({{1}, {2}, {3}});
+            config.founding = raft::Membership::of_voters({{1}, {2}, {3}});
             config.options.log_cache_bytes = std::size_t{1} << 20;
             config.seed = id;
             nodes_.push_back(std::make_unique<Node>(std::move(config), mailboxes_, time_));

@@ -219,6 +219,14 @@ private:
         ReplyWriter(reply, client_.protocol).text(service_.info(query.sections));
         take(Immediate{std::move(reply)});
     }
+    void take(MemberQuery query) {
+        std::string reply;
+        ReplyWriter(reply, client_.protocol)
+            .text(query == MemberQuery::list ? service_.members_text() : service_.founding_text());
+        take(Immediate{std::move(reply)});
+    }
+    void take(MemberEdit&& edit) { take_work(std::move(edit), 1); }
+    void take(Transfer&& transfer) { take_work(std::move(transfer), 1); }
     void take(Read&& read) { take_work(std::move(read), 1); }
     // Counted twice: the operation, and its encoding in the replica.
     void take(Write&& write) { take_work(std::move(write), 2); }
@@ -248,6 +256,10 @@ private:
         while (Pipeline::Request* request = pipeline_.start(sequence)) {
             if (Write* write = std::get_if<Write>(&request->work)) {
                 submit(std::move(*write), sequence);
+            } else if (const MemberEdit* edit = std::get_if<MemberEdit>(&request->work)) {
+                service_.change_members(*edit, ended(sequence));
+            } else if (const Transfer* transfer = std::get_if<Transfer>(&request->work)) {
+                service_.transfer(*transfer, ended(sequence));
             } else {
                 if (!first_read) first_read = sequence;
                 last_read = sequence;
@@ -258,6 +270,15 @@ private:
 
     std::shared_ptr<ClientConnection> self() {
         return std::static_pointer_cast<ClientConnection>(shared_from_this());
+    }
+
+    /// Takes the reply to a request of which there is one at a time.
+    std::function<void(std::string)> ended(Sequence sequence) {
+        return [self = self(), sequence](std::string reply) {
+            if (!self->is_open()) return;
+            self->pipeline_.finish(sequence, std::move(reply));
+            self->work_soon();
+        };
     }
 
     void submit(Write&& write, Sequence sequence) {

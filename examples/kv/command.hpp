@@ -9,6 +9,7 @@
 #include "connection_commands.hpp"
 #include "integer.hpp"
 #include "limits.hpp"
+#include "member_commands.hpp"
 #include "reply_writer.hpp"
 #include "store.hpp"
 #include "topology.hpp"
@@ -200,6 +201,8 @@ inline constexpr auto commands = std::to_array<CommandSpec>({
     {"asking", 1, false, 0, 0, 0, parse_asking},
     {"info", -1, false, 0, 0, 0, parse_info},
     {"cluster", -2, false, 0, 0, 0, parse_cluster},
+    {"member", -2, false, 0, 0, 0, parse_member},
+    {"transfer", -1, false, 0, 0, 0, parse_transfer},
     {"post", -1, false, 0, 0, 0, parse_http},
     {"host:", -1, false, 0, 0, 0, parse_http},
 });

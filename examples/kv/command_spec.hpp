@@ -60,7 +60,26 @@ struct InfoQuery {
     std::vector<std::string> sections;  ///< in lower case; none: all of them
 };
 
-using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery>;
+/// Who the members are, or were when the cluster was founded.
+enum class MemberQuery : std::uint8_t { list, founding };
+
+/// A change of the members, for the leader: see edited().
+struct MemberEdit {
+    enum class Kind : std::uint8_t { add, add_learner, remove, promote, demote, move, replace };
+
+    Kind kind = Kind::add;
+    std::uint64_t node = 0;
+    std::uint64_t successor = 0;  ///< replace: the id of the new node
+    std::string address;          ///< at which members talk to each other
+};
+
+/// The leader is to hand over.
+struct Transfer {
+    std::uint64_t target = 0;  ///< 0: whoever is best prepared
+};
+
+using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery, MemberQuery,
+                             MemberEdit, Transfer>;
 
 using Arguments = std::span<const std::string_view>;
 

@@ -2,10 +2,17 @@
 //
 // kv-server: one replica of a linearizable key/value service that Redis clients can talk to.
 //
+// The first start founds the cluster, with the same list on every node, or joins one:
+//
 //   kv-server --id 1 --cluster 1=10.0.0.1:7001,2=10.0.0.2:7001,3=10.0.0.3:7001
 //             --listen 10.0.0.1:6379 --data /var/lib/kv
+//   kv-server --id 4 --join 10.0.0.1:6379 --peer 10.0.0.4:7001
+//             --listen 10.0.0.4:6379 --data /var/lib/kv
+//
+// Later ones need neither list nor address of another: --id, --peer, --listen and --data.
 //
 // Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
+#include "join.hpp"
 #include "listen.hpp"
 #include "log.hpp"
 #include "process.hpp"
@@ -47,6 +54,8 @@ using boost::asio::ip::tcp;
 struct Arguments {
     std::uint64_t id = 0;
     std::vector<std::string> cluster;  // "id=host:port"
+    std::string join;                  // where a server serves clients
+    std::string peer;
     std::string cluster_name = "kv";
     std::string listen;
     std::string announce;
@@ -64,13 +73,19 @@ struct Arguments {
 void declare(CLI::App& app, Arguments& arguments) {
     constexpr auto size_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     app.description("One replica of a linearizable key/value service for Redis clients.");
-    app.add_option("--id", arguments.id, "This node, one of those in --cluster")
+    app.add_option("--id", arguments.id, "This node; never that of another, be it gone")
         ->required()
         ->check(CLI::PositiveNumber);
     app.add_option("--cluster", arguments.cluster,
-                   "All nodes and where they talk to each other: ID=HOST:PORT,...")
-        ->required()
+                   "The nodes that found the cluster, and where they talk to each other: "
+                   "ID=HOST:PORT,...")
         ->delimiter(',');
+    app.add_option("--join", arguments.join,
+                   "Where a server of the cluster serves clients, for a node that is to be taken "
+                   "in with 'kv member add': HOST:PORT")
+        ->excludes("--cluster");
+    app.add_option("--peer", arguments.peer,
+                   "Where this node talks to others, if --cluster does not say it: HOST:PORT");
     app.add_option("--cluster-name", arguments.cluster_name,
                    "Nodes of clusters with different names refuse each other")
         ->capture_default_str();
@@ -151,13 +166,36 @@ std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
     return limit - own;
 }
 
+/// Where this node is, and the cluster that it founds, joins or belongs to.
+struct Origin {
+    std::map<raft::NodeId, std::string> peers;
+    std::string cluster_name;
+    std::optional<rsm::Birth> birth;
+};
+
+Origin origin_of(const Arguments& arguments) {
+    const raft::NodeId self{arguments.id};
+    if (!arguments.cluster.empty()) {
+        return {kv::parse_cluster(arguments.cluster, arguments.id), arguments.cluster_name, {}};
+    }
+    if (arguments.peer.empty()) {
+        throw std::invalid_argument(
+            "--peer: needed where --cluster does not say at which address this node talks to "
+            "others");
+    }
+    const std::string own = kv::parse_destination("--peer", arguments.peer).text();
+    if (arguments.join.empty()) return {{{self, own}}, arguments.cluster_name, rsm::reopen()};
+    kv::FoundedCluster found =
+        kv::ask_founded(kv::parse_destination("--join", arguments.join).text());
+    return {{{self, own}}, found.name, rsm::join(std::move(found.founding))};
+}
+
 /// A replica, its server, and what ends them.
 class Program {
 public:
     explicit Program(const Arguments& arguments) {
-        const std::map<raft::NodeId, std::string> peers =
-            kv::parse_cluster(arguments.cluster, arguments.id);
-        const std::size_t clients = clients_at_once(arguments, peers.size());
+        const Origin origin = origin_of(arguments);
+        const std::size_t clients = clients_at_once(arguments, raft::max_members);
         const rsm::TcpAddress own = kv::parse_address("--listen", arguments.listen);
         std::vector<tcp::acceptor> acceptors =
             kv::listen_on_all(io_, kv::own_endpoints(io_, own), kv::log_line);
@@ -165,8 +203,8 @@ public:
 
         rsm::TcpOptions transport;
         transport.self = raft::NodeId{arguments.id};
-        transport.peers = peers;
-        transport.cluster = arguments.cluster_name;
+        transport.peers = origin.peers;
+        transport.cluster = origin.cluster_name;
         transport.advertise = address;
         // Two election timeouts; below a second, TCP could not even repeat a packet a few times.
         transport.user_timeout =
@@ -181,7 +219,7 @@ public:
         rsm::WalOptions storage;
         storage.directory = arguments.data;
         replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
-                         rsm::WalStorage{std::move(storage)}, options(arguments));
+                         rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
         kv::ServerOptions server;
         server.max_clients = clients;
@@ -206,10 +244,11 @@ public:
     }
 
 private:
-    rsm::Options options(const Arguments& arguments) {
+    rsm::Options options(const Arguments& arguments, const Origin& origin) {
         using std::chrono::milliseconds;
         const milliseconds election(arguments.election_timeout_ms);
         rsm::Options options;
+        options.birth = origin.birth;
         options.snapshot_threshold = static_cast<std::int64_t>(arguments.snapshot_threshold);
         for (const std::uint64_t index : arguments.skip_operations) {
             options.skip_operations.push_back({index});
@@ -255,7 +294,8 @@ private:
     std::vector<kv::Member> members(const std::string& own_address) const {
         const auto& transport = replica_->transport();
         std::vector<kv::Member> members;
-        for (const raft::NodeId node : transport.members()) {
+        for (const rsm::Member& member : replica_->status().members) {
+            const raft::NodeId node = member.id;
             const bool self = node == transport.self();
             members.push_back({node.value, self ? own_address : transport.peer_advertisement(node),
                                self || transport.connected(node)});
@@ -263,8 +303,13 @@ private:
         return members;
     }
 
+    /// A leader hands over first, so that clients wait for a few messages and not for an election.
     void stop() {
         kv::log_line("stopping");
+        replica_->async_transfer_leadership({}, std::chrono::milliseconds(500),
+                                            [this](boost::system::error_code) { stop_replica(); });
+    }
+    void stop_replica() {
         replica_->async_stop([this](boost::system::error_code) {
             server_->stop();
             io_.stop();

@@ -105,6 +105,16 @@ inline std::string describe(const raft::Event& event) {
                    term;
         case raft::EventKind::paused:
             return "this node did not run for a while and asks peers and disk anew" + term;
+        case raft::EventKind::members_changed:
+            return "members: those of " + index + " are committed" + term;
+        case raft::EventKind::removed:
+            return "REMOVED: this node is a member no more, as of " + index + term;
+        case raft::EventKind::other_instance:
+            return "ANOTHER INSTANCE: " + node +
+                   " is not the one that the members know, its storage is another or empty" + term;
+        case raft::EventKind::unrecognized:
+            return "NOT RECOGNIZED: for " + node +
+                   " another instance bears this node's id; waiting to be taken in" + term;
     }
     return "an event of an unknown kind" + term;
 }

@@ -34,7 +34,8 @@ public:
     struct Request {
         enum class State : std::uint8_t { waiting, under_way, allowed, done };
 
-        std::variant<std::monostate, Write, Read> work;  ///< monostate: the reply is known
+        std::variant<std::monostate, Write, Read, MemberEdit, Transfer>
+            work;  ///< monostate: the reply is known
         std::string reply;
         std::size_t bytes = 0;  ///< of memory
         State state = State::waiting;

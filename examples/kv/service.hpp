@@ -6,6 +6,7 @@
 
 #include "client_memory.hpp"
 #include "connection_commands.hpp"
+#include "member_commands.hpp"
 #include "reply_writer.hpp"
 #include "server_options.hpp"
 #include "store.hpp"
@@ -13,9 +14,12 @@
 #include "work_queue.hpp"
 
 #include <rsm/error.hpp>
+#include <rsm/members.hpp>
 #include <rsm/status.hpp>
+#include <rsm/to_string.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
+#include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
@@ -112,7 +116,13 @@ public:
         ReplyWriter reply(out);
         switch (rsm::error_class(why)) {
             case rsm::ErrorClass::none: break;
-            case rsm::ErrorClass::retry_elsewhere: write_redirect(topology(), out); break;
+            case rsm::ErrorClass::retry_elsewhere:
+                if (why == rsm::Errc::handing_over) {
+                    reply.error("TRYAGAIN another node is about to lead, nothing happened");
+                    break;
+                }
+                write_redirect(topology(), out);
+                break;
             case rsm::ErrorClass::overload:
                 if (why == rsm::Errc::no_space) {
                     reply.error("BUSY no room for the log (" + replica_.status().refuses +
@@ -136,6 +146,49 @@ public:
                 return true;
         }
         return false;
+    }
+
+    /// Changes the members, if this node leads, and gives the reply when that has ended. Never from
+    /// inside.
+    void change_members(const MemberEdit& edit, std::function<void(std::string)> ended) {
+        EditedMembers wanted = edited(replica_.status().members, edit);
+        if (!wanted.refusal.empty() && replica_.status().role == raft::Role::leader) {
+            return boost::asio::post(replica_.get_executor(), [ended, why = wanted.refusal] {
+                ended(detail::error("ERR " + why).reply);
+            });
+        }
+        replica_.async_change_members(std::move(wanted.members), replies_of(std::move(ended)));
+    }
+    /// Hands leadership over, if this node leads. Likewise.
+    void transfer(const Transfer& asked, std::function<void(std::string)> ended) {
+        replica_.async_transfer_leadership({asked.target}, std::chrono::seconds(1),
+                                           replies_of(std::move(ended)));
+    }
+
+    /// Lines "<id> <standing> <address> <instance>".
+    std::string members_text() const {
+        std::string text;
+        for (const rsm::Member& member : replica_.status().members) {
+            text += std::to_string(member.id.value) + " " +
+                    std::string(rsm::to_string(member.standing)) + " " +
+                    (member.contact.empty() ? "-" : member.contact) + " " +
+                    detail::hex(member.instance.value) + "\r\n";
+        }
+        return text;
+    }
+    /// What a node that joins must know: "cluster:<name>" and lines "<id> <standing> <address>".
+    std::string founding_text() const {
+        std::string text;
+        if constexpr (requires { replica_.storage().identity(); }) {
+            const raft::Identity& identity = replica_.storage().identity();
+            detail::add_line(text, "cluster", identity.cluster);
+            for (const rsm::Member& member : identity.founding.members) {
+                text += std::to_string(member.id.value) + " " +
+                        std::string(rsm::to_string(member.standing)) + " " + member.contact +
+                        "\r\n";
+            }
+        }
+        return text;
     }
 
     /// "digest:<index>:<hex>": a fingerprint of this replica's state after the entry at `index`.
@@ -163,6 +216,15 @@ public:
         detail::add_line(text, "snapshot_bytes", status.snapshot_bytes);
         detail::add_line(text, "persisted_bytes", status.persisted_bytes);
         detail::add_line(text, "storage", status.refuses.empty() ? "ok" : status.refuses);
+        detail::add_line(text, "instance", detail::hex(status.instance.value));
+        detail::add_line(text, "members_settled", std::uint64_t{status.members_settled});
+        detail::add_line(text, "changing_members", std::uint64_t{status.changing_members});
+        for (const rsm::Member& member : status.members) {
+            detail::add_line(text, "member_" + std::to_string(member.id.value),
+                             "standing=" + std::string(rsm::to_string(member.standing)) +
+                                 ",address=" + member.contact +
+                                 ",instance=" + detail::hex(member.instance.value));
+        }
         detail::add_line(text, "snapshots_installed", counters_.snapshots_installed);
         detail::add_line(text, "pending_operations", status.pending_operations);
         detail::add_line(text, "pending_reads", status.pending_reads);
@@ -232,6 +294,22 @@ public:
     }
 
 private:
+    auto replies_of(std::function<void(std::string)> ended) {
+        return [this, ended = std::move(ended)](boost::system::error_code error) {
+            std::string reply;
+            const bool elsewhere = rsm::error_class(error) == rsm::ErrorClass::retry_elsewhere;
+            if (!error) {
+                ReplyWriter(reply).simple("OK");
+            } else if (elsewhere) {
+                write_redirect(topology(), reply);
+            } else {
+                const bool unknown = rsm::outcome(error) == rsm::Outcome::unknown;
+                ReplyWriter(reply).error((unknown ? "UNKNOWN " : "ERR ") + error.message());
+            }
+            ended(std::move(reply));
+        };
+    }
+
     std::string server_info() const {
         std::string text;
         detail::add_line(text, "server_name", "kv-server");

@@ -242,7 +242,7 @@ private:
 
     /// It replaces something, and belongs to a cluster or to none.
     static bool storable(const raft::SnapshotMeta& meta) {
-        return !meta.empty() && (meta.membership == raft::Membership{} || meta.membership.valid());
+        return !meta.empty() && (meta.membership.empty() || meta.membership.valid());
     }
     static raft::Failure failure(rsm::StorageErrc code, std::string what) {
         return {make_error_code(code), std::move(what)};

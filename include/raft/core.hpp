@@ -30,11 +30,15 @@ namespace raft::inline v0 {
 
 class Core {
 public:
-    /// @param membership  who the cluster is as long as no snapshot says otherwise
+    /// @param founding    who the cluster was at its foundation; the node need not be one of them
     /// @param seed        of the election timeouts; must differ between the nodes of a cluster
+    /// @param instance    see Instance; 0: the node has none
+    /// @param founder     the node's storage was founded with these members; not so if it has
+    /// joined,
+    ///                    or if it was ever told that another instance bears its id
     /// @pre options.validate(), `self` is not 0, `recovered` keeps its invariants
-    Core(const Options& options, NodeId self, Membership membership, const Recovered& recovered,
-         std::uint64_t seed, Time now);
+    Core(const Options& options, NodeId self, Membership founding, const Recovered& recovered,
+         std::uint64_t seed, Time now, Instance instance = {}, bool founder = true);
 
     /// Takes in everything that has happened since the last step, in order, and says what to do.
     /// Inputs that wait should be passed together: one step makes at most one write, and as few
@@ -59,7 +63,15 @@ public:
     /// The leader of this term, 0 if unknown.
     NodeId leader() const { return office_.leader(self_); }
     const Log& log() const { return log_; }
-    const Membership& membership() const { return membership_; }
+    Instance instance() const { return instance_; }
+    /// The one in force, committed or not.
+    const Membership& membership() const { return configuration_.latest(); }
+    const Configuration& configuration() const { return configuration_; }
+    /// The change of members that this leader brings forward, if there is one.
+    const MemberChange* member_change() const {
+        const Reign* const reign = office_.reign();
+        return reign == nullptr || !reign->change ? nullptr : &*reign->change;
+    }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
     /// Whether a snapshot is on its way to this node.
     bool receives_snapshot() const { return snapshots_.incoming.has_value(); }
@@ -75,9 +87,9 @@ public:
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.options_, self.self_, self.membership_, self.ballot_, self.log_,
-                     self.snapshots_, self.office_, self.timer_, self.reads_, self.journal_,
-                     self.now_);
+        return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
+                     self.log_, self.snapshots_, self.office_, self.timer_, self.reads_,
+                     self.journal_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
 
@@ -86,13 +98,15 @@ private:
 
     void take(const Step& step, Message& message);
     void take(const Step& step, Message& message, VoteRequest& request) {
-        answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message.from, request);
+        answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message, request);
     }
     void take(const Step& step, Message& message, VoteReply& reply) {
-        take_vote_reply(step, ballot_, office_, timer_, log_, message.from, reply);
+        take_vote_reply(step, ballot_, office_, timer_, reads_, log_, configuration_, message.from,
+                        reply);
     }
     void take(const Step& step, Message& message, AppendRequest& request) {
-        answer_append_request(step, ballot_, office_, timer_, reads_, log_, message, request);
+        answer_append_request(step, ballot_, office_, timer_, reads_, log_, configuration_, message,
+                              request);
     }
     void take(const Step& step, Message& message, AppendReply& reply) {
         take_append_reply(step, office_, reads_, log_, message.from, reply);
@@ -103,8 +117,14 @@ private:
     void take(const Step& step, Message& message, SnapshotReply& reply) {
         take_snapshot_reply(step, office_, log_, snapshots_.newest, message.from, reply);
     }
+    void take(const Step& step, Message& message, TimeoutNow& request) {
+        take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
+    }
     void take(const Step&, Tick&) {}
     void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
+    void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, asked); }
+    void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
+    void take(const Step& step, HandOver& asked) { ask_handover(step, office_, asked); }
     void take(const Step& step, ReadIndex& read) { ask_read(step, office_, reads_, log_, read); }
     void take(const Step& step, Persisted& persisted) {
         take_persisted(ballot_, log_, journal_, persisted.id);
@@ -115,19 +135,20 @@ private:
     }
     void take(const Step& step, EntriesLoaded& loaded) { take_loaded(step, office_, log_, loaded); }
     void take(const Step& step, SnapshotTaken& taken) {
-        take_own_snapshot(step, office_, log_, journal_, snapshots_, taken);
+        take_own_snapshot(step, configuration_, office_, log_, journal_, snapshots_, taken);
     }
     void take(const Step& step, ChunkLoaded& loaded) {
         send_chunk(step, office_, snapshots_.newest, loaded);
     }
     void take(const Step& step, ChunkStored& stored) {
-        take_stored(step, membership_, office_, reads_, log_, journal_, snapshots_, stored);
+        take_stored(step, configuration_, office_, reads_, log_, journal_, snapshots_, stored);
     }
     void finish(const Step& step, bool held_log);
 
     Options options_;
     NodeId self_;
-    Membership membership_;
+    Instance instance_;
+    Configuration configuration_;
     Ballot ballot_;
     Log log_;
     Snapshots snapshots_;
@@ -138,18 +159,20 @@ private:
     Time now_;
 };
 
-inline Core::Core(const Options& options, NodeId self, Membership membership,
-                  const Recovered& recovered, std::uint64_t seed, Time now)
+inline Core::Core(const Options& options, NodeId self, Membership founding,
+                  const Recovered& recovered, std::uint64_t seed, Time now, Instance instance,
+                  bool founder)
     : options_(options),
       self_(self),
-      membership_(recovered.snapshot.empty() ? std::move(membership)
-                                             : recovered.snapshot.membership),
-      ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, false, {}},
+      instance_(instance),
+      configuration_(std::move(founding), recovered),
+      ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, {}, false, {}},
       log_(recovered, options.recover_commit_index ? recovered.hard_state.commit : Index{}),
       snapshots_{recovered.snapshot, {}, {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},
       now_(now) {
+    if (!founder) configuration_.joins();
     enter_term_of_log(ballot_, log_);
     timer_.restart(options_, now_);
 }
@@ -157,7 +180,7 @@ inline Core::Core(const Options& options, NodeId self, Membership membership,
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
     now_ = std::max(now_, now);
-    const Step step{options_, self_, membership_, ballot_, now_, output};
+    const Step step{options_, self_, instance_, configuration_, ballot_, now_, output};
     const bool held_log = office_.holds_log();
     excuse_pause(step, office_, timer_, log_);
     for (Input& input : inputs) {
@@ -168,7 +191,7 @@ inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
 
 /// Rules for all servers (Figure 2): a message of a later term makes a follower of its term.
 inline void Core::take(const Step& step, Message& message) {
-    if (!is_admitted(step, message)) return;
+    if (!is_admitted(step, office_, configuration_, message)) return;
     const Term term = term_of(message);
     // Vote requests decide for themselves: a pre-vote names a term that nobody has entered, and
     // one that would depose a live leader is ignored.
@@ -184,13 +207,18 @@ inline void Core::take(const Step& step, Message& message) {
 inline void Core::finish(const Step& step, bool held_log) {
     check_leadership(step, ballot_, office_, timer_, reads_, log_);
     if (!office_.leads() && now_ >= timer_.expires) {
-        stand_for_election(step, ballot_, office_, timer_, log_, options_.pre_vote);
+        const Candidacy candidacy = options_.pre_vote ? Candidacy::pre_vote : Candidacy::vote;
+        stand_for_election(step, ballot_, office_, timer_, log_, candidacy);
     }
-    if (office_.leads()) lead(step, office_, reads_, log_, journal_, snapshots_.newest);
+    if (office_.leads()) {
+        lead(step, office_, reads_, log_, configuration_, journal_, snapshots_.newest);
+        retire(step, ballot_, office_, timer_, reads_, log_);
+    }
     // What it held for its followers it does not need when it leads no more.
     if (held_log && !office_.holds_log()) {
         release_covered(step, office_, log_, journal_, snapshots_.newest);
     }
+    settle(step, configuration_, log_);
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());

@@ -17,7 +17,8 @@
 //     when the entry with exactly that position is applied.
 //  6. Replace the state machine's state by Output::restore, then apply Output::apply, in order;
 //     then say Applied.
-//  7. Answer each read of Output::reads that is released from the state as it is then.
+//  7. Answer each read of Output::reads that is released from the state as it is then, and tell who
+//     asked for them how Output::changes and Output::handovers have ended.
 //  8. Answer Output::load_entries, load_chunks and store_chunk with EntriesLoaded, ChunkLoaded and
 //     ChunkStored. Drop snapshots when told to.
 //  9. When the log has grown (Storage::persisted_bytes), write a snapshot of the applied state,
@@ -52,6 +53,9 @@
 //   5.4.2    counting commits this term's entries only  rules/commit.hpp advance_commit
 //   5.6      how timeouts must relate to each other     protocol/options.hpp validate
 //   6        joint memberships need both majorities     protocol/membership.hpp has_quorum
+//   6        a membership is in force from its append   rules/membership.hpp append_entry
+//   6        the old and the new members: C_old,new     rules/member_change.hpp enter_joint
+//   6        the new members: C_new                     rules/member_change.hpp leave_joint
 //   7        a snapshot is due: by the bytes of the log rsm/node/compaction.hpp due
 //   7        what of the log a snapshot releases        rules/compaction.hpp release_covered
 //   7        which snapshots go                         rules/compaction.hpp drop_unused_snapshots
@@ -63,6 +67,13 @@
 //   8        reads: a leader asks whether it leads      rules/reads.hpp open_read_round
 //   8        reads: a quorum's echo confirms them       rules/reads.hpp confirm_reads
 //   T 6.4    reads: the state machine is far enough     rules/reads.hpp release_reads
+//   T 3.10   leadership transfer: the leader            rules/handover.hpp advance_handover
+//   T 3.10   leadership transfer: its target            rules/election.hpp take_timeout_now
+//   T 4.1    a membership falls back with its entry     rules/membership.hpp truncate_entries
+//   T 4.1    requests are heard from everybody          rules/admission.hpp is_admitted
+//   T 4.2.1  newcomers catch up in rounds               rules/member_change.hpp has_caught_up
+//   T 4.2.2  who stands for election                    rules/membership.hpp may_stand
+//   T 4.2.2  a leader that is removed steps down        rules/health.hpp retire
 //   T 4.2.3  who hears from a leader does not depose it rules/election.hpp hears_from_leader
 //   T 6.2    a leader without a quorum steps down       rules/health.hpp hears_from_quorum
 //   T 9.6    pre-vote                                   rules/election.hpp stand_for_election
@@ -70,7 +81,11 @@
 //   T 10.2.1 the own write counts when it is durable    rules/commit.hpp advance_commit
 //   -        a leader whose disk hangs steps down       rules/health.hpp disk_hangs
 //   -        time in which a node did not run excuses   rules/health.hpp excuse_pause
-//   -        who and what is heard at all               rules/admission.hpp is_admitted
+//   -        numbers that no cluster comes to           rules/admission.hpp is_plausible
+//   -        whose answers count                        rules/admission.hpp is_trusted
+//   -        who is no member does not vote             rules/membership.hpp may_vote
+//   -        who leaves is told                         rules/membership.hpp dismiss
+//   -        a node that comes back as another one      rules/member_change.hpp readmit
 //   -        a follower that lost what it acknowledged  rules/replication.hpp doubt
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        what a leader owes each follower           rules/leading.hpp serve

@@ -37,8 +37,8 @@ enum class Errc : int {
     result_lost,
     /// The node had been stopped or had failed before. Nothing happened.
     stopped,
-    /// The node stopped or failed while the operation was under way. It may have happened, or may
-    /// still happen.
+    /// The node stopped or failed, or was removed from the cluster, while the operation was under
+    /// way. It may have happened, or may still happen.
     interrupted,
     /// The disk of this node, which leads, has only the reserve left that votes and entries under
     /// way need (Status::refuses says why). Nothing happened; try again later.
@@ -46,6 +46,21 @@ enum class Errc : int {
     /// The operation threw on every node and Options::skip_operations leaves it out. It had no
     /// effect and never will.
     skipped,
+    /// This node is handing leadership over. Nothing happened; ask again soon, leader_in(code) of
+    /// the
+    /// next answer tells whom.
+    handing_over,
+    /// Another change of members, or another handover, is under way. Nothing happened.
+    busy,
+    /// No membership, or one that replaces the only voter under its own id; or, of a handover, a
+    /// node that does not vote. Nothing happened.
+    invalid_members,
+    /// Too few of the old or of the new voters are heard from to decide the change; or, of a
+    /// handover, nobody who could lead is. Nothing happened.
+    unreachable,
+    /// The change of members was given up, because that was asked for or because newcomers did not
+    /// catch up in time. Who votes has not changed; newcomers are members no more.
+    given_up,
 };
 
 }  // namespace rsm
@@ -107,6 +122,11 @@ private:
             case Errc::interrupted: return "the node stopped before the outcome was known";
             case Errc::no_space: return "the node's storage has no room";
             case Errc::skipped: return "the operation threw and is skipped on all nodes";
+            case Errc::handing_over: return "the node is handing leadership over";
+            case Errc::busy: return "another change of members or handover is under way";
+            case Errc::invalid_members: return "these cannot be the members, or cannot lead";
+            case Errc::unreachable: return "too few members are heard from";
+            case Errc::given_up: return "the change of members was given up";
         }
         return "unknown rsm error";
     }
@@ -169,9 +189,14 @@ inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
     if (code.category() != error_category()) return ErrorClass::fatal;
     switch (static_cast<Errc>(code.value())) {
         case Errc::not_leader:
-        case Errc::superseded: return ErrorClass::retry_elsewhere;
+        case Errc::superseded:
+        case Errc::handing_over: return ErrorClass::retry_elsewhere;
         case Errc::overloaded:
+        case Errc::busy:
+        case Errc::unreachable:
+        case Errc::given_up:
         case Errc::no_space: return ErrorClass::overload;
+        case Errc::invalid_members:
         case Errc::too_large:
         case Errc::skipped:
         case Errc::user_exception: return ErrorClass::misuse;

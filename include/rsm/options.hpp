@@ -9,6 +9,7 @@
 #include <raft/protocol/options.hpp>
 #include <raft/protocol/step.hpp>
 #include <rsm/archive/snapshot.hpp>
+#include <rsm/members.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -55,7 +56,13 @@ struct Options {
     /// remembers what was skipped, so the list may stay, and may go once snapshots cover it.
     std::vector<raft::Index> skip_operations = {};
 
-    /// Of the election timeouts. Absent: drawn from the operating system.
+    /// What the storage begins as if it is new. Absent: the members that the transport names found
+    /// a cluster. Only for a storage that keeps an identity (WalStorage does); with another one the
+    /// founding members must be given at each start.
+    std::optional<Birth> birth = {};
+
+    /// Of the election timeouts, and of the instance that a new storage gets, so not twice the same
+    /// where storages may be lost. Absent: drawn from the operating system.
     std::optional<std::uint64_t> seed = {};
 
     /// Called on the node's executor for everything noteworthy; must not throw and must not

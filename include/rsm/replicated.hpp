@@ -89,7 +89,7 @@ public:
                Storage storage, Options options = {}, Clock clock = {})
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
         raft::NodeConfig config = configure(transport, options);
-        raft::Identity identity = identify(transport, config);
+        raft::Identity identity = identify(config);
         node_ = std::make_shared<Node>(
             queue_, std::move(machine), std::move(config), std::move(options),
             [&] { return open(transport); }, [&] { return open(storage); },
@@ -210,6 +210,72 @@ public:
             });
         };
         return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+    }
+
+    /// Makes `target` the members: any change of who votes and who learns, and of where they are,
+    /// in one step. Completes when the cluster has them for good, or with an error:
+    ///
+    /// - not made: not_leader, busy, invalid_members, unreachable, given_up, stopped.
+    /// - unknown: interrupted (this node leads no more; the next leader finishes it if it was being
+    ///   decided, else it is not made, and who had been taken in is a learner).
+    ///
+    /// Newcomers are taken in as learners and vote when they have caught up; the old voters and the
+    /// new ones then decide together (joint consensus: Raft paper, section 6). Meanwhile the
+    /// cluster serves. A leader that is no voter any more leads until that is decided, and gives
+    /// way. A member whose instance is given and is another than before begins as a learner, too.
+    /// Completion signature: void(boost::system::error_code).
+    template <class CompletionToken>
+    auto async_change_members(Members target, ChangeOptions how, CompletionToken&& token) {
+        const auto begin = [where = here()](auto handler, Members wanted, ChangeOptions options) {
+            using Completion = detail::PendingChanges::Completion;
+            where.run([wanted = std::move(wanted), options,
+                       carried = where.template carry<Completion>(std::move(handler))](
+                          Node* node, const Queue& queue) mutable {
+                Completion completion = carried.take(queue);
+                if (node == nullptr) return completion(Errc::stopped);
+                node->change_members(std::move(wanted), options, std::move(completion));
+            });
+        };
+        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
+                                                         begin, std::move(target), how);
+    }
+    template <class CompletionToken>
+    auto async_change_members(Members target, CompletionToken&& token) {
+        return async_change_members(std::move(target), ChangeOptions{},
+                                    std::forward<CompletionToken>(token));
+    }
+    /// Gives up the change of members that was asked for here and is under way, if the members have
+    /// not begun to decide it; async_change_members then completes with Errc::given_up. From any
+    /// thread.
+    void cancel_change() {
+        here().run([](Node* node, const Queue&) {
+            if (node != nullptr) node->cancel_change();
+        });
+    }
+
+    /// Passes leadership to another node, which is brought up to date first; new operations are
+    /// refused meanwhile (Errc::handing_over). Completes when another term has begun, or with an
+    /// error: not_leader, busy, unreachable, stopped, and timed_out, after which this node goes on
+    /// leading (thesis, section 3.10). Completion signature: void(boost::system::error_code).
+    ///
+    /// @param target    0: the one that is best prepared
+    /// @param patience  more than 0; an election timeout is a good one
+    template <class CompletionToken>
+    auto async_transfer_leadership(raft::NodeId target, std::chrono::nanoseconds patience,
+                                   CompletionToken&& token) {
+        const auto begin = [where = here()](auto handler, raft::NodeId node_id,
+                                            std::chrono::nanoseconds limit) {
+            using Completion = detail::PendingChanges::Completion;
+            where.run(
+                [node_id, limit, carried = where.template carry<Completion>(std::move(handler))](
+                    Node* node, const Queue& queue) mutable {
+                    Completion completion = carried.take(queue);
+                    if (node == nullptr) return completion(Errc::stopped);
+                    node->hand_over(node_id, limit, std::move(completion));
+                });
+        };
+        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
+                                                         begin, target, patience);
     }
 
     /// Stops taking part, finishes the writes that are under way and releases the storage; what
@@ -376,23 +442,42 @@ private:
         }
         raft::NodeConfig config;
         config.self = transport.self();
-        config.membership = raft::Membership::of_voters(transport.members());
+        if constexpr (requires { std::string(transport.cluster()); }) {
+            config.cluster = transport.cluster();
+        }
+        config.founding = founding(transport, options);
+        config.founder = !options.birth || options.birth->founder;
         config.options = options.raft;
         if (options.snapshot_threshold >= 0) {
             const auto quarter = static_cast<std::size_t>(options.snapshot_threshold / 4);
             config.options.retained_bytes = std::min(config.options.retained_bytes, quarter);
         }
         config.seed = options.seed ? *options.seed : detail::random_number();
+        if constexpr (raft::ClaimedStorage<Running<Storage>>) {
+            config.instance = detail::draw_instance(options.seed);
+        }
         return config;
     }
 
-    /// Whose state it is, so that a start under another name does not take it over.
-    static raft::Identity identify(const Transport& transport, const raft::NodeConfig& config) {
-        raft::Identity identity{config.self, {}, config.membership.voters};
-        if constexpr (requires { std::string(transport.cluster()); }) {
-            identity.cluster = transport.cluster();
+    static raft::Membership founding(const Transport& transport, const Options& options) {
+        raft::Membership membership;
+        if (options.birth) {
+            membership.members = options.birth->founding;
+        } else {
+            for (const raft::NodeId node : transport.members()) {
+                membership.members.push_back({node, raft::Standing::voter, {}, {}});
+                if constexpr (requires { std::string(transport.contact(node)); }) {
+                    membership.members.back().contact = transport.contact(node);
+                }
+            }
         }
-        return identity;
+        membership.sort();
+        return membership;
+    }
+
+    /// Whose state it is, so that a start under another name does not take it over.
+    static raft::Identity identify(const raft::NodeConfig& config) {
+        return {config.self, config.cluster, config.founding, config.instance, config.founder};
     }
 
     Queue queue_;

@@ -7,6 +7,7 @@
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/parts/progress.hpp>
+#include <rsm/members.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>
 
@@ -39,6 +40,10 @@ struct Status {
     std::uint64_t persisted_bytes = 0;
     /// Why the storage takes nothing new from clients at present; empty: it does.
     std::string refuses;
+    raft::Instance instance;        ///< 0: the storage keeps none
+    std::vector<Member> members;    ///< of the membership in force here
+    bool members_settled = true;    ///< that one is committed
+    bool changing_members = false;  ///< a change of them is under way, as far as this node knows
     std::size_t pending_operations = 0;
     std::size_t pending_reads = 0;
     bool stopped = false;                         ///< for good: by async_stop or by a failure

@@ -46,12 +46,24 @@ inline std::string_view to_string(raft::EntryKind kind) {
     return "unknown";
 }
 
+inline std::string_view to_string(raft::Standing standing) {
+    switch (standing) {
+        case raft::Standing::voter: return "voter";
+        case raft::Standing::learner: return "learner";
+        case raft::Standing::incoming: return "incoming";
+        case raft::Standing::outgoing: return "outgoing";
+        case raft::Standing::demoted: return "demoted";
+    }
+    return "unknown";
+}
+
 inline std::string_view to_string(raft::Refusal refusal) {
     switch (refusal) {
         case raft::Refusal::none: return "none";
         case raft::Refusal::not_leader: return "not leader";
         case raft::Refusal::overloaded: return "overloaded";
         case raft::Refusal::too_large: return "too large";
+        case raft::Refusal::handing_over: return "handing over";
     }
     return "unknown";
 }
@@ -74,6 +86,10 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::rival_leader: return "rival leader";
         case raft::EventKind::number_out_of_range: return "number out of range";
         case raft::EventKind::paused: return "paused";
+        case raft::EventKind::members_changed: return "members changed";
+        case raft::EventKind::removed: return "removed";
+        case raft::EventKind::other_instance: return "other instance";
+        case raft::EventKind::unrecognized: return "unrecognized";
     }
     return "unknown";
 }

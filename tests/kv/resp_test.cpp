@@ -1,6 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #include "receive.hpp"
 
+#include <kv/reply.hpp>
 #include <kv/resp.hpp>
 
 #include <doctest/doctest.h>

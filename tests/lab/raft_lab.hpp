@@ -114,6 +114,8 @@ public:
         started_ = Started{outcome.position.index.value, outcome.position.term.value};
     }
     void read_ready(const raft::ReadOutcome&) {}
+    void change_ended(const raft::ChangeOutcome&) {}
+    void handover_ended(const raft::HandoverOutcome&) {}
     void apply(std::span<const raft::Entry> entries) {
         for (const raft::Entry& entry : entries) deliver(entry);
     }
@@ -340,7 +342,7 @@ private:
         config.self = node_id(self);
         std::vector<raft::NodeId> voters;
         for (ServerId i = 0; i < size(); ++i) voters.push_back(node_id(i));
-        config.membership = raft::Membership::of_voters(voters);
+        config.founding = raft::Membership::of_voters(voters);
         config.seed = seed;
         config.options.heartbeat_interval = 100ms;
         config.options.election_timeout = 400ms;

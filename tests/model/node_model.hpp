@@ -280,6 +280,8 @@ private:
             for (const Entry& entry : entries) NodeModel::apply(node, entry, effect);
         }
         void read_ready(const ReadOutcome& outcome) { NodeModel::release(node, outcome, effect); }
+        void change_ended(const ChangeOutcome&) {}
+        void handover_ended(const HandoverOutcome&) {}
         void load(const LoadEntries& load) { read_back(node, load, effect); }
         void load(const LoadChunk& load) { node.answers.push_back(read_chunk(node, load)); }
         void store(StoreChunk chunk) {

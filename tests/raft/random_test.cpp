@@ -32,6 +32,15 @@ public:
     explicit Chaos(std::uint64_t seed)
         : random_(seed), cluster_(1 + random_.below(7), draw_options(), seed) {
         cluster_.lost = [this](const Message& message) { return lost(message); };
+        founders_ = cluster_.size();
+        if (chance(50)) bear_instances();
+        if (chance(60)) {
+            changes_ = 1 + random_.below(6);
+            for (std::uint64_t more = random_.below(4); more > 0; --more) {
+                const std::uint64_t id = cluster_.add_node(cluster_.node(1).options);
+                if (instances_) cluster_.wipe(id, {++instances_});
+            }
+        }
         cut_.resize(cluster_.size() + 1);
         loss_ = chance(30) ? 0 : random_.below(20);
         doubling_ = random_.below(15);
@@ -96,6 +105,8 @@ private:
     void act() {
         const std::uint64_t what = random_.below(100);
         const std::uint64_t id = any_node();
+        if (chance(changes_)) return change();
+        if (chance(wipes_) && may_wipe(id)) return cluster_.wipe(id, {++instances_});
         if (what < 53) return move_something();
         if (what < 60) return pass_time();
         if (what < 78) return ask(id);
@@ -173,6 +184,54 @@ private:
             cluster_.propose(id, std::string(random_.below(66), 'p'));
         }
     }
+    void bear_instances() {
+        instances_ = 1000;
+        wipes_ = random_.below(4);
+        for (std::uint64_t id = 1; id <= founders_; ++id) cluster_.wipe(id, {++instances_});
+        // A wiped one answers to what was sent to the one before.
+        cluster_.expected_events.push_back(EventKind::protocol_violation);
+    }
+    /// Members come and go, are to be voters or learners, and leaders hand over.
+    void change() {
+        const std::uint64_t leader = cluster_.leader();
+        if (leader == 0) return;
+        const std::uint64_t what = random_.below(10);
+        if (what == 0) return void(cluster_.step(leader, CancelChange{changes_asked_}));
+        if (what < 4) {
+            const std::uint64_t target = random_.below(cluster_.size() + 1);
+            const auto patience = milliseconds(100 + random_.below(500));
+            return void(cluster_.step(leader, HandOver{++changes_asked_, {target}, patience}));
+        }
+        Membership target;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            const std::uint64_t standing = random_.below(4);
+            if (standing < 2) target.put({{id}, Standing::voter, {}, {}});
+            if (standing == 2) target.put({{id}, Standing::learner, {}, {}});
+        }
+        const bool forced = chance(10);
+        const auto patience = milliseconds(random_.below(3000));
+        cluster_.step(leader, ChangeMembers{++changes_asked_, target, forced, patience});
+    }
+    /// A minority of instances at a time, and not before everybody knows that it was there.
+    bool may_wipe(std::uint64_t id) {
+        const std::uint64_t leader = cluster_.leader();
+        if (instances_ == 0 || leader == 0) return false;
+        const Membership& present = cluster_.core(leader).configuration().settled().membership;
+        if (cluster_.core(leader).membership() != present || present.joint()) return false;
+        std::size_t voters = 0;
+        for (const Member& member : present.members) {
+            if (!member.votes()) continue;
+            ++voters;
+            if (member.instance != cluster_.node(member.id.value).instance) return false;
+        }
+        for (std::uint64_t other = 1; other <= cluster_.size(); ++other) {
+            if (!cluster_.up(other)) return false;
+            const Member* known = cluster_.core(other).membership().find({id});
+            const bool knows = known != nullptr && known->instance;
+            if (other != id && present.is_voter({other}) && !knows) return false;
+        }
+        return id != leader && voters > 2;
+    }
     /// A phase in which things go well, so that histories become long.
     void serve(std::uint64_t id) {
         if (cluster_.up(id)) cluster_.persist(id);
@@ -200,11 +259,60 @@ private:
         }
         LogPosition wanted;
         const bool done =
-            cluster_.run_until([&] { return everybody_has(wanted); }, milliseconds(300) * 40);
+            cluster_.run_until([&] { return everybody_has(wanted); }, milliseconds(300) * 100);
         cluster_.check();
-        if (!done) cluster_.fail("the cluster does not come back to life");
+        if (!done) cluster_.fail("the cluster does not come back to life:" + told());
+    }
+    std::string told() {
+        std::string all;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.up(id)) continue;
+            const Core& core = cluster_.core(id);
+            all += "\nnode " + std::to_string(id) + " instance " +
+                   std::to_string(core.instance().value) + " role " +
+                   std::to_string(static_cast<int>(core.role())) + " term " +
+                   std::to_string(core.term().value) + " commit " +
+                   std::to_string(core.log().commit().value) + " of " +
+                   std::to_string(core.log().last_index().value) + " excluded " +
+                   std::to_string(core.configuration().is_excluded()) + " members";
+            for (const Member& member : core.membership().members) {
+                all += " " + std::to_string(member.id.value) + "/" +
+                       std::to_string(member.instance.value) + "." +
+                       std::to_string(static_cast<int>(member.standing));
+            }
+            for (const Progress& follower : core.followers()) {
+                all += "\n   follower " + std::to_string(follower.node.value) + " state " +
+                       std::to_string(static_cast<int>(follower.state)) + " match " +
+                       std::to_string(follower.match.value) + " next " +
+                       std::to_string(follower.next.value) + " paused " +
+                       std::to_string(follower.paused) + " reading " +
+                       std::to_string(follower.reading) + " claimed " +
+                       std::to_string(follower.claimed.value) + " trusted " +
+                       std::to_string(follower.trusted_round) + " acknowledged " +
+                       std::to_string(follower.acknowledged_round) + " departs " +
+                       std::to_string(follower.departure.has_value()) + " base " +
+                       std::to_string(core.log().base().index.value);
+            }
+        }
+        return all;
+    }
+    /// Too many of the instances that decide have lost their disks.
+    bool is_lost() {
+        const Core* newest = &cluster_.core(1);
+        for (std::uint64_t id = 2; id <= cluster_.size(); ++id) {
+            const Core& other = cluster_.core(id);
+            const LogPosition end = other.log().last();
+            if (newest->log().up_to_date(end) && newest->log().last() != end) newest = &other;
+        }
+        const Membership& members = newest->membership();
+        return !members.has_quorum([&](NodeId id) {
+            const Member* const known = members.find(id);
+            return known == nullptr || !known->instance ||
+                   known->instance == cluster_.node(id.value).instance;
+        });
     }
     bool everybody_has(LogPosition& wanted) {
+        if (is_lost()) return true;
         const std::uint64_t leader = cluster_.leader();
         if (leader == 0) return false;
         if (wanted.term != cluster_.core(leader).term()) {
@@ -212,8 +320,11 @@ private:
             if (outcome.refusal == Refusal::none) wanted = outcome.position;
             return false;
         }
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (cluster_.node(id).machine.applied < wanted.index) return false;
+        const Membership& members = cluster_.core(leader).membership();
+        const bool changing = members.joint() || cluster_.core(leader).member_change() != nullptr;
+        if (changing) return false;
+        for (const Member& member : members.members) {
+            if (cluster_.node(member.id.value).machine.applied < wanted.index) return false;
         }
         return true;
     }
@@ -221,6 +332,11 @@ private:
     Random random_;
     CoreCluster cluster_;
     std::vector<std::set<std::uint64_t>> cut_;  // by sender: who does not hear it
+    std::uint64_t founders_ = 0;
+    std::uint64_t instances_ = 0;  // the last one that was given out; 0: nobody bears one
+    std::uint64_t wipes_ = 0;
+    std::uint64_t changes_ = 0;
+    Token changes_asked_ = 0;
     std::uint64_t loss_ = 0;
     std::uint64_t doubling_ = 0;
     std::uint64_t crashes_ = 0;
@@ -259,6 +375,10 @@ TEST_CASE("the random runs reach the corners that they are meant for") {
     CHECK(seen[EventKind::disk_stalled] > 0);
     CHECK(seen[EventKind::log_truncated] > 0);
     CHECK(seen[EventKind::snapshot_installed] > 5);
+    CHECK(seen[EventKind::members_changed] > 20);
+    CHECK(seen[EventKind::removed] > 5);
+    CHECK(seen[EventKind::other_instance] > 0);
+    CHECK(seen[EventKind::unrecognized] > 0);
 }
 
 TEST_CASE("the same seed gives the same history, step for step") {

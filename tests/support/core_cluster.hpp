@@ -66,12 +66,25 @@ class CoreCluster {
 public:
     CoreCluster(std::uint64_t count, Options options, std::uint64_t seed = 1)
         : membership_(voters(count)), random_(seed) {
-        for (std::uint64_t id = 1; id <= count; ++id) {
-            Node& made = nodes_.emplace_back();
-            made.id = {id};
-            made.options = options;
-            restart(id);
-        }
+        for (std::uint64_t id = 1; id <= count; ++id) add_node(options);
+    }
+
+    /// One that is no member yet. Returns its id.
+    std::uint64_t add_node(Options options) {
+        Node& made = nodes_.emplace_back();
+        made.id = {nodes_.size()};
+        made.options = options;
+        restart(nodes_.size());
+        return nodes_.size();
+    }
+    /// Loses all that the node's disk holds. It comes back as this instance.
+    void wipe(std::uint64_t id, Instance instance) {
+        Node fresh;
+        fresh.id = {id};
+        fresh.instance = instance;
+        fresh.options = node(id).options;
+        node(id) = fresh;
+        restart(id);
     }
 
     Time now{};
@@ -87,6 +100,8 @@ public:
     std::vector<std::uint64_t> values;  // the state machine's after each
     std::vector<ReadOutcome> reads;
     std::vector<ProposalOutcome> proposals;
+    std::vector<ChangeOutcome> changes;
+    std::vector<HandoverOutcome> handovers;
     std::vector<Event> events;
     std::map<Token, Index> read_floor;  // what was committed when the read was asked for
     std::size_t requests = 0;           // AppendRequests that left a node
@@ -194,7 +209,8 @@ public:
         const Snapshot* newest = target.newest_snapshot();
         target.machine = newest == nullptr ? Machine{} : newest->machine;
         target.applied_term = found.snapshot.last.term;
-        target.core.emplace(target.options, target.id, membership_, found, random_.next(), now);
+        target.core.emplace(target.options, target.id, membership_, found, random_.next(), now,
+                            target.instance, target.founder);
     }
 
     /// Writes a snapshot of what the node has applied. The core is told by one of its answers.
@@ -205,7 +221,8 @@ public:
         Digest name;
         name.add(target.machine.value);
         std::string content = std::to_string(name.value()) + std::string(padding, '.');
-        Snapshot made{{{applied, target.applied_term}, membership_, content.size(), 0},
+        const Membership& members = target.core->configuration().at(applied);
+        Snapshot made{{{applied, target.applied_term}, members, content.size(), 0},
                       text(content),
                       target.machine};
         made.meta.checksum = checksum_of(made.content);
@@ -327,6 +344,10 @@ private:
             node.answers.push_back(Applied{entries.back().index});
         }
         void read_ready(const ReadOutcome& outcome) { cluster.release(node, outcome); }
+        void change_ended(const ChangeOutcome& outcome) { cluster.changes.push_back(outcome); }
+        void handover_ended(const HandoverOutcome& outcome) {
+            cluster.handovers.push_back(outcome);
+        }
         void load(const LoadEntries& load) {
             ++cluster.loads;
             node.answers.push_back(cluster.read_back(node, load));
@@ -346,8 +367,9 @@ private:
         bool stopped() const { return false; }
     };
 
-    void observe(const Node& source, const Event& event) {
+    void observe(Node& source, const Event& event) {
         events.push_back(event);
+        if (event.kind == EventKind::unrecognized) source.founder = false;
         const bool expected = std::ranges::count(expected_events, event.kind) != 0;
         if (is_suspicious(event.kind) && !expected) {
             fail("node " + name(source) + " reports what no correct cluster does");

@@ -74,7 +74,10 @@ struct Disk {
     /// Storage::recover.
     Recovered recover(const SnapshotMeta& snapshot) {
         Recovered recovered{hard, snapshot, base, last(), {}, {}};
-        for (const Entry& held : log) add_to_runs(recovered.runs, held.index, held.term);
+        for (const Entry& held : log) {
+            add_to_runs(recovered.runs, held.index, held.term);
+            if (held.kind == EntryKind::membership) recovered.memberships.push_back(held);
+        }
         const Result<bool> is_void = fit_to_snapshot(recovered, {});
         if (!is_void) throw std::logic_error(is_void.error().what);
         if (*is_void) {
@@ -115,6 +118,8 @@ struct Snapshot {
 /// One node: a Core, its disk, and what is on its way between them.
 struct Node {
     NodeId id;
+    Instance instance;
+    bool founder = true;  // as far as it knows
     Options options;
     std::optional<Core> core;  // nothing while crashed
     Machine machine;

@@ -84,6 +84,9 @@ public:
     raft::Result<void> write(raft::Write write) {
         return wait<void>([&](auto done) { storage_->append(std::move(write), done); });
     }
+    raft::Result<void> renounce() {
+        return wait<void>([&](auto done) { storage_->renounce(done); });
+    }
     raft::Result<std::vector<raft::Entry>> read(std::uint64_t first, std::size_t max_bytes) {
         return wait<std::vector<raft::Entry>>(
             [&](auto done) { storage_->read({first}, max_bytes, done); });

@@ -76,6 +76,9 @@ struct MessageText {
                 << ")";
         }
     }
+    void operator()(const TimeoutNow& request) {
+        out << "TimeoutNow (term " << request.term.value << ")";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

@@ -47,6 +47,11 @@ public:
                         Transport{network_, raft::NodeId{id}, members_},
                         rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
     }
+    /// One more, which is no member of the cluster yet.
+    void add(std::uint64_t id) {
+        disks_[id] = std::make_shared<HeldDisk>();
+        start(id);
+    }
     /// What was not durable is lost.
     void crash(std::uint64_t id) { replicas_.crash(id); }
 

@@ -155,10 +155,10 @@ rsm::WalOptions options_in(const TemporaryDirectory& directory) {
     options.pieces.snapshot_sync_bytes = 3000;
     return options;
 }
-const raft::Identity identity{{1}, "c", {{1}, {2}, {3}}};
+const raft::Identity identity{{1}, "c", voters(3), {7}, true};
 using Node = StorageNode<rsm::WalStorage>;
 
-/// Founds a log, fills segments and gives them up, saves and receives snapshots.
+/// Founds a log, fills segments and gives them up, saves and receives snapshots, and renounces.
 void work(Node& node, Watch& watch) {
     node.start();
     watch.note("start");
@@ -182,6 +182,8 @@ void work(Node& node, Watch& watch) {
     write.entries = {entry(71, 2, 50)};
     REQUIRE(node.write(write).has_value());
     watch.note("append");
+    REQUIRE(node.renounce().has_value());
+    watch.note("renounce");
     node.close();
 }
 
@@ -196,8 +198,8 @@ TEST_CASE("A log at work does nothing before what it stands on is durable") {
     order.follow(watch.take());
     CHECK(order.mistakes() == "");
     for (const char* const what :
-         {"start", "append", "save", "install", "write into a segment", "file that got its name",
-          "segment given up", "write over a spare"}) {
+         {"start", "append", "save", "install", "renounce", "write into a segment",
+          "file that got its name", "segment given up", "write over a spare"}) {
         CAPTURE(what);
         CHECK(order.seen[what] > 0);
     }

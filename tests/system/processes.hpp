@@ -65,6 +65,19 @@ public:
         ::waitpid(std::exchange(pid_, 0), nullptr, 0);
     }
 
+    /// SIGTERM; its exit status when it is gone, and -1 where another signal has ended it.
+    int terminate() {
+        if (pid_ != 0) ::kill(pid_, SIGTERM);
+        return wait();
+    }
+    /// Its exit status when it has ended by itself; likewise.
+    int wait() {
+        if (pid_ == 0) return -1;
+        int status = 0;
+        ::waitpid(std::exchange(pid_, 0), &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
     /// Whether it has ended by itself, which it should not.
     bool has_ended() {
         if (pid_ == 0 || ::waitpid(pid_, nullptr, WNOHANG) == 0) return false;

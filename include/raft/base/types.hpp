@@ -46,6 +46,15 @@ struct NodeId {
     constexpr explicit operator bool() const { return value != 0; }
 };
 
+/// Which of those that have borne a node's id: drawn when its storage is founded or joins, so that
+/// one that comes back with an empty or exchanged storage is told from the one that has promised
+/// things. 0: not told.
+struct Instance {
+    std::uint64_t value = 0;
+    friend constexpr auto operator<=>(const Instance&, const Instance&) = default;
+    constexpr explicit operator bool() const { return value != 0; }
+};
+
 /// The place of an entry in history: two logs that agree on a position agree on all before it
 /// (log matching, Raft paper, section 5.3).
 struct LogPosition {

@@ -30,6 +30,7 @@ template <class H>
 concept OutputHandler = requires(H handler, Write write, Message message, DeferredMessage deferred,
                                  const ProposalOutcome& proposal, const SnapshotMeta& meta,
                                  std::span<const Entry> entries, const ReadOutcome& read,
+                                 const ChangeOutcome& change, const HandoverOutcome& handover,
                                  const LoadEntries& load, const LoadChunk& chunk, StoreChunk store,
                                  const std::vector<Index>& needed, const Event& event) {
     handler.begin_write(std::move(write));
@@ -39,6 +40,8 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
     handler.restore(meta);
     handler.apply(entries);
     handler.read_ready(read);
+    handler.change_ended(change);
+    handler.handover_ended(handover);
     handler.load(load);
     handler.load(chunk);
     handler.store(std::move(store));
@@ -66,6 +69,8 @@ void carry_out(Output& output, H& handler) {
         if (handler.stopped()) return;
     }
     for (const ReadOutcome& outcome : output.reads) handler.read_ready(outcome);
+    for (const ChangeOutcome& outcome : output.changes) handler.change_ended(outcome);
+    for (const HandoverOutcome& outcome : output.handovers) handler.handover_ended(outcome);
     for (const LoadEntries& load : output.load_entries) handler.load(load);
     for (const LoadChunk& load : output.load_chunks) handler.load(load);
     for (StoreChunk& store : output.store_chunks) handler.store(std::move(store));

@@ -110,10 +110,18 @@ concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
 /// A Storage that knows whose state it keeps.
 ///
 /// - `claim(identity)`, before recover(): whose it is to be. recover() gives a new storage this
-///   identity, durably, before anything else can be in it, and refuses one of another identity.
+///   identity, durably, before anything else can be in it. One that has an identity is refused if
+///   the node, the cluster's name or, unless the claim's are empty, the ids of the founding members
+///   differ; its instance and whether it is a founder are its own. A new storage is refused if the
+///   claim names no founding members.
+/// - `identity()`, after recover(): what it holds.
+/// - `renounce(done)`: makes it durable that the node is no founder. A failure is final.
 template <class S>
-concept ClaimedStorage = Storage<S> && requires(S& storage, Identity identity) {
+concept ClaimedStorage = Storage<S> &&
+    requires(S& storage, const S& fixed, Identity identity, WriteDone renounced) {
     storage.claim(std::move(identity));
+    { fixed.identity() } -> std::convertible_to<const Identity&>;
+    storage.renounce(std::move(renounced));
 };
 
 /// A Storage whose room has an end.
@@ -169,6 +177,25 @@ concept GroupingTransport = Transport<T> &&
     requires(T& transport, std::function<void(Message)> receive, std::function<void()> received) {
     transport.start(std::move(receive), std::move(received));
     transport.flush();
+};
+
+/// A Transport that can tell its own cluster's nodes from others.
+///
+/// - `identify(identity)`, before start(): whose node this is.
+template <class T>
+concept IdentifyingTransport = Transport<T> && requires(T& transport, const Identity& identity) {
+    transport.identify(identity);
+};
+
+/// A Transport that is told where nodes are, and for whom it is.
+///
+/// - `set_members(members)`, before start() and whenever they change: the members in force, those
+///   that are about to leave, and on a leader those that have left and are to be told. Of a member
+///   without a contact nothing is known that was not known before. Others of the same cluster may
+///   still be heard: see rules/admission.hpp.
+template <class T>
+concept MembersTransport = Transport<T> && requires(T& transport, const Membership& members) {
+    transport.set_members(members);
 };
 
 /// The only source of time, and the only timer.

@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -33,7 +34,8 @@ namespace raft::inline v0 {
 /// whenever something has come in.
 ///
 /// - `wake()`: call turn() soon, on the executor, not from within this call.
-/// - `proposed(outcome)`, `read_ready(outcome)`: answers to propose() and read().
+/// - `proposed(outcome)`, `read_ready(outcome)`, `change_ended(outcome)`,
+///   `handover_ended(outcome)`: answers to propose(), read(), change_members() and hand_over().
 /// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
 ///   restore. They count as applied when the call returns, unless the host says later that they are
 ///   (PacingHost).
@@ -46,12 +48,15 @@ namespace raft::inline v0 {
 /// - `failed(failure)`: the node has stopped for good (nothing more is sent, written or applied).
 template <class H>
 concept EngineHost = requires(H host, const ProposalOutcome& proposal, const ReadOutcome& read,
+                              const ChangeOutcome& change, const HandoverOutcome& handover,
                               std::span<const Entry> entries, const SnapshotMeta& meta,
                               ByteSource& source, const Event& event, const Failure& failure,
                               Time now) {
     host.wake();
     host.proposed(proposal);
     host.read_ready(read);
+    host.change_ended(change);
+    host.handover_ended(handover);
     host.apply(entries);
     { host.restore(meta, source) } -> std::same_as<Result<void>>;
     host.snapshot_saved(meta);
@@ -78,7 +83,10 @@ concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> en
 /// Who a node is.
 struct NodeConfig {
     NodeId self;
-    Membership membership;  ///< of the cluster, as long as no snapshot says otherwise
+    std::string cluster;  ///< its name, which may be empty
+    Instance instance;    ///< see Instance; 0: none
+    bool founder = true;  ///< whether it may be one of the first members, see Core
+    Membership founding;  ///< the cluster's first members
     Options options;
     std::uint64_t seed = 0;  ///< of the election timeouts; must differ between nodes
 };
@@ -109,18 +117,23 @@ public:
     /// Recovers what storage holds, restores the newest snapshot into the host and begins to take
     /// part. Blocks for as long as that takes. After a failure the engine does nothing.
     Result<void> start() {
-        if (Result<void> valid = validate(); !valid) return valid;
+        if (Result<void> valid = config_.options.validate(); !valid) return valid;
         Result<Recovered> recovered = storage_.recover();
         if (!recovered) return recovered.error();
+        if (Result<void> valid = check_memberships(*recovered); !valid) return valid;
+        adopt_identity();
+        if (Result<void> valid = check_founding(); !valid) return valid;
         if (!recovered->snapshot.empty()) {
             if (Result<void> restored = restore(recovered->snapshot); !restored) return restored;
         }
-        core_.emplace(config_.options, config_.self, config_.membership, *recovered, config_.seed,
-                      clock_.now());
+        core_.emplace(config_.options, config_.self, config_.founding, *recovered, config_.seed,
+                      clock_.now(), config_.instance, config_.founder);
         clock_.start([this] {
             armed_.reset();
             turn();
         });
+        identify_transport();
+        tell_members();
         start_transport();
         wake();
         return {};
@@ -133,17 +146,22 @@ public:
     void applied(Index index) { take_in(Applied{index}); }
     /// Asks for a linearizable read; answered through Host::read_ready in some later turn.
     void read(Token token) { take_in(ReadIndex{token}); }
+    /// Answered through Host::change_ended.
+    void change_members(ChangeMembers asked) { take_in(std::move(asked)); }
+    void cancel_change(Token token) { take_in(CancelChange{token}); }
+    /// Answered through Host::handover_ended.
+    void hand_over(HandOver asked) { take_in(asked); }
 
     /// Makes a snapshot of what has been applied durable; the log before it may then go. Several
     /// may be under way. One at or below the newest snapshot is saved, too, but frees nothing: of
     /// one position it takes the place of the other one, of a lower one it is dropped soon. With it
-    /// goes the membership of the moment of the call.
+    /// goes the membership as of the position.
     /// @param position  that of the last entry in the state that `produce` writes, index and term
     ///        as in the entry that was applied, or `meta.last` of what was restored: mostly the
     ///        last applied one's, or an earlier one's
     void take_snapshot(LogPosition position, SnapshotProducer produce) {
-        storage_.save_snapshot(position, core_->membership(), std::move(produce),
-                               [this](Result<SnapshotMeta> saved) {
+        storage_.save_snapshot(position, core_->configuration().at(position.index),
+                               std::move(produce), [this](Result<SnapshotMeta> saved) {
                                    if (!saved) return host_.snapshot_failed(saved.error());
                                    host_.snapshot_saved(*saved);
                                    take_in(SnapshotTaken{std::move(*saved)});
@@ -182,13 +200,33 @@ public:
     Time now() { return clock_.now(); }
 
 private:
-    Result<void> validate() const {
-        if (Result<void> valid = config_.options.validate(); !valid) return valid;
-        const bool member =
-            config_.self && config_.membership.valid() && config_.membership.contains(config_.self);
-        if (member) return {};
+    // ---- at the start ----
+
+    static Result<void> check_memberships(const Recovered& recovered) {
+        for (const Entry& entry : recovered.memberships) {
+            if (is_well_formed(entry)) continue;
+            return Failure{std::make_error_code(std::errc::illegal_byte_sequence),
+                           "the entry of index " + std::to_string(entry.index.value) +
+                               " says that it is a membership, and is none"};
+        }
+        return {};
+    }
+    /// What the storage was given at its birth holds, not what this start says.
+    void adopt_identity() {
+        if constexpr (ClaimedStorage<StorageType>) {
+            const Identity& identity = storage_.identity();
+            if (!identity.node) return;  // nobody has claimed it
+            config_.instance = identity.instance;
+            config_.founder = identity.founder;
+            config_.founding = identity.founding;
+            config_.cluster = identity.cluster;
+        }
+    }
+    Result<void> check_founding() const {
+        if (config_.self && config_.founding.valid()) return {};
         return Failure{std::make_error_code(std::errc::invalid_argument),
-                       "raft configuration: the node must be a member of a valid membership"};
+                       "raft configuration: a node's id must not be 0, and the membership at the "
+                       "foundation must be valid"};
     }
 
     void take_turn() {
@@ -206,6 +244,7 @@ private:
         }
         in_turn_ = false;
         if (halted_) return;
+        tell_members();
         flush();
         // An earlier timer is left alone: it finds nothing to do and arms the next.
         const Time deadline = std::min(output_.deadline, host_.tick(clock_.now()));
@@ -251,6 +290,31 @@ private:
         if (!halted_ && !in_turn_ && !inbox_.empty()) turn();
     }
 
+    void identify_transport() {
+        if constexpr (IdentifyingTransport<TransportType>) {
+            Identity identity{config_.self, config_.cluster, config_.founding, config_.instance,
+                              config_.founder};
+            transport_.identify(identity);
+        }
+    }
+    /// Whom the transport has to do with, where that has changed: a leaving node is a member until
+    /// that is committed, and of a leader until it has been told.
+    void tell_members() {
+        if constexpr (MembersTransport<TransportType>) {
+            const Configuration& known = core_->configuration();
+            const auto now =
+                std::tuple(known.latest_at(), known.settled().index, core_->followers().size());
+            if (std::exchange(told_members_, now) == now) return;
+            Membership everyone = known.settled().membership;
+            for (const Progress& follower : core_->followers()) {
+                if (everyone.contains(follower.node)) continue;
+                everyone.put({follower.node, Standing::learner, {}, {}});
+            }
+            for (const Member& member : known.latest().members) everyone.put(member);
+            transport_.set_members(everyone);
+        }
+    }
+
     void start_transport() {
         if constexpr (GroupingTransport<TransportType>) {
             // No wake: the turn follows when the whole group is here.
@@ -289,6 +353,10 @@ private:
             engine.take_in(Applied{entries.back().index});
         }
         void read_ready(const ReadOutcome& outcome) { engine.host_.read_ready(outcome); }
+        void change_ended(const ChangeOutcome& outcome) { engine.host_.change_ended(outcome); }
+        void handover_ended(const HandoverOutcome& outcome) {
+            engine.host_.handover_ended(outcome);
+        }
         void load(const LoadEntries& load) { engine.load(load); }
         void load(const LoadChunk& load) { engine.load(load); }
         void store(StoreChunk&& store) { engine.store(std::move(store)); }
@@ -296,9 +364,23 @@ private:
         void drop_snapshots_except(const std::vector<Index>& needed) {
             engine.storage_.drop_snapshots_except(needed);
         }
-        void observe(const Event& event) { engine.host_.observe(event); }
+        void observe(const Event& event) {
+            if (event.kind == EventKind::unrecognized) engine.renounce();
+            engine.host_.observe(event);
+        }
         bool stopped() const { return engine.halted_; }
     };
+
+    /// What the node has just been told must not be forgotten: with others that have lost their
+    /// storage, it could found the cluster a second time.
+    void renounce() {
+        if constexpr (ClaimedStorage<StorageType>) {
+            if (!std::exchange(config_.founder, false)) return;
+            storage_.renounce([this](Result<void> written) {
+                if (!written) fail(written.error());
+            });
+        }
+    }
 
     void begin_write(Write&& write) {
         const WriteId id = write.id;
@@ -382,6 +464,7 @@ private:
     WriteId begun_;
     WriteId persisted_;
     std::optional<Time> armed_;
+    std::optional<std::tuple<Index, Index, std::size_t>> told_members_;
     bool in_turn_ = false;
     bool turn_due_ = false;  // the host was asked for one
     bool halted_ = false;

@@ -5,6 +5,7 @@
 #define RSM_RAFT_PARTS_ALL_HPP
 
 #include <raft/parts/ballot.hpp>
+#include <raft/parts/configuration.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>

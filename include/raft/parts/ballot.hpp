@@ -18,7 +18,8 @@ namespace raft::inline v0 {
 struct Ballot {
     Term term;
     NodeId voted_for;
-    bool changed = false;            ///< since the last write was made
+    Instance voted_instance;  ///< of the candidate; 0: it has none, or that is not known any more
+    bool changed = false;     ///< since the last write was made
     std::optional<WriteId> writing;  ///< the write under way that makes them durable
 
     bool durable() const { return !changed && !writing; }
@@ -27,13 +28,15 @@ struct Ballot {
     void enter(Term later) {
         term = later;
         voted_for = NodeId{};
+        voted_instance = Instance{};
         changed = true;
     }
     /// @pre nobody else has this term's vote
-    void vote_for(NodeId candidate) {
+    void vote_for(NodeId candidate, Instance instance) {
         const bool news = voted_for != candidate;
         changed = changed || news;
         voted_for = candidate;
+        voted_instance = instance;
     }
     /// The write `id` carries them as they are now.
     void written(WriteId id) {
@@ -47,7 +50,7 @@ struct Ballot {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.term, self.voted_for, self.changed, self.writing);
+        return visit(self.term, self.voted_for, self.voted_instance, self.changed, self.writing);
     }
     friend bool operator==(const Ballot&, const Ballot&) = default;
 };

@@ -42,6 +42,31 @@ struct LogHold {
     friend bool operator==(const LogHold&, const LogHold&) = default;
 };
 
+/// A round in which a newcomer is sent what the log held when the round began (thesis, section
+/// 4.2.1). While it is shorter than an election timeout, the cluster would not wait for it longer
+/// than for a new leader.
+struct CatchUpRound {
+    Index goal;
+    Time began;
+    bool close = false;  ///< the one before was that short
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.goal, self.began, self.close);
+    }
+    friend bool operator==(const CatchUpRound&, const CatchUpRound&) = default;
+};
+
+/// A node that is a member no more is told so.
+struct Departure {
+    Index index;  ///< of the membership without it
+    Time since;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.index, self.since);
+    }
+    friend bool operator==(const Departure&, const Departure&) = default;
+};
+
 /// Invariants: match < next; in replicate, entries (match, next) are under way and in_flight_bytes
 /// is their footprint.
 struct Progress {
@@ -67,6 +92,14 @@ struct Progress {
     std::uint64_t trusted_round = 0;
     SnapshotTransfer transfer;    ///< snapshot: the one under way
     std::optional<LogHold> hold;  ///< the log is kept for this follower
+
+    Instance instance;  ///< of the member; 0: not told
+    Instance claimed;   ///< of the node that answers to the id, where it is another one
+    std::optional<CatchUpRound> catch_up;  ///< of a newcomer
+    std::optional<Departure> departure;    ///< it is a member no more
+
+    /// Whether the node that answers to the id is not the one that is a member.
+    bool is_another() const { return instance && claimed; }
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
@@ -125,11 +158,11 @@ struct Progress {
     }
 
     /// The follower does not have what it had acknowledged after `index`. Only acceptances that
-    /// echo `round` or a later one count from now on.
-    void lost_after(Index index, std::uint64_t round) {
+    /// echo `since_round` or a later one count from now on.
+    void lost_after(Index index, std::uint64_t since_round) {
         match = std::min(match, index);
         doubted_round = 0;
-        trusted_round = round;
+        trusted_round = since_round;
         become_probe(match + 1);
     }
 
@@ -147,7 +180,8 @@ struct Progress {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.doubted_round, self.doubted_match, self.trusted_round, self.transfer,
-                     self.hold, self.in_flight_, self.in_flight_bytes_);
+                     self.hold, self.instance, self.claimed, self.catch_up, self.departure,
+                     self.in_flight_, self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

@@ -9,7 +9,10 @@
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/step.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -77,6 +80,47 @@ private:
     Ring<EntryBatch> steps_;   // the others, by the step that appended them
 };
 
+/// A change of members on its way.
+struct MemberChange {
+    Token token = 0;  ///< 0: the leader's own doing, nobody waits for it
+    Membership target;
+    Membership before;  ///< as it was when the change was asked for
+    bool forced = false;
+    Time deadline;  ///< newcomers must have caught up
+    /// It is to be undone, as far as it can be, and to end with this.
+    std::optional<ChangeResult> given_up;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.token, self.target, self.before, self.forced, self.deadline,
+                     self.given_up);
+    }
+    friend bool operator==(const MemberChange&, const MemberChange&) = default;
+};
+
+/// A node that came back as another one, and was taken in again by this leader.
+struct Readmission {
+    NodeId node;
+    Time again_from;  ///< not again before, for two may claim one id
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.node, self.again_from);
+    }
+    friend bool operator==(const Readmission&, const Readmission&) = default;
+};
+
+/// Leadership on its way to another node.
+struct Handover {
+    Token token = 0;
+    NodeId target;
+    Time deadline;
+    std::optional<Time> asked_at;  ///< the target was asked to stand for election
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.token, self.target, self.deadline, self.asked_at);
+    }
+    friend bool operator==(const Handover&, const Handover&) = default;
+};
+
 /// "Volatile state on leaders" (Figure 2), from an election to the end of its term.
 struct Reign {
     std::vector<Progress> followers;  ///< sorted by node
@@ -87,12 +131,23 @@ struct Reign {
     Time quorum_check_at;
     std::optional<Time> stall_seen_at;
     std::optional<Time> commit_notice_at;
+    std::optional<MemberChange> change;
+    std::optional<Handover> handover;
+    std::vector<Readmission> readmissions;  ///< the latest
 
     Progress* find(NodeId node) {
         for (Progress& follower : followers) {
             if (follower.node == node) return &follower;
         }
         return nullptr;
+    }
+    /// @pre it has none
+    Progress& add(NodeId node) {
+        const auto after = std::ranges::find_if(
+            followers, [node](const Progress& other) { return other.node > node; });
+        Progress& added = *followers.insert(after, Progress{});
+        added.node = node;
+        return added;
     }
     const Progress* find(NodeId node) const { return const_cast<Reign*>(this)->find(node); }
     /// What the leader, which is `self`, knows of a node: its own value for itself, the least for a
@@ -107,7 +162,8 @@ struct Reign {
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
-                     self.quorum_check_at, self.stall_seen_at, self.commit_notice_at);
+                     self.quorum_check_at, self.stall_seen_at, self.commit_notice_at, self.change,
+                     self.handover, self.readmissions);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };

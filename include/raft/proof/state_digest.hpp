@@ -46,6 +46,8 @@ public:
     void add(Term term) { digest_.add(term); }
     void add(Index index) { digest_.add(index); }
     void add(NodeId node) { digest_.add(names_(node)); }
+    void add(Instance instance) { digest_.add(instance.value); }
+    void add(const std::string& text) { digest_.add(std::as_bytes(std::span(text))); }
     void add(Time time) { digest_.add(time); }
     void add(Duration duration) { add(duration.count()); }
     void add(WriteId write) { digest_.add(write.value); }
@@ -72,6 +74,7 @@ public:
     }
     void add(const std::vector<NodeId>& nodes) { add_set(nodes); }
     void add(const std::vector<Progress>& followers) { add_set(followers); }
+    void add(const std::vector<Member>& members) { add_set(members); }
     template <class T>
     void add(const Ring<T>& values) {
         add(values.size());

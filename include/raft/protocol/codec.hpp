@@ -23,6 +23,8 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -30,7 +32,7 @@
 namespace raft::inline v0::codec {
 
 /// The version of the encodings in this file; it travels in handshakes and file headers.
-inline constexpr std::uint8_t format_version = 1;
+inline constexpr std::uint8_t format_version = 2;
 
 template <std::unsigned_integral Word>
 void store_little(std::byte* target, Word value) {
@@ -91,6 +93,7 @@ public:
     void put_raw(std::span<const std::byte> bytes) {
         copied_.insert(copied_.end(), bytes.begin(), bytes.end());
     }
+    void put_text(std::string_view text) { put_raw(std::as_bytes(std::span(text))); }
     /// Appends a payload without its length.
     void put_payload(const Bytes& payload) {
         if (payload.size() < referenced_from_) {
@@ -148,6 +151,7 @@ public:
     void put(Word) {
         size_ += sizeof(Word);
     }
+    void put_text(std::string_view text) { size_ += text.size(); }
     void put_payload(const Bytes& payload) { size_ += payload.size(); }
     std::size_t size() const { return size_; }
 
@@ -214,6 +218,9 @@ inline bool known(EntryKind kind) {
     return kind == EntryKind::operation || kind == EntryKind::membership ||
            kind == EntryKind::barrier;
 }
+inline bool known(Standing standing) {
+    return standing >= Standing::voter && standing <= Standing::demoted;
+}
 inline bool known(TransferOutcome outcome) { return outcome <= TransferOutcome::rejected; }
 
 template <class Sink, std::unsigned_integral Word>
@@ -229,16 +236,21 @@ template <class Sink, class Kind>
 void put(Sink& out, Kind kind) { out.put(static_cast<std::uint8_t>(kind)); }
 template <class Sink, class Number>
     requires std::same_as<Number, Term> || std::same_as<Number, Index> ||
-        std::same_as<Number, NodeId>
+        std::same_as<Number, NodeId> || std::same_as<Number, Instance>
 void put(Sink& out, Number number) { out.put(number.value); }
 template <class Sink>
 void put(Sink& out, const Bytes& rest) {
     out.put_payload(rest);
 }
 template <class Sink>
-void put(Sink& out, const std::vector<NodeId>& nodes) {
-    out.put(static_cast<std::uint32_t>(nodes.size()));
-    for (const NodeId node : nodes) put(out, node);
+void put(Sink& out, const std::string& text) {
+    out.put(static_cast<std::uint32_t>(text.size()));
+    out.put_text(text);
+}
+template <class Sink>
+void put(Sink& out, const std::vector<Member>& members) {
+    out.put(static_cast<std::uint32_t>(members.size()));
+    for (const Member& member : members) put(out, member);
 }
 /// The entries of a request. Their indexes follow from its `previous`, so they do not travel.
 template <class Sink>
@@ -262,9 +274,7 @@ bool makes_sense(T&) {
     return true;
 }
 /// The empty membership is that of no cluster.
-inline bool makes_sense(Membership& membership) {
-    return membership == Membership{} || membership.valid();
-}
+inline bool makes_sense(Membership& membership) { return membership.empty() || membership.valid(); }
 inline bool makes_sense(AppendRequest& request) {
     Index index = request.previous.index;
     for (Entry& entry : request.entries) entry.index = ++index;
@@ -291,13 +301,18 @@ void get(Reader& in, Kind& kind) {
 }
 template <class Number>
     requires std::same_as<Number, Term> || std::same_as<Number, Index> ||
-        std::same_as<Number, NodeId>
+        std::same_as<Number, NodeId> || std::same_as<Number, Instance>
 void get(Reader& in, Number& number) { number.value = in.get<std::uint64_t>(); }
 inline void get(Reader& in, Bytes& rest) { rest = in.get_bytes(in.remaining()); }
-inline void get(Reader& in, std::vector<NodeId>& nodes) {
+template <HasFields T>
+void get(Reader& in, T& value);
+inline void get(Reader& in, std::string& text) {
+    text = in.get_bytes(in.get<std::uint32_t>()).text();
+}
+inline void get(Reader& in, std::vector<Member>& members) {
     const std::uint32_t count = in.get<std::uint32_t>();
-    if (count > in.remaining() / sizeof(std::uint64_t)) in.fail();
-    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, nodes.emplace_back());
+    if (count > max_members) in.fail();
+    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, members.emplace_back());
 }
 inline void get(Reader& in, std::vector<Entry>& entries) {
     constexpr std::size_t smallest_entry = 8 + 1 + 4;
@@ -369,13 +384,16 @@ inline constexpr std::uint64_t persisted_hard_state_size = record_header_bytes +
 
 // ---- messages --------------------------------------------------------------------------------
 
-/// Appends the encoding of a message: kind, from, to, then the body, which begins with its term.
+/// Appends the encoding of a message: kind, from, to, their instances, then the body, which begins
+/// with its term.
 /// @pre every payload and the number of entries are below 2^32
 template <class Sink>
 void put(Sink& out, const Message& message) {
     out.put(static_cast<std::uint8_t>(message.body.index() + 1));
     put(out, message.from);
     put(out, message.to);
+    put(out, message.sender);
+    put(out, message.addressee);
     std::visit([&out](const auto& body) { put(out, body); }, message.body);
 }
 
@@ -410,6 +428,8 @@ inline std::optional<Message> decode_message(const Bytes& frame) {
     Message message;
     get(in, message.from);
     get(in, message.to);
+    get(in, message.sender);
+    get(in, message.addressee);
     if (!in.good() || kind == 0) return std::nullopt;
     detail::get_body(in, kind - 1U, message.body);
     if (!in.done()) return std::nullopt;

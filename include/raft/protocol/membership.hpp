@@ -8,109 +8,154 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string>
 #include <utility>
 #include <vector>
 
 namespace raft::inline v0 {
 
-/// The voters and learners of a cluster. While `outgoing` is not empty the configuration is joint
-/// (Raft paper, section 6): every decision needs a majority of `voters` and one of `outgoing`.
-///
-/// Invariants (`valid()`): each list is sorted and free of repetitions; there is a voter; nobody
-/// is 0; a learner votes in neither list.
-struct Membership {
-    std::vector<NodeId> voters;
-    std::vector<NodeId> outgoing;
-    std::vector<NodeId> learners;
+/// What a member's word counts for. While somebody is incoming, outgoing or demoted the membership
+/// is joint (Raft paper, section 6): the old one and the new one decide together. The values are
+/// those of the disk and wire formats.
+enum class Standing : std::uint8_t {
+    voter = 1,     ///< votes; in a joint membership in both
+    learner = 2,   ///< is sent the log, and votes in neither
+    incoming = 3,  ///< votes in the new membership
+    outgoing = 4,  ///< votes in the old membership, and is in the new one no more
+    demoted = 5,   ///< votes in the old membership, and is a learner of the new one
+};
 
-    static Membership of_voters(std::vector<NodeId> ids) {
-        std::sort(ids.begin(), ids.end());
+struct Member {
+    NodeId id;
+    Standing standing = Standing::voter;
+    /// Which of those that have borne the id; 0: not told yet, then whoever bears it.
+    Instance instance;
+    /// Where it is, for the transport; the algorithm does not read it.
+    std::string contact;
+
+    bool votes_in_new() const {
+        return standing == Standing::voter || standing == Standing::incoming;
+    }
+    bool votes_in_old() const {
+        return standing != Standing::learner && standing != Standing::incoming;
+    }
+    bool votes() const { return standing != Standing::learner; }
+
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.id, self.standing, self.instance, self.contact);
+    }
+    friend bool operator==(const Member&, const Member&) = default;
+};
+
+inline constexpr std::size_t max_members = 64;
+inline constexpr std::size_t max_contact_bytes = 1024;
+
+/// Invariants (`valid()`): sorted by id, each once, nobody is 0; there is a voter in the new and in
+/// the old membership; the numbers above are kept.
+struct Membership {
+    std::vector<Member> members;
+
+    static Membership of_voters(const std::vector<NodeId>& ids) {
         Membership membership;
-        membership.voters = std::move(ids);
+        for (const NodeId id : ids) membership.members.push_back({id, Standing::voter, {}, {}});
+        membership.sort();
         return membership;
     }
+    void sort() { std::ranges::sort(members, {}, &Member::id); }
 
-    bool joint() const { return !outgoing.empty(); }
-    bool is_voter(NodeId node) const { return holds(voters, node) || holds(outgoing, node); }
-    bool is_learner(NodeId node) const { return holds(learners, node); }
-    bool contains(NodeId node) const { return is_voter(node) || is_learner(node); }
+    bool empty() const { return members.empty(); }
+    const Member* find(NodeId node) const {
+        const auto found = std::ranges::find(members, node, &Member::id);
+        return found == members.end() ? nullptr : &*found;
+    }
+    Member* find(NodeId node) { return const_cast<Member*>(std::as_const(*this).find(node)); }
+    /// Takes the place of the one of its id, if there is one.
+    void put(Member member) {
+        if (Member* const present = find(member.id)) {
+            *present = std::move(member);
+        } else {
+            members.push_back(std::move(member));
+            sort();
+        }
+    }
+    void remove(NodeId node) {
+        std::erase_if(members, [node](const Member& member) { return member.id == node; });
+    }
 
-    /// Everybody, sorted, each once.
-    std::vector<NodeId> all() const {
-        std::vector<NodeId> nodes = voters;
-        nodes.insert(nodes.end(), outgoing.begin(), outgoing.end());
-        nodes.insert(nodes.end(), learners.begin(), learners.end());
-        std::sort(nodes.begin(), nodes.end());
-        nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-        return nodes;
+    bool joint() const {
+        return std::ranges::any_of(members, [](const Member& member) {
+            return member.standing != Standing::voter && member.standing != Standing::learner;
+        });
+    }
+    bool contains(NodeId node) const { return find(node) != nullptr; }
+    /// In the old membership or in the new one.
+    bool is_voter(NodeId node) const {
+        const Member* const member = find(node);
+        return member != nullptr && member->votes();
     }
 
     bool valid() const {
-        for (const NodeId learner : learners) {
-            if (is_voter(learner)) return false;
+        NodeId before{};
+        bool old_votes = false;
+        bool new_votes = false;
+        for (const Member& member : members) {
+            if (member.id <= before || member.contact.size() > max_contact_bytes) return false;
+            before = member.id;
+            old_votes = old_votes || member.votes_in_old();
+            new_votes = new_votes || member.votes_in_new();
         }
-        return !voters.empty() && well_formed(voters) && well_formed(outgoing) &&
-               well_formed(learners);
+        return old_votes && new_votes && members.size() <= max_members;
     }
 
-    /// Whether the voters for whom `agrees(NodeId)` holds decide for the cluster.
+    /// Whether the members for whom `agrees(NodeId)` holds decide for the cluster.
     template <class Predicate>
     bool has_quorum(Predicate agrees) const {
-        return majority(voters, agrees) && (outgoing.empty() || majority(outgoing, agrees));
+        return majority(&Member::votes_in_new, agrees) && majority(&Member::votes_in_old, agrees);
     }
 
     /// The greatest value that a quorum has reached, given each voter's value: the rule by which
     /// match indexes become a commit index (section 5.3) and echoes confirm a read round.
     template <class Value, class ValueOf>
     Value reached_by_quorum(ValueOf value_of) const {
-        const Value incoming = reached_by_majority<Value>(voters, value_of);
-        if (outgoing.empty()) return incoming;
-        return std::min(incoming, reached_by_majority<Value>(outgoing, value_of));
+        const Value reached = reached_by_majority<Value>(&Member::votes_in_new, value_of);
+        if (!joint()) return reached;
+        return std::min(reached, reached_by_majority<Value>(&Member::votes_in_old, value_of));
     }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.voters, self.outgoing, self.learners);
+        return visit(self.members);
     }
     friend bool operator==(const Membership&, const Membership&) = default;
 
 private:
-    // Sorted, without repetitions, without 0.
-    static bool well_formed(const std::vector<NodeId>& nodes) {
-        NodeId before{};
-        for (const NodeId node : nodes) {
-            if (node <= before) return false;
-            before = node;
-        }
-        return true;
-    }
-
-    static bool holds(const std::vector<NodeId>& nodes, NodeId node) {
-        return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-    }
+    using Votes = bool (Member::*)() const;
 
     template <class Predicate>
-    static bool majority(const std::vector<NodeId>& nodes, Predicate& agrees) {
+    bool majority(Votes votes, Predicate& agrees) const {
+        std::size_t all = 0;
         std::size_t count = 0;
-        for (const NodeId node : nodes) {
-            if (agrees(node)) ++count;
+        for (const Member& member : members) {
+            if (!(member.*votes)()) continue;
+            ++all;
+            if (agrees(member.id)) ++count;
         }
-        return count > nodes.size() / 2;
+        return count > all / 2;
     }
 
     template <class Value, class ValueOf>
-    static Value reached_by_majority(const std::vector<NodeId>& nodes, ValueOf& value_of) {
+    Value reached_by_majority(Votes votes, ValueOf& value_of) const {
         // Voters are few, so counting for each candidate beats sorting a copy: no allocation.
         Value best{};
-        for (const NodeId candidate : nodes) {
-            const Value value = value_of(candidate);
+        for (const Member& candidate : members) {
+            if (!(candidate.*votes)()) continue;
+            const Value value = value_of(candidate.id);
             if (value <= best) continue;
-            std::size_t count = 0;
-            for (const NodeId node : nodes) {
-                if (value_of(node) >= value) ++count;
-            }
-            const std::size_t others = nodes.size() / 2;
-            if (count > others) best = value;
+            const auto has_reached = [&](NodeId node) { return value_of(node) >= value; };
+            if (majority(votes, has_reached)) best = value;
         }
         return best;
     }

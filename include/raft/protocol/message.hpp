@@ -20,9 +20,12 @@ struct VoteRequest {
     Term term;  ///< the term to be elected in; for a pre-vote the sender has not entered it
     bool pre_vote = false;
     LogPosition last;  ///< the end of the candidate's log (section 5.4.1)
+    /// The leader itself has asked for it, so who hears from that leader may vote all the same
+    /// (thesis, section 4.2.3).
+    bool by_handover = false;
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.term, self.pre_vote, self.last);
+        return visit(self.term, self.pre_vote, self.last, self.by_handover);
     }
     friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
@@ -32,9 +35,12 @@ struct VoteReply {
     Term election;  ///< the term that had been asked for: names the request
     bool pre_vote = false;
     bool granted = false;
+    /// Where the log has a committed membership, the sender's latest, in which the one who asked is
+    /// no member; 0: it is one, or it is not known for certain.
+    Index without{};
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.term, self.election, self.pre_vote, self.granted);
+        return visit(self.term, self.election, self.pre_vote, self.granted, self.without);
     }
     friend bool operator==(const VoteReply&, const VoteReply&) = default;
 };
@@ -108,18 +114,38 @@ struct SnapshotReply {
     friend bool operator==(const SnapshotReply&, const SnapshotReply&) = default;
 };
 
+/// The leader of this term hands over to the receiver, which stands for election at once (thesis,
+/// section 3.10).
+struct TimeoutNow {
+    Term term;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term);
+    }
+    friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
+};
+
 struct Message {
     using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
-                              SnapshotReply>;
+                              SnapshotReply, TimeoutNow>;
     NodeId from;
     NodeId to;
     Body body;
+    Instance sender{};  ///< that of `from`; 0: it has none
+    Instance
+        addressee{};  ///< that of `to`, as the sender's membership has it; 0: whoever bears the id
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.from, self.to, self.body);
+        return visit(self.from, self.to, self.body, self.sender, self.addressee);
     }
     friend bool operator==(const Message&, const Message&) = default;
 };
+
+/// Whether it asks for something, and is no answer.
+inline bool is_request(const Message::Body& body) {
+    return !std::holds_alternative<VoteReply>(body) && !std::holds_alternative<AppendReply>(body) &&
+           !std::holds_alternative<SnapshotReply>(body);
+}
 
 /// The term that a message carries, whatever its kind.
 inline Term term_of(const Message& message) {
@@ -143,7 +169,7 @@ inline bool within_limits(const VoteRequest& body) {
     return all_within_limits(body.term, body.last);
 }
 inline bool within_limits(const VoteReply& body) {
-    return all_within_limits(body.term, body.election);
+    return all_within_limits(body.term, body.election, body.without);
 }
 inline bool within_limits(const AppendRequest& body) {
     return all_within_limits(body.term, body.previous, body.commit);
@@ -157,6 +183,7 @@ inline bool within_limits(const SnapshotChunk& body) {
 inline bool within_limits(const SnapshotReply& body) {
     return all_within_limits(body.term, body.last, body.next_offset, body.match);
 }
+inline bool within_limits(const TimeoutNow& body) { return within_limits(body.term); }
 
 }  // namespace detail
 

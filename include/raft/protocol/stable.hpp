@@ -39,11 +39,20 @@ struct Write {
     friend bool operator==(const Write&, const Write&) = default;
 };
 
-/// Who a node's persistent state belongs to. It is the same at every start.
+/// Who a node's persistent state belongs to: given to it when it is founded or joins, before
+/// anything else, and the same at every start.
 struct Identity {
     NodeId node;
-    std::string cluster;          ///< its name; empty where the transport gives none
-    std::vector<NodeId> members;  ///< that the cluster was begun with, ascending
+    std::string cluster;  ///< its name; empty where the transport gives none
+    /// The members that the cluster was founded with. Together with the name they say which cluster
+    /// it is. A joining node is not one of them, or only by its id.
+    Membership founding;
+    Instance instance;    ///< drawn; 0: the node has none
+    bool founder = true;  ///< see Core
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.node, self.cluster, self.founding, self.instance, self.founder);
+    }
     friend bool operator==(const Identity&, const Identity&) = default;
 };
 

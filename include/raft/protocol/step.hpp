@@ -11,6 +11,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/stable.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,28 @@ struct Propose {
 /// A linearizable read is wanted. Answered, in this step or a later one, by a ReadOutcome.
 struct ReadIndex {
     Token token = 0;
+};
+
+/// The cluster is to have these members: everybody a voter or a learner. Answered by a
+/// ChangeOutcome when it has them or will not have them.
+struct ChangeMembers {
+    Token token = 0;
+    Membership target;
+    bool forced = false;  ///< also where too few of the members are heard from to decide it
+    Duration patience = std::chrono::minutes(10);  ///< for newcomers that catch up
+};
+
+/// The change that was asked for with this token is not wanted any more. Nothing where there is
+/// none, and nothing once the members have begun to decide it; its ChangeOutcome tells.
+struct CancelChange {
+    Token token = 0;
+};
+
+/// Another node is to lead. Answered by a HandoverOutcome.
+struct HandOver {
+    Token token = 0;
+    NodeId target;  ///< 0: the one that is best prepared
+    Duration patience = std::chrono::milliseconds(500);
 };
 
 /// The write `id` and all before it are durable.
@@ -73,17 +96,19 @@ struct ChunkStored {
     ChunkOutcome outcome = ChunkOutcome::stored;
 };
 
-using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
-                           SnapshotTaken, ChunkLoaded, ChunkStored>;
+using Input =
+    std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
+                 SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange, HandOver>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
 /// Why a request was not taken on. It did not happen and never will.
 enum class Refusal : std::uint8_t {
     none,
-    not_leader,  ///< ask the leader, if one is known
-    overloaded,  ///< a bound of Options is reached: later
-    too_large,   ///< larger than Options::max_entry_bytes
+    not_leader,    ///< ask the leader, if one is known
+    overloaded,    ///< a bound of Options is reached: later
+    too_large,     ///< larger than Options::max_entry_bytes
+    handing_over,  ///< leadership is about to pass to another node, which should be asked soon
 };
 
 /// Accepted: the operation stands at `position`. It is committed when that very entry is applied;
@@ -101,6 +126,38 @@ struct ReadOutcome {
     Refusal refusal = Refusal::none;
     Index index;
     friend bool operator==(const ReadOutcome&, const ReadOutcome&) = default;
+};
+
+/// How a change of members has ended.
+enum class ChangeResult : std::uint8_t {
+    done,         ///< the members are those that were asked for, for good
+    not_leader,   ///< refused: ask the leader
+    busy,         ///< refused: another change is under way
+    invalid,      ///< refused: no membership, or one that replaces the only voter under its own id
+    unreachable,  ///< refused: too few of the old or of the new voters are heard from
+    cancelled,    ///< given up because it was asked to be; newcomers are members no more
+    too_slow,  ///< likewise, because newcomers did not catch up, or too few voters were heard from
+    interrupted,  ///< the node leads no more: it may be done, done in part, or not
+};
+struct ChangeOutcome {
+    Token token = 0;
+    ChangeResult result = ChangeResult::done;
+    Index index;  ///< done: where in the log the membership stands
+    friend bool operator==(const ChangeOutcome&, const ChangeOutcome&) = default;
+};
+
+/// How a handover of leadership has ended.
+enum class HandoverResult : std::uint8_t {
+    done,          ///< another term has begun
+    not_leader,    ///< refused: this node does not lead
+    no_successor,  ///< refused: the target is no voter, or nobody that could lead is heard from
+    busy,          ///< refused: a handover is under way
+    timed_out,     ///< the node goes on leading
+};
+struct HandoverOutcome {
+    Token token = 0;
+    HandoverResult result = HandoverResult::done;
+    friend bool operator==(const HandoverOutcome&, const HandoverOutcome&) = default;
 };
 
 /// A message that may leave only once the write `after` is durable.
@@ -154,6 +211,10 @@ enum class EventKind : std::uint8_t {
     rival_leader,          ///< severe: `node` leads the term that this node leads
     number_out_of_range,   ///< `node` sent a term or an index that no cluster comes to; ignored
     paused,                ///< this node did not run for so long that it asks peers and disk anew
+    members_changed,       ///< the membership that stands at `index` is committed
+    removed,               ///< this node is a member no more, as of `index`
+    other_instance,        ///< `node` is not the one that the membership has under its id
+    unrecognized,          ///< `node` takes this one for another than the member of its id
 };
 
 /// Something that an operator or a test may want to know.
@@ -179,6 +240,8 @@ struct Output {
     /// Committed entries, in order, each exactly once, to be answered by Applied.
     std::vector<Entry> apply;
     std::vector<ReadOutcome> reads;
+    std::vector<ChangeOutcome> changes;
+    std::vector<HandoverOutcome> handovers;
     std::vector<LoadEntries> load_entries;
     std::vector<LoadChunk> load_chunks;
     std::vector<StoreChunk> store_chunks;
@@ -200,6 +263,8 @@ struct Output {
         restore.reset();
         apply.clear();
         reads.clear();
+        changes.clear();
+        handovers.clear();
         load_entries.clear();
         load_chunks.clear();
         store_chunks.clear();

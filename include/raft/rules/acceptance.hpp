@@ -6,6 +6,7 @@
 #define RSM_RAFT_RULES_ACCEPTANCE_HPP
 
 #include <raft/parts/ballot.hpp>
+#include <raft/parts/configuration.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
@@ -14,6 +15,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/election.hpp>
+#include <raft/rules/membership.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -47,10 +49,12 @@ inline bool keep_what_fits(const Step& step, const Log& log, AppendRequest& requ
 
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
 /// late request must not cut off what a newer one has brought. False: no correct node sends this.
-inline bool append_received(const Step& step, Log& log, NodeId leader, AppendRequest& request) {
+inline bool append_received(const Step& step, Log& log, Configuration& configuration, NodeId leader,
+                            AppendRequest& request) {
     Term least = request.previous.term;
     for (const Entry& entry : request.entries) {
-        if (entry.term < least || entry.term > request.term) {  // terms never fall along a log
+        const bool in_order = entry.term >= least && entry.term <= request.term;
+        if (!in_order || !is_well_formed(entry)) {  // terms never fall along a log
             step.announce(EventKind::protocol_violation, leader, entry.index);
             return false;
         }
@@ -59,10 +63,10 @@ inline bool append_received(const Step& step, Log& log, NodeId leader, AppendReq
     for (Entry& entry : request.entries) {
         if (log.matches(entry.position())) continue;
         if (entry.index <= log.last_index()) {
-            log.truncate_from(entry.index);
+            truncate_entries(log, configuration, entry.index);
             step.announce(EventKind::log_truncated, leader, entry.index);
         }
-        log.append(std::move(entry));
+        append_entry(log, configuration, std::move(entry));
     }
     return true;
 }
@@ -82,7 +86,8 @@ inline void acknowledge(const Step& step, const Log& log, NodeId leader,
 }
 
 /// Rules 2 to 5. @pre follow()
-inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequest& request) {
+inline void accept_entries(const Step& step, Log& log, Configuration& configuration, NodeId leader,
+                           AppendRequest& request) {
     AppendReply refusal;
     refusal.term = step.term();
     refusal.index = request.previous.index;
@@ -95,7 +100,7 @@ inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequ
         return;
     }
     if (!keep_what_fits(step, log, request)) return;
-    if (!append_received(step, log, leader, request)) return;
+    if (!append_received(step, log, configuration, leader, request)) return;
     const Index match = request.previous.index + request.entries.size();
     log.commit_to(std::min(request.commit, match));  // rule 5
     acknowledge(step, log, leader, request, match);
@@ -104,9 +109,10 @@ inline void accept_entries(const Step& step, Log& log, NodeId leader, AppendRequ
 /// AppendEntries, receiver implementation (Figure 2).
 inline void answer_append_request(const Step& step, Ballot& ballot, Office& office,
                                   ElectionTimer& timer, Reads& reads, Log& log,
-                                  const Message& message, AppendRequest& request) {
+                                  Configuration& configuration, const Message& message,
+                                  AppendRequest& request) {
     if (follow(step, ballot, office, timer, reads, message)) {
-        return accept_entries(step, log, message.from, request);
+        return accept_entries(step, log, configuration, message.from, request);
     }
     // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
     // by now, with a log of another length.

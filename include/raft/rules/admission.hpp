@@ -5,22 +5,75 @@
 #define RSM_RAFT_RULES_ADMISSION_HPP
 
 #include <raft/base/types.hpp>
+#include <raft/parts/configuration.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
 
+#include <variant>
+
 namespace raft::inline v0 {
 
-/// Members, and numbers that a cluster can come to. A term that everybody adopts is for ever, so
-/// one forged or damaged number must not use up those that are left.
-inline bool is_admitted(const Step& step, const Message& message) {
-    if (message.to != step.self || message.from == step.self ||
-        !step.membership.contains(message.from)) {
+/// Numbers that a cluster can come to. A term that everybody adopts is for ever, so one forged or
+/// damaged number must not use up those that are left.
+inline bool is_plausible(const Step& step, const Message& message) {
+    return within_limits(message) && term_of(message).value <= step.term().value + max_term_step;
+}
+
+/// Whether the message is for this node, and not for another that had its id: what that one had
+/// acknowledged is not here. A leader is answered, for it to learn who bears the id now.
+inline bool is_addressee(const Step& step, Configuration& configuration, const Message& message) {
+    if (!message.addressee || !step.instance) return true;
+    const bool meant = message.addressee == step.instance;
+    const bool news = configuration.is_unrecognized() == meant;
+    configuration.recognized(meant);
+    if (meant) return true;
+    if (news) step.announce(EventKind::unrecognized, message.from);
+    if (std::holds_alternative<AppendRequest>(message.body)) {
+        AppendReply refusal;
+        refusal.term = step.term();
+        step.send(message.from, refusal);
+    }
+    return false;
+}
+
+/// Whether an answer counts: those of members do, as far as they are the ones that the membership
+/// means.
+inline bool is_trusted(const Step& step, Office& office, const Message& message) {
+    const auto is_known = [&message](Instance known) { return known == message.sender; };
+    if (!office.leads()) {
+        const Member* const member = step.membership().find(message.from);
+        return member != nullptr && (!member->instance || is_known(member->instance));
+    }
+    Progress* const follower = office.follower(message.from);
+    if (follower == nullptr) return false;
+    if (is_known(follower->instance)) {
+        follower->claimed = Instance{};
+        return true;
+    }
+    const bool news = follower->claimed != message.sender;
+    follower->claimed = message.sender;
+    // A founder's word is needed before it can be noted who it is; a newcomer's is not.
+    if (!follower->instance) return step.membership().is_voter(follower->node);
+    if (news) step.announce(EventKind::other_instance, follower->node);
+    return false;
+}
+
+/// Requests are heard from everybody, because the membership that makes the sender a leader or a
+/// candidate may not have come here yet ("a server accepts AppendEntries requests from a leader
+/// that is not part of the server's latest configuration", thesis, section 4.1); what they can do
+/// is limited by their term and log. Answers are heard from members only.
+inline bool is_admitted(const Step& step, Office& office, Configuration& configuration,
+                        const Message& message) {
+    if (message.to != step.self || message.from == step.self || !message.from) return false;
+    if (!is_plausible(step, message)) {
+        step.announce(EventKind::number_out_of_range, message.from);
         return false;
     }
-    const bool plausible =
-        within_limits(message) && term_of(message).value <= step.term().value + max_term_step;
-    if (!plausible) step.announce(EventKind::number_out_of_range, message.from);
-    return plausible;
+    if (!is_addressee(step, configuration, message)) return false;
+    return is_request(message.body) || is_trusted(step, office, message);
 }
 
 }  // namespace raft

@@ -12,9 +12,12 @@
 #include <raft/rules/context.hpp>
 #include <raft/rules/durability.hpp>
 #include <raft/rules/election.hpp>
+#include <raft/rules/handover.hpp>
 #include <raft/rules/health.hpp>
 #include <raft/rules/leading.hpp>
 #include <raft/rules/loading.hpp>
+#include <raft/rules/member_change.hpp>
+#include <raft/rules/membership.hpp>
 #include <raft/rules/proposals.hpp>
 #include <raft/rules/reads.hpp>
 #include <raft/rules/replication.hpp>

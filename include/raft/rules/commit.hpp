@@ -18,7 +18,7 @@ namespace raft::inline v0 {
 inline void advance_commit(const Step& step, Reign& reign, Log& log) {
     if (log.commit() == log.last_index()) return;
     const Index own = log.durable();
-    const Index reached = step.membership.reached_by_quorum<Index>(
+    const Index reached = step.membership().reached_by_quorum<Index>(
         [&](NodeId node) { return reign.of_node(node, step.self, &Progress::match, own); });
     if (reached <= log.commit()) return;
     if (log.term_at(reached) != step.term()) return;

@@ -5,6 +5,7 @@
 #ifndef RSM_RAFT_RULES_COMPACTION_HPP
 #define RSM_RAFT_RULES_COMPACTION_HPP
 
+#include <raft/parts/configuration.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
@@ -27,7 +28,7 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
     const std::uint64_t appended = reign.budget.appended();
     for (Progress& follower : reign.followers) {
         const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
-        if (silent || follower.provided() >= release) {
+        if (silent || follower.departure || follower.provided() >= release) {
             follower.hold.reset();
             continue;
         }
@@ -62,11 +63,13 @@ inline void release_covered(const Step& step, Office& office, Log& log, Journal&
 }
 
 /// A snapshot of the own state machine has become durable.
-inline void take_own_snapshot(const Step& step, Office& office, Log& log, Journal& journal,
-                              Snapshots& snapshots, SnapshotTaken& taken) {
+inline void take_own_snapshot(const Step& step, Configuration& configuration, Office& office,
+                              Log& log, Journal& journal, Snapshots& snapshots,
+                              SnapshotTaken& taken) {
     // One from a leader may be newer, although the log brought its content faster. Of two of one
     // position, the storage keeps the one that it completed last.
     if (taken.meta.last.index >= snapshots.newest.last.index) {
+        configuration.covered_by_snapshot(taken.meta.last.index, taken.meta.membership);
         snapshots.newest = std::move(taken.meta);
     }
     release_covered(step, office, log, journal, snapshots.newest);

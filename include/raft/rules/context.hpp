@@ -6,6 +6,7 @@
 
 #include <raft/base/types.hpp>
 #include <raft/parts/ballot.hpp>
+#include <raft/parts/configuration.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
@@ -19,18 +20,21 @@ namespace raft::inline v0 {
 struct Step {
     const Options& options;
     NodeId self;
-    const Membership& membership;
+    Instance instance;
+    const Configuration& configuration;
     const Ballot& ballot;
     Time now;
     Output& out;
 
     Term term() const { return ballot.term; }
+    /// The one in force.
+    const Membership& membership() const { return configuration.latest(); }
 
     /// Sends what tells of nothing but the term and vote, which nobody may see before they are
     /// durable: "updated on stable storage before responding to RPCs" (Figure 2).
     void send(NodeId to, Message::Body body) const {
         if (ballot.durable()) {
-            out.send.push_back({self, to, std::move(body)});
+            out.send.push_back(addressed(to, std::move(body)));
         } else {
             send_when_durable(to, std::move(body));
         }
@@ -38,7 +42,14 @@ struct Step {
     /// Sends what tells of entries too: after the last write that this step makes or finds under
     /// way (see record()).
     void send_when_durable(NodeId to, Message::Body body) const {
-        out.send_after.push_back({WriteId{}, {self, to, std::move(body)}});
+        out.send_after.push_back({WriteId{}, addressed(to, std::move(body))});
+    }
+    /// A request is meant for the instance that is a member, not for another one that bears its id.
+    /// An answer is for the one who asked, whom an older membership may not know.
+    Message addressed(NodeId to, Message::Body body) const {
+        const Member* const member = is_request(body) ? membership().find(to) : nullptr;
+        const Instance addressee = member == nullptr ? Instance{} : member->instance;
+        return {self, to, std::move(body), instance, addressee};
     }
     void announce(EventKind kind, NodeId node = {}, Index index = {}) const {
         out.events.push_back({kind, ballot.term, node, index});

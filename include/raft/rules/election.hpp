@@ -10,6 +10,9 @@
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/handover.hpp>
+#include <raft/rules/member_change.hpp>
+#include <raft/rules/membership.hpp>
 #include <raft/rules/proposals.hpp>
 #include <raft/rules/reads.hpp>
 
@@ -26,6 +29,8 @@ inline void become_follower(const Step& step, Ballot& ballot, Office& office, El
     const bool was_follower = office.role() == Role::follower;
     if (Reign* ended = office.reign()) {
         refuse_reads(step, ended->rounds, reads);
+        interrupt_change(step, *ended);
+        end_handover(step, *ended);
         timer.restart(step.options, step.now);
     }
     if (term > ballot.term) {
@@ -45,17 +50,13 @@ inline void enter_term_of_log(Ballot& ballot, const Log& log) {
 /// Volatile state on leaders is "reinitialized after election" (Figure 2).
 inline void become_leader(const Step& step, Office& office, Log& log) {
     Reign reign;
-    for (const NodeId node : step.membership.all()) {
-        if (node == step.self) continue;
-        Progress& follower = reign.followers.emplace_back();
-        follower.node = node;
-        follower.last_contact = step.now;
-        follower.become_probe(log.last_index() + 1);
-    }
+    enlist(step, reign, log);
     reign.quorum_check_at = step.now + step.options.election_timeout;
     reign.heartbeat_at = step.now;  // "upon election: send initial heartbeats" (Figure 2)
     step.announce(EventKind::became_leader, step.self);
-    if (step.options.barrier_on_election) {
+    // A change of members that is not finished waits for an entry of this term, too.
+    const bool changing = !is_settled(step.configuration, log) || step.membership().joint();
+    if (step.options.barrier_on_election || changing) {
         append_own(step, reign.budget, log, EntryKind::barrier, {});
     }
     office.held = std::move(reign);
@@ -64,27 +65,34 @@ inline void become_leader(const Step& step, Office& office, Log& log) {
 inline void count_vote(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                        Log& log, NodeId voter);
 
+enum class Candidacy : std::uint8_t {
+    pre_vote,  ///< asks whether the election could be won
+    vote,
+    handover,  ///< a vote that the leader has asked for
+};
+
 /// Starts an election: "increment currentTerm, vote for self, reset election timer, send
 /// RequestVote RPCs to all other servers" (Figure 2); or first asks whether it could be won
 /// (thesis, 9.6). The term to be elected in is the next one; only a real candidate enters it.
 inline void stand_for_election(const Step& step, Ballot& ballot, Office& office,
-                               ElectionTimer& timer, Log& log, bool pre_vote) {
+                               ElectionTimer& timer, Log& log, Candidacy candidacy) {
     timer.restart(step.options, step.now);
-    if (!step.membership.is_voter(step.self)) return;
+    if (!may_stand(step, log)) return;
+    const bool pre_vote = candidacy == Candidacy::pre_vote;
     if (ballot.term >= max_term) return step.announce(EventKind::number_out_of_range, step.self);
     office.held = Candidate{pre_vote, {}};
-    VoteRequest request{ballot.term, pre_vote, log.last()};
+    VoteRequest request{ballot.term, pre_vote, log.last(), candidacy == Candidacy::handover};
     if (pre_vote) {
         request.term.value += 1;
         step.announce(EventKind::became_pre_candidate);
     } else {
         ballot.enter({ballot.term.value + 1});
-        ballot.vote_for(step.self);
+        ballot.vote_for(step.self, step.instance);
         request.term = ballot.term;
         step.announce(EventKind::became_candidate);
     }
-    for (const NodeId node : step.membership.all()) {
-        if (node != step.self && step.membership.is_voter(node)) step.send(node, request);
+    for (const Member& member : step.membership().members) {
+        if (member.id != step.self && member.votes()) step.send(member.id, request);
     }
     // A vote is a promise to be kept over a crash, so a candidate's own counts when it is durable
     // (see count_own_vote()); a pre-vote promises nothing.
@@ -103,9 +111,9 @@ inline void count_vote(const Step& step, Ballot& ballot, Office& office, Electio
         return std::find(candidate.granted.begin(), end, node) != end;
     };
     if (!has_granted(voter)) candidate.granted.push_back(voter);
-    if (!step.membership.has_quorum(has_granted)) return;
+    if (!step.membership().has_quorum(has_granted)) return;
     if (candidate.pre_vote) {
-        stand_for_election(step, ballot, office, timer, log, false);
+        stand_for_election(step, ballot, office, timer, log, Candidacy::vote);
     } else {
         become_leader(step, office, log);
     }
@@ -132,29 +140,32 @@ inline bool hears_from_leader(const Step& step, const Office& office, const Elec
 inline bool may_lead(const Log& log, LogPosition candidate) { return log.up_to_date(candidate); }
 
 /// "Each server will vote for at most one candidate in a given term, on a first-come-first-served
-/// basis" (section 5.2). @pre the ballot's term is not behind the request's
-inline bool has_vote_for(const Ballot& ballot, Term term, NodeId candidate) {
-    const bool free = !ballot.voted_for || ballot.voted_for == candidate;
-    return free && term == ballot.term;
+/// basis" (section 5.2). Two instances of one node are two candidates. @pre the ballot's term is
+/// not behind the request's
+inline bool has_vote_for(const Ballot& ballot, Term term, NodeId candidate, Instance instance) {
+    const bool same = ballot.voted_for == candidate && ballot.voted_instance == instance;
+    return term == ballot.term && (!ballot.voted_for || same);
 }
 
 /// RequestVote, receiver implementation (Figure 2), and the same for pre-votes (thesis, 9.6).
 /// Whoever hears from a leader does not help to depose it: the term stays as it is.
 inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office,
                                 ElectionTimer& timer, Reads& reads, const Log& log,
-                                NodeId candidate, const VoteRequest& request) {
-    const bool loyal = request.term > ballot.term && hears_from_leader(step, office, timer);
+                                const Message& message, const VoteRequest& request) {
+    const NodeId candidate = message.from;
+    const bool loyal = request.term > ballot.term && !request.by_handover &&
+                       hears_from_leader(step, office, timer);
     if (loyal && !request.pre_vote) return;
     if (!request.pre_vote && request.term > ballot.term) {
         become_follower(step, ballot, office, timer, reads, request.term, NodeId{});
     }
-    bool granted = may_lead(log, request.last);
+    bool granted = may_vote(step) && may_lead(log, request.last);
     if (request.pre_vote) {
         granted = granted && !loyal && request.term > ballot.term;
     } else {
-        granted = granted && has_vote_for(ballot, request.term, candidate);
+        granted = granted && has_vote_for(ballot, request.term, candidate, message.sender);
         if (granted) {
-            ballot.vote_for(candidate);
+            ballot.vote_for(candidate, message.sender);
             // Only one that had not voted can be here: it gives up asking for pre-votes.
             if (office.role() == Role::pre_candidate) {
                 become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
@@ -162,14 +173,21 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
             timer.restart(step.options, step.now);
         }
     }
-    step.send(candidate, VoteReply{ballot.term, request.term, request.pre_vote, granted});
+    const Index without = membership_without(step, log, candidate);
+    step.send(candidate, VoteReply{ballot.term, request.term, request.pre_vote, granted, without});
 }
 
 /// A vote counts for the candidacy that asked for it, which its term names.
 inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
-                            Log& log, NodeId voter, const VoteReply& reply) {
+                            Reads& reads, Log& log, Configuration& configuration, NodeId voter,
+                            const VoteReply& reply) {
+    learn_of_removal(step, configuration, reply.without);
     const Candidate* candidate = office.candidate();
-    if (candidate == nullptr || !reply.granted) return;
+    if (candidate == nullptr) return;
+    if (configuration.is_excluded()) {
+        return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
+    }
+    if (!reply.granted) return;
     if (reply.pre_vote != candidate->pre_vote) return;
     const Term election{ballot.term.value + (candidate->pre_vote ? 1 : 0)};
     if (reply.election == election) {
@@ -194,6 +212,15 @@ inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTim
     timer.leader_heard = step.now;
     timer.restart(step.options, step.now);
     return true;
+}
+
+/// Leadership transfer, at its target: it "starts a new election" without waiting for its timer
+/// (thesis, section 3.10).
+inline void take_timeout_now(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                             Log& log, NodeId sender, const TimeoutNow& request) {
+    const bool from_leader = request.term == ballot.term && office.leader(step.self) == sender;
+    if (!from_leader) return;
+    stand_for_election(step, ballot, office, timer, log, Candidacy::handover);
 }
 
 }  // namespace raft

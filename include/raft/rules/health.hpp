@@ -11,9 +11,12 @@
 #include <raft/parts/reign.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/election.hpp>
+#include <raft/rules/handover.hpp>
+#include <raft/rules/membership.hpp>
 
 #include <algorithm>
 #include <optional>
+#include <variant>
 
 namespace raft::inline v0 {
 
@@ -68,7 +71,7 @@ inline bool disk_hangs(const Step& step, Reign& reign, const Log& log) {
 /// Whether a quorum, this node included, has been heard of for the last election timeout (check
 /// quorum; thesis, section 6.2).
 inline bool hears_from_quorum(const Step& step, const Reign& reign) {
-    return step.membership.has_quorum([&](NodeId node) {
+    return step.membership().has_quorum([&](NodeId node) {
         const Time contact = reign.of_node(node, step.self, &Progress::last_contact, step.now);
         return step.now - contact < step.options.election_timeout;
     });
@@ -91,6 +94,18 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     reign->quorum_check_at = step.now + step.options.election_timeout;
     if (!step.options.check_quorum) return;
     if (!hears_from_quorum(step, *reign)) step_down(EventKind::quorum_lost);
+}
+
+/// A leader that is a voter no more "steps down once C_new is committed" (thesis, section 4.2.2),
+/// and asks the best prepared of those who remain to stand at once. @pre it leads
+inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
+                   Reads& reads, const Log& log) {
+    const bool stays =
+        !is_settled(step.configuration, log) || step.membership().is_voter(step.self);
+    if (stays) return;
+    const NodeId successor = best_successor(step, std::get<Reign>(office.held));
+    if (successor) step.send(successor, TimeoutNow{step.term()});
+    become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }
 
 }  // namespace raft

@@ -12,6 +12,9 @@
 #include <raft/rules/commit.hpp>
 #include <raft/rules/compaction.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/handover.hpp>
+#include <raft/rules/member_change.hpp>
+#include <raft/rules/membership.hpp>
 #include <raft/rules/reads.hpp>
 #include <raft/rules/replication.hpp>
 #include <raft/rules/snapshot_sending.hpp>
@@ -56,8 +59,8 @@ inline void serve(const Step& step, const Reign& reign, Progress& follower, cons
 }
 
 /// @pre the node leads
-inline void lead(const Step& step, Office& office, Reads& reads, Log& log, Journal& journal,
-                 const SnapshotMeta& newest) {
+inline void lead(const Step& step, Office& office, Reads& reads, Log& log,
+                 Configuration& configuration, Journal& journal, const SnapshotMeta& newest) {
     Reign& reign = std::get<Reign>(office.held);
     advance_commit(step, reign, log);
     return_budget(reign.budget, log);
@@ -66,6 +69,11 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log, Journ
     if (occasions.heartbeat && reign.holds_log) {
         release_covered(step, office, log, journal, newest);
     }
+    if (occasions.heartbeat || reign.change) {
+        dismiss(step, reign, log);
+        advance_change(step, reign, log, configuration);
+    }
+    advance_handover(step, reign, log);
     for (Progress& follower : reign.followers) {
         serve(step, reign, follower, log, newest, occasions);
     }

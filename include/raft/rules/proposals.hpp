@@ -31,6 +31,8 @@ inline void propose(const Step& step, Office& office, Log& log, Propose& proposa
     Reign* reign = office.reign();
     if (reign == nullptr) {
         outcome.refusal = Refusal::not_leader;
+    } else if (reign->handover) {
+        outcome.refusal = Refusal::handing_over;
     } else if (size > step.options.max_entry_bytes) {
         outcome.refusal = Refusal::too_large;
     } else if (reign->budget.spent() + size + entry_overhead_bytes >

@@ -71,7 +71,7 @@ inline void release_reads(const Step& step, Reads& reads, const Log& log) {
 inline void confirm_reads(const Step& step, Reign& reign, Reads& reads, const Log& log) {
     ReadRounds& rounds = reign.rounds;
     if (rounds.open.empty()) return;
-    const auto confirmed = step.membership.reached_by_quorum<std::uint64_t>([&](NodeId node) {
+    const auto confirmed = step.membership().reached_by_quorum<std::uint64_t>([&](NodeId node) {
         return reign.of_node(node, step.self, &Progress::acknowledged_round, rounds.latest);
     });
     while (!rounds.open.empty() && rounds.open.front().number <= confirmed) {

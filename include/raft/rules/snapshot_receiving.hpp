@@ -5,6 +5,7 @@
 #define RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 
 #include <raft/parts/ballot.hpp>
+#include <raft/parts/configuration.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>
@@ -12,7 +13,6 @@
 #include <raft/parts/reign.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/entry.hpp>
-#include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/stable.hpp>
 #include <raft/protocol/step.hpp>
@@ -107,7 +107,7 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
 /// entries following it; otherwise discard the entire log; reset state machine using snapshot
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
 /// is reset, recovery comes to the same result (Storage::recover).
-inline void install(const Step& step, Membership& membership, Office& office, Reads& reads,
+inline void install(const Step& step, Configuration& configuration, Office& office, Reads& reads,
                     Log& log, Journal& journal, Snapshots& snapshots, const SnapshotMeta& meta) {
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
     snapshots.kept.clear();
@@ -115,8 +115,10 @@ inline void install(const Step& step, Membership& membership, Office& office, Re
     if (meta.last.index <= log.commit()) return;
     if (log.matches(meta.last)) {
         log.covered_by_snapshot(meta.last.index);
+        configuration.covered_by_snapshot(meta.last.index, meta.membership);
     } else {
         log.reset(meta.last);
+        configuration.restart(meta.last.index, meta.membership);
         journal.reset = meta.last;
         journal.release.reset();
     }
@@ -124,7 +126,6 @@ inline void install(const Step& step, Membership& membership, Office& office, Re
     log.handed_to(meta.last.index);
     log.applied_to(meta.last.index);
     release_covered(step, office, log, journal, snapshots.newest);
-    membership = meta.membership;
     step.out.apply.clear();
     step.out.restore = meta;
     step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
@@ -133,8 +134,8 @@ inline void install(const Step& step, Membership& membership, Office& office, Re
 
 /// What became of a piece that was given to the storage. After the last one the snapshot is
 /// durable.
-inline void take_stored(const Step& step, Membership& membership, Office& office, Reads& reads,
-                        Log& log, Journal& journal, Snapshots& snapshots,
+inline void take_stored(const Step& step, Configuration& configuration, Office& office,
+                        Reads& reads, Log& log, Journal& journal, Snapshots& snapshots,
                         const ChunkStored& stored) {
     std::optional<IncomingSnapshot>& incoming = snapshots.incoming;
     if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return;
@@ -143,7 +144,7 @@ inline void take_stored(const Step& step, Membership& membership, Office& office
     const NodeId from = incoming->from;
     if (stored.outcome == ChunkOutcome::installed) {
         incoming.reset();
-        install(step, membership, office, reads, log, journal, snapshots, stored.meta);
+        install(step, configuration, office, reads, log, journal, snapshots, stored.meta);
         return reply_snapshot(step, log, from, stored.meta, stored.meta.size);
     }
     if (incoming->over) return;

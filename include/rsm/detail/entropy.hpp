@@ -4,11 +4,16 @@
 #ifndef RSM_DETAIL_ENTROPY_HPP
 #define RSM_DETAIL_ENTROPY_HPP
 
+#include <raft/base/random.hpp>
+#include <raft/base/types.hpp>
+
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <system_error>
 
 namespace rsm::inline v0::detail {
@@ -21,6 +26,12 @@ inline std::uint64_t random_number() {
         throw std::system_error(errno, std::system_category(), "getentropy");
     }
     return number;
+}
+
+/// For a storage that is new. With a seed it is the seed's, so that a run can be repeated.
+inline raft::Instance draw_instance(std::optional<std::uint64_t> seed) {
+    const std::uint64_t number = seed ? raft::Random(*seed).next() : random_number();
+    return {std::max(number, std::uint64_t{1})};
 }
 
 }  // namespace rsm::detail

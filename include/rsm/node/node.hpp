@@ -10,8 +10,10 @@
 #include <raft/driver/engine.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/error.hpp>
+#include <rsm/members.hpp>
 #include <rsm/node/compaction.hpp>
 #include <rsm/node/completion.hpp>
+#include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
 #include <rsm/node/saved_state.hpp>
@@ -135,6 +137,31 @@ public:
         engine_.read(reads_.add(std::move(read)));
     }
 
+    void change_members(Members target, const ChangeOptions& how,
+                        PendingChanges::Completion completion) {
+        if (engine_.halted()) return completion(Errc::stopped);
+        raft::Membership wanted;
+        wanted.members = std::move(target);
+        if constexpr (requires { std::string(engine_.transport().problem(wanted)); }) {
+            const std::string problem = engine_.transport().problem(wanted);
+            if (!problem.empty())
+                return completion(detailed_code(Errc::invalid_members, {0, problem}));
+        }
+        const raft::Token token = changes_.add(std::move(completion));
+        engine_.change_members({token, std::move(wanted), how.forced, how.patience});
+    }
+    /// Which one is under way, the core knows: it refuses the others.
+    void cancel_change() {
+        for (const raft::Token token : changes_.waiting()) {
+            if (!engine_.halted()) engine_.cancel_change(token);
+        }
+    }
+    void hand_over(raft::NodeId target, std::chrono::nanoseconds patience,
+                   PendingChanges::Completion completion) {
+        if (engine_.halted()) return completion(Errc::stopped);
+        engine_.hand_over({handovers_.add(std::move(completion)), target, patience});
+    }
+
     using StopCompletion = Completion<boost::system::error_code>;
     void stop(StopCompletion completion) {
         stops_.push_back(std::move(completion));
@@ -165,6 +192,10 @@ public:
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();
         if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
+        status.instance = core.instance();
+        status.members = core.membership().members;
+        status.members_settled = core.configuration().latest_at() <= core.log().commit();
+        status.changing_members = core.membership().joint() || core.member_change() != nullptr;
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
@@ -200,6 +231,7 @@ public:
             case raft::Refusal::not_leader: return operations_.refuse(not_leader());
             case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
             case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
+            case raft::Refusal::handing_over: return operations_.refuse(Errc::handing_over);
         }
     }
 
@@ -209,6 +241,13 @@ public:
             case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
+    }
+
+    void change_ended(const raft::ChangeOutcome& outcome) {
+        changes_.end(outcome.token, error_of(outcome.result, not_leader()));
+    }
+    void handover_ended(const raft::HandoverOutcome& outcome) {
+        handovers_.end(outcome.token, error_of(outcome.result, not_leader()));
     }
 
     void apply(std::span<const raft::Entry> entries) {
@@ -258,6 +297,9 @@ public:
 
     void observe(const raft::Event& event) {
         if (event.kind == raft::EventKind::snapshot_unreadable) policy_.damaged();
+        const bool leaves =
+            event.kind == raft::EventKind::removed || event.kind == raft::EventKind::unrecognized;
+        if (leaves) operations_.lose_placed();
         if (options_.on_event) options_.on_event(event);
     }
 
@@ -439,6 +481,8 @@ private:
     void end_pending() {
         operations_.end();
         reads_.end();
+        changes_.end();
+        handovers_.end();
     }
     void end_stops() {
         for (StopCompletion& completion : std::exchange(stops_, {})) completion({});
@@ -453,6 +497,8 @@ private:
     BufferWriter writer_;
     Operations operations_;
     PendingReads<Machine> reads_;
+    PendingChanges changes_;
+    PendingChanges handovers_;
     raft::LogPosition applied_;
     raft::Index snapshot_;          // the newest one's
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own

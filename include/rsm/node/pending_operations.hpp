@@ -106,9 +106,14 @@ public:
     /// The first deadline that expire() will act on, or an earlier time.
     raft::Time earliest_deadline() const { return earliest_; }
 
+    /// The node is sent nothing more: what became of those that have a place will not be known
+    /// here.
+    void lose_placed() {
+        while (!placed_.empty()) end_front(placed_, Errc::interrupted);
+    }
     /// The node stops: nothing more will be known.
     void end() {
-        while (!placed_.empty()) end_front(placed_, Errc::interrupted);
+        lose_placed();
         while (!unplaced_.empty()) end_front(unplaced_, Errc::stopped);
     }
 

@@ -29,6 +29,7 @@ enum class StorageErrc {
     producer_failed,      ///< the snapshot's producer threw; no snapshot was made
     closed,               ///< the storage was closed, or has not been recovered yet
     foreign,              ///< what is stored belongs to another node, cluster or list of members
+    unfounded,            ///< nothing is stored, and nobody says which cluster it is to be of
 };
 
 namespace detail {
@@ -48,6 +49,7 @@ public:
             case StorageErrc::producer_failed: return "the snapshot's producer failed";
             case StorageErrc::closed: return "the storage is not open";
             case StorageErrc::foreign: return "the data belong to another node or cluster";
+            case StorageErrc::unfounded: return "no cluster to found or to join";
         }
         return "unknown storage error";
     }

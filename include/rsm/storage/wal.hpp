@@ -4,6 +4,7 @@
 #ifndef RSM_STORAGE_WAL_HPP
 #define RSM_STORAGE_WAL_HPP
 
+#include <raft/driver/concepts.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/disk/lane.hpp>
@@ -21,7 +22,7 @@ namespace rsm::inline v0 {
 
 /// Keeps a node's persistent state in a directory: a write-ahead log of checksummed segments and
 /// a file for each snapshot (docs/format.md). A plan (rsm/plan.hpp); one storage at a time works on
-/// a directory.
+/// a directory. It keeps whose state it is, where it is told (raft::ClaimedStorage).
 ///
 /// Guarantees. A write that was reported as done survives any crash. A write is found after a
 /// crash wholly or not at all, and never without the ones before it. Damage to data that was
@@ -68,7 +69,7 @@ private:
 
 using WalStorage = BasicWalStorage<PosixFiles, ThreadLane>;
 
-static_assert(StoragePlan<WalStorage>);
+static_assert(StoragePlan<WalStorage> && raft::ClaimedStorage<Running<WalStorage>>);
 
 }  // namespace rsm
 

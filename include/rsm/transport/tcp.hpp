@@ -61,6 +61,8 @@ public:
     const std::string& cluster() const { return options_.cluster; }
     /// This node and every peer that the options name: the cluster at its first start.
     std::vector<raft::NodeId> members() const { return detail::members_of(options_); }
+    /// "host:port" of a member, as the others dial it; empty where the options do not say.
+    std::string contact(raft::NodeId node) const { return detail::contact_of(options_, node); }
 
 private:
     TcpOptions options_;

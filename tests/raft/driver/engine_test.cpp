@@ -116,6 +116,8 @@ struct Host {
     void wake() {}
     void proposed(const ProposalOutcome&) {}
     void read_ready(const ReadOutcome&) {}
+    void change_ended(const ChangeOutcome&) {}
+    void handover_ended(const HandoverOutcome&) {}
     void apply(std::span<const Entry>) {}
     Result<void> restore(const SnapshotMeta&, ByteSource&) { return {}; }
     void snapshot_saved(const SnapshotMeta&) {}
@@ -133,11 +135,15 @@ struct SlowHost : Host {
     }
     void proposed(const ProposalOutcome& outcome) { answers.push_back(outcome.refusal); }
     void read_ready(const ReadOutcome& outcome) { reads.push_back(outcome.index.value); }
+    void change_ended(const ChangeOutcome& outcome) { changes.push_back(outcome); }
+    void handover_ended(const HandoverOutcome& outcome) { handovers.push_back(outcome); }
 
     bool prompt = false;
     std::vector<std::uint64_t> taken;
     std::vector<std::uint64_t> reads;
     std::vector<Refusal> answers;
+    std::vector<ChangeOutcome> changes;
+    std::vector<HandoverOutcome> handovers;
 };
 static_assert(PacingHost<SlowHost> && !PacingHost<Host>);
 
@@ -148,7 +154,7 @@ struct BenchOf {
     explicit BenchOf(bool sound = true, std::vector<NodeId> voters = {{1}, {2}},
                      Options options = {}) {
         engine.emplace(
-            NodeConfig{{1}, Membership::of_voters(std::move(voters)), options, 1},
+            NodeConfig{{1}, {}, {}, true, Membership::of_voters(std::move(voters)), options, 1},
             [this] { return FakeTransport(diary); },
             [this, sound] { return FakeStorage(diary, sound); },
             [this] { return FakeClock(diary); }, host);

@@ -336,13 +336,16 @@ TEST_CASE("a quorum has reached the greatest value that a majority has (5.3)") {
     CHECK(reached({7, 3, 5}) == 5);
     CHECK(reached({9, 1, 9, 1}) == 1);
     CHECK(reached({4, 4, 1, 8, 2}) == 4);
-    Membership joint = voters(3);
-    joint.outgoing = {NodeId{4}};
+    Membership joint;
+    for (const std::uint64_t id : {1U, 2U, 3U}) {
+        joint.put({NodeId{id}, Standing::incoming, {}, {}});
+    }
+    joint.put({NodeId{4}, Standing::outgoing, {}, {}});
     CHECK(joint.reached_by_quorum<std::uint64_t>(
               [](NodeId node) { return node.value == 4 ? 2U : 9U; }) == 2);
 }
 
-TEST_CASE("a membership is valid when its lists are sorted, disjoint and not empty") {
+TEST_CASE("a membership is valid when its members are in order and somebody votes") {
     CHECK(voters(3).valid());
     CHECK(Membership::of_voters({NodeId{3}, NodeId{1}}) ==
           Membership::of_voters({NodeId{1}, NodeId{3}}));
@@ -350,18 +353,34 @@ TEST_CASE("a membership is valid when its lists are sorted, disjoint and not emp
     CHECK(!Membership::of_voters({NodeId{1}, NodeId{1}}).valid());
     CHECK(!Membership::of_voters({NodeId{0}, NodeId{1}}).valid());
     Membership both = voters(3);
-    both.learners = {NodeId{3}};
-    CHECK(!both.valid());
-    both.learners = {NodeId{5}, NodeId{4}};
-    CHECK(!both.valid());
-    both.learners = {NodeId{4}, NodeId{5}};
-    both.outgoing = {NodeId{1}, NodeId{6}};
+    both.put({NodeId{6}, Standing::outgoing, {}, {}});
+    both.put({NodeId{4}, Standing::learner, {}, {}});
     CHECK(both.valid());
-    CHECK(both.all().size() == 6);
+    CHECK(both.members.size() == 5);
+    CHECK(both.joint());
     CHECK(both.is_voter(NodeId{6}));
     CHECK(!both.is_voter(NodeId{4}));
     CHECK(both.contains(NodeId{4}));
     CHECK(!both.contains(NodeId{7}));
+    std::swap(both.members.front(), both.members.back());
+    CHECK(!both.valid());
+    both.sort();
+    CHECK(both.valid());
+    both.members.front().contact.assign(max_contact_bytes + 1, 'x');
+    CHECK(!both.valid());
+
+    Membership only_new;
+    only_new.put({NodeId{1}, Standing::incoming, {}, {}});
+    CHECK(!only_new.valid());
+    Membership only_old;
+    only_old.put({NodeId{1}, Standing::demoted, {}, {}});
+    CHECK(!only_old.valid());
+    Membership nobody;
+    nobody.put({NodeId{1}, Standing::learner, {}, {}});
+    CHECK(!nobody.valid());
+    std::vector<NodeId> many(max_members + 1);
+    for (std::size_t i = 0; i < many.size(); ++i) many[i].value = i + 1;
+    CHECK(!Membership::of_voters(many).valid());
 }
 
 TEST_CASE("options are refused when they contradict each other") {

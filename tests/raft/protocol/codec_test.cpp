@@ -23,7 +23,8 @@ namespace {
 constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 
 raft::Message message(raft::Message::Body body) {
-    return {raft::NodeId{1}, raft::NodeId{2}, std::move(body)};
+    return {raft::NodeId{1}, raft::NodeId{2}, std::move(body), raft::Instance{0xa1},
+            raft::Instance{0xa2}};
 }
 
 raft::Bytes pattern(std::size_t size) {
@@ -64,9 +65,12 @@ raft::Bytes hex(std::string_view digits) {
 raft::SnapshotMeta meta(std::uint64_t size) {
     raft::SnapshotMeta meta;
     meta.last = {raft::Index{9}, raft::Term{4}};
-    meta.membership.voters = {raft::NodeId{1}, raft::NodeId{2}};
-    meta.membership.outgoing = {raft::NodeId{1}};
-    meta.membership.learners = {raft::NodeId{3}};
+    using raft::Standing;
+    meta.membership.members = {{raft::NodeId{1}, Standing::voter, {}, "host:1"},
+                               {raft::NodeId{2}, Standing::incoming, raft::Instance{most}, {}},
+                               {raft::NodeId{3}, Standing::learner, {}, {}},
+                               {raft::NodeId{4}, Standing::outgoing, {}, {}},
+                               {raft::NodeId{5}, Standing::demoted, {}, {}}};
     meta.size = size;
     meta.checksum = 0x1122334455667788;
     return meta;
@@ -78,9 +82,9 @@ std::vector<raft::Message> samples() {
     const LogPosition end{Index{most}, Term{most}};
     return {
         message(VoteRequest{}),
-        message(VoteRequest{Term{most}, true, end}),
+        message(VoteRequest{Term{most}, true, end, true}),
         message(VoteReply{}),
-        message(VoteReply{Term{3}, Term{most}, true, true}),
+        message(VoteReply{Term{3}, Term{most}, true, true, Index{most}}),
         message(AppendRequest{}),
         message(AppendRequest{Term{most}, end, Index{most}, most, {}}),
         message(AppendRequest{
@@ -102,6 +106,8 @@ std::vector<raft::Message> samples() {
         message(
             SnapshotReply{Term{most}, end, most, most, TransferOutcome::installed, Index{most}}),
         message(SnapshotReply{Term{most}, end, most, 0, TransferOutcome::rejected, {}}),
+        message(TimeoutNow{}),
+        message(TimeoutNow{Term{most}}),
     };
 }
 
@@ -156,15 +162,17 @@ TEST_CASE("payloads from the limit on are referred to, smaller ones are copied")
 TEST_CASE("a vote request has these bytes") {
     const raft::Message sample =
         message(raft::VoteRequest{raft::Term{3}, true, {raft::Index{0x1234}, raft::Term{2}}});
-    CHECK(encoded(sample) == hex("01 0100000000000000 0200000000000000 0300000000000000"
-                                 "01 3412000000000000 0200000000000000"));
+    CHECK(encoded(sample) == hex("01 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0300000000000000"
+                                 "01 3412000000000000 0200000000000000 00"));
 }
 
 TEST_CASE("a vote reply has these bytes") {
     const raft::Message sample =
         message(raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true});
-    CHECK(encoded(sample) == hex("02 0100000000000000 0200000000000000 0400000000000000"
-                                 "0300000000000000 00 01"));
+    CHECK(encoded(sample) == hex("02 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0400000000000000"
+                                 "0300000000000000 00 01 0000000000000000"));
 }
 
 TEST_CASE("an append request has these bytes") {
@@ -175,7 +183,8 @@ TEST_CASE("an append request has these bytes") {
                             7,
                             {entry(7, 4, raft::EntryKind::operation, raft::Bytes::copy_of("xyz")),
                              entry(8, 5, raft::EntryKind::barrier, {})}});
-    CHECK(encoded(sample) == hex("03 0100000000000000 0200000000000000 0500000000000000"
+    CHECK(encoded(sample) == hex("03 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0500000000000000"
                                  "0600000000000000 0400000000000000 0600000000000000"
                                  "0700000000000000 02000000"
                                  "0400000000000000 01 03000000 78797a"
@@ -185,7 +194,8 @@ TEST_CASE("an append request has these bytes") {
 TEST_CASE("an append reply has these bytes") {
     const raft::Message sample = message(
         raft::AppendReply{raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
-    CHECK(encoded(sample) == hex("04 0100000000000000 0200000000000000 0500000000000000"
+    CHECK(encoded(sample) == hex("04 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0500000000000000"
                                  "01 0800000000000000 0700000000000000 0400000000000000"
                                  "0900000000000000"));
 }
@@ -193,12 +203,16 @@ TEST_CASE("an append reply has these bytes") {
 TEST_CASE("a snapshot chunk has these bytes") {
     const raft::Message sample =
         message(raft::SnapshotChunk{raft::Term{5}, meta(100), 98, raft::Bytes::copy_of("AB")});
-    CHECK(encoded(sample) == hex("05 0100000000000000 0200000000000000 0500000000000000"
+    CHECK(encoded(sample) == hex("05 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 6400000000000000"
                                  "8877665544332211"
-                                 "02000000 0100000000000000 0200000000000000"
-                                 "01000000 0100000000000000"
-                                 "01000000 0300000000000000"
+                                 "05000000"
+                                 "0100000000000000 01 0000000000000000 06000000 686f73743a31"
+                                 "0200000000000000 03 ffffffffffffffff 00000000"
+                                 "0300000000000000 02 0000000000000000 00000000"
+                                 "0400000000000000 04 0000000000000000 00000000"
+                                 "0500000000000000 05 0000000000000000 00000000"
                                  "6200000000000000 4142"));
 }
 
@@ -209,7 +223,8 @@ TEST_CASE("a snapshot reply has these bytes") {
                                                              16,
                                                              raft::TransferOutcome::installed,
                                                              raft::Index{9}});
-    CHECK(encoded(sample) == hex("06 0100000000000000 0200000000000000 0500000000000000"
+    CHECK(encoded(sample) == hex("06 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 ff00000000000000"
                                  "1000000000000000 01 0900000000000000"));
 }
@@ -265,9 +280,9 @@ TEST_CASE("a byte after the end of a message is refused") {
 TEST_CASE("unknown kinds of messages and of entries are refused") {
     const raft::Bytes whole = encoded(samples()[6]);
     CHECK_FALSE(raft::codec::decode_message(spliced(whole, 0, 1, std::string_view("\0", 1))));
-    CHECK_FALSE(raft::codec::decode_message(spliced(whole, 0, 1, "\x07")));
+    CHECK_FALSE(raft::codec::decode_message(spliced(whole, 0, 1, "\x08")));
     CHECK_FALSE(raft::codec::decode_message(spliced(whole, 0, 1, "\xff")));
-    const std::size_t first_entry_kind = 25 + 36 + 8;
+    const std::size_t first_entry_kind = 41 + 36 + 8;
     REQUIRE(whole.data()[first_entry_kind] == std::byte{1});
     CHECK(raft::codec::decode_message(spliced(whole, first_entry_kind, 1, "\x02")));
     CHECK_FALSE(raft::codec::decode_message(spliced(whole, first_entry_kind, 1, "\x04")));
@@ -275,16 +290,16 @@ TEST_CASE("unknown kinds of messages and of entries are refused") {
 
 TEST_CASE("a flag that is neither 0 nor 1 is refused") {
     const raft::Bytes whole = encoded(samples()[1]);
-    REQUIRE(whole.data()[25] == std::byte{1});
-    CHECK(raft::codec::decode_message(spliced(whole, 25, 1, std::string_view("\0", 1))));
-    CHECK_FALSE(raft::codec::decode_message(spliced(whole, 25, 1, "\x02")));
+    REQUIRE(whole.data()[41] == std::byte{1});
+    CHECK(raft::codec::decode_message(spliced(whole, 41, 1, std::string_view("\0", 1))));
+    CHECK_FALSE(raft::codec::decode_message(spliced(whole, 41, 1, "\x02")));
 }
 
 TEST_CASE("counts and lengths that promise more than follows are refused without being believed") {
     // Were they believed, the 2^32 - 1 entries alone would take 200 GiB and more.
     const std::string_view huge = "\xff\xff\xff\xff";
     const raft::Bytes append = encoded(samples()[6]);
-    const std::size_t entry_count = 25 + 32;
+    const std::size_t entry_count = 41 + 32;
     CHECK_FALSE(raft::codec::decode_message(spliced(append, entry_count, 4, huge)));
     CHECK_FALSE(raft::codec::decode_message(spliced(append, entry_count, 1, "\x06")));
     CHECK_FALSE(raft::codec::decode_message(spliced(append, entry_count, 1, "\x04")));
@@ -292,9 +307,9 @@ TEST_CASE("counts and lengths that promise more than follows are refused without
     CHECK_FALSE(raft::codec::decode_message(spliced(append, first_length, 4, huge)));
 
     const raft::Bytes chunk = encoded(samples()[11]);
-    const std::size_t voters = 25 + 32;
+    const std::size_t members = 41 + 32;
     REQUIRE(raft::codec::decode_message(chunk).has_value());
-    CHECK_FALSE(raft::codec::decode_message(spliced(chunk, voters, 4, huge)));
+    CHECK_FALSE(raft::codec::decode_message(spliced(chunk, members, 4, huge)));
 }
 
 TEST_CASE("a chunk that reaches beyond its snapshot is refused, also where the sum overflows") {
@@ -314,7 +329,12 @@ TEST_CASE("a chunk that reaches beyond its snapshot is refused, also where the s
 TEST_CASE("a membership that is not valid is refused") {
     const auto refused = [](std::vector<raft::NodeId> voters, std::vector<raft::NodeId> learners) {
         raft::SnapshotMeta bad = meta(0);
-        bad.membership = {std::move(voters), {}, std::move(learners)};
+        bad.membership.members.clear();
+        for (const raft::NodeId id : voters) bad.membership.members.push_back({id, {}, {}, {}});
+        for (raft::Member& member : bad.membership.members) member.standing = raft::Standing::voter;
+        for (const raft::NodeId id : learners) {
+            bad.membership.members.push_back({id, raft::Standing::learner, {}, {}});
+        }
         const auto sample = message(raft::SnapshotChunk{raft::Term{1}, bad, 0, {}});
         return !raft::codec::decode_message(encoded(sample)).has_value();
     };

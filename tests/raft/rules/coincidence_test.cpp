@@ -62,6 +62,8 @@ struct Recorder {
     void restore(const SnapshotMeta&) { order += "restore "; }
     void apply(std::span<const Entry>) { order += "apply "; }
     void read_ready(const ReadOutcome&) { order += "read "; }
+    void change_ended(const ChangeOutcome&) {}
+    void handover_ended(const HandoverOutcome&) {}
     void load(const LoadEntries&) { order += "load "; }
     void load(const LoadChunk&) { order += "load "; }
     void store(StoreChunk&&) { order += "store "; }

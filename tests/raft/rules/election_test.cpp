@@ -281,10 +281,11 @@ TEST_CASE("a request of an earlier leader is refused and does not put off an ele
     CHECK(core.leader() == NodeId{});
 }
 
-TEST_CASE("messages from strangers, to others or from oneself are ignored") {
+TEST_CASE("answers of strangers, messages to others and those from oneself are ignored") {
     Core core = fresh(plain(), 3);
     const Core before = core;
-    core.step(Time{}, vote_request(9, 5, {}));
+    core.step(Time{}, vote_reply(9, 5, true));
+    core.step(Time{}, message(9, 1, AppendReply{Term{5}, true, {}, {}, 0}));
     core.step(Time{}, message(2, 3, VoteRequest{Term{5}, false, {}}));
     core.step(Time{}, vote_request(1, 5, {}));
     CHECK(core == before);
@@ -448,7 +449,7 @@ TEST_CASE("a leader whose disk hangs steps down, and the others go on") {
 
 TEST_CASE("a learner never stands for election") {
     Membership membership = voters(2);
-    membership.learners = {NodeId{3}};
+    membership.put({NodeId{3}, Standing::learner, {}, {}});
     Core core(plain(), NodeId{3}, membership, {}, 1, Time{});
     for (int i = 0; i < 5; ++i) {
         const Output output = core.step(core.deadline(), Tick{});
@@ -460,8 +461,11 @@ TEST_CASE("a learner never stands for election") {
 }
 
 TEST_CASE("a joint configuration needs a majority of both halves (section 6)") {
-    Membership membership = voters(3);
-    membership.outgoing = {NodeId{1}, NodeId{4}, NodeId{5}};
+    Membership membership = voters(1);
+    membership.put({NodeId{2}, Standing::incoming, {}, {}});
+    membership.put({NodeId{3}, Standing::incoming, {}, {}});
+    membership.put({NodeId{4}, Standing::outgoing, {}, {}});
+    membership.put({NodeId{5}, Standing::demoted, {}, {}});
     Core core(plain(), NodeId{1}, membership, {}, 1, Time{});
     const Output output = core.step(core.deadline(), Tick{});
     core.step(Time{}, Persisted{output.write->id});

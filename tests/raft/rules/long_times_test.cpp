@@ -29,11 +29,11 @@ const std::vector<Duration> long_times{day,      24 * day, 25 * day,  37 * day,
 struct Bench {
     explicit Bench(Duration passed) : now(Time{} + passed) {}
     Options options;
-    Membership membership = voters(3);
-    Ballot ballot{Term{5}, {}, false, {}};
+    Configuration configuration{voters(3), {}};
+    Ballot ballot{Term{5}, {}, {}, false, {}};
     Output out;
     Time now;
-    Step step{options, NodeId{1}, membership, ballot, now, out};
+    Step step{options, NodeId{1}, {}, configuration, ballot, now, out};
 };
 Reign reign_heard_at(Time contact) {
     Reign reign;

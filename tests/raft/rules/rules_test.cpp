@@ -35,11 +35,11 @@ using namespace raft::test;
 /// Node 1 of three, in term 5, at one second.
 struct Bench {
     Options options;
-    Membership membership = voters(3);
-    Ballot ballot{Term{5}, {}, false, {}};
+    Configuration configuration{voters(3), {}};
+    Ballot ballot{Term{5}, {}, {}, false, {}};
     Output out;
     Time now = at(milliseconds(1000));
-    Step step{options, NodeId{1}, membership, ballot, now, out};
+    Step step{options, NodeId{1}, {}, configuration, ballot, now, out};
 };
 Log log_of(std::vector<std::uint64_t> terms) {
     return Log(recovered({Term{5}, {}, {}}, entries(1, std::move(terms))));
@@ -70,14 +70,14 @@ TEST_CASE(
 }
 
 TEST_CASE("a ballot has one vote in its term") {
-    Ballot ballot{Term{5}, {}, false, {}};
-    CHECK(has_vote_for(ballot, Term{5}, NodeId{2}));
-    CHECK_FALSE(has_vote_for(ballot, Term{4}, NodeId{2}));
-    ballot.vote_for({2});
-    CHECK(has_vote_for(ballot, Term{5}, NodeId{2}));
-    CHECK_FALSE(has_vote_for(ballot, Term{5}, NodeId{3}));
+    Ballot ballot{Term{5}, {}, {}, false, {}};
+    CHECK(has_vote_for(ballot, Term{5}, NodeId{2}, {}));
+    CHECK_FALSE(has_vote_for(ballot, Term{4}, NodeId{2}, {}));
+    ballot.vote_for({2}, {});
+    CHECK(has_vote_for(ballot, Term{5}, NodeId{2}, {}));
+    CHECK_FALSE(has_vote_for(ballot, Term{5}, NodeId{3}, {}));
     ballot.enter({6});
-    CHECK(has_vote_for(ballot, Term{6}, NodeId{3}));
+    CHECK(has_vote_for(ballot, Term{6}, NodeId{3}, {}));
 }
 
 TEST_CASE("a ballot is durable when the write that carries it is, whatever else is under way") {
@@ -90,9 +90,9 @@ TEST_CASE("a ballot is durable when the write that carries it is, whatever else 
     CHECK_FALSE(ballot.durable());
     ballot.persisted({4});
     CHECK(ballot.durable());
-    ballot.vote_for({2});
+    ballot.vote_for({2}, {});
     ballot.written({5});
-    ballot.vote_for({2});
+    ballot.vote_for({2}, {});
     CHECK_FALSE(ballot.changed);
     ballot.persisted({5});
     CHECK(ballot.durable());
@@ -102,7 +102,7 @@ TEST_CASE("what tells of a term or vote waits for it, and what tells of neither 
     Bench bench;
     bench.step.send({2}, VoteReply{});
     CHECK(bench.out.send.size() == 1);
-    bench.ballot.vote_for({2});
+    bench.ballot.vote_for({2}, {});
     bench.step.send({2}, VoteReply{});
     CHECK(bench.out.send.size() == 1);
     REQUIRE(bench.out.send_after.size() == 1);
@@ -122,7 +122,7 @@ TEST_CASE("the hint of a refusal passes over all entries that the leader cannot 
     Bench bench;
     Log log = log_of({1, 1, 4, 4});
     AppendRequest request = request_after({Index{6}, Term{3}});
-    accept_entries(bench.step, log, {2}, request);
+    accept_entries(bench.step, log, bench.configuration, {2}, request);
     const auto replies = sent<AppendReply>(bench.out);
     REQUIRE(replies.size() == 1);
     CHECK_FALSE(replies[0].accepted);
@@ -134,19 +134,19 @@ TEST_CASE("while the disk is behind, entries are left without an answer, and que
     bench.options.window_bytes = 100;
     Log log = log_of({1});
     AppendRequest request = request_after({Index{1}, Term{1}}, entries(2, {5, 5, 5, 5, 5}));
-    accept_entries(bench.step, log, {2}, request);
+    accept_entries(bench.step, log, bench.configuration, {2}, request);
     CHECK(log.last_index() == Index{6});
     CHECK(bench.out.send_after.size() == 1);
     request = request_after({Index{6}, Term{5}}, entries(7, {5}));
-    accept_entries(bench.step, log, {2}, request);
+    accept_entries(bench.step, log, bench.configuration, {2}, request);
     CHECK(log.last_index() == Index{6});
     CHECK(bench.out.send.size() + bench.out.send_after.size() == 1);
     request = request_after({Index{5}, Term{5}}, entries(6, {5, 5}));
-    accept_entries(bench.step, log, {2}, request);
+    accept_entries(bench.step, log, bench.configuration, {2}, request);
     CHECK(bench.out.send_after.size() == 2);
     CHECK(log.last_index() == Index{6});
     request = request_after({Index{6}, Term{5}});
-    accept_entries(bench.step, log, {2}, request);
+    accept_entries(bench.step, log, bench.configuration, {2}, request);
     CHECK(bench.out.send.size() == 1);
 }
 

@@ -185,7 +185,8 @@ TEST_CASE("tcp time: a step's time limit does not end the next step") {
 TEST_CASE("tcp time: a peer that has introduced itself just in time is no stranger") {
     Hosts hosts;
     hosts.silent = 2;
-    const auto hello = rsm::detail::encode(rsm::detail::Hello{{1}, {2}, 0, hosts.options.cluster});
+    const auto hello =
+        rsm::detail::encode(rsm::detail::Hello{{1}, {2}, 0, {}, {}, hosts.options.cluster, {}});
     hosts.streams.window_bytes = hello.size() - 1;
     hosts.options.handshake_timeout = 700ms;
     hosts.start(2);

@@ -73,8 +73,8 @@ bool feed(Inbox& inbox, std::string_view bytes, std::vector<raft::Message>& rece
 
 TEST_CASE("the size of a message that limits use is the size of its encoding") {
     raft::SnapshotChunk described = std::get<raft::SnapshotChunk>(chunk(3, 5000).body);
-    described.meta.membership.voters = {raft::NodeId{1}, raft::NodeId{2}};
-    described.meta.membership.learners = {raft::NodeId{3}};
+    described.meta.membership = raft::Membership::of_voters({raft::NodeId{1}, raft::NodeId{2}});
+    described.meta.membership.put({raft::NodeId{3}, raft::Standing::learner, {7}, "a:1"});
     const std::vector<raft::Message::Body> bodies = {
         raft::VoteRequest{},   raft::VoteReply{},   heartbeat(1).body, append(1, 10).body,
         append(1, 10000).body, raft::AppendReply{}, chunk(0, 7).body,  described,
@@ -110,52 +110,66 @@ TEST_CASE("a frame and the greetings have these bytes") {
     const raft::Message vote{raft::NodeId{1}, raft::NodeId{2},
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
-          "23000000"
-          "01"
+          "3b000000"
+          "02"
           "01"
           "0000"
-          "26ccf0ac45ed8f62"
+          "08e0a3f851f4410d"
           "02"
           "0100000000000000"
           "0200000000000000"
+          "0000000000000000"
+          "0000000000000000"
           "0400000000000000"
           "0300000000000000"
           "00"
-          "01");
-    const rsm::detail::Hello hello{raft::NodeId{1}, raft::NodeId{2}, 9, "blue"};
+          "01"
+          "0000000000000000");
+    const rsm::detail::Hello hello{raft::NodeId{1},      raft::NodeId{2}, 9,    {0x11, 0x22},
+                                   raft::Instance{0x33}, "blue",          "a:1"};
     CHECK(hex(text(encode(hello))) ==
           "52534d48"
-          "0200"
-          "2600"
+          "0300"
+          "4300"
           "0100000000000000"
           "0200000000000000"
           "0900000000000000"
+          "1100000000000000"
+          "2200000000000000"
+          "3300000000000000"
           "0400"
           "626c7565"
-          "55c1daa1338f62aa");
+          "0300"
+          "613a31"
+          "b893cbe130e3c12e");
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
           "52534d41"
-          "0200"
+          "0300"
           "1f00"
           "00"
           "0200000000000000"
           "0900000000000000"
           "0400"
           "683a3830"
-          "e4c4ee24d288f42a");
+          "38ceed6a02e73ed1");
 }
 
 TEST_CASE("greetings come back equal, and no damaged one is accepted") {
     constexpr std::uint64_t most = ~std::uint64_t{0};
-    const rsm::detail::Hello hello{raft::NodeId{most}, raft::NodeId{most}, most,
-                                   std::string(rsm::TcpOptions::max_cluster_bytes, 'c')};
+    const rsm::detail::Hello hello{raft::NodeId{most},
+                                   raft::NodeId{most},
+                                   most,
+                                   {most, most},
+                                   raft::Instance{most},
+                                   std::string(rsm::TcpOptions::max_cluster_bytes, 'c'),
+                                   std::string(raft::max_contact_bytes, 'h')};
     std::vector<std::byte> bytes = encode(hello);
     CHECK(rsm::detail::decode_hello(bytes) == hello);
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{most}, most,
                                      std::string(rsm::TcpOptions::max_advertise_bytes, 'a')};
     CHECK(rsm::detail::decode_answer(encode(answer)) == answer);
-    CHECK(encode(answer).size() ==
+    CHECK(encode(hello).size() ==
           rsm::detail::greeting_head_bytes + rsm::detail::greeting_rest_max);
 
     std::size_t accepted = 0;

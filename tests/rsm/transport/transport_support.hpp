@@ -255,7 +255,7 @@ inline std::string frame(const raft::Message& message) {
 
 inline std::vector<std::byte> hello(raft::NodeId from, raft::NodeId to,
                                     std::string cluster = "default", std::uint64_t instance = 1) {
-    return encode(rsm::detail::Hello{from, to, instance, std::move(cluster)});
+    return encode(rsm::detail::Hello{from, to, instance, {}, {}, std::move(cluster), {}});
 }
 
 /// A node that is connected to a raw peer, its second node.

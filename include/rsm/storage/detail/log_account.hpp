@@ -123,16 +123,10 @@ private:
     bool has_hard_state_ = false;
 };
 
-/// More members than any cluster has; what a snapshot may name.
-inline constexpr std::size_t max_snapshot_nodes = std::size_t{1} << 16;
-
 /// Whether a snapshot may bear this description: it replaces something, and its membership is
 /// valid or, where there is no cluster yet, empty.
 inline bool storable(const raft::SnapshotMeta& meta) {
-    const raft::Membership& membership = meta.membership;
-    const std::size_t nodes =
-        membership.voters.size() + membership.outgoing.size() + membership.learners.size();
-    return !meta.empty() && nodes <= max_snapshot_nodes / 2 && (nodes == 0 || membership.valid());
+    return !meta.empty() && (meta.membership.empty() || meta.membership.valid());
 }
 
 }  // namespace rsm::detail

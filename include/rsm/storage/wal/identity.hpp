@@ -14,6 +14,7 @@
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,9 +28,12 @@ namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::string_view identity_name = "identity";
 inline constexpr std::string_view identity_magic = "rsm-idt\n";
-inline constexpr std::uint32_t identity_version = 1;
+inline constexpr std::uint32_t identity_version = 2;
 /// Bounds what a damaged file can make a reader allocate.
 inline constexpr std::uint64_t identity_bytes_max = std::uint64_t{1} << 20;
+static_assert(identity_bytes_max / 2 > raft::max_members * (raft::max_contact_bytes + 64));
+/// magic, version, 0; then the log id and the identity, then the checksum
+inline constexpr std::size_t identity_prefix_bytes = 8 + 4 + 4;
 
 /// What the file holds.
 struct StoredIdentity {
@@ -42,45 +46,50 @@ inline std::string identity_path(const std::string& directory) {
 }
 
 inline std::string describe(const raft::Identity& identity) {
-    std::string text = "node " + std::to_string(identity.node.value) + " of cluster \"" +
-                       identity.cluster + "\" with the members";
-    for (const raft::NodeId member : identity.members) {
-        text += (member == identity.members.front() ? " " : ", ") + std::to_string(member.value);
+    std::string text =
+        "node " + std::to_string(identity.node.value) + " of cluster \"" + identity.cluster + "\"";
+    std::string_view before = ", founded with the members ";
+    for (const raft::Member& member : identity.founding.members) {
+        text += std::string(before) + std::to_string(member.id.value);
+        before = ", ";
     }
     return text;
 }
 
+/// Whether a start that says `claimed` is one of the node whose identity was stored. Where a member
+/// is may have changed since, and which instance of the node it is, only the storage knows.
+inline bool is_of(const raft::Identity& stored, const raft::Identity& claimed) {
+    const auto& founders = stored.founding.members;
+    return claimed.node == stored.node && claimed.cluster == stored.cluster &&
+           (claimed.founding.empty() || std::ranges::equal(claimed.founding.members, founders, {},
+                                                           &raft::Member::id, &raft::Member::id));
+}
+
 inline std::vector<std::byte> encode_identity(const StoredIdentity& stored) {
     raft::codec::Gather out;
-    const raft::Identity& identity = stored.identity;
     out.put_raw(std::as_bytes(std::span(identity_magic)));
     out.put(identity_version);
     out.put(std::uint32_t{0});
     out.put(stored.log_id);
-    out.put(identity.node.value);
-    out.put(static_cast<std::uint32_t>(identity.members.size()));
-    for (const raft::NodeId member : identity.members) out.put(member.value);
-    out.put(static_cast<std::uint32_t>(identity.cluster.size()));
-    out.put_raw(std::as_bytes(std::span(identity.cluster)));
+    raft::codec::put(out, stored.identity);
     out.put(checksum(out.copied()));
     return {out.copied().begin(), out.copied().end()};
 }
 
+/// Whether the file may hold it: what is not so would be taken for damage when it is read.
+inline bool is_sound(const raft::Identity& identity) {
+    return identity.node && identity.founding.valid() &&
+           identity.cluster.size() <= identity_bytes_max / 2;
+}
+
 /// Nothing where the bytes, whose checksum was right, are of no identity.
-inline std::optional<StoredIdentity> decode_identity(raft::Bytes bytes) {
-    raft::codec::Reader in(bytes.slice(16, bytes.size() - 24));
+inline std::optional<StoredIdentity> decode_identity(const raft::Bytes& bytes) {
+    raft::codec::Reader in(
+        bytes.slice(identity_prefix_bytes, bytes.size() - identity_prefix_bytes - 8));
     StoredIdentity stored;
     stored.log_id = in.get<std::uint64_t>();
-    stored.identity.node = {in.get<std::uint64_t>()};
-    const auto members = in.get<std::uint32_t>();
-    if (members > in.remaining() / 8) return std::nullopt;
-    for (std::uint32_t i = 0; i < members; ++i) {
-        stored.identity.members.push_back({in.get<std::uint64_t>()});
-    }
-    const auto length = in.get<std::uint32_t>();
-    if (length != in.remaining()) return std::nullopt;
-    const auto name = bytes.view().subspan(bytes.size() - 8 - length, length);
-    stored.identity.cluster.assign(reinterpret_cast<const char*>(name.data()), length);
+    raft::codec::get(in, stored.identity);
+    if (!in.done() || !is_sound(stored.identity)) return std::nullopt;
     return stored;
 }
 
@@ -92,7 +101,7 @@ raft::Result<StoredIdentity> load_identity(const Files& files, const std::string
     if (!file) return file.error();
     const auto size = files.size(*file);
     if (!size) return size.error();
-    constexpr std::size_t least = 16 + 8 + 8 + 4 + 4 + 8;
+    constexpr std::size_t least = identity_prefix_bytes + 8 + 8;
     if (*size < least || *size > identity_bytes_max) {
         return damage(path, 0, "it has " + std::to_string(*size) + " bytes, which is no identity");
     }

@@ -10,6 +10,7 @@
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/identity.hpp>
 #include <rsm/storage/wal/lanes.hpp>
 #include <rsm/storage/wal/recovery.hpp>
 #include <rsm/storage/wal/segment.hpp>
@@ -40,11 +41,12 @@ namespace rsm::inline v0::detail::wal {
 /// unknown what the disk holds, and a later batch would vouch for the earlier ones.
 ///
 /// A next segment that is refused (is_refused()) is no failure: it is tried again, after pauses of
-/// 10 ms that double up to 1 s, and the writes that need it wait.
+/// 10 ms that double up to 1 s, and the writes that need it wait. So is an identity, and the writes
+/// behind it wait.
 ///
 /// Memory: what waits is bounded by its caller; the engine's windows do that.
-/// Thread safety: begin_write(), give_up_waiting() and close() are for the executor, the rest runs
-/// on the lanes.
+/// Thread safety: begin_write(), begin_identity(), give_up_waiting() and close() are for the
+/// executor, the rest runs on the lanes.
 template <class Files, class Lane>
 class WalLog : public std::enable_shared_from_this<WalLog<Files, Lane>> {
 public:
@@ -100,15 +102,13 @@ public:
 
     /// Queues a write, or in its place the reason why it is refused.
     void begin_write(raft::Write write, std::optional<raft::Failure> refused) {
-        {
-            const std::lock_guard lock(mutex_);
-            waiting_.push_back({std::move(write), std::move(refused)});
-            if (std::exchange(running_, true)) return;
-        }
-        post_run();
+        begin({std::move(write), std::move(refused), {}});
     }
+    /// Queues another content of the identity's file. It is reported as a write.
+    void begin_identity(raft::Identity identity) { begin({{}, {}, std::move(identity)}); }
 
-    /// From now on a write for which there is no room fails, if a next segment is refused.
+    /// From now on a write for which there is no room fails, if a next segment is refused, and so
+    /// does an identity that is refused.
     void give_up_waiting() {
         {
             const std::lock_guard lock(mutex_);
@@ -151,7 +151,17 @@ private:
     struct Pending {
         raft::Write write;
         std::optional<raft::Failure> refused;
+        std::optional<raft::Identity> identity;  ///< in place of a write
+        bool is_alone() const { return refused || identity; }
     };
+    void begin(Pending pending) {
+        {
+            const std::lock_guard lock(mutex_);
+            waiting_.push_back(std::move(pending));
+            if (std::exchange(running_, true)) return;
+        }
+        post_run();
+    }
 
     // ---- on the log's lane ----
 
@@ -159,10 +169,12 @@ private:
         for (;;) {
             if (taken_.empty() && !take()) return;
             if (!failure_ && taken_.front().refused) failure_ = taken_.front().refused;
-            if (!failure_ && !make_room()) return;  // run() is posted again when there is room
+            const std::optional<raft::Identity>& identity = taken_.front().identity;
+            // Where there is no room, run() is posted again later.
+            if (!failure_ && !(identity ? write_identity(*identity) : make_room())) return;
             Outcome outcome;
             outcome.writes = taken_.size();
-            if (!failure_) {
+            if (!failure_ && !identity) {
                 if (auto result = try_write(outcome); !result) failure_ = result.error();
             }
             outcome.failure = failure_;
@@ -172,17 +184,15 @@ private:
         }
     }
 
-    /// Takes what waits, up to the limit of a batch; a refused write is taken alone.
+    /// Takes what waits, up to the limit of a batch; what is no write to be written is taken alone.
     bool take() {
         const std::lock_guard lock(mutex_);
         taken_bytes_ = 0;
         while (!waiting_.empty()) {
             const Pending& front = waiting_.front();
-            const std::uint64_t bytes = front.refused ? 0 : LogAccount::record_bytes(front.write);
-            if (!taken_.empty() && (front.refused || taken_bytes_ + bytes > options_.batch_bytes)) {
-                break;
-            }
-            const bool alone = front.refused.has_value();
+            const bool alone = front.is_alone();
+            const std::uint64_t bytes = alone ? 0 : LogAccount::record_bytes(front.write);
+            if (!taken_.empty() && (alone || taken_bytes_ + bytes > options_.batch_bytes)) break;
             taken_bytes_ += bytes;
             taken_.push_back(std::move(waiting_.front()));
             waiting_.pop_front();
@@ -190,6 +200,31 @@ private:
         }
         running_ = !taken_.empty();
         return running_;
+    }
+
+    /// False: it is refused, and tried again after a pause.
+    bool write_identity(const raft::Identity& identity) {
+        auto result = try_save(identity);
+        if (!result && is_refused(result.error()) && !has_given_up()) {
+            const auto pause =
+                std::exchange(identity_pause_, std::min(2 * identity_pause_, longest_pause));
+            lanes_->log.post_after(pause, [self = this->shared_from_this()] { self->run(); });
+            return false;
+        }
+        identity_pause_ = first_pause;
+        if (!result) failure_ = result.error();
+        return true;
+    }
+    raft::Result<void> try_save(const raft::Identity& identity) {
+        try {
+            return save_identity(files_, *directory_, {identity, active_->id.log_id});
+        } catch (const std::bad_alloc&) {
+            return no_memory(identity_path(directory_->path));
+        }
+    }
+    bool has_given_up() {
+        const std::lock_guard lock(mutex_);
+        return gives_up_;
     }
 
     bool at_start() const { return offset_ == segment_header_bytes; }
@@ -454,6 +489,7 @@ private:
 
     // These belong to the log's lane.
     std::vector<Pending> taken_;
+    std::chrono::milliseconds identity_pause_ = first_pause;  ///< after its next refusal
     std::uint64_t taken_bytes_ = 0;
     std::optional<raft::Failure> failure_;
     SegmentPointer active_;

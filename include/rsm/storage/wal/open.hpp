@@ -27,6 +27,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ namespace rsm::inline v0::detail::wal {
 template <class Files>
 struct OpenedWal {
     DirectoryPointer<Files> directory;
+    raft::Identity identity;  ///< what is stored; the empty one: nobody asked
     ScannedLog<Files> log;
     raft::Recovered recovered;
     EntryIndex<Segment<Files>> index;
@@ -50,7 +52,7 @@ struct OpenedWal {
 template <class Files>
 class WalOpener {
 public:
-    /// @param claimed  whose directory it must be; nothing: nobody asks
+    /// @param claimed  whose directory it must be, or is to become; nothing: nobody asks
     WalOpener(Files files, const WalOptions& options, const std::optional<raft::Identity>& claimed)
         : files_(std::move(files)), options_(options), claimed_(claimed) {}
 
@@ -62,9 +64,11 @@ public:
         if (auto result = load_snapshot(); !result) return result.error();
         auto result = segments_.empty() ? create_log() : read_log();
         if (result && claimed_ && !stored_) {
-            result = save_identity(files_, *opened_.directory, {*claimed_, opened_.log.log_id});
+            stored_ = StoredIdentity{*claimed_, opened_.log.log_id};
+            result = save_identity(files_, *opened_.directory, *stored_);
         }
         if (!result) return result.error();
+        if (stored_) opened_.identity = std::move(stored_->identity);
         remove_older_snapshots();
         return std::move(opened_);
     }
@@ -133,7 +137,7 @@ private:
         auto stored = load_identity(files_, options_.directory);
         if (!stored) return stored.error();
         stored_ = std::move(*stored);
-        if (stored_->identity == *claimed_) return {};
+        if (is_of(stored_->identity, *claimed_)) return {};
         return storage_failure(StorageErrc::foreign, identity_path(options_.directory) + " says " +
                                                          describe(stored_->identity) +
                                                          ", and this is a start of " +
@@ -142,11 +146,24 @@ private:
     raft::Result<void> check_log_id(const ScannedLog<Files>& log) const {
         if (!claimed_) return {};
         // Before the first batch nobody can have promised anything.
-        if (!stored_ && !log.used.empty()) return without_identity();
-        if (!stored_ || stored_->log_id == log.log_id) return {};
+        if (!stored_) return log.used.empty() ? check_founding() : without_identity();
+        if (stored_->log_id == log.log_id) return {};
         return storage_failure(
             StorageErrc::foreign,
             identity_path(options_.directory) + " names another log than the one that is here");
+    }
+    /// @pre the directory is new
+    raft::Result<void> check_founding() const {
+        if (!claimed_ || is_sound(*claimed_)) return {};
+        if (claimed_->founding.empty()) {
+            return storage_failure(
+                StorageErrc::unfounded,
+                options_.directory + " is new, and nobody says which cluster node " +
+                    std::to_string(claimed_->node.value) + " is to found or to join");
+        }
+        return raft::Failure{
+            std::make_error_code(std::errc::invalid_argument),
+            options_.directory + " is new, and cannot become that of " + describe(*claimed_)};
     }
     raft::Failure without_identity() const {
         return storage_failure(StorageErrc::corrupted,
@@ -183,6 +200,7 @@ private:
             return storage_failure(StorageErrc::corrupted,
                                    options_.directory + ": the log is missing");
         }
+        if (auto result = check_founding(); !result) return result;
         const SegmentId id{files_.unique_id(), 1};
         const WalPieces& pieces = options_.pieces;
         auto segment = make_segment(files_, opened_.directory, id,

@@ -44,8 +44,9 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// A BasicWalStorage at work; there stands what it guarantees. Models raft::Storage, where each
-/// member's contract stands. The lanes' side is WalLog and SnapshotLane, which may outlive this.
+/// A BasicWalStorage at work; there stands what it guarantees. Models raft::ClaimedStorage, where
+/// each member's contract stands. The lanes' side is WalLog and SnapshotLane, which may outlive
+/// this.
 ///
 /// Thread safety: one object from its executor only (or while that does not run). Destroy it before
 /// the executor's execution context. Its destruction waits for nothing; a lane that is busy then
@@ -69,8 +70,10 @@ public:
     }
 
     /// Says whose directory it is to be; before recover(), which gives a new directory this
-    /// identity and refuses one that has another. Without it nobody asks.
+    /// identity and refuses one of another. Without it nobody asks.
     void claim(raft::Identity identity) { claimed_ = std::move(identity); }
+    /// The one in the directory; without claim() the empty one.
+    const raft::Identity& identity() const { return identity_; }
     /// What recover() did to what it found, and what it left alone: a sentence each, with file and
     /// offset.
     const std::vector<std::string>& recovery_report() const { return report_; }
@@ -79,8 +82,9 @@ public:
     const std::optional<raft::Failure>& refuses() const { return refusal_; }
 
     /// Blocks. Creates the directory for a new node. Errors: StorageErrc::locked where another
-    /// storage has the directory; foreign where it is not the claimed one; corrupted or
-    /// unsupported_version, with file and offset; invalid_argument for options out of range; the
+    /// storage has the directory; foreign where it is not the claimed one; unfounded where it is
+    /// new and the claim names no founding members; corrupted or unsupported_version, with file and
+    /// offset; invalid_argument for options out of range, or members that found no cluster; the
     /// operating system's own.
     raft::Result<raft::Recovered> recover() {
         if (raft::Result<void> valid = options_.validate(); !valid) return valid.error();
@@ -99,6 +103,7 @@ public:
             snapshots_ = nullptr;
             return result.error();
         }
+        identity_ = std::move(opened->identity);
         account_ = std::move(opened->account);
         index_ = std::move(opened->index);
         if (opened->snapshot != nullptr) kept_.push_back(std::move(opened->snapshot));
@@ -120,6 +125,20 @@ public:
         writes_.push_back({std::move(done), replaces});
         callbacks_->begin();
         log_->begin_write(std::move(write), std::move(refused));
+    }
+
+    /// In the order of the writes. @pre claim() was called
+    void renounce(raft::WriteDone done) {
+        if (!open() || !claimed_) return refuse(std::move(done));
+        raft::Identity renounced = identity_;
+        renounced.founder = false;
+        auto written = [this, done = std::move(done)](raft::Result<void> result) {
+            if (result) identity_.founder = false;
+            done(std::move(result));
+        };
+        writes_.push_back({std::move(written), no_index});
+        callbacks_->begin();
+        log_->begin_identity(std::move(renounced));
     }
 
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
@@ -407,6 +426,7 @@ private:
 
     const WalOptions options_;
     std::optional<raft::Identity> claimed_;
+    raft::Identity identity_;  ///< as it is on the disk
     std::vector<std::string> report_;
     std::optional<raft::Failure> refusal_;  ///< of the next segment
     const Files files_;

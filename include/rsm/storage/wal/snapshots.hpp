@@ -36,14 +36,14 @@
 namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::string_view snapshot_magic = "rsm-snp\n";
-inline constexpr std::uint32_t snapshot_version = 1;
+inline constexpr std::uint32_t snapshot_version = 2;
 inline constexpr std::string_view snapshot_suffix = ".snapshot";
 /// magic, version, size of the whole header; then the SnapshotMeta, then the checksum
 inline constexpr std::size_t snapshot_prefix_bytes = 8 + 4 + 4;
 /// Enough for every membership that is storable(); bounds what a damaged size can make a reader
 /// allocate.
 inline constexpr std::uint32_t snapshot_header_bytes_max = 1U << 20;
-static_assert(snapshot_header_bytes_max / 16 == max_snapshot_nodes);
+static_assert(snapshot_header_bytes_max / 2 > raft::max_members * (raft::max_contact_bytes + 64));
 
 inline std::string snapshot_path(const std::string& directory, raft::LogPosition last) {
     return directory + "/" + padded(last.index.value) + "-" + padded(last.term.value) +

@@ -116,8 +116,9 @@ private:
         const TcpOptions& options = self->shared_->options;
         enter(self, Step::greet, options.handshake_timeout);
         self->shared_->net.tune(self->socket, options.user_timeout);
-        self->hello_ =
-            encode(Hello{options.self, self->peer_, self->shared_->instance, options.cluster});
+        self->hello_ = encode(Hello{options.self, self->peer_, self->shared_->process,
+                                    self->shared_->cluster_id, self->shared_->storage,
+                                    options.cluster, self->shared_->contact});
         self->parts = {boost::asio::buffer(self->hello_)};
         self->first_part = 0;
         write_parts(self, [self, attempt](boost::system::error_code error) {
@@ -148,7 +149,7 @@ private:
         if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {
             peer->advertisement = answer.advertise;
         }
-        self->finish(std::make_shared<Link>(std::move(self->socket), answer.instance,
+        self->finish(std::make_shared<Link>(std::move(self->socket), answer.process,
                                             self->shared_->net.now()),
                      {});
     }

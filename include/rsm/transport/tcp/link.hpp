@@ -68,13 +68,13 @@ struct TcpLink : TcpStream<Net> {
     using Clock = std::chrono::steady_clock;
     using Ptr = std::shared_ptr<TcpLink>;
 
-    TcpLink(typename Net::Socket greeted, std::uint64_t peer_instance, Clock::time_point now)
-        : TcpStream<Net>(std::move(greeted)), instance(peer_instance), since(now) {
+    TcpLink(typename Net::Socket greeted, std::uint64_t peer_process, Clock::time_point now)
+        : TcpStream<Net>(std::move(greeted)), process(peer_process), since(now) {
         boost::system::error_code ignored;
         this->socket.non_blocking(true, ignored);
     }
 
-    const std::uint64_t instance;  ///< the peer's
+    const std::uint64_t process;  ///< the peer's
     const Clock::time_point since;
     Batch batch;
     bool writing = false;

@@ -42,7 +42,7 @@ class TcpListener {
 
 public:
     using Self = std::shared_ptr<TcpListener>;
-    /// A peer, and its instance.
+    /// A peer, and its process.
     using Greeted = std::function<void(raft::NodeId, std::uint64_t)>;
 
     /// `greeted` is told of every peer that has introduced itself.
@@ -216,13 +216,18 @@ private:
                           "\"" + printable(hello.cluster) + "\" instead of \"" +
                               printable(shared.options.cluster) + "\"");
         }
+        if (hello.cluster_id != shared.cluster_id) {
+            return refuse(
+                self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
+                "\"" + printable(hello.cluster) + "\" too, but founded with other members");
+        }
         if (hello.to != shared.options.self) {
             return refuse(self, stranger, AnswerCode::other_node, TcpRefusal::other_node,
                           std::to_string(hello.to.value) + ", and this is " +
                               std::to_string(shared.options.self.value));
         }
         // The peers never include this node itself.
-        if (shared.peer(hello.from) == nullptr) {
+        if (shared.peer(hello.from) == nullptr && !shared.meet(hello.from, hello.contact)) {
             return refuse(self, stranger, AnswerCode::unknown_node, TcpRefusal::unknown_node,
                           "it says that it is " + std::to_string(hello.from.value));
         }
@@ -237,7 +242,7 @@ private:
     }
 
     Answer farewell(AnswerCode code) const {
-        return {code, shared_->options.self, shared_->instance, {}};
+        return {code, shared_->options.self, shared_->process, {}};
     }
 
     /// Says why, then waits until the other side has closed (or its time is up): closing while
@@ -280,7 +285,7 @@ private:
         ++self->shared_->counters.accepts;
         const TcpOptions& options = self->shared_->options;
         connection->answer = encode(
-            Answer{AnswerCode::welcome, options.self, self->shared_->instance, options.advertise});
+            Answer{AnswerCode::welcome, options.self, self->shared_->process, options.advertise});
         connection->parts = {boost::asio::buffer(connection->answer)};
         write_parts(connection, [self, connection](boost::system::error_code error) {
             if (connection->closed || !connection->peer) return;
@@ -288,7 +293,7 @@ private:
             connection->welcomed = true;
             read_frames(self, connection);
         });
-        self->greeted_(hello.from, hello.instance);
+        self->greeted_(hello.from, hello.process);
     }
 
     /// Makes a peer's connection a stranger's again, which goes when it has been told why.

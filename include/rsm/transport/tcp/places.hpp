@@ -32,6 +32,15 @@ inline std::vector<raft::NodeId> members_of(const TcpOptions& options) {
     return nodes;
 }
 
+/// What the options say of where a node can be dialled; empty: nothing.
+inline std::string contact_of(const TcpOptions& options, raft::NodeId node) {
+    const auto listed = options.peers.find(node);
+    if (listed != options.peers.end()) return listed->second;
+    const auto listens = TcpAddress::parse(options.listen);
+    const bool fixed = node == options.self && listens && listens->port != 0;
+    return fixed ? options.listen : std::string();
+}
+
 [[noreturn]] inline void refuse_option(const std::string& why) {
     throw std::invalid_argument("TcpTransport: " + why);
 }

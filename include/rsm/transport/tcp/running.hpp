@@ -14,6 +14,7 @@
 #include <rsm/transport/tcp/system_net.hpp>
 #include <rsm/transport/tcp_address.hpp>
 #include <rsm/transport/tcp_options.hpp>
+#include <rsm/transport/wire/cluster_id.hpp>
 
 #include <boost/asio/post.hpp>
 
@@ -54,8 +55,6 @@ public:
     ~BasicRunningTcpTransport() { stop(); }
 
     raft::NodeId self() const { return shared_->options.self; }
-    /// This node and every peer that the options name, but for those that were removed.
-    std::vector<raft::NodeId> members() const { return detail::members_of(shared_->options); }
 
     /// Begins to accept, to dial every peer and to deliver.
     void start(std::function<void(raft::Message)> receive) { start(std::move(receive), nullptr); }
@@ -77,6 +76,16 @@ public:
     /// std::invalid_argument, and changes nothing, if `port` or `host` cannot be one, if another
     /// peer has this address, or if `peer` is 0 or this node.
     void set_peer(raft::NodeId peer, std::string host, std::uint16_t port);
+    /// Whose node this is: greetings say it, and nodes of other clusters are refused, also those of
+    /// a cluster of the same name that was founded with other members. Before start().
+    void identify(const raft::Identity& identity);
+    /// Dials these members where they are now, and nobody else but nodes of this cluster that have
+    /// introduced themselves. One without a contact stays where it was.
+    void set_members(const raft::Membership& members);
+    /// A sentence about the first of these that could not be reached: an address that is none, port
+    /// 0, or one that two members have; empty: there is none.
+    std::string problem(const raft::Membership& members) const;
+
     /// Closes the connections from and to a peer and refuses it from now on.
     void remove_peer(raft::NodeId peer);
 
@@ -107,7 +116,8 @@ public:
 
 private:
     void dial(raft::NodeId peer);
-    void greeted(raft::NodeId peer, std::uint64_t instance);
+    void greeted(raft::NodeId peer, std::uint64_t process);
+    void move_peer(raft::NodeId peer, TcpAddress address);
 
     /// What handlers may still hold when this is gone. What they call of this, they call only
     /// while it says that the transport has not stopped.
@@ -127,11 +137,12 @@ BasicRunningTcpTransport<Net>::BasicRunningTcpTransport(typename Net::Executor e
     shared_->net = std::move(net);
     shared_->options = std::move(options);
     shared_->executor = std::move(executor);
-    shared_->instance = shared_->net.random();
+    shared_->process = shared_->net.random();
     for (const auto& [peer, address] : places.peers) shared_->peers[peer].address = address;
+    shared_->contact = detail::contact_of(shared_->options, shared_->options.self);
     listener_ = std::make_shared<Listener>(
-        shared_, [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t instance) {
-            if (!shared->stopped) greeted(peer, instance);
+        shared_, [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t process) {
+            if (!shared->stopped) greeted(peer, process);
         });
     listener_->open(places.own);
 }
@@ -160,9 +171,65 @@ void BasicRunningTcpTransport<Net>::dial(raft::NodeId peer) {
 }
 
 template <class Net>
-void BasicRunningTcpTransport<Net>::greeted(raft::NodeId peer, std::uint64_t instance) {
+void BasicRunningTcpTransport<Net>::greeted(raft::NodeId peer, std::uint64_t process) {
     const auto found = senders_.find(peer);
-    if (found != senders_.end()) Sender::greeted(found->second, instance);
+    if (found == senders_.end()) return dial(peer);
+    Sender::greeted(found->second, process);
+}
+
+template <class Net>
+void BasicRunningTcpTransport<Net>::identify(const raft::Identity& identity) {
+    shared_->cluster_id = detail::cluster_id(identity);
+    shared_->storage = identity.instance;
+}
+
+template <class Net>
+void BasicRunningTcpTransport<Net>::set_members(const raft::Membership& members) {
+    for (const raft::Member& member : members.members) {
+        const auto address = TcpAddress::parse(member.contact);
+        if (member.id == self()) {
+            if (address) shared_->contact = member.contact;
+            continue;
+        }
+        if (address && address->port != 0) move_peer(member.id, *address);
+        if (detail::TcpPeer* const known = shared_->peer(member.id)) known->guest = false;
+    }
+    std::vector<raft::NodeId> gone;
+    for (const auto& [peer, known] : shared_->peers) {
+        if (!known.guest && !members.contains(peer)) gone.push_back(peer);
+    }
+    for (const raft::NodeId peer : gone) remove_peer(peer);
+}
+
+template <class Net>
+std::string BasicRunningTcpTransport<Net>::problem(const raft::Membership& members) const {
+    std::map<raft::NodeId, TcpAddress> nodes;
+    for (const raft::Member& member : members.members) {
+        if (member.contact.empty() && shared_->peer(member.id) != nullptr) continue;
+        const bool is_self = member.id == self();
+        if (member.contact.empty() && is_self) continue;
+        const auto address = TcpAddress::parse(member.contact);
+        const std::string whose = "node " + std::to_string(member.id.value) + ": \"";
+        if (!address) return whose + member.contact + "\" is not host:port";
+        if (address->port == 0) return whose + member.contact + "\" has port 0";
+        for (const auto& [other, place] : nodes) {
+            if (!detail::same_place(place, *address)) continue;
+            return whose + member.contact + "\" is the address of node " +
+                   std::to_string(other.value) + ", too";
+        }
+        nodes.emplace(member.id, *address);
+    }
+    return {};
+}
+
+template <class Net>
+void BasicRunningTcpTransport<Net>::move_peer(raft::NodeId peer, TcpAddress address) {
+    detail::TcpPeer& known = shared_->peers[peer];
+    const bool moved = known.address != address;
+    known.address = std::move(address);
+    const auto sender = senders_.find(peer);
+    if (sender == senders_.end()) return dial(peer);
+    if (moved) Sender::redial(sender->second);
 }
 
 template <class Net>
@@ -223,12 +290,7 @@ void BasicRunningTcpTransport<Net>::set_peer(raft::NodeId peer, std::string host
                                     std::to_string(peer.value) + " have the same address, " +
                                     address.text());
     }
-    detail::TcpPeer& known = shared_->peers[peer];
-    const bool moved = known.address != address;
-    known.address = std::move(address);
-    const auto sender = senders_.find(peer);
-    if (sender == senders_.end()) return dial(peer);
-    if (moved) Sender::redial(sender->second);
+    move_peer(peer, std::move(address));
 }
 
 template <class Net>

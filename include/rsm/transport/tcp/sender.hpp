@@ -75,10 +75,10 @@ public:
     /// The peer has connected to this node: it can be reached, now. What this node has towards it
     /// is replaced if it leads to the peer's former self or waits for the system to repeat
     /// something, which may take as long again as the interruption has lasted.
-    static void greeted(const Self& self, std::uint64_t instance) {
+    static void greeted(const Self& self, std::uint64_t process) {
         self->failures_ = 0;
         if (const LinkPtr& link = self->link_) {
-            if (link->instance == instance && !self->shared_->net.awaits_repetition(link->socket))
+            if (link->process == process && !self->shared_->net.awaits_repetition(link->socket))
                 return;
             self->renewing_ = true;
         }

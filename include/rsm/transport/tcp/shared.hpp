@@ -8,6 +8,7 @@
 #include <raft/protocol/message.hpp>
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_options.hpp>
+#include <rsm/transport/wire/cluster_id.hpp>
 
 #include <boost/asio/post.hpp>
 
@@ -29,6 +30,7 @@ namespace rsm::inline v0::detail {
 struct TcpPeer {
     TcpAddress address;
     std::string advertisement;  ///< as the node at `address` has told it
+    bool guest = false;         ///< no member that is known of: it has introduced itself
     bool connected = false;
     std::chrono::steady_clock::time_point since{};  ///< `connected` is what it is
     std::string last_failure;                       ///< empty while connected
@@ -43,7 +45,10 @@ struct TcpShared {
     TcpOptions options;
     typename Net::Executor executor;
     /// Drawn for each transport: tells peers a node that was started anew from its former self.
-    std::uint64_t instance = 0;
+    std::uint64_t process = 0;
+    ClusterId cluster_id;
+    raft::Instance storage;  ///< the node's instance
+    std::string contact;     ///< where this node can be dialled; empty: not known
     std::map<raft::NodeId, TcpPeer> peers;
     TcpCounters counters;
     bool stopped = false;
@@ -55,6 +60,21 @@ struct TcpShared {
     TcpPeer* peer(raft::NodeId node) {
         const auto found = peers.find(node);
         return found == peers.end() ? nullptr : &found->second;
+    }
+
+    /// Makes a peer of one that is not known but of the same cluster: the membership that has it
+    /// may not have come here yet, or is gone already. Returns whether it is one now.
+    bool meet(raft::NodeId node, const std::string& introduced_at) {
+        const auto address = TcpAddress::parse(introduced_at);
+        const auto guests =
+            std::ranges::count_if(peers, [](const auto& known) { return known.second.guest; });
+        const bool welcome = cluster_id && node && node != options.self && address &&
+                             address->port != 0 && guests < max_guests;
+        if (!welcome) return false;
+        TcpPeer& met = peers[node];
+        met.address = *address;
+        met.guest = true;
+        return true;
     }
 
     PeerStatus status(raft::NodeId node, const TcpPeer& peer) const {
@@ -102,6 +122,8 @@ struct TcpShared {
     }
 
 private:
+    static constexpr std::ptrdiff_t max_guests = 16;
+
     struct Told {
         static constexpr std::chrono::seconds shortest{1};
         static constexpr std::chrono::seconds longest{64};

@@ -9,6 +9,7 @@
 #include <raft/protocol/codec.hpp>
 #include <rsm/detail/checksum.hpp>
 #include <rsm/transport/tcp_options.hpp>
+#include <rsm/transport/wire/cluster_id.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,14 +22,15 @@
 namespace rsm::inline v0::detail {
 
 /// The version of the greetings and of all that follows them.
-inline constexpr std::uint16_t wire_version = 2;
+inline constexpr std::uint16_t wire_version = 3;
 inline constexpr std::uint32_t hello_magic = 0x484d5352;   // "RSMH"
 inline constexpr std::uint32_t answer_magic = 0x414d5352;  // "RSMA"
 /// magic u32, version u16, length u16 of what follows.
 inline constexpr std::size_t greeting_head_bytes = 8;
-/// The longest is an answer: code, two numbers, the advertisement, the checksum.
+/// The longest is a hello: six numbers, the cluster's name, the contact, the checksum.
 inline constexpr std::size_t greeting_rest_max =
-    1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8;
+    6 * 8 + 2 + TcpOptions::max_cluster_bytes + 2 + raft::max_contact_bytes + 8;
+static_assert(greeting_rest_max > 1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8);
 
 struct GreetingHead {
     std::uint32_t magic = 0;
@@ -48,8 +50,11 @@ struct Hello {
     raft::NodeId from;
     raft::NodeId to;
     /// The sender's, drawn when it was started: a node that comes back has another one.
-    std::uint64_t instance = 0;
+    std::uint64_t process = 0;
+    ClusterId cluster_id;
+    raft::Instance instance;  ///< of its storage
     std::string cluster;
+    std::string contact;  ///< where the sender can be dialled; empty: it does not say
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -74,7 +79,7 @@ enum class AnswerCode : std::uint8_t {
 struct Answer {
     AnswerCode code = AnswerCode::welcome;
     raft::NodeId from;
-    std::uint64_t instance = 0;  ///< the accepting side's, as in a hello
+    std::uint64_t process = 0;  ///< the accepting side's, as in a hello
     std::string advertise;
     friend bool operator==(const Answer&, const Answer&) = default;
 };
@@ -129,8 +134,12 @@ inline std::vector<std::byte> encode(const Hello& hello) {
     begin_greeting(out, hello_magic);
     out.put(hello.from);
     out.put(hello.to);
-    out.put(hello.instance);
+    out.put(hello.process);
+    out.put(hello.cluster_id.low);
+    out.put(hello.cluster_id.high);
+    out.put(hello.instance.value);
     put_text(out, hello.cluster);
+    put_text(out, hello.contact);
     return finish_greeting(out);
 }
 inline std::vector<std::byte> encode(const Answer& answer) {
@@ -138,7 +147,7 @@ inline std::vector<std::byte> encode(const Answer& answer) {
     begin_greeting(out, answer_magic);
     out.put(static_cast<std::uint8_t>(answer.code));
     out.put(answer.from);
-    out.put(answer.instance);
+    out.put(answer.process);
     put_text(out, answer.advertise);
     return finish_greeting(out);
 }
@@ -159,8 +168,12 @@ inline std::optional<Hello> decode_hello(std::span<const std::byte> whole) {
     Hello hello;
     hello.from = in->get_node();
     hello.to = in->get_node();
-    hello.instance = in->get<std::uint64_t>();
+    hello.process = in->get<std::uint64_t>();
+    hello.cluster_id.low = in->get<std::uint64_t>();
+    hello.cluster_id.high = in->get<std::uint64_t>();
+    hello.instance.value = in->get<std::uint64_t>();
     hello.cluster = get_text(*in, TcpOptions::max_cluster_bytes);
+    hello.contact = get_text(*in, raft::max_contact_bytes);
     if (!in->done()) return std::nullopt;
     return hello;
 }
@@ -171,7 +184,7 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     Answer answer;
     answer.code = static_cast<AnswerCode>(in->get<std::uint8_t>());
     answer.from = in->get_node();
-    answer.instance = in->get<std::uint64_t>();
+    answer.process = in->get<std::uint64_t>();
     answer.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
     if (!in->done()) return std::nullopt;
     return answer;

@@ -261,6 +261,42 @@ TEST_CASE("Any changed byte of the newest snapshot is refused, with its name") {
     }
 }
 
+TEST_CASE(
+    "The header of a snapshot has the bytes of docs/format.md, and no other version is read") {
+    raft::SnapshotMeta meta{position(9, 2), voters(2), 5, 0xabcd};
+    meta.membership.members[0].contact = "here";
+    meta.membership.members[1].standing = raft::Standing::learner;
+    meta.membership.members[1].instance = {7};
+    auto header = rsm::detail::wal::encode_snapshot_header(meta);
+    const std::string golden =
+        // magic, version, size of the header, index, term, size and checksum of the content
+        "72736d2d736e700a020000006a000000090000000000000002000000000000000500000000000000"
+        "cdab000000000000"
+        // two members: id, standing, instance, contact; checksum
+        "0200000001000000000000000100000000000000000400000068657265"
+        "020000000000000002070000000000000000000000"
+        "22a490bccb93ebdf";
+    CHECK(hex({reinterpret_cast<const char*>(header.data()), header.size()}) == golden);
+
+    const FakeFiles good = several_segments(2);
+    const std::string path = rsm::detail::wal::snapshot_path("d", meta.last);
+    for (const int version : {1, 3}) {
+        CAPTURE(version);
+        header[8] = static_cast<std::byte>(version);
+        const std::size_t covered = header.size() - 8;
+        raft::codec::store_little(header.data() + covered,
+                                  rsm::detail::checksum(std::span(header).first(covered)));
+        const auto inode = std::make_shared<FakeDisk::Inode>();
+        inode->now.assign(reinterpret_cast<const char*>(header.data()), header.size());
+        good.disk->names[path] = inode;
+        StorageNode<FakeWal> node(fake_wal(good));
+        const auto refused = node.recover();
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code == rsm::StorageErrc::unsupported_version);
+        CHECK(refused.error().what == path);
+    }
+}
+
 TEST_CASE("Of several snapshots a restart keeps the newest, whether the others are whole or not") {
     const FakeFiles files = two_snapshots();
     const std::string old = "00000000000000000001-00000000000000000001.snapshot";

@@ -166,6 +166,85 @@ TEST_CASE("Closing does not wait for a segment that is refused") {
     CHECK(again.start().last == raft::Index{bench.last - 2});
 }
 
+/// Whether the node is a founder, as its directory says.
+bool is_founder(const FakeFiles& files, const raft::Identity& identity) {
+    StorageNode<FakeWal> node(fake_wal(files), identity);
+    node.start();
+    const bool is_founder = node.storage().identity().founder;
+    node.close();
+    return is_founder;
+}
+
+TEST_CASE("A renunciation that is refused waits, and what is behind it") {
+    const raft::Identity identity{{1}, "c", voters(3), {7}, true};
+    Bench bench;
+    bench.node.storage().claim(identity);
+    bench.node.start();
+    bench.append(10);
+    std::vector<std::string> ends;
+    const auto renounce = [&] {
+        bench.node.storage().renounce([&](raft::Result<void> result) {
+            ends.push_back(result ? "renounced after " + std::to_string(bench.done.size())
+                                  : result.error().what);
+        });
+        bench.poll();
+    };
+    SUBCASE("and goes on by itself") {
+        bench.files.disk->refuses = EMFILE;
+        renounce();
+        bench.append(10);
+        for (std::int64_t pause = 10; pause < 5000; pause *= 2) {
+            REQUIRE(bench.delayed->size() == 1);
+            const milliseconds left(std::min<std::int64_t>(pause, 1000));
+            CHECK(bench.delayed->left() == left);
+            bench.pass(left);
+        }
+        CHECK(ends.empty());
+        CHECK(bench.done.size() == 1);
+        CHECK(bench.node.storage().identity().founder);
+        bench.files.disk->refuses = 0;
+        bench.pass(milliseconds(1000));
+        REQUIRE(ends == std::vector<std::string>{"renounced after 1"});
+        CHECK(bench.done.size() == 2);
+        bench.files.disk->refuses = EMFILE;
+        renounce();
+        CHECK(bench.delayed->left() == milliseconds(10));
+        bench.files.disk->refuses = 0;
+        bench.pass(milliseconds(10));
+        REQUIRE(ends.size() == 2);
+        bench.node.close();
+        CHECK_FALSE(is_founder(bench.files, identity));
+    }
+    SUBCASE("behind a write that waits for a segment") {
+        bench.files.disk->refuses = ENOSPC;
+        bench.fill();
+        const std::uint64_t last = bench.last;
+        bench.append(10);
+        renounce();
+        bench.append(10);
+        CHECK(bench.done.size() == last - 1);
+        bench.files.disk->refuses = 0;
+        bench.pass(milliseconds(1000));
+        REQUIRE(ends == std::vector<std::string>{"renounced after " + std::to_string(last + 1)});
+        CHECK(bench.done.size() == last + 2);
+        bench.node.close();
+        CHECK_FALSE(is_founder(bench.files, identity));
+    }
+    SUBCASE("until the storage is closed") {
+        bench.files.disk->refuses = ENOSPC;
+        renounce();
+        bench.append(10);
+        bool closed = false;
+        bench.node.storage().close([&] { closed = true; });
+        bench.pass(milliseconds(1000));
+        CHECK(closed);
+        CHECK(ends == std::vector<std::string>{"open d/identity.tmp"});
+        CHECK(bench.failed.size() == 1);
+        bench.files.disk->refuses = 0;
+        CHECK(is_founder(bench.files, identity));
+    }
+}
+
 TEST_CASE("A broken disk is no refusal: what fails otherwise is final") {
     Bench bench;
     bench.node.start();

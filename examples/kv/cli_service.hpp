@@ -1,0 +1,104 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the command line tool's parts share: how it ends, whom it asks, and which server leads.
+#ifndef RSM_EXAMPLES_KV_CLI_SERVICE_HPP
+#define RSM_EXAMPLES_KV_CLI_SERVICE_HPP
+
+#include "caller.hpp"
+#include "integer.hpp"
+#include "reply.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kv {
+
+enum ExitStatus : int { done = 0, no = 1, usage = 2, unknown = 3, unavailable = 4 };
+
+using Fields = std::map<std::string, std::string, std::less<>>;
+
+/// Lines "name:value".
+inline Fields parse_fields(std::string_view text) {
+    Fields fields;
+    while (!text.empty()) {
+        const std::size_t end = text.find("\r\n");
+        const std::string_view line = text.substr(0, end);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 2);
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos) continue;
+        fields.emplace(line.substr(0, colon), line.substr(colon + 1));
+    }
+    return fields;
+}
+
+inline std::string field(const Fields& fields, std::string_view name) {
+    const auto found = fields.find(name);
+    return found == fields.end() ? "-" : found->second;
+}
+
+inline std::uint64_t number(const Fields& fields, std::string_view name) {
+    const auto value = parse_integer(field(fields, name));
+    return value && *value > 0 ? static_cast<std::uint64_t>(*value) : 0;
+}
+
+/// One server's account of itself.
+struct Row {
+    std::string asked_at;
+    Fields fields;
+    std::string problem;  ///< empty: the server has answered
+};
+
+inline void take_account(Row& row, const CallOutcome& outcome) {
+    if (outcome.error) {
+        row.problem = "unreachable: " + outcome.error.message();
+    } else if (outcome.reply.type != Reply::Type::bulk) {
+        row.problem = "no kv server: " + outcome.reply.text;
+    } else {
+        row.fields = parse_fields(outcome.reply.text);
+    }
+}
+
+/// Asks all of them at once, and returns when each has answered or `timeout` has passed.
+inline std::vector<Row> ask_all(const std::vector<std::string>& servers,
+                                std::chrono::nanoseconds timeout) {
+    boost::asio::io_context io;
+    std::string request;
+    const std::string_view word = "RAFT.STATUS";
+    append_request(request, {&word, 1});
+    std::vector<Row> rows;
+    for (const std::string& server : servers) rows.push_back({server, {}, {}});
+    std::vector<std::unique_ptr<Caller>> callers;
+    for (Row& row : rows) {
+        callers.push_back(std::make_unique<Caller>(io.get_executor()));
+        callers.back()->call(row.asked_at, request, timeout,
+                             [&row](const CallOutcome& outcome) { take_account(row, outcome); });
+    }
+    io.run();
+    return rows;
+}
+
+/// Two may call themselves leader for a moment: the one of the higher term is. Null: none does.
+inline const Row* leader_of(const std::vector<Row>& rows) {
+    const Row* leader = nullptr;
+    for (const Row& row : rows) {
+        if (field(row.fields, "role") != "leader") continue;
+        if (leader == nullptr || number(row.fields, "term") > number(leader->fields, "term")) {
+            leader = &row;
+        }
+    }
+    return leader;
+}
+
+}  // namespace kv
+
+#endif

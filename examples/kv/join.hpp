@@ -1,0 +1,112 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a server that joins a cluster asks one that is there.
+#ifndef RSM_EXAMPLES_KV_JOIN_HPP
+#define RSM_EXAMPLES_KV_JOIN_HPP
+
+#include "caller.hpp"
+#include "integer.hpp"
+#include "reply.hpp"
+#include "resp.hpp"
+
+#include <rsm/members.hpp>
+#include <rsm/to_string.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace kv {
+
+/// Which cluster it is: its name, and the members that it was founded with.
+struct FoundedCluster {
+    std::string name;
+    rsm::Members founding;
+};
+
+namespace detail {
+
+inline std::invalid_argument no_member(std::string_view line) {
+    return std::invalid_argument("no member: \"" + std::string(line) + "\"");
+}
+
+/// "<id> <standing> <address>"
+inline rsm::Member parse_founder(std::string_view line) {
+    std::istringstream words{std::string(line)};
+    std::string id;
+    std::string standing;
+    std::string address;
+    std::string more;
+    words >> id >> standing >> address;
+    const auto node = parse_integer(id);
+    const bool votes = standing == rsm::to_string(raft::Standing::voter);
+    const bool learns = standing == rsm::to_string(raft::Standing::learner);
+    const bool sound =
+        node && *node > 0 && (votes || learns) && !address.empty() && !(words >> more);
+    if (!sound) throw no_member(line);
+    const auto number = static_cast<std::uint64_t>(*node);
+    return votes ? rsm::voter(number, address) : rsm::learner(number, address);
+}
+
+}  // namespace detail
+
+/// Reads what MEMBER FOUNDING says. @throws std::invalid_argument
+inline FoundedCluster parse_founded(std::string_view text) {
+    constexpr std::string_view name = "cluster:";
+    FoundedCluster cluster;
+    while (!text.empty()) {
+        const std::size_t end = text.find("\r\n");
+        const std::string_view line = text.substr(0, end);
+        if (end == std::string_view::npos) throw detail::no_member(line);
+        text.remove_prefix(end + 2);
+        if (line.starts_with(name)) {
+            cluster.name = line.substr(name.size());
+            continue;
+        }
+        rsm::Member founder = detail::parse_founder(line);
+        const auto known = std::ranges::find(cluster.founding, founder.id, &rsm::Member::id);
+        if (known != cluster.founding.end()) throw detail::no_member(line);
+        cluster.founding.push_back(std::move(founder));
+    }
+    if (cluster.founding.empty()) throw std::invalid_argument("it names no members");
+    if (cluster.name.empty()) throw std::invalid_argument("it does not name the cluster");
+    return cluster;
+}
+
+/// Asks a server at the address where it serves clients. Blocks for a few seconds at most.
+/// @throws std::runtime_error
+inline FoundedCluster ask_founded(const std::string& address) {
+    boost::asio::io_context io;
+    Caller caller(io.get_executor());
+    std::string request;
+    constexpr std::array<std::string_view, 2> words{"MEMBER", "FOUNDING"};
+    append_request(request, words);
+    CallOutcome outcome;
+    caller.call(address, request, std::chrono::seconds(5),
+                [&outcome](CallOutcome answered) { outcome = std::move(answered); });
+    io.run();
+    const auto refuse = [&address](const std::string& why) {
+        throw std::runtime_error("--join: " + address + ": " + why);
+    };
+    if (outcome.error) refuse(outcome.error.message());
+    if (outcome.reply.type != Reply::Type::bulk) refuse("no kv server: " + outcome.reply.text);
+    try {
+        return parse_founded(outcome.reply.text);
+    } catch (const std::invalid_argument& error) {
+        refuse(error.what());
+    }
+    return {};
+}
+
+}  // namespace kv
+
+#endif

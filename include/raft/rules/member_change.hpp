@@ -1,0 +1,288 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// How a leader changes the members: newcomers catch up as learners, then the old and the new voters
+// decide together (Raft paper, section 6; thesis, sections 4.2 and 4.3).
+#ifndef RSM_RAFT_RULES_MEMBER_CHANGE_HPP
+#define RSM_RAFT_RULES_MEMBER_CHANGE_HPP
+
+#include <raft/parts/log.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/step.hpp>
+#include <raft/rules/context.hpp>
+#include <raft/rules/membership.hpp>
+#include <raft/rules/proposals.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace raft::inline v0 {
+
+// ---- the way from one membership to another --------------------------------------------------
+
+/// What a joint membership becomes once it is committed: "C_new" of the paper.
+inline Membership leave_joint(const Membership& joint) {
+    Membership decided;
+    for (Member member : joint.members) {
+        if (member.standing == Standing::outgoing) continue;
+        member.standing = member.votes_in_new() ? Standing::voter : Standing::learner;
+        decided.members.push_back(std::move(member));
+    }
+    return decided;
+}
+
+inline bool is_replaced(const Member& present, const Member& wanted) {
+    return present.instance && wanted.instance && present.instance != wanted.instance;
+}
+
+/// Ends the votes of those whose place another instance is to take: it has promised nothing, so it
+/// begins as a learner.
+inline Membership without_replaced_voters(const Membership& present, const Membership& target) {
+    Membership next = present;
+    for (Member& member : next.members) {
+        const Member* const wanted = target.find(member.id);
+        const bool replaced = wanted != nullptr && is_replaced(member, *wanted);
+        if (replaced && member.votes()) member.standing = Standing::outgoing;
+    }
+    return next;
+}
+
+/// Everything but who votes: newcomers are there as learners, and nobody is a learner whom the
+/// target does not know.
+inline Membership with_learners_of(const Membership& present, const Membership& target) {
+    Membership next = present;
+    std::erase_if(next.members, [&target](const Member& member) {
+        return !member.votes() && !target.contains(member.id);
+    });
+    for (Member wanted : target.members) {
+        const Member* const member = next.find(wanted.id);
+        wanted.standing = member == nullptr ? Standing::learner : member->standing;
+        if (!wanted.instance && member != nullptr) wanted.instance = member->instance;
+        next.put(std::move(wanted));
+    }
+    return next;
+}
+
+/// "C_old,new" of the paper. @pre everybody in the target is in `present`
+inline Membership enter_joint(const Membership& present, const Membership& target) {
+    Membership joint = present;
+    for (Member& member : joint.members) {
+        const Member* const wanted = target.find(member.id);
+        const bool stays = wanted != nullptr && wanted->votes();
+        if (stays && !member.votes()) member.standing = Standing::incoming;
+        if (stays || !member.votes()) continue;
+        member.standing = wanted == nullptr ? Standing::outgoing : Standing::demoted;
+    }
+    return joint;
+}
+
+/// What the target comes to from here: with instances and contacts that only the present one knows.
+inline bool has_reached(const Membership& present, const Membership& target) {
+    const auto agrees = [&present](const Member& wanted) {
+        const Member* const member = present.find(wanted.id);
+        return member != nullptr && member->standing == wanted.standing &&
+               member->contact == wanted.contact && !is_replaced(*member, wanted);
+    };
+    return present.members.size() == target.members.size() &&
+           std::ranges::all_of(target.members, agrees);
+}
+
+// ---- asking for one --------------------------------------------------------------------------
+
+/// Whether the leader has heard of the node for the last election timeout.
+inline bool is_heard(const Step& step, const Reign& reign, NodeId node) {
+    const Time contact = reign.of_node(node, step.self, &Progress::last_contact, step.now);
+    const Progress* const follower = reign.find(node);
+    const bool is_another = follower != nullptr && follower->is_another();
+    return !is_another && step.now - contact < step.options.election_timeout;
+}
+
+/// Whether those who are heard, and newcomers, of whom nothing is known yet, could decide the
+/// change.
+inline bool can_decide(const Step& step, const Reign& reign, const Membership& target) {
+    const Membership& present = step.membership();
+    const auto heard = [&](NodeId node) { return is_heard(step, reign, node); };
+    const auto heard_or_new = [&](NodeId node) {
+        const Member* const member = present.find(node);
+        return member == nullptr || is_replaced(*member, *target.find(node)) || heard(node);
+    };
+    return present.has_quorum(heard) && target.has_quorum(heard_or_new);
+}
+
+/// Whether the target is a membership that is no step on the way to another, and can be come to.
+inline bool is_possible(const Membership& present, const Membership& target) {
+    if (!target.valid() || target.joint()) return false;
+    return without_replaced_voters(present, target).valid();
+}
+
+inline void end_change(const Step& step, Reign& reign, ChangeResult result, Index index = {}) {
+    const MemberChange ended = *std::exchange(reign.change, std::nullopt);
+    for (Progress& follower : reign.followers) follower.catch_up.reset();
+    if (ended.token != 0) step.out.changes.push_back({ended.token, result, index});
+}
+
+inline void ask_change(const Step& step, Office& office, ChangeMembers& asked) {
+    Reign* const reign = office.reign();
+    asked.target.sort();
+    const auto refusal = [&]() -> std::optional<ChangeResult> {
+        if (reign == nullptr) return ChangeResult::not_leader;
+        if (reign->change) return ChangeResult::busy;
+        if (!is_possible(step.membership(), asked.target)) return ChangeResult::invalid;
+        const bool decidable = asked.forced || can_decide(step, *reign, asked.target);
+        if (!decidable) return ChangeResult::unreachable;
+        return std::nullopt;
+    }();
+    if (refusal) return step.out.changes.push_back({asked.token, *refusal, {}});
+    reign->change = MemberChange{asked.token,  std::move(asked.target),   step.membership(),
+                                 asked.forced, step.now + asked.patience, std::nullopt};
+}
+
+/// Until it is joint: then it is the members' to decide, and cannot fail any more.
+inline void give_up_change(const Step& step, Reign& reign, ChangeResult why) {
+    MemberChange& change = *reign.change;
+    if (change.given_up || step.membership().joint()) return;
+    change.given_up = why;
+    change.target = step.membership();
+    std::erase_if(change.target.members, [&change](const Member& member) {
+        const Member* const before = change.before.find(member.id);
+        return !member.votes() && (before == nullptr || is_replaced(*before, member));
+    });
+}
+
+inline void cancel_change(const Step& step, Office& office, const CancelChange& cancel) {
+    Reign* const reign = office.reign();
+    if (reign == nullptr || !reign->change || reign->change->token != cancel.token) return;
+    give_up_change(step, *reign, ChangeResult::cancelled);
+}
+
+// ---- coming forward --------------------------------------------------------------------------
+
+/// "If the round lasts less than an election timeout, the leader adds the new server to the
+/// cluster" (thesis, section 4.2.1). Returns whether the last one did.
+inline bool has_caught_up(const Step& step, Progress& newcomer, const Log& log) {
+    if (!newcomer.catch_up) newcomer.catch_up = CatchUpRound{log.last_index(), step.now, false};
+    CatchUpRound& round = *newcomer.catch_up;
+    if (newcomer.match >= round.goal) {
+        const bool close = step.now - round.began < step.options.election_timeout;
+        round = {log.last_index(), step.now, close};
+    }
+    return round.close && step.now - newcomer.last_contact < step.options.election_timeout;
+}
+
+inline bool have_caught_up(const Step& step, Reign& reign, const Log& log,
+                           const Membership& target) {
+    bool all = true;
+    for (const Member& wanted : target.members) {
+        if (!wanted.votes() || step.membership().is_voter(wanted.id)) continue;
+        Progress* const newcomer = reign.find(wanted.id);
+        const bool there = newcomer != nullptr && has_caught_up(step, *newcomer, log);
+        all = all && there;
+    }
+    return all;
+}
+
+/// The next membership on the way to the target; nothing while newcomers have to catch up.
+inline std::optional<Membership> next_membership(const Step& step, Reign& reign, const Log& log,
+                                                 const MemberChange& change) {
+    const Membership& present = step.membership();
+    Membership next = without_replaced_voters(present, change.target);
+    if (next == present) next = with_learners_of(present, change.target);
+    if (next != present) return next;
+    if (!have_caught_up(step, reign, log, change.target)) return std::nullopt;
+    if (!change.forced && !can_decide(step, reign, change.target)) return std::nullopt;
+    return enter_joint(present, change.target);
+}
+
+/// For how long a node that is taken in again may catch up before that is given up and begun anew.
+inline Duration readmission_patience(const Step& step) {
+    return 32 * step.options.election_timeout;
+}
+
+inline void append_membership(const Step& step, Reign& reign, Log& log,
+                              Configuration& configuration, const Membership& membership) {
+    append_own(step, reign.budget, log, EntryKind::membership, codec::encode(membership));
+    configuration.append(log.last_index(), membership);
+    enlist(step, reign, log);
+}
+
+/// Which instance bears the id of a member, where it is not known yet and has been heard of.
+inline void note_instances(const Step& step, const Reign& reign, Membership& target) {
+    for (Member& member : target.members) {
+        const Member* const present = step.membership().find(member.id);
+        if (member.instance || present == nullptr || present->instance) continue;
+        const Progress* const follower = reign.find(member.id);
+        member.instance = follower == nullptr ? step.instance : follower->claimed;
+    }
+}
+
+/// A node that bears the id of a member which was another is taken in anew, as a learner first:
+/// what that one had promised, it has forgotten. One at a time, and none again and again, for two
+/// may claim one id. Returns which one; 0: there is none.
+inline NodeId readmit(const Step& step, Reign& reign, Membership& target) {
+    std::erase_if(reign.readmissions,
+                  [&step](const Readmission& past) { return past.again_from <= step.now; });
+    for (const Progress& follower : reign.followers) {
+        Member* const member = target.find(follower.node);
+        if (member == nullptr || !follower.is_another()) continue;
+        const auto past = std::ranges::find(reign.readmissions, follower.node, &Readmission::node);
+        if (past != reign.readmissions.end()) continue;
+        member->instance = follower.claimed;
+        return follower.node;
+    }
+    return NodeId{};
+}
+
+/// What a leader changes without being asked.
+inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
+    const Membership& present = step.membership();
+    const Time deadline = step.now + readmission_patience(step);
+    MemberChange change{0, present, present, false, deadline, std::nullopt};
+    note_instances(step, reign, change.target);
+    if (change.target != present) return change;
+    const NodeId readmitted = readmit(step, reign, change.target);
+    const bool possible =
+        readmitted && is_possible(present, change.target) && can_decide(step, reign, change.target);
+    if (!possible) return std::nullopt;
+    reign.readmissions.push_back({readmitted, deadline});
+    return change;
+}
+
+/// Brings a change of members forward, and finishes one that an earlier leader has left joint. One
+/// membership at a time, and none before an entry of the leader's own term is committed: else two
+/// leaders' memberships could each have a majority that the other does not know.
+inline void advance_change(const Step& step, Reign& reign, Log& log, Configuration& configuration) {
+    const bool current = log.term_at(log.commit()) == step.term();
+    if (!current || !is_settled(configuration, log)) return;
+    if (step.membership().joint()) {
+        return append_membership(step, reign, log, configuration, leave_joint(step.membership()));
+    }
+    if (!reign.change) reign.change = own_change(step, reign);
+    if (!reign.change) return;
+    MemberChange& change = *reign.change;
+    note_instances(step, reign, change.target);
+    if (has_reached(step.membership(), change.target)) {
+        const Membership noted = with_learners_of(step.membership(), change.target);
+        if (noted == step.membership()) {
+            const ChangeResult result = change.given_up.value_or(ChangeResult::done);
+            return end_change(step, reign, result, configuration.latest_at());
+        }
+    }
+    if (step.now >= change.deadline) give_up_change(step, reign, ChangeResult::too_slow);
+    if (const auto next = next_membership(step, reign, log, change)) {
+        append_membership(step, reign, log, configuration, *next);
+    }
+}
+
+/// The reign ends: whoever leads next decides what becomes of it.
+inline void interrupt_change(const Step& step, Reign& reign) {
+    if (reign.change) end_change(step, reign, ChangeResult::interrupted);
+}
+
+}  // namespace raft
+
+#endif

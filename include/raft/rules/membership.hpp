@@ -1,0 +1,147 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Which membership is in force on a node, what follows from it for the node itself, and how those
+// who leave are told (Raft paper, section 6; thesis, chapter 4). How a leader changes it stands in
+// member_change.hpp.
+#ifndef RSM_RAFT_RULES_MEMBERSHIP_HPP
+#define RSM_RAFT_RULES_MEMBERSHIP_HPP
+
+#include <raft/parts/configuration.hpp>
+#include <raft/parts/log.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/parts/reign.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/step.hpp>
+#include <raft/rules/context.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace raft::inline v0 {
+
+inline bool is_well_formed(const Entry& entry) {
+    return entry.kind != EntryKind::membership || codec::decode_membership(entry.payload);
+}
+
+/// Appends, and puts in force what is a membership: "a server always uses the latest configuration
+/// in its log, regardless of whether the entry is committed" (section 6).
+/// @pre the payload of a membership's entry is one
+inline void append_entry(Log& log, Configuration& configuration, Entry entry) {
+    if (entry.kind == EntryKind::membership) {
+        configuration.append(entry.index, *codec::decode_membership(entry.payload));
+    }
+    log.append(std::move(entry));
+}
+
+/// "...a server must be prepared to fall back to the previous configuration" (thesis, section 4.1).
+inline void truncate_entries(Log& log, Configuration& configuration, Index first) {
+    log.truncate_from(first);
+    configuration.truncate_from(first);
+}
+
+/// Whether the membership in force can be taken back no more.
+inline bool is_settled(const Configuration& configuration, const Log& log) {
+    return configuration.latest_at() <= log.commit();
+}
+
+/// What the membership says of this node, which may not be the one that it has under its id.
+inline const Member* find_self(const Step& step, const Configuration::Change& change) {
+    if (!step.configuration.speaks_of_self(change)) return nullptr;
+    const Member* const own = change.membership.find(step.self);
+    const bool is_other =
+        own != nullptr && own->instance && step.instance && own->instance != step.instance;
+    return is_other ? nullptr : own;
+}
+
+/// Who votes: whoever is a member, for a learner may have been promoted without knowing it yet.
+/// Newcomers have the entry that makes them learners before they can be promoted, so one that finds
+/// itself nowhere has promised nothing that could be counted on.
+inline bool may_vote(const Step& step) {
+    const Configuration& configuration = step.configuration;
+    return !configuration.is_excluded() &&
+           find_self(step, configuration.latest_change()) != nullptr;
+}
+
+/// Who stands for election: a voter. One that is none by its latest membership alone is still
+/// needed until that is committed: the others may not have it, and this log may be the newest
+/// (thesis, section 4.2.2).
+inline bool may_stand(const Step& step, const Log& log) {
+    const auto votes = [&step](const Configuration::Change& change) {
+        const Member* const own = find_self(step, change);
+        return own != nullptr && own->votes();
+    };
+    const Configuration& configuration = step.configuration;
+    if (configuration.is_excluded()) return false;
+    return votes(configuration.latest_change()) ||
+           (!is_settled(configuration, log) && votes(configuration.change_at(log.commit())));
+}
+
+/// Gives each other member a line in the leader's table. One that comes back, or of another
+/// instance, begins anew, for what was acknowledged under its id before may not be there; one that
+/// is a member no more keeps its line until it has been told.
+inline void enlist(const Step& step, Reign& reign, const Log& log) {
+    const Membership& membership = step.membership();
+    for (const Member& member : membership.members) {
+        if (member.id == step.self) continue;
+        Progress* known = reign.find(member.id);
+        const bool same = known != nullptr && !known->departure &&
+                          (!known->instance || known->instance == member.instance);
+        if (!same) {
+            if (known == nullptr) known = &reign.add(member.id);
+            *known = Progress{};
+            known->node = member.id;
+            known->last_contact = step.now;
+            known->become_probe(log.last_index() + 1);
+        }
+        known->instance = member.instance;
+        known->departure.reset();
+    }
+    for (Progress& follower : reign.followers) {
+        if (membership.contains(follower.node) || follower.departure) continue;
+        follower.departure = Departure{step.configuration.latest_at(), step.now};
+    }
+}
+
+/// Lets go of those who know that they are members no more, or who cannot be told for as long as
+/// several elections take; they will hear of it when they ask for votes.
+inline void dismiss(const Step& step, Reign& reign, const Log& log) {
+    std::erase_if(reign.followers, [&](const Progress& follower) {
+        if (!follower.departure || follower.departure->index > log.commit()) return false;
+        const Index index = follower.departure->index;
+        const bool told = follower.match >= index && follower.sent_commit >= index;
+        return told || step.now - follower.departure->since >= 8 * step.options.election_timeout;
+    });
+}
+
+/// What a node answers to one that asks for its vote and is no member, as far as that is certain.
+inline Index membership_without(const Step& step, const Log& log, NodeId asker) {
+    const Configuration& configuration = step.configuration;
+    const bool excluded = !configuration.latest().contains(asker) && is_settled(configuration, log);
+    return excluded ? configuration.latest_at() : Index{};
+}
+
+/// What others say of this node's own membership: the one that stands at `index` is without it.
+/// What it has of a later one counts more.
+inline void learn_of_removal(const Step& step, Configuration& configuration, Index index) {
+    const bool news = index.value != 0 && index >= configuration.latest_at();
+    if (!news || configuration.is_excluded()) return;
+    configuration.exclude(index);
+    step.announce(EventKind::removed, step.self, index);
+}
+
+/// Tells of memberships that have come to be committed since the last step.
+inline void settle(const Step& step, Configuration& configuration, const Log& log) {
+    const bool was_member = configuration.settled().membership.contains(step.self);
+    if (!configuration.settle(log.commit())) return;
+    const Configuration::Change& settled = configuration.settled();
+    step.announce(EventKind::members_changed, step.self, settled.index);
+    if (was_member && !settled.membership.contains(step.self)) {
+        step.announce(EventKind::removed, step.self, settled.index);
+    }
+}
+
+}  // namespace raft
+
+#endif

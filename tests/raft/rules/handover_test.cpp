@@ -1,0 +1,75 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// A leader hands over (thesis, section 3.10).
+#include "membership_support.hpp"
+
+#include <raft/core.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace handover_test {
+
+using namespace membership_support;
+
+TEST_CASE("leadership passes to the one that is named, within a few messages") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t target = leader == 1 ? 2 : 1;
+    cluster.step(leader, HandOver{7, {target}, milliseconds(500)});
+    CHECK(cluster.propose(leader, "late").refusal == Refusal::handing_over);
+    cluster.run(milliseconds(20));
+    CHECK(cluster.leader() == target);
+    REQUIRE(cluster.handovers.size() == 1);
+    CHECK(cluster.handovers[0] == HandoverOutcome{7, HandoverResult::done});
+    CHECK(cluster.serves(target));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a target is caught up first, and the best one is chosen where none is named") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t behind = leader == 1 ? 2 : 1;
+    cluster.node(behind).disk_stalled = true;
+    cluster.propose(leader, "x");
+    cluster.run(milliseconds(50));
+    cluster.step(leader, HandOver{7, {behind}, milliseconds(400)});
+    cluster.run(milliseconds(100));
+    CHECK(cluster.leader() == leader);
+    cluster.run(milliseconds(500));
+    REQUIRE(cluster.handovers.size() == 1);
+    CHECK(cluster.handovers[0].result == HandoverResult::timed_out);
+    CHECK(cluster.serves(leader));  // there is a way back
+    cluster.step(leader, HandOver{8, {}, milliseconds(400)});
+    cluster.run(milliseconds(50));
+    CHECK(cluster.leader() == 6 - leader - behind);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a handover that cannot be is refused") {
+    Changing cluster(1, 1);
+    const std::uint64_t leader = cluster.elected();
+    cluster.step(leader, HandOver{1, {}, milliseconds(400)});
+    cluster.step(leader, HandOver{2, {2}, milliseconds(400)});
+    cluster.step(leader, HandOver{3, {1}, milliseconds(400)});
+    cluster.step(2, HandOver{4, {1}, milliseconds(400)});
+    const std::vector<HandoverOutcome> expected{{1, HandoverResult::no_successor},
+                                                {2, HandoverResult::no_successor},
+                                                {3, HandoverResult::no_successor},
+                                                {4, HandoverResult::not_leader}};
+    CHECK(cluster.handovers == expected);
+}
+
+TEST_CASE("nobody stands because a node that does not lead says so") {
+    Core core(Options{}, NodeId{2}, voters(3), {}, 1, Time{});
+    core.step(at(milliseconds(1)), message(1, 2, AppendRequest{Term{7}, {}, {}, 0, {}}));
+    core.step(at(milliseconds(2)), message(3, 2, TimeoutNow{Term{7}}));
+    core.step(at(milliseconds(2)), message(1, 2, TimeoutNow{Term{6}}));
+    CHECK(core.role() == Role::follower);
+    core.step(at(milliseconds(2)), message(1, 2, TimeoutNow{Term{7}}));
+    CHECK(core.role() == Role::candidate);
+}
+
+}  // namespace handover_test

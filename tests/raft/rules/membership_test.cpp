@@ -1,0 +1,441 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Members come, go, are replaced and move while the cluster works (Raft paper, section 6; thesis,
+// chapter 4).
+#include "membership_support.hpp"
+#include "support/text.hpp"
+
+#include <raft/core.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+namespace membership_test {
+
+using namespace membership_support;
+
+TEST_CASE("one node grows to three and to five, and shrinks to three others") {
+    Changing cluster(1, 5);
+    std::uint64_t leader = cluster.elected();
+    cluster.propose(leader, "a");
+    CHECK(cluster.change(leader, of({1, 2, 3})) == ChangeResult::done);
+    CHECK(cluster.change(leader, of({1, 2, 3, 4, 5})) == ChangeResult::done);
+    CHECK(cluster.serves(leader));
+    CHECK(cluster.agreed({1, 2, 3, 4, 5}, of({1, 2, 3, 4, 5})));
+    CHECK(cluster.change(leader, of({4, 5, 6})) == ChangeResult::done);
+    cluster.run(milliseconds(2000));
+    leader = cluster.leader();
+    CHECK(leader >= 4);
+    CHECK(cluster.serves(leader));
+    CHECK(cluster.agreed({4, 5, 6}, of({4, 5, 6})));
+    for (const std::uint64_t gone : {1U, 2U, 3U}) {
+        CHECK(cluster.core(gone).role() == Role::follower);
+        CHECK(cluster.core(gone).term() <= cluster.core(leader).term());
+    }
+    CHECK(cluster.seen(EventKind::removed) == 3);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a node is added while one voter is down") {
+    Changing cluster(3, 1);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t down = leader == 3 ? 2 : 3;
+    cluster.crash(down);
+    CHECK(cluster.change(leader, of({1, 2, 3, 4})) == ChangeResult::done);
+    CHECK(cluster.serves(leader));
+    cluster.restart(down);
+    cluster.run(milliseconds(2000));
+    CHECK(cluster.agreed({1, 2, 3, 4}, of({1, 2, 3, 4})));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a newcomer catches up by a snapshot, whose membership is that of its index") {
+    Changing cluster(3, 1);
+    const std::uint64_t leader = cluster.elected();
+    for (int i = 0; i < 20; ++i) cluster.propose(leader, "something");
+    cluster.run(milliseconds(500));
+    for (const std::uint64_t id : {1U, 2U, 3U}) REQUIRE(cluster.take_snapshot(id));
+    cluster.run(milliseconds(500));
+    REQUIRE(cluster.core(leader).log().base().index.value > 10);
+    CHECK(cluster.change(leader, of({1, 2, 3}, {4})) == ChangeResult::done);
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.seen(EventKind::snapshot_installed) == 1);
+    CHECK(cluster.node(4).newest().membership == of({1, 2, 3}));
+    CHECK(cluster.agreed({1, 2, 3, 4}, of({1, 2, 3}, {4})));
+    // A snapshot of what precedes a change that is in the log already is without that change.
+    cluster.crash(4);
+    cluster.restart(4);
+    CHECK(cluster.core(4).membership() == of({1, 2, 3}, {4}));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a membership is in force from its append and falls back with its entry") {
+    Configuration configuration(of({1, 2, 3}), {});
+    configuration.append({5}, of({1, 2, 3, 4}));
+    configuration.append({9}, of({1, 2}));
+    CHECK(configuration.latest() == of({1, 2}));
+    CHECK(configuration.at({4}) == of({1, 2, 3}));
+    CHECK(configuration.at({5}) == of({1, 2, 3, 4}));
+    CHECK(configuration.at({8}) == of({1, 2, 3, 4}));
+    CHECK(configuration.at({9}) == of({1, 2}));
+    configuration.truncate_from({9});
+    CHECK(configuration.latest() == of({1, 2, 3, 4}));
+    configuration.truncate_from({6});
+    CHECK(configuration.latest() == of({1, 2, 3, 4}));
+    configuration.covered_by_snapshot({7}, of({1, 2, 3, 4}));
+    CHECK(configuration.at({7}) == of({1, 2, 3, 4}));
+    configuration.truncate_from({1});
+    CHECK(configuration.latest() == of({1, 2, 3, 4}));
+    configuration.restart({20}, of({6}));
+    CHECK(configuration.latest() == of({6}));
+}
+
+TEST_CASE("a removed leader leads until the change is committed, then gives way at once") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    Membership rest = of({1, 2, 3});
+    rest.remove({leader});
+    CHECK(cluster.change(leader, rest) == ChangeResult::done);
+    CHECK(cluster.core(leader).role() == Role::follower);
+    cluster.run(milliseconds(200));  // much less than an election timeout
+    const std::uint64_t next = cluster.leader();
+    REQUIRE(next != 0);
+    CHECK(next != leader);
+    CHECK(cluster.serves(next));
+    const Term term = cluster.core(next).term();
+    cluster.run(milliseconds(5000));
+    CHECK(cluster.core(next).term() == term);  // nobody disturbs
+    CHECK(cluster.seen(EventKind::removed) == 1);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a node that was removed while it was away is told when it asks for votes") {
+    for (const bool polite : {true, false}) {
+        Options options = ordinary();
+        options.pre_vote = polite;
+        options.check_quorum = polite;
+        Changing cluster(4, 0, options);
+        const std::uint64_t leader = cluster.elected();
+        const std::uint64_t gone = leader == 4 ? 1 : 4;
+        cluster.crash(gone);
+        Membership rest = of({1, 2, 3, 4});
+        rest.remove({gone});
+        CHECK(cluster.change(leader, rest) == ChangeResult::done);
+        cluster.run(milliseconds(10000));
+        cluster.restart(gone);
+        cluster.run(milliseconds(3000));
+        CHECK(cluster.seen(EventKind::removed) == 1);
+        const Term term = cluster.core(cluster.leader()).term();
+        cluster.run(milliseconds(5000));
+        CHECK(cluster.core(cluster.leader()).term() == term);
+        CHECK(cluster.core(gone).term() <= term);
+        CHECK(cluster.failure == "");
+    }
+}
+
+TEST_CASE("the leader of a new term finishes a joint change that it finds") {
+    for (const bool barrier : {true, false}) {
+        Options options = ordinary();
+        options.barrier_on_election = barrier;
+        Changing cluster(3, 2, options);
+        const std::uint64_t leader = cluster.elected();
+        cluster.propose(leader, "own");
+        const Token token = cluster.ask_and_hold(leader, of({1, 4, 5}));
+        REQUIRE(cluster.core(leader).membership().joint());
+        cluster.crash(leader);
+        cluster.lost = nullptr;
+        cluster.run(milliseconds(5000));
+        const std::uint64_t next = cluster.leader();
+        REQUIRE(next != 0);
+        CHECK_FALSE(cluster.result(token));
+        cluster.propose(next, "own");
+        cluster.run(milliseconds(1000));
+        CHECK(cluster.core(next).membership() == of({1, 4, 5}));
+        CHECK(cluster.serves(next));
+        cluster.restart(leader);
+        cluster.run(milliseconds(3000));
+        CHECK(cluster.agreed({1, 4, 5}, of({1, 4, 5})));
+        CHECK(cluster.failure == "");
+    }
+}
+
+TEST_CASE("joint: neither the old nor the new voters decide alone") {
+    for (const bool old_ones : {true, false}) {
+        Changing cluster(3, 2);
+        const std::uint64_t leader = cluster.elected();
+        cluster.ask_and_hold(leader, of({leader, 4, 5}));
+        const Index joint = cluster.core(leader).configuration().latest_at();
+        REQUIRE(cluster.core(leader).log().commit() < joint);
+        cluster.lost = [&](const Message& message) {
+            const auto heard = [&](NodeId node) {
+                return node.value == leader || (node.value <= 3) == old_ones;
+            };
+            return !heard(message.from) || !heard(message.to);
+        };
+        cluster.run(milliseconds(400));
+        CHECK(cluster.core(leader).log().commit() < joint);
+        cluster.lost = nullptr;
+        cluster.run(milliseconds(3000));
+        CHECK(cluster.core(cluster.leader()).log().commit() > joint);
+        CHECK(cluster.failure == "");
+    }
+}
+
+TEST_CASE("no change before an entry of the leader's own term is committed") {
+    Options options = ordinary();
+    options.barrier_on_election = false;
+    Changing cluster(3, 1, options);
+    const std::uint64_t leader = cluster.elected();
+    const Token token = cluster.ask(leader, of({1, 2, 3}, {4}));
+    cluster.run(milliseconds(2000));
+    CHECK(cluster.core(leader).log().last_index() == Index{});
+    CHECK_FALSE(cluster.result(token));
+    cluster.propose(leader, "own");
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.result(token) == ChangeResult::done);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("what cannot be is refused") {
+    Changing cluster(3, 1);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t other = leader == 1 ? 2 : 1;
+    CHECK(cluster.change(other, of({1, 2})) == ChangeResult::not_leader);
+    CHECK(cluster.change(leader, of({})) == ChangeResult::invalid);
+    CHECK(cluster.change(leader, of({}, {1, 2, 3})) == ChangeResult::invalid);
+    CHECK(cluster.change(leader, of({0, 1})) == ChangeResult::invalid);
+    Membership joint = of({1, 2, 3});
+    joint.find({1})->standing = Standing::outgoing;
+    CHECK(cluster.change(leader, joint) == ChangeResult::invalid);
+    CHECK(cluster.change(leader, of({1, 2, 3})) == ChangeResult::done);
+    CHECK(cluster.core(leader).configuration().latest_at() == Index{});
+
+    // 4 does not answer.
+    cluster.crash(4);
+    const Token token = cluster.ask(leader, of({1, 2, 3, 4}));
+    CHECK(cluster.change(leader, of({1, 2})) == ChangeResult::busy);
+    cluster.run(milliseconds(15000));
+    CHECK_FALSE(cluster.result(token));
+    CHECK_FALSE(cluster.core(leader).membership().joint());
+    CHECK(cluster.serves(leader));
+    cluster.run(milliseconds(10000));
+    CHECK(cluster.result(token) == ChangeResult::too_slow);
+    CHECK(cluster.core(leader).membership() == of({1, 2, 3}));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a change that those who are heard from cannot decide is refused unless it is forced") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t down = leader == 3 ? 2 : 3;
+    cluster.crash(down);
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.change(leader, of({leader, down})) == ChangeResult::unreachable);
+    const Token token = cluster.ask(leader, of({leader, down}), true);
+    cluster.run(milliseconds(2000));
+    // It is joint, and waits for the one that is down: without it, no leader has a quorum.
+    CHECK(cluster.result(token) == ChangeResult::interrupted);
+    CHECK(cluster.leader() == 0);
+    cluster.restart(down);
+    cluster.run(milliseconds(3000));
+    CHECK(cluster.core(cluster.leader()).membership() == of({leader, down}));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a change is cancelled until it is joint") {
+    Changing cluster(3, 1);
+    const std::uint64_t leader = cluster.elected();
+    cluster.crash(4);
+    const Token token = cluster.ask(leader, of({1, 2, 4}));
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.core(leader).membership() == of({1, 2, 3}, {4}));
+    cluster.step(leader, CancelChange{token + 1});
+    cluster.run(milliseconds(1000));
+    CHECK_FALSE(cluster.result(token));
+    cluster.step(leader, CancelChange{token});
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.result(token) == ChangeResult::cancelled);
+    CHECK(cluster.core(leader).membership() == of({1, 2, 3}));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a voter becomes a learner, and a learner is sent everything and never leads") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t demoted = leader == 3 ? 2 : 3;
+    Membership target = of({1, 2, 3});
+    target.find({demoted})->standing = Standing::learner;
+    CHECK(cluster.change(leader, target) == ChangeResult::done);
+    CHECK(cluster.serves(leader));
+    cluster.run(milliseconds(200));
+    CHECK(cluster.core(demoted).log().commit() == cluster.core(leader).log().commit());
+    cluster.crash(leader);
+    cluster.run(milliseconds(5000));
+    CHECK(cluster.core(demoted).role() == Role::follower);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("members move without a change of who votes") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    Membership moved = of({1, 2, 3});
+    for (Member& member : moved.members) member.contact = "host:" + std::to_string(member.id.value);
+    CHECK(cluster.change(leader, moved) == ChangeResult::done);
+    cluster.run(milliseconds(500));
+    CHECK(cluster.agreed({1, 2, 3}, moved));
+    CHECK(cluster.core(leader).configuration().latest_at().value <= 3);  // one entry
+    CHECK(cluster.failure == "");
+}
+
+// ---- the known traps -------------------------------------------------------------------------
+
+TEST_CASE("the only node with the newest log is no voter of it, and is needed nevertheless") {
+    Changing cluster(2);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t other = 3 - leader;
+    const Token token = cluster.ask(leader, of({other}));
+    // The last membership stays with the leader, which crashes when it is durable.
+    cluster.lost = [&](const Message& message) {
+        return message.from.value == leader &&
+               !cluster.core(leader).membership().contains({leader});
+    };
+    for (int i = 0; i < 3000 && cluster.core(leader).membership().contains({leader}); ++i) {
+        cluster.run(milliseconds(1));
+    }
+    REQUIRE_FALSE(cluster.core(leader).membership().contains({leader}));
+    cluster.persist(leader);
+    cluster.crash(leader);
+    cluster.lost = nullptr;
+    REQUIRE(cluster.core(other).membership().joint());
+    cluster.restart(leader);
+    cluster.run(milliseconds(8000));
+    CHECK(cluster.leader() == other);
+    CHECK(cluster.serves(other));
+    CHECK(cluster.core(other).membership() == of({other}));
+    CHECK_FALSE(cluster.result(token).value_or(ChangeResult::done) == ChangeResult::cancelled);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a voter that does not know yet that it is one votes") {
+    Core core(Options{}, NodeId{4}, of({1, 2, 3}, {4}), {}, 1, Time{});
+    const Output output =
+        core.step(at(milliseconds(1)),
+                  message(1, 4, VoteRequest{Term{7}, false, {Index{3}, Term{6}}, false}));
+    core.step(at(milliseconds(1)), Persisted{output.write->id});
+    CHECK(core.voted_for() == NodeId{1});
+}
+
+TEST_CASE("a node that has not been taken in yet does not vote") {
+    Core core(Options{}, NodeId{4}, voters(3), {}, 1, Time{});
+    const Output output =
+        core.step(at(milliseconds(1)),
+                  message(1, 4, VoteRequest{Term{7}, false, {Index{3}, Term{6}}, false}));
+    CHECK(core.voted_for() == NodeId{});
+}
+
+TEST_CASE("a leader that is not in one's own membership yet is followed") {
+    Core core(Options{}, NodeId{2}, voters(3), {}, 1, Time{});
+    AppendRequest request{Term{7}, {}, {}, 0, {entry(1, 7, "x")}};
+    core.step(at(milliseconds(1)), message(9, 2, request));
+    CHECK(core.leader() == NodeId{9});
+    CHECK(core.log().last_index() == Index{1});
+}
+
+TEST_CASE("answers of strangers count for nothing") {
+    Core core(Options{}, NodeId{1}, voters(3), {}, 1, Time{});
+    core.step(at(milliseconds(1)), message(9, 1, AppendReply{Term{40}, false, {}, {}, 0}));
+    CHECK(core.term() == Term{0});
+}
+
+TEST_CASE("an entry that says it is a membership and is none is never taken in") {
+    Core core(Options{}, NodeId{2}, voters(3), {}, 1, Time{});
+    Entry broken = entry(1, 7, "x");
+    broken.kind = EntryKind::membership;
+    const Output output =
+        core.step(at(milliseconds(1)), message(1, 2, AppendRequest{Term{7}, {}, {}, 0, {broken}}));
+    CHECK(count(output, EventKind::protocol_violation) == 1);
+    CHECK(core.log().last_index() == Index{});
+}
+
+// ---- instances -------------------------------------------------------------------------------
+
+struct Instances : Changing {
+    explicit Instances(std::uint64_t founders) : Changing(founders) {
+        expected_events.push_back(EventKind::protocol_violation);
+        for (std::uint64_t id = 1; id <= founders; ++id) wipe(id, {100 + id});
+    }
+    Instance known(std::uint64_t at, std::uint64_t id) {
+        return core(at).membership().find({id})->instance;
+    }
+};
+
+TEST_CASE("the leader notes which instance bears the id of each member") {
+    Instances cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    cluster.propose(leader, "x");
+    cluster.run(milliseconds(1000));
+    for (std::uint64_t at = 1; at <= 3; ++at) {
+        for (std::uint64_t id = 1; id <= 3; ++id)
+            CHECK(cluster.known(at, id) == Instance{100 + id});
+    }
+    const Index last = cluster.core(leader).log().last_index();
+    cluster.run(milliseconds(5000));
+    CHECK(cluster.core(leader).log().last_index() == last);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a wiped node is taken in again as a learner before it votes") {
+    Instances cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    cluster.run(milliseconds(1000));
+    const std::uint64_t wiped = leader == 3 ? 2 : 3;
+    cluster.propose(leader, "precious");
+    cluster.run(milliseconds(500));
+    cluster.wipe(wiped, {900});
+    bool voter_before_it_has_all = false;
+    for (int i = 0; i < 5000; ++i) {
+        cluster.run(milliseconds(1));
+        const Member* const member = cluster.core(leader).membership().find({wiped});
+        const bool votes =
+            member != nullptr && member->instance == Instance{900} && member->votes();
+        const bool behind = cluster.core(wiped).log().last_index() < Index{2};
+        voter_before_it_has_all = voter_before_it_has_all || (votes && behind);
+    }
+    CHECK_FALSE(voter_before_it_has_all);
+    CHECK(cluster.seen(EventKind::other_instance) >= 1);
+    CHECK(cluster.seen(EventKind::unrecognized) >= 1);
+    CHECK(cluster.known(leader, wiped) == Instance{900});
+    CHECK(cluster.core(leader).membership().find({wiped})->standing == Standing::voter);
+    CHECK(cluster.serves(leader));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("the votes and acknowledgements of a wiped node count for nobody") {
+    Instances cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t wiped = leader == 3 ? 2 : 3;
+    const std::uint64_t behind = 6 - leader - wiped;
+    cluster.run(milliseconds(1000));
+    // What is precious is on the leader and on the one that loses it.
+    cluster.crash(behind);
+    const ProposalOutcome precious = cluster.propose(leader, "precious");
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.core(leader).log().commit() >= precious.position.index);
+    cluster.crash(leader);
+    cluster.wipe(wiped, {900});
+    cluster.restart(behind);
+    cluster.run(milliseconds(20000));
+    CHECK(cluster.leader() == 0);
+    cluster.restart(leader);
+    cluster.run(milliseconds(10000));
+    REQUIRE(cluster.leader() == leader);
+    CHECK(cluster.serves(leader));
+    CHECK(cluster.failure == "");
+}
+
+}  // namespace membership_test
