@@ -63,7 +63,7 @@ Hunt hunt(mutants::Mutant mutant, std::uint64_t seeds, std::optional<std::uint64
     return result;
 }
 
-/// The seed of each mutant in a table such as show() prints.
+/// The seed of each mutant in a table such as show() prints; 0 where it says "rare".
 std::map<std::string, std::uint64_t, std::less<>> read_table(const std::string& path) {
     std::map<std::string, std::uint64_t, std::less<>> seeds;
     std::ifstream file(path);
@@ -76,8 +76,10 @@ std::map<std::string, std::uint64_t, std::less<>> read_table(const std::string& 
         const std::string& name = cells[2];
         if (name.size() < 4 || name[1] != '`') continue;
         std::uint64_t seed = 0;
+        const bool rare = cells[4] == " rare ";
         const char* const digits = cells[4].data() + 1;
-        if (std::from_chars(digits, digits + cells[4].size(), seed).ec != std::errc{}) continue;
+        const auto read = std::from_chars(digits, digits + cells[4].size(), seed);
+        if (!rare && read.ec != std::errc{}) continue;
         seeds.emplace(name.substr(2, name.size() - 4), seed);
     }
     return seeds;
@@ -116,18 +118,23 @@ int main(int argc, char** argv) {
         std::cerr << "without a mutant, seed " << wrong->seed << ": " << wrong->by << '\n';
         return 1;
     }
+    const auto known = table.empty() ? decltype(read_table(table)){} : read_table(table);
+    const auto is_rare = [&known](std::string_view name) {
+        const auto row = known.find(name);
+        return row != known.end() && row->second == 0;
+    };
     std::vector<mutants::Description> wanted;
     for (const mutants::Description& one : mutants::descriptions) {
-        if (only.empty() || one.name == only) wanted.push_back(one);
+        if (only.empty() ? !is_rare(one.name) : one.name == only) wanted.push_back(one);
     }
-    const auto known = table.empty() ? decltype(read_table(table)){} : read_table(table);
     std::vector<std::optional<Hunt>> hunts(wanted.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&] {
         for (std::size_t i = next++; i < wanted.size(); i = next++) {
-            const auto seed = known.find(wanted[i].name);
-            hunts[i] = hunt(wanted[i].mutant, seeds,
-                            seed == known.end() ? std::nullopt : std::optional(seed->second));
+            const auto row = known.find(wanted[i].name);
+            const bool has_seed = row != known.end() && row->second != 0;
+            hunts[i] =
+                hunt(wanted[i].mutant, seeds, has_seed ? std::optional(row->second) : std::nullopt);
             tell(wanted[i], *hunts[i]);
         }
     };

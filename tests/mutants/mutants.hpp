@@ -73,7 +73,6 @@ namespace mutants {
       "an error while the last batch is made durable is ignored")                                  \
     M(names_error_swallowed, "durability", "an error while names are made durable is ignored")     \
     M(step_error_swallowed, "durability", "a failed sync of a part of a new segment is ignored")   \
-    M(spare_error_swallowed, "durability", "a failed sync of a spare's new name is ignored")       \
     M(segment_name_error_swallowed, "durability",                                                  \
       "a failed sync of a new segment's name is ignored")                                          \
     M(end_error_swallowed, "durability", "an error while a segment is ended is ignored")           \
@@ -89,8 +88,6 @@ namespace mutants {
     M(zeros_in_one_part, "durability", "zeros are written up to the size of one part")             \
     M(snapshot_end_not_synced, "durability",                                                       \
       "a snapshot that was synced on the way is not at its end")                                   \
-    M(referenced_payload_unscanned, "durability",                                                  \
-      "zeros in payloads that are not copied do not count")                                        \
     M(large_block_first, "snapshots",                                                              \
       "a large block overtakes what is in the buffer of the archive")                              \
     M(transfers_mixed, "snapshots", "a new transfer is appended to the one before")                \

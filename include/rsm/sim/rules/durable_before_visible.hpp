@@ -44,6 +44,7 @@ public:
                              detail::text(kept.index) + ", which it had acknowledged",
                          {id}};
     }
+    void wiped(raft::NodeId id) { acknowledged_[id.value] = {}; }
     /// A term is seen outside. @param disk  of the node; null: not known, here and below
     static Broken spoke(raft::NodeId id, raft::Term term, const raft::Recovered* disk) {
         if (disk == nullptr || disk->hard_state.term >= term) return {};
@@ -77,19 +78,20 @@ public:
                              detail::text(index) + ", which is not on its disk",
                          {core.self()}};
     }
-    /// What is committed is on the disks of a majority.
+    /// What is committed is on the disks of a quorum.
     Broken committed(const raft::Core& core, raft::LogPosition position) const {
-        const std::size_t nodes = acknowledged_.size() - 1;
         std::size_t holders = 0;
-        std::size_t asked = 0;
-        for (std::uint64_t id = 1; id <= nodes; ++id) {
+        std::vector<bool> holding(acknowledged_.size());
+        for (std::uint64_t id = 1; id < acknowledged_.size(); ++id) {
             const raft::Recovered* disk = view_({id});
-            if (disk == nullptr) continue;
-            ++asked;
-            if (holds(*disk, position)) ++holders;
+            if (disk == nullptr) return {};
+            holding[id] = holds(*disk, position);
+            if (holding[id]) ++holders;
         }
-        if (asked < nodes || core.membership().all().size() != nodes) return {};
-        if (holders > nodes / 2) return {};
+        // Once a membership is committed, the next one may follow in the same piece of work.
+        const auto held = [&holding](raft::NodeId node) { return holding[node.value]; };
+        const raft::Membership& before = core.configuration().at(core.log().commit());
+        if (core.membership().has_quorum(held) || before.has_quorum(held)) return {};
         return Violation{"durable before visible",
                          "index " + detail::text(position.index) + " is committed and on " +
                              std::to_string(holders) + " disks",

@@ -31,6 +31,7 @@ public:
                              " after it had spoken in term " + detail::text(spoken),
                          {id}};
     }
+    void wiped(raft::NodeId id) { spoken_[id.value] = {}; }
     /// A term is seen outside.
     void spoke(raft::NodeId id, raft::Term term) {
         spoken_[id.value] = std::max(spoken_[id.value], term);

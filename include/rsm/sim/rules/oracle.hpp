@@ -81,6 +81,12 @@ public:
         node.up = true;
     }
     void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
+    /// A node has lost its disk: what comes back is another instance of it.
+    void wiped(raft::NodeId id) {
+        votes_.wiped(id);
+        only_forward_.wiped(id);
+        durable_.wiped(id);
+    }
 
     void event(raft::NodeId id, const raft::Event& event) {
         report(Rule::severe_events, severe_event(id, event));
@@ -91,14 +97,15 @@ public:
     }
 
     /// After each piece of work of a node.
-    void step(const raft::Core& core) {
+    /// @param ended  in the midst of it: what it would have said of itself is not said
+    void step(const raft::Core& core, bool ended = false) {
         const Look now = look(core);
         if (now == chronicle_.of(core.self()).seen) return;
         const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
         report(Rule::marks_in_order, marks_in_order(core));
         report(Rule::only_forward, only_forward(core.self(), before, now));
         report(Rule::only_forward, log_not_ahead(core));
-        report(Rule::events, events_.step(core));
+        if (!ended) report(Rule::events, events_.step(core));
         if (now.role == raft::Role::leader) check_leadership(core, before);
         report(Rule::log_matching, log_matching_.verify(core));
         if (now.commit != before.commit) check_commit(core, before);
@@ -241,6 +248,10 @@ private:
     void sent(const Sent& message, const raft::SnapshotReply& reply) {
         spoke(message, reply.term);
         if (reply.installed()) acknowledged(message, reply.term, reply.match);
+    }
+    void sent(const Sent& message, const raft::TimeoutNow& request) {
+        spoke(message, request.term);
+        report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
     }
 
     raft::Options options_;

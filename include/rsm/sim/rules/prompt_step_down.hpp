@@ -88,12 +88,11 @@ private:
     }
     Broken check_quorum(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         if (!options_.check_quorum) return {};
-        std::size_t heard = 1;
-        for (const raft::Progress& follower : core.followers()) {
-            const raft::Time contact = reign.contacts[follower.node.value];
-            if (now - contact < 3 * options_.election_timeout) ++heard;
-        }
-        if (2 * heard > core.followers().size() + 1) return {};
+        const bool heard = core.membership().has_quorum([&](raft::NodeId node) {
+            const raft::Time contact = reign.contacts[node.value];
+            return node == core.self() || now - contact < 3 * options_.election_timeout;
+        });
+        if (heard) return {};
         return Violation{"prompt step-down",
                          detail::node_text(core.self()) + " leads without hearing from a quorum",
                          {core.self()}};

@@ -29,6 +29,8 @@ public:
             detail::node_text(id) + " forgot its vote in term " + detail::text(core.term()),
             {id}};
     }
+    /// What it had promised is gone, and counts for nobody.
+    void wiped(raft::NodeId id) { votes_[id.value].clear(); }
     /// A vote leaves the node.
     Broken cast(raft::NodeId voter, raft::Term term, raft::NodeId candidate) {
         const auto [known, first] = votes_[voter.value].try_emplace(term, candidate);

@@ -62,6 +62,7 @@ enum class Counter : std::uint8_t {
     machine_exceptions,
     skipped_operations,
     membership_changes,
+    handovers,
     expired_sessions,
     healed_logs,
     wiped_disks,
@@ -108,6 +109,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "machines that threw",
                   "operations skipped",
                   "membership changes",
+                  "leaderships handed over",
                   "sessions expired",
                   "damaged logs healed",
                   "wiped disks"};
@@ -125,10 +127,8 @@ constexpr bool is_rare(Counter what) {
         case Counter::streams_connected:
         case Counter::streams_repeated:
         case Counter::streams_broken:
-        case Counter::membership_changes:
         case Counter::expired_sessions:
         case Counter::healed_logs:
-        case Counter::wiped_disks:
         case Counter::count_: return false;
         default: return true;
     }

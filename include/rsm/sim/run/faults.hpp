@@ -53,6 +53,9 @@ enum class Fault : std::uint8_t {
     poison,            ///< an operation makes the state machine throw, wherever it is applied
     throwing_machine,  ///< one node's, once, where its state is saved or restored
     no_memory,         ///< for what one node's state machine does, once
+    change_members,    ///< other nodes are to vote or to learn
+    hand_over,         ///< another node is to lead
+    wiped_disk,        ///< the node comes back with an empty one
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
@@ -94,7 +97,10 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "leaders-stall",
     "poison",
     "throwing-machine",
-    "no-memory"};
+    "no-memory",
+    "change-members",
+    "hand-over",
+    "wiped-disk"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};

@@ -7,7 +7,7 @@
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
-#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/cluster_base.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/faults.hpp>
 #include <rsm/sim/run/nemesis.hpp>

@@ -9,12 +9,12 @@
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
-#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/cluster_base.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/failed_calls.hpp>
 #include <rsm/sim/run/faults.hpp>
 #include <rsm/sim/run/machine_troubles.hpp>
-#include <rsm/sim/run/network_faults.hpp>
+#include <rsm/sim/run/member_faults.hpp>
 #include <rsm/sim/run/rot.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
@@ -32,12 +32,12 @@
 namespace rsm::inline v0::sim {
 
 /// Makes faults until told to stop, then undoes them all.
-class Nemesis : NetworkFaults {
+class Nemesis : MemberFaults {
 public:
     /// @param targets  whom it may strike; empty: everybody
     Nemesis(ClusterBase& cluster, FaultPlan plan, std::uint64_t seed,
             std::vector<raft::NodeId> targets = {})
-        : NetworkFaults(cluster, plan, seed, std::move(targets)), pauses_(cluster.size() + 1) {
+        : MemberFaults(cluster, plan, seed, std::move(targets)), pauses_(cluster.size() + 1) {
         for (std::size_t i = 0; i < fault_kinds; ++i) {
             if (plan_.enabled[i]) kinds_.push_back(static_cast<Fault>(i));
         }
@@ -119,6 +119,9 @@ private:
             case Fault::poison: return poison();
             case Fault::throwing_machine: return make_throw(node);
             case Fault::no_memory: return run_out_of_memory(node);
+            case Fault::change_members: return change_members();
+            case Fault::hand_over: return hand_over();
+            case Fault::wiped_disk: return wipe(node);
             case Fault::count_: return;
         }
     }

@@ -7,7 +7,7 @@
 #include <raft/base/bytes.hpp>
 #include <raft/base/types.hpp>
 #include <raft/protocol/message.hpp>
-#include <rsm/sim/run/cluster.hpp>
+#include <rsm/sim/run/cluster_base.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/fault_maker.hpp>
 #include <rsm/sim/run/faults.hpp>

@@ -53,6 +53,16 @@ public:
         history_.cluttered = false;
         history_.refusing = history_.full || disk_->refuses_openings();
     }
+    /// The disk is another one, which is empty. @pre the node does not run
+    void wipe() {
+        disk_->wipe();
+        history_ = {};
+        kept_files_ = KeptFiles(options_.spare_segments);
+        wiped_ = true;
+    }
+    /// The members know which instance it is now.
+    void taken_in() { wiped_ = false; }
+    bool is_wiped() const { return wiped_; }
     /// @param seed  of how long its operations take
     WalStorage storage(Process& process, std::uint64_t seed) {
         lane_jobs_ = std::make_shared<LaneJobs>();
@@ -91,7 +101,9 @@ public:
 
     /// Whether what is durable now is to be compared with what the node promises.
     bool is_view_due() const {
-        return view_every_ != 0 && !history_.damaged && disk_->durable_version() % view_every_ == 0;
+        // What was acknowledged before it was wiped may still count where nobody knows of that yet.
+        const bool tells = view_every_ != 0 && !history_.damaged && !wiped_;
+        return tells && disk_->durable_version() % view_every_ == 0;
     }
     /// Whether it has changed since it was read.
     bool is_view_old() const { return disk_->durable_version() != view_.version; }
@@ -110,6 +122,7 @@ private:
     std::shared_ptr<Disk> disk_;
     std::shared_ptr<LaneJobs> lane_jobs_;  ///< of this life
     DiskHistory history_;
+    bool wiped_ = false;
     std::size_t hits_told_ = 0;
     KeptFiles kept_files_;
     DurableView view_;

@@ -5,6 +5,7 @@
 #define RSM_SIM_RUN_PLANS_HPP
 
 #include <raft/base/types.hpp>
+#include <rsm/members.hpp>
 #include <rsm/options.hpp>
 #include <rsm/sim/world/lane.hpp>
 #include <rsm/sim/world/network.hpp>
@@ -19,7 +20,9 @@ namespace rsm::inline v0::sim {
 
 /// What a cluster is made of.
 struct ClusterPlan {
-    std::size_t nodes = 3;  ///< 1 to 15
+    std::size_t nodes = 3;      ///< 1 to 15
+    std::size_t founders = 15;  ///< so many of them, at most, found the cluster; the others join
+    bool members_change = false;
     std::uint64_t seed = 1;
     rsm::Options options;
     std::uint64_t segment_bytes = 16384;
@@ -45,6 +48,19 @@ struct ClusterPlan {
     /// election.
     bool reigns_last = false;
 };
+
+inline Member member_of(std::uint64_t node) {
+    return voter(node, "node" + std::to_string(node) + ":7000");
+}
+
+/// What a node's storage begins as.
+inline Birth birth_of(const ClusterPlan& plan, raft::NodeId node) {
+    const std::size_t founders = std::min(plan.founders, plan.nodes);
+    Birth birth;
+    for (std::uint64_t id = 1; id <= founders; ++id) birth.founding.push_back(member_of(id));
+    birth.founder = node.value <= founders;
+    return birth;
+}
 
 inline WalOptions wal_options(const ClusterPlan& plan) {
     return {.directory = "data/d",

@@ -162,7 +162,8 @@ private:
     /// Liveness: the faults have ended.
     void recover() {
         nemesis_.heal();
-        if (cluster_.usable() <= cluster_.size() / 2) return;  // rightly unable
+        const bool lost = cluster_.usable() <= cluster_.size() / 2;
+        if (lost && !plan_.cluster.members_change) return;  // rightly unable
         cluster_.coverage().asked(Rule::liveness);
         const raft::Time end = cluster_.world().now() + plan_.recovery_limit;
         const auto left = [&] { return end - cluster_.world().now(); };
@@ -181,6 +182,9 @@ private:
         if (!run_until([&] { return all_equal(); }, left())) {
             return not_alive("a node did not catch up");
         }
+        if (!run_until([&] { return all_changes_ended(); }, left())) {
+            return not_alive("a change of members has not ended");
+        }
         if (!run_until([&] { return all_compacted(); }, left())) {
             return not_alive("a node did not compact its log");
         }
@@ -193,7 +197,9 @@ private:
             return not_alive("node " + std::to_string(node.value) + " keeps " +
                              cluster_.clutter(node));
         }
-        stay_calm();
+        // Who was removed while it was away hears of it when it asks for votes.
+        if (plan_.cluster.members_change) wait(4 * plan_.cluster.options.raft.election_timeout);
+        if (!failed()) stay_calm();
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
     /// comes back from isolation does not disturb the others (Raft thesis, 4.2.3 and 9.6).
@@ -222,6 +228,8 @@ private:
         if (!raft.pre_vote || !raft.check_quorum || cluster_.size() < 3) return;
         const raft::NodeId away{leader.value % cluster_.size() + 1};
         const Leadership reign{leader, cluster_.core(leader).term()};
+        const raft::Membership& members = cluster_.core(leader).membership();
+        if (!members.has_quorum([&](raft::NodeId node) { return node != away; })) return;
         isolate(away);
         wait(quiet_time);
         cluster_.network().heal();
@@ -254,7 +262,20 @@ private:
         return cluster_.oracle().stable_leadership().candidacies();
     }
     void not_alive(const std::string& what) {
-        if (!failed()) cluster_.violate(sim::not_alive(what, plan_.recovery_limit));
+        if (failed() || !cluster_.is_able()) return;
+        cluster_.violate(sim::not_alive(what, plan_.recovery_limit));
+    }
+    bool all_changes_ended() {
+        if (!plan_.cluster.members_change) return true;
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader || cluster_.requests_under_way() != 0) return false;
+        const raft::Core& core = cluster_.core(leader);
+        return !core.membership().joint() && core.member_change() == nullptr;
+    }
+    /// Who is no member has not got everything, and need not have it.
+    bool is_member(raft::NodeId node) {
+        const raft::NodeId leader = cluster_.leader();
+        return !leader || cluster_.core(leader).membership().contains(node);
     }
     auto submit() {
         return [this](raft::NodeId node) { return clients_.submit(node); };
@@ -268,7 +289,7 @@ private:
     template <class Ask>
     bool has_ended(std::optional<std::size_t>& wanted, Ask ask) {
         if (ended(wanted, ask)) return true;
-        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
+        revive_all();
         return false;
     }
     /// Asks the leader again and again until what was asked succeeds.
@@ -298,7 +319,10 @@ private:
     }
     bool all_equal() {
         const raft::NodeId leader = cluster_.leader();
-        if (!leader) return false;
+        if (!leader) {
+            revive_all();
+            return false;
+        }
         const raft::Log& log = cluster_.core(leader).log();
         if (log.commit() != log.last_index()) {
             // Without a barrier, what is left of earlier terms waits for an operation of this one.
@@ -307,14 +331,18 @@ private:
         }
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             const NodeState state = cluster_.state({id});
-            if (state == NodeState::refused || state == NodeState::gone) continue;
+            if (!cluster_.is_usable({id})) continue;
             if (state != NodeState::up) {
                 revive({id});
                 return false;
             }
+            if (!is_member({id})) continue;
             if (cluster_.core({id}).log().applied() != log.commit()) return false;
         }
         return true;
+    }
+    void revive_all() {
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) revive({id});
     }
     /// A node that failed after the healing, for what had been done to its disk before.
     void revive(raft::NodeId node) {
@@ -344,8 +372,8 @@ private:
     }
     bool all_compacted() {
         return !running_where([&](raft::NodeId id) {
-            return !is_compacted(cluster_.persisted_bytes(id),
-                                 plan_.cluster.options.snapshot_threshold);
+            return is_member(id) && !is_compacted(cluster_.persisted_bytes(id),
+                                                  plan_.cluster.options.snapshot_threshold);
         });
     }
     bool no_read_waits() {

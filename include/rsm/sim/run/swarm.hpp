@@ -131,6 +131,12 @@ private:
         also(Fault::poison, 2);
         also(Fault::throwing_machine, 2);
         also(Fault::no_memory, 2);
+        also(Fault::hand_over, 25);
+        also(Fault::wiped_disk, 20);
+        also(Fault::change_members, 40);
+        if (!plan.faults.enabled[static_cast<std::size_t>(Fault::change_members)]) return;
+        plan.cluster.members_change = true;
+        plan.cluster.founders = 1 + below(plan.cluster.nodes);
     }
 
     void cluster(ClusterPlan& plan) {

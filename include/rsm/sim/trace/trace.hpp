@@ -58,6 +58,7 @@ enum class TraceMessage : std::uint8_t {
     heartbeat_reply,
     snapshot,
     snapshot_reply,
+    handover,
 };
 
 /// How a client's operation ended: see the three outcomes of rsm::outcome.
@@ -111,9 +112,9 @@ inline constexpr std::array<std::string_view, 17> trace_kind_names = {"role",
                                                                       "note"};
 inline constexpr std::array<std::string_view, 4> trace_role_names = {"follower", "pre-candidate",
                                                                      "candidate", "leader"};
-inline constexpr std::array<std::string_view, 11> trace_message_names = {
-    "other",        "pre-vote",  "pre-vote reply",  "vote",     "vote reply",    "append",
-    "append reply", "heartbeat", "heartbeat reply", "snapshot", "snapshot reply"};
+inline constexpr std::array<std::string_view, 12> trace_message_names = {
+    "other",        "pre-vote",  "pre-vote reply",  "vote",     "vote reply",     "append",
+    "append reply", "heartbeat", "heartbeat reply", "snapshot", "snapshot reply", "handover"};
 inline constexpr std::array<std::string_view, 4> trace_outcome_names = {"pending", "ok", "failed",
                                                                         "unknown"};
 

@@ -50,6 +50,7 @@ inline std::string label(const raft::SnapshotReply& reply) {
     if (reply.rejected()) return "SnapshotReply rejected";
     return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
 }
+inline std::string label(const raft::TimeoutNow&) { return "TimeoutNow"; }
 
 inline TraceMessage kind_of(const raft::VoteRequest& request) {
     return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
@@ -63,6 +64,7 @@ inline TraceMessage kind_of(const raft::AppendRequest& request) {
 inline TraceMessage kind_of(const raft::AppendReply&) { return TraceMessage::append_reply; }
 inline TraceMessage kind_of(const raft::SnapshotChunk&) { return TraceMessage::snapshot; }
 inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::snapshot_reply; }
+inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::handover; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {
