@@ -113,16 +113,16 @@ struct Membership {
     /// Whether the members for whom `agrees(NodeId)` holds decide for the cluster.
     template <class Predicate>
     bool has_quorum(Predicate agrees) const {
-        return majority(&Member::votes_in_new, agrees) && majority(&Member::votes_in_old, agrees);
+        return majority(in_new, agrees) && majority(in_old, agrees);
     }
 
     /// The greatest value that a quorum has reached, given each voter's value: the rule by which
     /// match indexes become a commit index (section 5.3) and echoes confirm a read round.
     template <class Value, class ValueOf>
     Value reached_by_quorum(ValueOf value_of) const {
-        const Value reached = reached_by_majority<Value>(&Member::votes_in_new, value_of);
+        const Value reached = reached_by_majority<Value>(in_new, value_of);
         if (!joint()) return reached;
-        return std::min(reached, reached_by_majority<Value>(&Member::votes_in_old, value_of));
+        return std::min(reached, reached_by_majority<Value>(in_old, value_of));
     }
 
     template <class Self, class Visit>
@@ -132,26 +132,28 @@ struct Membership {
     friend bool operator==(const Membership&, const Membership&) = default;
 
 private:
-    using Votes = bool (Member::*)() const;
+    // Which of the two votes is counted: types of their own, so that the loops are inlined.
+    static constexpr auto in_new = [](const Member& member) { return member.votes_in_new(); };
+    static constexpr auto in_old = [](const Member& member) { return member.votes_in_old(); };
 
-    template <class Predicate>
+    template <class Votes, class Predicate>
     bool majority(Votes votes, Predicate& agrees) const {
         std::size_t all = 0;
         std::size_t count = 0;
         for (const Member& member : members) {
-            if (!(member.*votes)()) continue;
+            if (!votes(member)) continue;
             ++all;
             if (agrees(member.id)) ++count;
         }
         return count > all / 2;
     }
 
-    template <class Value, class ValueOf>
+    template <class Value, class Votes, class ValueOf>
     Value reached_by_majority(Votes votes, ValueOf& value_of) const {
         // Voters are few, so counting for each candidate beats sorting a copy: no allocation.
         Value best{};
         for (const Member& candidate : members) {
-            if (!(candidate.*votes)()) continue;
+            if (!votes(candidate)) continue;
             const Value value = value_of(candidate.id);
             if (value <= best) continue;
             const auto has_reached = [&](NodeId node) { return value_of(node) >= value; };
