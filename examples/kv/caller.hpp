@@ -13,6 +13,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -28,6 +29,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -214,6 +216,23 @@ private:
 
     std::shared_ptr<State> state_;
 };
+
+/// Asks one server once, word by word, and blocks until that has ended.
+inline CallOutcome call_once(
+    const std::string& address, const std::vector<std::string>& words,
+    std::chrono::nanoseconds timeout,
+    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max()) {
+    boost::asio::io_context io;
+    Caller caller(io.get_executor(), connect_timeout);
+    std::string request;
+    const std::vector<std::string_view> views(words.begin(), words.end());
+    append_request(request, views);
+    CallOutcome outcome;
+    caller.call(address, request, timeout,
+                [&outcome](CallOutcome ended) { outcome = std::move(ended); });
+    io.run();
+    return outcome;
+}
 
 }  // namespace kv
 

@@ -9,8 +9,6 @@
 #include "reply.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -54,20 +52,6 @@ inline std::string find_leader(const std::vector<std::string>& servers,
     return newest == nullptr ? std::string() : field(newest->fields, "leader_address");
 }
 
-inline CallOutcome call_once(const std::string& server, const std::vector<std::string>& words,
-                             std::chrono::nanoseconds timeout) {
-    boost::asio::io_context io;
-    Caller caller(io.get_executor(), std::chrono::seconds(1));
-    std::string request;
-    const std::vector<std::string_view> views(words.begin(), words.end());
-    append_request(request, views);
-    CallOutcome outcome;
-    caller.call(server, request, timeout,
-                [&outcome](CallOutcome ended) { outcome = std::move(ended); });
-    io.run();
-    return outcome;
-}
-
 /// Whether the answer says that nothing happened, and that another one may.
 inline bool is_worth_asking_again(const CallOutcome& outcome) {
     if (outcome.error) return !outcome.sent;
@@ -105,7 +89,8 @@ inline int ask_leader(const std::vector<std::string>& servers, const LeaderReque
                                  std::min<std::chrono::nanoseconds>(left, std::chrono::seconds(1)));
         }
         if (!leader.empty()) {
-            const CallOutcome outcome = call_once(leader, request.words, patience.answer);
+            const CallOutcome outcome =
+                call_once(leader, request.words, patience.answer, std::chrono::seconds(1));
             if (!is_worth_asking_again(outcome)) return tell(request, outcome);
             const std::string& text = outcome.reply.text;  // "MOVED <slot> <host:port>"
             const bool moved = !outcome.error && outcome.reply.is_error("MOVED");

@@ -5,6 +5,7 @@
 #define RSM_EXAMPLES_KV_CLI_STATUS_HPP
 
 #include "cli_service.hpp"
+#include "integer.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -32,16 +33,15 @@ struct MemberRow {
 inline std::optional<MemberRow> parse_member_field(std::string_view name, std::string_view value) {
     constexpr std::string_view prefix = "member_";
     if (!name.starts_with(prefix)) return std::nullopt;
-    const auto node = parse_integer(name.substr(prefix.size()));
-    if (!node || *node <= 0) return std::nullopt;
+    const auto node = parse_node_id(name.substr(prefix.size()));
+    if (!node) return std::nullopt;
     const auto after = [value](std::string_view key) {
         const std::size_t begin = value.find(key);
         if (begin == std::string_view::npos) return std::string();
         const std::string_view rest = value.substr(begin + key.size());
         return std::string(rest.substr(0, rest.find(',')));
     };
-    return MemberRow{static_cast<std::uint64_t>(*node), after("standing="), after(",address="),
-                     after(",instance=")};
+    return MemberRow{*node, after("standing="), after(",address="), after(",instance=")};
 }
 
 inline std::vector<MemberRow> members_of(const Row& row) {

@@ -30,6 +30,13 @@ inline std::optional<std::int64_t> parse_integer(std::string_view text) noexcept
     return value;
 }
 
+/// The same for the id of a node, which is positive.
+inline std::optional<std::uint64_t> parse_node_id(std::string_view text) noexcept {
+    const auto id = parse_integer(text);
+    if (!id || *id <= 0) return std::nullopt;
+    return static_cast<std::uint64_t>(*id);
+}
+
 /// Appends `value` in decimal.
 inline void append_integer(std::string& out, std::int64_t value) {
     char digits[20];

@@ -7,15 +7,11 @@
 #include "caller.hpp"
 #include "integer.hpp"
 #include "reply.hpp"
-#include "resp.hpp"
 
 #include <rsm/members.hpp>
 #include <rsm/to_string.hpp>
 
-#include <boost/asio/io_context.hpp>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -47,14 +43,12 @@ inline rsm::Member parse_founder(std::string_view line) {
     std::string address;
     std::string more;
     words >> id >> standing >> address;
-    const auto node = parse_integer(id);
+    const auto node = parse_node_id(id);
     const bool votes = standing == rsm::to_string(raft::Standing::voter);
     const bool learns = standing == rsm::to_string(raft::Standing::learner);
-    const bool sound =
-        node && *node > 0 && (votes || learns) && !address.empty() && !(words >> more);
+    const bool sound = node && (votes || learns) && !address.empty() && !(words >> more);
     if (!sound) throw no_member(line);
-    const auto number = static_cast<std::uint64_t>(*node);
-    return votes ? rsm::voter(number, address) : rsm::learner(number, address);
+    return votes ? rsm::voter(*node, address) : rsm::learner(*node, address);
 }
 
 }  // namespace detail
@@ -85,15 +79,7 @@ inline FoundedCluster parse_founded(std::string_view text) {
 /// Asks a server at the address where it serves clients. Blocks for a few seconds at most.
 /// @throws std::runtime_error
 inline FoundedCluster ask_founded(const std::string& address) {
-    boost::asio::io_context io;
-    Caller caller(io.get_executor());
-    std::string request;
-    constexpr std::array<std::string_view, 2> words{"MEMBER", "FOUNDING"};
-    append_request(request, words);
-    CallOutcome outcome;
-    caller.call(address, request, std::chrono::seconds(5),
-                [&outcome](CallOutcome answered) { outcome = std::move(answered); });
-    io.run();
+    const CallOutcome outcome = call_once(address, {"MEMBER", "FOUNDING"}, std::chrono::seconds(5));
     const auto refuse = [&address](const std::string& why) {
         throw std::runtime_error("--join: " + address + ": " + why);
     };

@@ -11,10 +11,11 @@
 //   kv member remove ID
 //   kv member promote ID | demote ID
 //   kv member replace OLD NEW ADDRESS
-//   kv member move ID ADDRESS     each waits until the cluster has the members for good, or will
-//   not kv transfer [ID]              makes another server lead
+//   kv member move ID ADDRESS
+//   kv transfer [ID]              makes another server lead
 //
-// An ADDRESS is where that server talks to the others.
+// An ADDRESS is where that server talks to the others. Changes of members end when the cluster has
+// them for good, or will not.
 //
 // Exit status: 0 done; 1 the key is absent or has another version, or (status, member, transfer) no
 // leader was found; 2 wrong usage or a request that the service refuses; 3 the write or the change

@@ -67,16 +67,16 @@ inline std::string plain_spelling(rsm::TcpAddress address) {
 inline std::map<raft::NodeId, std::string> parse_cluster(const std::vector<std::string>& items,
                                                          std::uint64_t self) {
     std::map<raft::NodeId, std::string> peers;
-    std::map<std::string, std::int64_t> owners;
+    std::map<std::string, std::uint64_t> owners;
     for (const std::string& item : items) {
         const std::size_t equals = item.find('=');
-        const auto id = parse_integer(std::string_view(item).substr(0, equals));
-        if (equals == std::string::npos || !id || *id <= 0) {
+        const auto id = parse_node_id(std::string_view(item).substr(0, equals));
+        if (equals == std::string::npos || !id) {
             throw std::invalid_argument("--cluster: not ID=HOST:PORT: \"" + item + "\"");
         }
         const std::string where = item.substr(equals + 1);
         const std::string plain = plain_spelling(parse_destination("--cluster", where));
-        if (!peers.emplace(raft::NodeId{static_cast<std::uint64_t>(*id)}, where).second) {
+        if (!peers.emplace(raft::NodeId{*id}, where).second) {
             throw std::invalid_argument("--cluster: node " + std::to_string(*id) +
                                         " is there twice");
         }

@@ -20,7 +20,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,18 +28,12 @@ namespace kv {
 
 namespace detail {
 
-inline std::optional<std::uint64_t> parse_node(std::string_view text) {
-    const auto id = parse_integer(text);
-    if (!id || *id <= 0) return std::nullopt;
-    return static_cast<std::uint64_t>(*id);
-}
-
 // The words that follow are as many as the edit needs.
 inline Command parse_edit(MemberEdit::Kind kind, Arguments words) {
     using Kind = MemberEdit::Kind;
     const bool replaces = kind == Kind::replace;
-    const auto node = parse_node(words[2]);
-    const auto successor = replaces ? parse_node(words[3]) : node;
+    const auto node = parse_node_id(words[2]);
+    const auto successor = replaces ? parse_node_id(words[3]) : node;
     if (!node || !successor) return error("ERR the id of a node is a positive integer");
     MemberEdit edit{kind, *node, *successor, {}};
     const bool has_address = words.size() > 3;
@@ -82,7 +75,7 @@ inline Command parse_member(Arguments arguments, Connection&) {
 inline Command parse_transfer(Arguments arguments, Connection&) {
     if (arguments.size() > 2) return wrong_arity("transfer");
     if (arguments.size() == 1) return Transfer{};
-    const auto node = parse_node(arguments[1]);
+    const auto node = parse_node_id(arguments[1]);
     if (!node) return error("ERR the id of a node is a positive integer");
     return Transfer{*node};
 }

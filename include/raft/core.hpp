@@ -34,8 +34,7 @@ public:
     /// @param seed        of the election timeouts; must differ between the nodes of a cluster
     /// @param instance    see Instance; 0: the node has none
     /// @param founder     the node's storage was founded with these members; not so if it has
-    /// joined,
-    ///                    or if it was ever told that another instance bears its id
+    ///                    joined, or if it was ever told that another instance bears its id
     /// @pre options.validate(), `self` is not 0, `recovered` keeps its invariants
     Core(const Options& options, NodeId self, Membership founding, const Recovered& recovered,
          std::uint64_t seed, Time now, Instance instance = {}, bool founder = true);
@@ -67,10 +66,10 @@ public:
     /// The one in force, committed or not.
     const Membership& membership() const { return configuration_.latest(); }
     const Configuration& configuration() const { return configuration_; }
-    /// The change of members that this leader brings forward, if there is one.
-    const MemberChange* member_change() const {
+    /// Whether a change of members is being decided, or brought forward by this leader.
+    bool changing_members() const {
         const Reign* const reign = office_.reign();
-        return reign == nullptr || !reign->change ? nullptr : &*reign->change;
+        return membership().joint() || (reign != nullptr && reign->change);
     }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
     /// Whether a snapshot is on its way to this node.

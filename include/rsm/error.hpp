@@ -46,9 +46,8 @@ enum class Errc : int {
     /// The operation threw on every node and Options::skip_operations leaves it out. It had no
     /// effect and never will.
     skipped,
-    /// This node is handing leadership over. Nothing happened; ask again soon, leader_in(code) of
-    /// the
-    /// next answer tells whom.
+    /// This node is handing leadership over. Nothing happened; ask again soon: leader_in(code) of
+    /// the next answer tells whom.
     handing_over,
     /// Another change of members, or another handover, is under way. Nothing happened.
     busy,

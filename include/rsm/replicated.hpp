@@ -226,18 +226,10 @@ public:
     /// Completion signature: void(boost::system::error_code).
     template <class CompletionToken>
     auto async_change_members(Members target, ChangeOptions how, CompletionToken&& token) {
-        const auto begin = [where = here()](auto handler, Members wanted, ChangeOptions options) {
-            using Completion = detail::PendingChanges::Completion;
-            where.run([wanted = std::move(wanted), options,
-                       carried = where.template carry<Completion>(std::move(handler))](
-                          Node* node, const Queue& queue) mutable {
-                Completion completion = carried.take(queue);
-                if (node == nullptr) return completion(Errc::stopped);
-                node->change_members(std::move(wanted), options, std::move(completion));
-            });
-        };
-        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
-                                                         begin, std::move(target), how);
+        return ask_node(std::forward<CompletionToken>(token),
+                        [target = std::move(target), how](Node& node, auto completion) mutable {
+                            node.change_members(std::move(target), how, std::move(completion));
+                        });
     }
     template <class CompletionToken>
     auto async_change_members(Members target, CompletionToken&& token) {
@@ -263,19 +255,10 @@ public:
     template <class CompletionToken>
     auto async_transfer_leadership(raft::NodeId target, std::chrono::nanoseconds patience,
                                    CompletionToken&& token) {
-        const auto begin = [where = here()](auto handler, raft::NodeId node_id,
-                                            std::chrono::nanoseconds limit) {
-            using Completion = detail::PendingChanges::Completion;
-            where.run(
-                [node_id, limit, carried = where.template carry<Completion>(std::move(handler))](
-                    Node* node, const Queue& queue) mutable {
-                    Completion completion = carried.take(queue);
-                    if (node == nullptr) return completion(Errc::stopped);
-                    node->hand_over(node_id, limit, std::move(completion));
-                });
-        };
-        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
-                                                         begin, target, patience);
+        return ask_node(std::forward<CompletionToken>(token),
+                        [target, patience](Node& node, auto completion) {
+                            node.hand_over(target, patience, std::move(completion));
+                        });
     }
 
     /// Stops taking part, finishes the writes that are under way and releases the storage; what
@@ -316,6 +299,23 @@ private:
 #endif
         return boost::asio::async_initiate<CompletionToken, Signature>(std::move(begin), token,
                                                                        std::forward<Args>(args)...);
+    }
+
+    /// Asks the node for what ends with an error or without, and has no other result.
+    template <class CompletionToken, class Ask>
+    auto ask_node(CompletionToken&& token, Ask ask) {
+        const auto begin = [where = here()](auto handler, Ask asked) {
+            using Completion = detail::PendingChanges::Completion;
+            where.run([asked = std::move(asked),
+                       carried = where.template carry<Completion>(std::move(handler))](
+                          Node* node, const Queue& queue) mutable {
+                Completion completion = carried.take(queue);
+                if (node == nullptr) return completion(Errc::stopped);
+                asked(*node, std::move(completion));
+            });
+        };
+        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
+                                                         begin, std::move(ask));
     }
 
     template <class Given, class CompletionToken>

@@ -320,10 +320,8 @@ private:
             if (outcome.refusal == Refusal::none) wanted = outcome.position;
             return false;
         }
-        const Membership& members = cluster_.core(leader).membership();
-        const bool changing = members.joint() || cluster_.core(leader).member_change() != nullptr;
-        if (changing) return false;
-        for (const Member& member : members.members) {
+        if (cluster_.core(leader).changing_members()) return false;
+        for (const Member& member : cluster_.core(leader).membership().members) {
             if (cluster_.node(member.id.value).machine.applied < wanted.index) return false;
         }
         return true;

@@ -73,14 +73,14 @@ public:
     }
     bool is_unrecognized() const { return unrecognized_; }
 
-    /// Everything up to `commit` is committed. Returns whether that brings another membership.
-    bool settle(Index commit) {
-        if (settled_.index >= std::min(commit, latest_at())) return false;
+    /// Everything up to `commit` is committed. Returns the membership that was settled before, if
+    /// that brings another one.
+    std::optional<Membership> settle(Index commit) {
+        if (settled_.index >= std::min(commit, latest_at())) return std::nullopt;
         const Membership& committed = at(commit);
         settled_.index = std::min(commit, latest_at());
-        if (settled_.membership == committed) return false;
-        settled_.membership = committed;
-        return true;
+        if (settled_.membership == committed) return std::nullopt;
+        return std::exchange(settled_.membership, committed);
     }
     void exclude(Index index) { excluded_ = std::max(excluded_, index); }
     /// One that is not recognized was no founder: what the foundation says of its id is about

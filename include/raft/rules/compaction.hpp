@@ -27,7 +27,7 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
     Index held = release;
     const std::uint64_t appended = reign.budget.appended();
     for (Progress& follower : reign.followers) {
-        const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
+        const bool silent = step.is_silent(follower.last_contact);
         if (silent || follower.departure || follower.provided() >= release) {
             follower.hold.reset();
             continue;

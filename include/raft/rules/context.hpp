@@ -30,6 +30,11 @@ struct Step {
     /// The one in force.
     const Membership& membership() const { return configuration.latest(); }
 
+    /// Whether somebody who was heard of last at that time has been silent for an election timeout.
+    bool is_silent(Time last_contact) const {
+        return now - last_contact >= options.election_timeout;
+    }
+
     /// Sends what tells of nothing but the term and vote, which nobody may see before they are
     /// durable: "updated on stable storage before responding to RPCs" (Figure 2).
     void send(NodeId to, Message::Body body) const {

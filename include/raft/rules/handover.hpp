@@ -24,9 +24,8 @@ inline NodeId best_successor(const Step& step, const Reign& reign) {
     const Progress* best = nullptr;
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
-        const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
         const bool eligible = member != nullptr && member->votes_in_new() && !follower.is_another();
-        if (!eligible || silent) continue;
+        if (!eligible || step.is_silent(follower.last_contact)) continue;
         if (best == nullptr || follower.match > best->match) best = &follower;
     }
     return best == nullptr ? NodeId{} : best->node;

@@ -72,8 +72,7 @@ inline bool disk_hangs(const Step& step, Reign& reign, const Log& log) {
 /// quorum; thesis, section 6.2).
 inline bool hears_from_quorum(const Step& step, const Reign& reign) {
     return step.membership().has_quorum([&](NodeId node) {
-        const Time contact = reign.of_node(node, step.self, &Progress::last_contact, step.now);
-        return step.now - contact < step.options.election_timeout;
+        return !step.is_silent(reign.of_node(node, step.self, &Progress::last_contact, step.now));
     });
 }
 

@@ -81,25 +81,22 @@ inline Membership enter_joint(const Membership& present, const Membership& targe
     return joint;
 }
 
-/// What the target comes to from here: with instances and contacts that only the present one knows.
+/// Whether nothing is left to do: those who are wanted, and nobody else, are there as is wanted.
+/// Where the target does not tell an instance, any will do.
 inline bool has_reached(const Membership& present, const Membership& target) {
-    const auto agrees = [&present](const Member& wanted) {
-        const Member* const member = present.find(wanted.id);
-        return member != nullptr && member->standing == wanted.standing &&
-               member->contact == wanted.contact && !is_replaced(*member, wanted);
-    };
-    return present.members.size() == target.members.size() &&
-           std::ranges::all_of(target.members, agrees);
+    return std::ranges::equal(present.members, target.members, {}, &Member::standing,
+                              &Member::standing) &&
+           with_learners_of(present, target) == present;
 }
 
 // ---- asking for one --------------------------------------------------------------------------
 
 /// Whether the leader has heard of the node for the last election timeout.
 inline bool is_heard(const Step& step, const Reign& reign, NodeId node) {
-    const Time contact = reign.of_node(node, step.self, &Progress::last_contact, step.now);
+    if (node == step.self) return true;
     const Progress* const follower = reign.find(node);
-    const bool is_another = follower != nullptr && follower->is_another();
-    return !is_another && step.now - contact < step.options.election_timeout;
+    return follower != nullptr && !follower->is_another() &&
+           !step.is_silent(follower->last_contact);
 }
 
 /// Whether those who are heard, and newcomers, of whom nothing is known yet, could decide the
@@ -171,7 +168,7 @@ inline bool has_caught_up(const Step& step, Progress& newcomer, const Log& log) 
         const bool close = step.now - round.began < step.options.election_timeout;
         round = {log.last_index(), step.now, close};
     }
-    return round.close && step.now - newcomer.last_contact < step.options.election_timeout;
+    return round.close && !step.is_silent(newcomer.last_contact);
 }
 
 inline bool have_caught_up(const Step& step, Reign& reign, const Log& log,
@@ -266,11 +263,8 @@ inline void advance_change(const Step& step, Reign& reign, Log& log, Configurati
     MemberChange& change = *reign.change;
     note_instances(step, reign, change.target);
     if (has_reached(step.membership(), change.target)) {
-        const Membership noted = with_learners_of(step.membership(), change.target);
-        if (noted == step.membership()) {
-            const ChangeResult result = change.given_up.value_or(ChangeResult::done);
-            return end_change(step, reign, result, configuration.latest_at());
-        }
+        const ChangeResult result = change.given_up.value_or(ChangeResult::done);
+        return end_change(step, reign, result, configuration.latest_at());
     }
     if (step.now >= change.deadline) give_up_change(step, reign, ChangeResult::too_slow);
     if (const auto next = next_membership(step, reign, log, change)) {

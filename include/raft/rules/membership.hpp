@@ -17,6 +17,7 @@
 #include <raft/rules/context.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace raft::inline v0 {
@@ -133,11 +134,11 @@ inline void learn_of_removal(const Step& step, Configuration& configuration, Ind
 
 /// Tells of memberships that have come to be committed since the last step.
 inline void settle(const Step& step, Configuration& configuration, const Log& log) {
-    const bool was_member = configuration.settled().membership.contains(step.self);
-    if (!configuration.settle(log.commit())) return;
+    const std::optional<Membership> before = configuration.settle(log.commit());
+    if (!before) return;
     const Configuration::Change& settled = configuration.settled();
     step.announce(EventKind::members_changed, step.self, settled.index);
-    if (was_member && !settled.membership.contains(step.self)) {
+    if (before->contains(step.self) && !settled.membership.contains(step.self)) {
         step.announce(EventKind::removed, step.self, settled.index);
     }
 }

@@ -41,7 +41,7 @@ inline void begin_snapshot(const Step& step, Progress& follower, const SnapshotM
 /// for lost, and the transfer goes on where the follower last wanted it to.
 inline void resend_chunk(const Step& step, Progress& follower, const SnapshotMeta& newest) {
     SnapshotTransfer& transfer = follower.transfer;
-    const bool silent = step.now - follower.last_contact >= step.options.election_timeout;
+    const bool silent = step.is_silent(follower.last_contact);
     // The follower's disk is behind; the heartbeats ask when it is no longer.
     const bool behind = transfer.installed && follower.match < transfer.meta.last.index;
     const bool waits = behind && !silent;

@@ -5,8 +5,8 @@
 #define RSM_NODE_COMPACTION_HPP
 
 #include <raft/base/types.hpp>
+#include <rsm/detail/backoff.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -40,7 +40,7 @@ public:
     }
     void ended() {
         under_way_ = false;
-        if (!std::exchange(damaged_, false)) pause_ = shortest_pause;
+        if (!std::exchange(damaged_, false)) pauses_.reset();
     }
     /// It could not be saved. Another is taken later, after a pause that grows each time.
     void failed(raft::Time now) {
@@ -51,16 +51,11 @@ public:
     raft::Time not_before() const { return not_before_; }
 
 private:
-    static constexpr raft::Duration shortest_pause = std::chrono::seconds(1);
-    static constexpr raft::Duration longest_pause = std::chrono::minutes(5);
-
-    void wait(raft::Time now) {
-        not_before_ = now + std::exchange(pause_, std::min(2 * pause_, longest_pause));
-    }
+    void wait(raft::Time now) { not_before_ = now + pauses_.next(); }
 
     std::int64_t threshold_;
     raft::Time not_before_;
-    raft::Duration pause_ = shortest_pause;
+    Backoff pauses_{std::chrono::seconds(1), std::chrono::minutes(5)};
     bool damaged_ = false;
     bool under_way_ = false;
 };

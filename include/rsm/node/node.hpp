@@ -194,8 +194,8 @@ public:
         if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
         status.instance = core.instance();
         status.members = core.membership().members;
-        status.members_settled = core.configuration().latest_at() <= core.log().commit();
-        status.changing_members = core.membership().joint() || core.member_change() != nullptr;
+        status.members_settled = raft::is_settled(core.configuration(), core.log());
+        status.changing_members = core.changing_members();
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();

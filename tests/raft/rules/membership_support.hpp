@@ -88,9 +88,7 @@ struct Changing : CoreCluster {
     bool agreed(std::initializer_list<std::uint64_t> nodes, const Membership& membership) {
         for (const std::uint64_t id : nodes) {
             const Configuration& known = core(id).configuration();
-            if (known.latest() != membership || known.latest_at() > core(id).log().commit()) {
-                return false;
-            }
+            if (known.latest() != membership || !is_settled(known, core(id).log())) return false;
         }
         return true;
     }

@@ -32,6 +32,12 @@ void propose(CoreCluster& cluster, std::uint64_t id, int operations) {
 void cut_off(CoreCluster& cluster, std::uint64_t id) {
     cluster.lost = [id](const Message& m) { return m.from.value == id || m.to.value == id; };
 }
+/// Only the first `count` of those that are sent from now on arrive.
+void lose_chunks_after(CoreCluster& cluster, std::size_t count) {
+    cluster.lost = [count, sent = std::size_t{0}](const Message& m) mutable {
+        return std::holds_alternative<SnapshotChunk>(m.body) && ++sent > count;
+    };
+}
 /// Node 1 leads and has compacted everything; node 3 has seen nothing of it.
 CoreCluster compacted(const Options& options = small_chunks(), int operations = 5,
                       std::size_t padding = 60) {
@@ -212,10 +218,7 @@ TEST_CASE("a line that is slower than the heartbeats is not filled with repetiti
 
 TEST_CASE("a broken transfer goes on where the follower stands") {
     CoreCluster cluster = compacted();
-    std::size_t chunks = 0;
-    cluster.lost = [&](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 4;
-    };
+    lose_chunks_after(cluster, 4);
     cluster.run(milliseconds(500));
     std::uint64_t lowest = 1000;
     cluster.lost = [&](const Message& m) {
@@ -231,10 +234,7 @@ TEST_CASE("a broken transfer goes on where the follower stands") {
 
 TEST_CASE("a transfer begins anew for a follower that has lost what it held") {
     CoreCluster cluster = compacted();
-    std::size_t chunks = 0;
-    cluster.lost = [&](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 4;
-    };
+    lose_chunks_after(cluster, 4);
     cluster.run(milliseconds(500));
     cluster.crash(3);
     cluster.restart(3);
@@ -266,10 +266,7 @@ TEST_CASE("a new leader takes a transfer over") {
     CoreCluster cluster = compacted();
     cluster.take_snapshot(2, 30);
     cluster.settle();
-    std::size_t chunks = 0;
-    cluster.lost = [&](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 3;
-    };
+    lose_chunks_after(cluster, 3);
     cluster.run(milliseconds(300));
     REQUIRE(!caught_up(cluster, 3));
     cluster.crash(1);
@@ -282,10 +279,7 @@ TEST_CASE("a new leader takes a transfer over") {
 
 TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
     CoreCluster cluster = compacted();
-    std::size_t chunks = 0;
-    cluster.lost = [&](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 3;
-    };
+    lose_chunks_after(cluster, 3);
     cluster.run(milliseconds(300));
     propose(cluster, 1, 5);
     REQUIRE(cluster.take_snapshot(1, 40));
@@ -304,10 +298,7 @@ TEST_CASE("a newer snapshot in the middle of a transfer does not break it") {
 
 TEST_CASE("a long transfer keeps its own snapshot and the newest, none in between") {
     CoreCluster cluster = compacted();
-    std::size_t chunks = 0;
-    cluster.lost = [&](const Message& m) {
-        return std::holds_alternative<SnapshotChunk>(m.body) && ++chunks > 3;
-    };
+    lose_chunks_after(cluster, 3);
     cluster.run(milliseconds(300));
     for (std::uint64_t index = 10; index <= 30; index += 5) {
         propose(cluster, 1, 5);

@@ -351,8 +351,8 @@ protected:
 
     void failed(raft::NodeId id, const raft::Failure& failure) {
         Node& node = nodes_[id.value];
-        if (watched(id))
-            oracle_.step(core(id), true);  // what it did before, in the same piece of work
+        // What it did before, in the same piece of work.
+        if (watched(id)) oracle_.step(core(id), true);
         happened(Counter::failed_nodes);
         note(TraceKind::disk_fault, id, "failed: " + failure.message());
         node.state = NodeState::failed;

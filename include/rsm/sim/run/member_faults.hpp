@@ -60,8 +60,8 @@ private:
         if (!leader || !cluster_.running(node)) return false;
         const raft::Core& core = cluster_.core(leader);
         const raft::Membership& members = core.membership();
-        const bool settled = core.configuration().latest_at() <= core.log().commit();
-        if (!settled || members.joint() || core.member_change() != nullptr) return false;
+        const bool settled = raft::is_settled(core.configuration(), core.log());
+        if (!settled || core.changing_members()) return false;
         std::size_t voters = 0;
         for (const raft::Member& member : members.members) {
             if (!member.votes()) continue;
@@ -70,8 +70,8 @@ private:
                                cluster_.core(member.id).instance() == member.instance;
             const raft::Member* const known =
                 there ? cluster_.core(member.id).membership().find(node) : nullptr;
-            if (!there || (member.id != node && (known == nullptr || !known->instance)))
-                return false;
+            const bool knows = member.id == node || (known != nullptr && known->instance);
+            if (!there || !knows) return false;
         }
         return voters > 2 && !any_damage();
     }

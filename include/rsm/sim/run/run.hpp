@@ -162,8 +162,8 @@ private:
     /// Liveness: the faults have ended.
     void recover() {
         nemesis_.heal();
-        const bool lost = cluster_.usable() <= cluster_.size() / 2;
-        if (lost && !plan_.cluster.members_change) return;  // rightly unable
+        // Where members change, that is judged by those of the end.
+        if (!plan_.cluster.members_change && !cluster_.is_able()) return;
         cluster_.coverage().asked(Rule::liveness);
         const raft::Time end = cluster_.world().now() + plan_.recovery_limit;
         const auto left = [&] { return end - cluster_.world().now(); };
@@ -269,8 +269,7 @@ private:
         if (!plan_.cluster.members_change) return true;
         const raft::NodeId leader = cluster_.leader();
         if (!leader || cluster_.requests_under_way() != 0) return false;
-        const raft::Core& core = cluster_.core(leader);
-        return !core.membership().joint() && core.member_change() == nullptr;
+        return !cluster_.core(leader).changing_members();
     }
     /// Who is no member has not got everything, and need not have it.
     bool is_member(raft::NodeId node) {

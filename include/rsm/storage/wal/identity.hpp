@@ -67,7 +67,7 @@ inline bool is_of(const raft::Identity& stored, const raft::Identity& claimed) {
 
 inline std::vector<std::byte> encode_identity(const StoredIdentity& stored) {
     raft::codec::Gather out;
-    out.put_raw(std::as_bytes(std::span(identity_magic)));
+    out.put_text(identity_magic);
     out.put(identity_version);
     out.put(std::uint32_t{0});
     out.put(stored.log_id);

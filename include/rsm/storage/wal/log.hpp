@@ -7,6 +7,7 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/detail/backoff.hpp>
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/wal/format.hpp>
@@ -146,7 +147,7 @@ public:
 private:
     using Draft = SegmentDraft<Files>;
     using SegmentPointer = std::shared_ptr<Segment<Files>>;
-    static constexpr std::chrono::milliseconds first_pause{10};
+    static constexpr std::chrono::milliseconds shortest_pause{10};
     static constexpr std::chrono::milliseconds longest_pause{1000};
     struct Pending {
         raft::Write write;
@@ -206,12 +207,11 @@ private:
     bool write_identity(const raft::Identity& identity) {
         auto result = try_save(identity);
         if (!result && is_refused(result.error()) && !has_given_up()) {
-            const auto pause =
-                std::exchange(identity_pause_, std::min(2 * identity_pause_, longest_pause));
-            lanes_->log.post_after(pause, [self = this->shared_from_this()] { self->run(); });
+            lanes_->log.post_after(identity_pauses_.next(),
+                                   [self = this->shared_from_this()] { self->run(); });
             return false;
         }
-        identity_pause_ = first_pause;
+        identity_pauses_.reset();
         if (!result) failure_ = result.error();
         return true;
     }
@@ -436,13 +436,12 @@ private:
         }
         if (changed) reports_.refused(why);
         if (wakes) post_run();
-        const auto pause = std::exchange(pause_, std::min(2 * pause_, longest_pause));
-        lanes_->background.post_after(pause, [self = this->shared_from_this(), id, capacity] {
-            self->draw_up(id, capacity);
-        });
+        lanes_->background.post_after(
+            segment_pauses_.next(),
+            [self = this->shared_from_this(), id, capacity] { self->draw_up(id, capacity); });
     }
     void prepared(SegmentPointer segment, std::optional<raft::Failure> failure) {
-        pause_ = first_pause;
+        segment_pauses_.reset();
         bool changed = false;
         bool wakes = false;
         {
@@ -484,12 +483,12 @@ private:
 
     // These belong to the background lane.
     std::optional<Draft> draft_;
-    std::vector<std::string> spares_;                ///< files of segment_bytes
-    std::chrono::milliseconds pause_ = first_pause;  ///< after the next refusal
+    std::vector<std::string> spares_;  ///< files of segment_bytes
+    Backoff segment_pauses_{shortest_pause, longest_pause};
 
     // These belong to the log's lane.
     std::vector<Pending> taken_;
-    std::chrono::milliseconds identity_pause_ = first_pause;  ///< after its next refusal
+    Backoff identity_pauses_{shortest_pause, longest_pause};
     std::uint64_t taken_bytes_ = 0;
     std::optional<raft::Failure> failure_;
     SegmentPointer active_;

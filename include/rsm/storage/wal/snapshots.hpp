@@ -61,7 +61,7 @@ inline std::optional<raft::LogPosition> snapshot_position(std::string_view name)
 
 inline std::vector<std::byte> encode_snapshot_header(const raft::SnapshotMeta& meta) {
     raft::codec::Gather out;
-    out.put_raw(std::as_bytes(std::span(snapshot_magic)));
+    out.put_text(snapshot_magic);
     out.put(snapshot_version);
     out.put(std::uint32_t{0});
     raft::codec::put(out, meta);

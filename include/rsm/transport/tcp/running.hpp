@@ -205,9 +205,8 @@ template <class Net>
 std::string BasicRunningTcpTransport<Net>::problem(const raft::Membership& members) const {
     std::map<raft::NodeId, TcpAddress> nodes;
     for (const raft::Member& member : members.members) {
-        if (member.contact.empty() && shared_->peer(member.id) != nullptr) continue;
-        const bool is_self = member.id == self();
-        if (member.contact.empty() && is_self) continue;
+        const bool is_known = member.id == self() || shared_->peer(member.id) != nullptr;
+        if (member.contact.empty() && is_known) continue;
         const auto address = TcpAddress::parse(member.contact);
         const std::string whose = "node " + std::to_string(member.id.value) + ": \"";
         if (!address) return whose + member.contact + "\" is not host:port";

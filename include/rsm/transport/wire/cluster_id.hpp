@@ -10,7 +10,6 @@
 #include <rsm/detail/checksum.hpp>
 
 #include <cstdint>
-#include <span>
 
 namespace rsm::inline v0::detail {
 
@@ -30,12 +29,7 @@ inline ClusterId cluster_id(const raft::Identity& identity) {
     raft::codec::Gather out;
     raft::codec::put(out, identity.cluster);
     raft::codec::put(out, founding);
-    const auto digest = [&out](std::uint64_t seed) {
-        Checksum sum(seed);
-        sum.update(out.copied());
-        return sum.value();
-    };
-    return {digest(0), digest(1)};
+    return {checksum(out.copied(), 0), checksum(out.copied(), 1)};
 }
 
 }  // namespace rsm::detail

@@ -108,7 +108,7 @@ inline const char* sentence(AnswerCode code) {
 
 inline void put_text(raft::codec::Gather& out, std::string_view text) {
     out.put(static_cast<std::uint16_t>(text.size()));
-    out.put_raw(std::as_bytes(std::span(text)));
+    out.put_text(text);
 }
 inline std::string get_text(raft::codec::Reader& in, std::size_t most) {
     const std::size_t size = in.get<std::uint16_t>();
