@@ -43,6 +43,11 @@ struct Block {
 
 }  // namespace detail
 
+/// The bytes of a text. (What std::span deduces from a range takes long to compile.)
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+    return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
 /// An immutable slice of a shared block. Copying shares, slicing shares, nothing copies bytes.
 ///
 /// Thread safety: distinct objects may be used, copied and destroyed by different threads even
@@ -74,7 +79,7 @@ public:
         std::memcpy(block->data(), source.data(), source.size());
         return Bytes(block, block->data(), source.size());
     }
-    static Bytes copy_of(std::string_view text) { return copy_of(std::as_bytes(std::span(text))); }
+    static Bytes copy_of(std::string_view text) { return copy_of(bytes_of(text)); }
 
     const std::byte* data() const { return data_; }
     std::size_t size() const { return size_; }

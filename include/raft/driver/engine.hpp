@@ -23,7 +23,6 @@
 #include <span>
 #include <string>
 #include <system_error>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -302,8 +301,7 @@ private:
     void tell_members() {
         if constexpr (MembersTransport<TransportType>) {
             const Configuration& known = core_->configuration();
-            const auto now =
-                std::tuple(known.latest_at(), known.settled().index, core_->followers().size());
+            const Told now{known.latest_at(), known.settled().index, core_->followers().size()};
             if (std::exchange(told_members_, now) == now) return;
             Membership everyone = known.settled().membership;
             for (const Progress& follower : core_->followers()) {
@@ -330,6 +328,14 @@ private:
     void flush() {
         if constexpr (GroupingTransport<TransportType>) transport_.flush();
     }
+
+    // What the members that the transport knows follow from.
+    struct Told {
+        Index latest;
+        Index settled;
+        std::size_t followers;
+        friend bool operator==(const Told&, const Told&) = default;
+    };
 
     // What carry_out() does the pieces of an output with.
     struct Handler {
@@ -464,7 +470,7 @@ private:
     WriteId begun_;
     WriteId persisted_;
     std::optional<Time> armed_;
-    std::optional<std::tuple<Index, Index, std::size_t>> told_members_;
+    std::optional<Told> told_members_;
     bool in_turn_ = false;
     bool turn_due_ = false;  // the host was asked for one
     bool halted_ = false;

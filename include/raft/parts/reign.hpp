@@ -143,8 +143,9 @@ struct Reign {
     }
     /// @pre it has none
     Progress& add(NodeId node) {
-        const auto after = std::ranges::find_if(
-            followers, [node](const Progress& other) { return other.node > node; });
+        const auto after =
+            std::find_if(followers.begin(), followers.end(),
+                         [node](const Progress& other) { return other.node > node; });
         Progress& added = *followers.insert(after, Progress{});
         added.node = node;
         return added;

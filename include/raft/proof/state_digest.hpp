@@ -47,7 +47,7 @@ public:
     void add(Index index) { digest_.add(index); }
     void add(NodeId node) { digest_.add(names_(node)); }
     void add(Instance instance) { digest_.add(instance.value); }
-    void add(const std::string& text) { digest_.add(std::as_bytes(std::span(text))); }
+    void add(const std::string& text) { digest_.add(bytes_of(text)); }
     void add(Time time) { digest_.add(time); }
     void add(Duration duration) { add(duration.count()); }
     void add(WriteId write) { digest_.add(write.value); }

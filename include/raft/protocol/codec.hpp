@@ -93,7 +93,7 @@ public:
     void put_raw(std::span<const std::byte> bytes) {
         copied_.insert(copied_.end(), bytes.begin(), bytes.end());
     }
-    void put_text(std::string_view text) { put_raw(std::as_bytes(std::span(text))); }
+    void put_text(std::string_view text) { put_raw(bytes_of(text)); }
     /// Appends a payload without its length.
     void put_payload(const Bytes& payload) {
         if (payload.size() < referenced_from_) {
@@ -425,14 +425,14 @@ void get_body(Reader& in, std::size_t kind, Message::Body& body) {
 inline std::optional<Message> decode_message(const Bytes& frame) {
     Reader in(frame);
     const std::uint8_t kind = in.get<std::uint8_t>();
-    Message message;
-    get(in, message.from);
-    get(in, message.to);
-    get(in, message.sender);
-    get(in, message.addressee);
+    std::optional<Message> message(std::in_place);
+    get(in, message->from);
+    get(in, message->to);
+    get(in, message->sender);
+    get(in, message->addressee);
     if (!in.good() || kind == 0) return std::nullopt;
-    detail::get_body(in, kind - 1U, message.body);
-    if (!in.done()) return std::nullopt;
+    detail::get_body(in, kind - 1U, message->body);
+    if (!in.done()) message.reset();
     return message;
 }
 

@@ -64,12 +64,17 @@ struct Membership {
         membership.sort();
         return membership;
     }
-    void sort() { std::ranges::sort(members, {}, &Member::id); }
+    void sort() {
+        std::sort(members.begin(), members.end(),
+                  [](const Member& one, const Member& other) { return one.id < other.id; });
+    }
 
     bool empty() const { return members.empty(); }
     const Member* find(NodeId node) const {
-        const auto found = std::ranges::find(members, node, &Member::id);
-        return found == members.end() ? nullptr : &*found;
+        for (const Member& member : members) {
+            if (member.id == node) return &member;
+        }
+        return nullptr;
     }
     Member* find(NodeId node) { return const_cast<Member*>(std::as_const(*this).find(node)); }
     /// Takes the place of the one of its id, if there is one.
@@ -86,7 +91,7 @@ struct Membership {
     }
 
     bool joint() const {
-        return std::ranges::any_of(members, [](const Member& member) {
+        return std::any_of(members.begin(), members.end(), [](const Member& member) {
             return member.standing != Standing::voter && member.standing != Standing::learner;
         });
     }

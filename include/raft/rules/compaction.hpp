@@ -90,8 +90,8 @@ inline void drop_unused_snapshots(const Step& step, const Office& office, Snapsh
             needed.push_back(follower.transfer.meta.last.index);
         }
     }
-    std::ranges::sort(needed);
-    needed.erase(std::ranges::unique(needed).begin(), needed.end());
+    std::sort(needed.begin(), needed.end());
+    needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
     if (needed == kept) return;
     kept = needed;
     step.out.needed_snapshots = std::move(needed);

@@ -84,8 +84,11 @@ inline Membership enter_joint(const Membership& present, const Membership& targe
 /// Whether nothing is left to do: those who are wanted, and nobody else, are there as is wanted.
 /// Where the target does not tell an instance, any will do.
 inline bool has_reached(const Membership& present, const Membership& target) {
-    return std::ranges::equal(present.members, target.members, {}, &Member::standing,
-                              &Member::standing) &&
+    const auto as_wanted = [](const Member& is, const Member& wanted) {
+        return is.standing == wanted.standing;
+    };
+    return std::equal(present.members.begin(), present.members.end(), target.members.begin(),
+                      target.members.end(), as_wanted) &&
            with_learners_of(present, target) == present;
 }
 
@@ -226,8 +229,12 @@ inline NodeId readmit(const Step& step, Reign& reign, Membership& target) {
     for (const Progress& follower : reign.followers) {
         Member* const member = target.find(follower.node);
         if (member == nullptr || !follower.is_another()) continue;
-        const auto past = std::ranges::find(reign.readmissions, follower.node, &Readmission::node);
-        if (past != reign.readmissions.end()) continue;
+        const auto of_follower = [&follower](const Readmission& past) {
+            return past.node == follower.node;
+        };
+        if (std::any_of(reign.readmissions.begin(), reign.readmissions.end(), of_follower)) {
+            continue;
+        }
         member->instance = follower.claimed;
         return follower.node;
     }
