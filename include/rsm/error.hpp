@@ -38,7 +38,8 @@ enum class Errc : int {
     /// The node had been stopped or had failed before. Nothing happened.
     stopped,
     /// The node stopped or failed, or was removed from the cluster, while the operation was under
-    /// way. It may have happened, or may still happen.
+    /// way; or, of a change of members, it leads no more. It may have happened, or may still
+    /// happen.
     interrupted,
     /// The disk of this node, which leads, has only the reserve left that votes and entries under
     /// way need (Status::refuses says why). Nothing happened; try again later.
@@ -118,12 +119,16 @@ private:
             case Errc::timed_out: return "the deadline passed before the outcome was known";
             case Errc::result_lost: return "a snapshot replaced the operation's entry";
             case Errc::stopped: return "the node has stopped";
-            case Errc::interrupted: return "the node stopped before the outcome was known";
+            case Errc::interrupted:
+                return "the node stopped, or leads no more, before the outcome was known";
             case Errc::no_space: return "the node's storage has no room";
             case Errc::skipped: return "the operation threw and is skipped on all nodes";
             case Errc::handing_over: return "the node is handing leadership over";
             case Errc::busy: return "another change of members or handover is under way";
-            case Errc::invalid_members: return "these cannot be the members, or cannot lead";
+            case Errc::invalid_members:
+                return "these cannot be the members (one or more vote, none is replaced under its "
+                       "id without another voter, and at most 64 there are), or the node cannot "
+                       "lead";
             case Errc::unreachable: return "too few members are heard from";
             case Errc::given_up: return "the change of members was given up";
         }

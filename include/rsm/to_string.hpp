@@ -53,6 +53,8 @@ inline std::string_view to_string(raft::Standing standing) {
         case raft::Standing::incoming: return "incoming";
         case raft::Standing::outgoing: return "outgoing";
         case raft::Standing::demoted: return "demoted";
+        case raft::Standing::returning: return "returning";
+        case raft::Standing::suspended: return "suspended";
     }
     return "unknown";
 }

@@ -155,7 +155,19 @@ TEST_CASE("a handover that fails leaves the leader at work") {
                                                    [&](error_code error) { handed = error; });
     handed.reset();
     cluster.run_until([&] { return handed.has_value(); });
+    CHECK(handed == Errc::invalid_members);
+    // One that is known to be away is not waited for.
+    cluster.run_for(2s);
+    cluster.node(leader).async_transfer_leadership({target}, 300ms,
+                                                   [&](error_code error) { handed = error; });
+    handed.reset();
+    cluster.run_until([&] { return handed.has_value(); }, 100ms);
     CHECK(handed == Errc::unreachable);
+    cluster.node(leader).async_transfer_leadership({leader}, 300ms,
+                                                   [&](error_code error) { handed = error; });
+    handed.reset();
+    cluster.run_until([&] { return handed.has_value(); });
+    CHECK_FALSE(*handed);
 }
 
 TEST_CASE("what waits at a leader that the others have removed meanwhile does not wait for ever") {

@@ -85,6 +85,11 @@ struct LogicalClock {
 using Duration = LogicalClock::duration;
 using Time = LogicalClock::time_point;
 
+/// The time `wait` after `now`; the end of time if that is beyond it.
+constexpr Time saturated_sum(Time now, Duration wait) {
+    return wait < Time::max() - now ? now + wait : Time::max();
+}
+
 }  // namespace raft
 
 #endif

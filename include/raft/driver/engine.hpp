@@ -117,6 +117,7 @@ public:
     /// part. Blocks for as long as that takes. After a failure the engine does nothing.
     Result<void> start() {
         if (Result<void> valid = config_.options.validate(); !valid) return valid;
+        if (Result<void> valid = check_birth(); !valid) return valid;
         Result<Recovered> recovered = storage_.recover();
         if (!recovered) return recovered.error();
         if (Result<void> valid = check_memberships(*recovered); !valid) return valid;
@@ -207,6 +208,23 @@ private:
             return Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                            "the entry of index " + std::to_string(entry.index.value) +
                                " says that it is a membership, and is none"};
+        }
+        return {};
+    }
+    /// Before a storage keeps it for good.
+    Result<void> check_birth() const {
+        if (!config_.founder || config_.founding.empty()) return {};
+        const auto refuse = [](const std::string& why) {
+            return Failure{std::make_error_code(std::errc::invalid_argument),
+                           "the members at the foundation: " + why};
+        };
+        if (!config_.founding.contains(config_.self)) {
+            return refuse("node " + std::to_string(config_.self.value) +
+                          ", which founds the cluster, is none of them");
+        }
+        if constexpr (requires { std::string(transport_.problem(config_.founding)); }) {
+            const std::string problem = transport_.problem(config_.founding);
+            if (!problem.empty()) return refuse(problem);
         }
         return {};
     }

@@ -62,6 +62,13 @@ public:
         while (after != history_.end() && after->index <= index) ++after;
         return *std::prev(after);
     }
+    /// Whether it holds for one of those that may be in force, now or after a truncation, where all
+    /// up to `commit` is committed. @pre as of change_at()
+    template <class Predicate>
+    bool any_from(Index commit, Predicate holds) const {
+        const auto first = history_.begin() + (&change_at(commit) - history_.data());
+        return std::any_of(first, history_.end(), holds);
+    }
     const Membership& at(Index index) const { return change_at(index).membership; }
 
     /// The last one that was told to be committed.
@@ -69,7 +76,8 @@ public:
     /// Others have said that this node is no member by a committed membership which is no earlier
     /// than its own, or that the one which bears its id is another.
     bool is_excluded() const {
-        return unrecognized_ || (excluded_.value != 0 && excluded_ >= latest_at());
+        const bool by_it = excluded_.value != 0 && excluded_ >= latest_at();
+        return unrecognized_ || by_it || (outdated_.value != 0 && outdated_ == latest_at());
     }
     bool is_unrecognized() const { return unrecognized_; }
 
@@ -82,7 +90,12 @@ public:
         if (settled_.membership == committed) return std::nullopt;
         return std::exchange(settled_.membership, committed);
     }
-    void exclude(Index index) { excluded_ = std::max(excluded_, index); }
+    /// A committed membership at `index`, which is no earlier than the one in force, is without
+    /// this node. That one may stand behind it, where only this node has it.
+    void exclude(Index index) {
+        excluded_ = std::max(excluded_, index);
+        if (latest_at() > index) outdated_ = latest_at();
+    }
     /// One that is not recognized was no founder: what the foundation says of its id is about
     /// another instance.
     void recognized(bool recognized) {
@@ -90,12 +103,15 @@ public:
         founder_ = founder_ && recognized;
     }
     void joins() { founder_ = false; }
+    /// Whether it may be one of those that the cluster began with.
+    bool is_founder() const { return founder_; }
     /// Whether the node may take this membership's word for what it is itself.
     bool speaks_of_self(const Change& change) const { return founder_ || change.index.value != 0; }
 
     /// @pre index > latest_at()
     void append(Index index, Membership membership) {
         history_.push_back({index, std::move(membership)});
+        outdated_ = Index{};
     }
     /// The log ends before `first` now. @pre what goes was not committed
     void truncate_from(Index first) {
@@ -104,7 +120,7 @@ public:
     /// A snapshot of `index` stands for everything up to there, and there is nothing behind it.
     void restart(Index index, Membership membership) {
         history_.clear();
-        history_.push_back({index, std::move(membership)});
+        append(index, std::move(membership));
     }
     /// A snapshot of `index`, which has this membership (empty: none is told), stands for
     /// everything up to there.
@@ -115,17 +131,18 @@ public:
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.history_, self.settled_, self.excluded_, self.unrecognized_,
-                     self.founder_);
+        return visit(self.history_, self.settled_, self.excluded_, self.outdated_,
+                     self.unrecognized_, self.founder_);
     }
     friend bool operator==(const Configuration&, const Configuration&) = default;
 
 private:
     std::vector<Change> history_{Change{}};
     Change settled_;  // see settle()
-    Index excluded_;  // see is_excluded()
+    Index excluded_;  // see exclude()
+    Index outdated_;  // the membership in force that counts for nothing
     bool unrecognized_ = false;
-    bool founder_ = true;  // it may be one of those that the cluster began with
+    bool founder_ = true;
 };
 
 }  // namespace raft

@@ -95,11 +95,12 @@ struct Progress {
 
     Instance instance;  ///< of the member; 0: not told
     Instance claimed;   ///< of the node that answers to the id, where it is another one
+    Time claimed_at;    ///< since when that one alone has answered
     std::optional<CatchUpRound> catch_up;  ///< of a newcomer
     std::optional<Departure> departure;    ///< it is a member no more
 
     /// Whether the node that answers to the id is not the one that is a member.
-    bool is_another() const { return instance && claimed; }
+    bool is_another() const { return instance && claimed && claimed != instance; }
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
@@ -180,8 +181,8 @@ struct Progress {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.doubted_round, self.doubted_match, self.trusted_round, self.transfer,
-                     self.hold, self.instance, self.claimed, self.catch_up, self.departure,
-                     self.in_flight_, self.in_flight_bytes_);
+                     self.hold, self.instance, self.claimed, self.claimed_at, self.catch_up,
+                     self.departure, self.in_flight_, self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

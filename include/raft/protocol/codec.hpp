@@ -219,7 +219,7 @@ inline bool known(EntryKind kind) {
            kind == EntryKind::barrier;
 }
 inline bool known(Standing standing) {
-    return standing >= Standing::voter && standing <= Standing::demoted;
+    return standing >= Standing::voter && standing <= Standing::suspended;
 }
 inline bool known(TransferOutcome outcome) { return outcome <= TransferOutcome::rejected; }
 

@@ -16,15 +16,19 @@
 
 namespace raft::inline v0 {
 
-/// What a member's word counts for. While somebody is incoming, outgoing or demoted the membership
-/// is joint (Raft paper, section 6): the old one and the new one decide together. The values are
-/// those of the disk and wire formats.
+/// What a member's word counts for. While somebody is incoming, outgoing, demoted or suspended the
+/// membership is joint (Raft paper, section 6): the old one and the new one decide together. The
+/// values are those of the disk and wire formats.
 enum class Standing : std::uint8_t {
     voter = 1,     ///< votes; in a joint membership in both
     learner = 2,   ///< is sent the log, and votes in neither
     incoming = 3,  ///< votes in the new membership
     outgoing = 4,  ///< votes in the old membership, and is in the new one no more
     demoted = 5,   ///< votes in the old membership, and is a learner of the new one
+    /// A learner that is to vote as soon as it can: its place was a voter's who has lost its
+    /// storage. Whoever leads sees to it.
+    returning = 6,
+    suspended = 7,  ///< votes in the old membership, and is returning in the new one
 };
 
 struct Member {
@@ -38,10 +42,10 @@ struct Member {
     bool votes_in_new() const {
         return standing == Standing::voter || standing == Standing::incoming;
     }
-    bool votes_in_old() const {
-        return standing != Standing::learner && standing != Standing::incoming;
-    }
-    bool votes() const { return standing != Standing::learner; }
+    bool votes_in_old() const { return votes() && standing != Standing::incoming; }
+    bool votes() const { return standing != Standing::learner && standing != Standing::returning; }
+    /// Whether it has another part in the old membership than in the new one.
+    bool is_joint() const { return votes() && standing != Standing::voter; }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
@@ -91,9 +95,8 @@ struct Membership {
     }
 
     bool joint() const {
-        return std::any_of(members.begin(), members.end(), [](const Member& member) {
-            return member.standing != Standing::voter && member.standing != Standing::learner;
-        });
+        return std::any_of(members.begin(), members.end(),
+                           [](const Member& member) { return member.is_joint(); });
     }
     bool contains(NodeId node) const { return find(node) != nullptr; }
     /// In the old membership or in the new one.

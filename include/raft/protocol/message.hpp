@@ -37,7 +37,7 @@ struct VoteReply {
     bool granted = false;
     /// Where the log has a committed membership, the sender's latest, in which the one who asked is
     /// no member; 0: it is one, or it is not known for certain.
-    Index without{};
+    LogPosition without{};
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.term, self.election, self.pre_vote, self.granted, self.without);

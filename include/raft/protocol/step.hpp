@@ -148,11 +148,13 @@ struct ChangeOutcome {
 
 /// How a handover of leadership has ended.
 enum class HandoverResult : std::uint8_t {
-    done,          ///< another term has begun
+    done,          ///< another term has begun, or the target leads already
     not_leader,    ///< refused: this node does not lead
-    no_successor,  ///< refused: the target is no voter, or nobody that could lead is heard from
+    no_voter,      ///< refused: the target does not vote, or is no member
+    no_successor,  ///< refused: the target, or everybody that could lead, is not heard from
     busy,          ///< refused: a handover is under way
     timed_out,     ///< the node goes on leading
+    interrupted,   ///< the node leads no more, for another reason; the target may lead yet
 };
 struct HandoverOutcome {
     Token token = 0;

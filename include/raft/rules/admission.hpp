@@ -54,9 +54,13 @@ inline bool is_trusted(const Step& step, Office& office, const Message& message)
         return true;
     }
     const bool news = follower->claimed != message.sender;
+    if (news) follower->claimed_at = step.now;
     follower->claimed = message.sender;
-    // A founder's word is needed before it can be noted who it is; a newcomer's is not.
-    if (!follower->instance) return step.membership().is_voter(follower->node);
+    // A founder's word is needed before it can be noted who it is; a newcomer's is not. One that
+    // leaves decides nothing, and has to be told what it has not heard.
+    if (!follower->instance) {
+        return follower->departure || step.membership().is_voter(follower->node);
+    }
     if (news) step.announce(EventKind::other_instance, follower->node);
     return false;
 }

@@ -30,7 +30,7 @@ inline void become_follower(const Step& step, Ballot& ballot, Office& office, El
     if (Reign* ended = office.reign()) {
         refuse_reads(step, ended->rounds, reads);
         interrupt_change(step, *ended);
-        end_handover(step, *ended);
+        end_handover(step, *ended, term > ballot.term);
         timer.restart(step.options, step.now);
     }
     if (term > ballot.term) {
@@ -159,7 +159,7 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
     if (!request.pre_vote && request.term > ballot.term) {
         become_follower(step, ballot, office, timer, reads, request.term, NodeId{});
     }
-    bool granted = may_vote(step) && may_lead(log, request.last);
+    bool granted = may_vote(step, log) && may_lead(log, request.last);
     if (request.pre_vote) {
         granted = granted && !loyal && request.term > ballot.term;
     } else {
@@ -173,7 +173,7 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
             timer.restart(step.options, step.now);
         }
     }
-    const Index without = membership_without(step, log, candidate);
+    const LogPosition without = membership_without(step, log, candidate);
     step.send(candidate, VoteReply{ballot.term, request.term, request.pre_vote, granted, without});
 }
 
@@ -181,7 +181,7 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
 inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                             Reads& reads, Log& log, Configuration& configuration, NodeId voter,
                             const VoteReply& reply) {
-    learn_of_removal(step, configuration, reply.without);
+    learn_of_removal(step, configuration, log, reply.without);
     const Candidate* candidate = office.candidate();
     if (candidate == nullptr) return;
     if (configuration.is_excluded()) {

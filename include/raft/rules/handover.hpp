@@ -24,8 +24,8 @@ inline NodeId best_successor(const Step& step, const Reign& reign) {
     const Progress* best = nullptr;
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
-        const bool eligible = member != nullptr && member->votes_in_new() && !follower.is_another();
-        if (!eligible || step.is_silent(follower.last_contact)) continue;
+        const bool votes = member != nullptr && member->votes_in_new();
+        if (!votes || !is_heard(step, reign, follower.node)) continue;
         if (best == nullptr || follower.match > best->match) best = &follower;
     }
     return best == nullptr ? NodeId{} : best->node;
@@ -35,16 +35,19 @@ inline NodeId best_successor(const Step& step, const Reign& reign) {
 /// propose()).
 inline void ask_handover(const Step& step, Office& office, const HandOver& asked) {
     Reign* const reign = office.reign();
-    const auto refuse = [&](HandoverResult why) {
-        step.out.handovers.push_back({asked.token, why});
+    const auto answer = [&](HandoverResult result) {
+        step.out.handovers.push_back({asked.token, result});
     };
-    if (reign == nullptr) return refuse(HandoverResult::not_leader);
-    if (reign->handover) return refuse(HandoverResult::busy);
+    if (reign == nullptr) return answer(HandoverResult::not_leader);
+    if (reign->handover) return answer(HandoverResult::busy);
+    if (asked.target == step.self) return answer(HandoverResult::done);
     const NodeId target = asked.target ? asked.target : best_successor(step, *reign);
+    if (!target) return answer(HandoverResult::no_successor);
     const Member* const member = step.membership().find(target);
-    const bool eligible = member != nullptr && member->votes_in_new() && target != step.self;
-    if (!eligible) return refuse(HandoverResult::no_successor);
-    reign->handover = Handover{asked.token, target, step.now + asked.patience, std::nullopt};
+    if (member == nullptr || !member->votes_in_new()) return answer(HandoverResult::no_voter);
+    if (!is_heard(step, *reign, target)) return answer(HandoverResult::no_successor);
+    reign->handover =
+        Handover{asked.token, target, saturated_sum(step.now, asked.patience), std::nullopt};
 }
 
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
@@ -66,10 +69,11 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     step.send(target->node, TimeoutNow{step.term()});
 }
 
-/// The reign ends, which is what was asked for.
-inline void end_handover(const Step& step, Reign& reign) {
+/// The reign ends: as was asked for, if it is another term that has begun.
+inline void end_handover(const Step& step, Reign& reign, bool succeeded) {
     if (!reign.handover) return;
-    step.out.handovers.push_back({reign.handover->token, HandoverResult::done});
+    const HandoverResult result = succeeded ? HandoverResult::done : HandoverResult::interrupted;
+    step.out.handovers.push_back({reign.handover->token, result});
     reign.handover.reset();
 }
 

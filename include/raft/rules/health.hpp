@@ -77,9 +77,12 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
 }
 
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
-/// disk hangs.
+/// disk hangs. Nor does one lead or stand whom others do not recognize as the member of its id.
 inline void check_leadership(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                              Reads& reads, const Log& log) {
+    if (step.configuration.is_unrecognized() && office.role() != Role::follower) {
+        return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
+    }
     Reign* reign = office.reign();
     if (reign == nullptr || timer.pauses == 1) return;
     const auto step_down = [&](EventKind why) {

@@ -30,7 +30,11 @@ inline Membership leave_joint(const Membership& joint) {
     Membership decided;
     for (Member member : joint.members) {
         if (member.standing == Standing::outgoing) continue;
-        member.standing = member.votes_in_new() ? Standing::voter : Standing::learner;
+        if (member.standing == Standing::suspended) {
+            member.standing = Standing::returning;
+        } else if (member.is_joint()) {
+            member.standing = member.votes_in_new() ? Standing::voter : Standing::learner;
+        }
         decided.members.push_back(std::move(member));
     }
     return decided;
@@ -41,13 +45,13 @@ inline bool is_replaced(const Member& present, const Member& wanted) {
 }
 
 /// Ends the votes of those whose place another instance is to take: it has promised nothing, so it
-/// begins as a learner.
+/// begins as a learner, of whom it stays known that it is to vote.
 inline Membership without_replaced_voters(const Membership& present, const Membership& target) {
     Membership next = present;
     for (Member& member : next.members) {
         const Member* const wanted = target.find(member.id);
         const bool replaced = wanted != nullptr && is_replaced(member, *wanted);
-        if (replaced && member.votes()) member.standing = Standing::outgoing;
+        if (replaced && member.votes()) member.standing = Standing::suspended;
     }
     return next;
 }
@@ -61,7 +65,9 @@ inline Membership with_learners_of(const Membership& present, const Membership& 
     });
     for (Member wanted : target.members) {
         const Member* const member = next.find(wanted.id);
-        wanted.standing = member == nullptr ? Standing::learner : member->standing;
+        const bool is_new = member == nullptr;
+        if (!is_new && (member->votes() || wanted.votes())) wanted.standing = member->standing;
+        if (is_new && wanted.votes()) wanted.standing = Standing::learner;
         if (!wanted.instance && member != nullptr) wanted.instance = member->instance;
         next.put(std::move(wanted));
     }
@@ -94,14 +100,6 @@ inline bool has_reached(const Membership& present, const Membership& target) {
 
 // ---- asking for one --------------------------------------------------------------------------
 
-/// Whether the leader has heard of the node for the last election timeout.
-inline bool is_heard(const Step& step, const Reign& reign, NodeId node) {
-    if (node == step.self) return true;
-    const Progress* const follower = reign.find(node);
-    return follower != nullptr && !follower->is_another() &&
-           !step.is_silent(follower->last_contact);
-}
-
 /// Whether those who are heard, and newcomers, of whom nothing is known yet, could decide the
 /// change.
 inline bool can_decide(const Step& step, const Reign& reign, const Membership& target) {
@@ -117,7 +115,9 @@ inline bool can_decide(const Step& step, const Reign& reign, const Membership& t
 /// Whether the target is a membership that is no step on the way to another, and can be come to.
 inline bool is_possible(const Membership& present, const Membership& target) {
     if (!target.valid() || target.joint()) return false;
-    return without_replaced_voters(present, target).valid();
+    // Everybody is a member at once for a while.
+    const Membership without = without_replaced_voters(present, target);
+    return without.valid() && with_learners_of(without, target).valid();
 }
 
 inline void end_change(const Step& step, Reign& reign, ChangeResult result, Index index = {}) {
@@ -126,20 +126,31 @@ inline void end_change(const Step& step, Reign& reign, ChangeResult result, Inde
     if (ended.token != 0) step.out.changes.push_back({ended.token, result, index});
 }
 
-inline void ask_change(const Step& step, Office& office, ChangeMembers& asked) {
+/// What the leader does by itself gives way, for it begins that again.
+inline void ask_change(const Step& step, Office& office, Log& log, ChangeMembers& asked) {
     Reign* const reign = office.reign();
     asked.target.sort();
     const auto refusal = [&]() -> std::optional<ChangeResult> {
         if (reign == nullptr) return ChangeResult::not_leader;
-        if (reign->change) return ChangeResult::busy;
+        const bool is_changing = reign->change && reign->change->token != 0;
+        if (is_changing || step.membership().joint()) return ChangeResult::busy;
         if (!is_possible(step.membership(), asked.target)) return ChangeResult::invalid;
         const bool decidable = asked.forced || can_decide(step, *reign, asked.target);
         if (!decidable) return ChangeResult::unreachable;
         return std::nullopt;
     }();
     if (refusal) return step.out.changes.push_back({asked.token, *refusal, {}});
-    reign->change = MemberChange{asked.token,  std::move(asked.target),   step.membership(),
-                                 asked.forced, step.now + asked.patience, std::nullopt};
+    if (reign->change) end_change(step, *reign, ChangeResult::cancelled);
+    // No change before an entry of the leader's own term is committed.
+    if (log.last().term != step.term()) {
+        append_own(step, reign->budget, log, EntryKind::barrier, {});
+    }
+    reign->change = MemberChange{asked.token,
+                                 std::move(asked.target),
+                                 step.membership(),
+                                 asked.forced,
+                                 saturated_sum(step.now, asked.patience),
+                                 std::nullopt};
 }
 
 /// Until it is joint: then it is the members' to decide, and cannot fail any more.
@@ -150,7 +161,8 @@ inline void give_up_change(const Step& step, Reign& reign, ChangeResult why) {
     change.target = step.membership();
     std::erase_if(change.target.members, [&change](const Member& member) {
         const Member* const before = change.before.find(member.id);
-        return !member.votes() && (before == nullptr || is_replaced(*before, member));
+        const bool is_new = before == nullptr || is_replaced(*before, member);
+        return is_new && member.standing == Standing::learner;
     });
 }
 
@@ -198,7 +210,7 @@ inline std::optional<Membership> next_membership(const Step& step, Reign& reign,
     return enter_joint(present, change.target);
 }
 
-/// For how long a node that is taken in again may catch up before that is given up and begun anew.
+/// For how long a node that is taken in again may catch up before that begins anew.
 inline Duration readmission_patience(const Step& step) {
     return 32 * step.options.election_timeout;
 }
@@ -220,25 +232,46 @@ inline void note_instances(const Step& step, const Reign& reign, Membership& tar
     }
 }
 
+/// Whether another node than the member answers to the id, and the member does not: one answer may
+/// be a late one, of a node that the member has taken the place of.
+inline bool is_taken_over(const Step& step, const Progress& follower) {
+    return follower.is_another() &&
+           step.now - follower.claimed_at >= 2 * step.options.heartbeat_interval;
+}
+
+/// None is taken in again and again, for two may claim one id.
+inline bool may_be_taken_in(const Step& step, const Reign& reign, const Progress& follower) {
+    const auto is_it = [&follower](const Readmission& past) { return past.node == follower.node; };
+    return is_taken_over(step, follower) &&
+           std::none_of(reign.readmissions.begin(), reign.readmissions.end(), is_it);
+}
+
+/// Those who have lost their vote only until they are there again get it back, once they are heard.
+/// Returns whether there are any.
+inline bool restore_votes(const Step& step, const Reign& reign, Membership& target) {
+    bool any = false;
+    for (Member& member : target.members) {
+        const Progress* const follower = reign.find(member.id);
+        if (member.standing != Standing::returning || follower == nullptr) continue;
+        const bool is_taken = may_be_taken_in(step, reign, *follower);
+        if (!is_taken && !is_heard(step, reign, member.id)) continue;
+        if (is_taken) member.instance = follower->claimed;
+        member.standing = Standing::voter;
+        any = true;
+    }
+    return any;
+}
+
 /// A node that bears the id of a member which was another is taken in anew, as a learner first:
-/// what that one had promised, it has forgotten. One at a time, and none again and again, for two
-/// may claim one id. Returns which one; 0: there is none.
-inline NodeId readmit(const Step& step, Reign& reign, Membership& target) {
-    std::erase_if(reign.readmissions,
-                  [&step](const Readmission& past) { return past.again_from <= step.now; });
+/// what that one had promised, it has forgotten. One at a time. Returns whether there is one.
+inline bool readmit(const Step& step, const Reign& reign, Membership& target) {
     for (const Progress& follower : reign.followers) {
         Member* const member = target.find(follower.node);
-        if (member == nullptr || !follower.is_another()) continue;
-        const auto of_follower = [&follower](const Readmission& past) {
-            return past.node == follower.node;
-        };
-        if (std::any_of(reign.readmissions.begin(), reign.readmissions.end(), of_follower)) {
-            continue;
-        }
+        if (member == nullptr || !may_be_taken_in(step, reign, follower)) continue;
         member->instance = follower.claimed;
-        return follower.node;
+        return true;
     }
-    return NodeId{};
+    return false;
 }
 
 /// What a leader changes without being asked.
@@ -248,11 +281,21 @@ inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
     MemberChange change{0, present, present, false, deadline, std::nullopt};
     note_instances(step, reign, change.target);
     if (change.target != present) return change;
-    const NodeId readmitted = readmit(step, reign, change.target);
-    const bool possible =
-        readmitted && is_possible(present, change.target) && can_decide(step, reign, change.target);
-    if (!possible) return std::nullopt;
-    reign.readmissions.push_back({readmitted, deadline});
+    std::erase_if(reign.readmissions,
+                  [&step](const Readmission& past) { return past.again_from <= step.now; });
+    const auto can_be = [&] {
+        return is_possible(present, change.target) && can_decide(step, reign, change.target);
+    };
+    const bool restores = restore_votes(step, reign, change.target) && can_be();
+    if (!restores) {
+        change.target = present;
+        if (!readmit(step, reign, change.target) || !can_be()) return std::nullopt;
+    }
+    for (const Member& member : change.target.members) {
+        const Member* const before = present.find(member.id);
+        const bool is_another = before != nullptr && before->instance != member.instance;
+        if (is_another) reign.readmissions.push_back({member.id, deadline});
+    }
     return change;
 }
 

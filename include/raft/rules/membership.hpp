@@ -51,22 +51,27 @@ inline bool is_settled(const Configuration& configuration, const Log& log) {
 inline const Member* find_self(const Step& step, const Configuration::Change& change) {
     if (!step.configuration.speaks_of_self(change)) return nullptr;
     const Member* const own = change.membership.find(step.self);
-    const bool is_other =
-        own != nullptr && own->instance && step.instance && own->instance != step.instance;
+    if (own == nullptr || !step.instance) return own;
+    // Who joins is named before it votes, so a voter without an instance is a founder.
+    const bool is_other = own->instance ? own->instance != step.instance
+                                        : own->votes() && !step.configuration.is_founder();
     return is_other ? nullptr : own;
 }
 
 /// Who votes: whoever is a member, for a learner may have been promoted without knowing it yet.
 /// Newcomers have the entry that makes them learners before they can be promoted, so one that finds
-/// itself nowhere has promised nothing that could be counted on.
-inline bool may_vote(const Step& step) {
+/// itself nowhere has promised nothing that could be counted on. One that is no member only by what
+/// is not committed may be needed, for those who ask may not have that.
+inline bool may_vote(const Step& step, const Log& log) {
     const Configuration& configuration = step.configuration;
     return !configuration.is_excluded() &&
-           find_self(step, configuration.latest_change()) != nullptr;
+           configuration.any_from(log.commit(), [&step](const Configuration::Change& change) {
+               return find_self(step, change) != nullptr;
+           });
 }
 
-/// Who stands for election: a voter. One that is none by its latest membership alone is still
-/// needed until that is committed: the others may not have it, and this log may be the newest
+/// Who stands for election: a voter. One that is none by its latest memberships alone is still
+/// needed until they are committed: the others may not have them, and this log may be the newest
 /// (thesis, section 4.2.2).
 inline bool may_stand(const Step& step, const Log& log) {
     const auto votes = [&step](const Configuration::Change& change) {
@@ -75,8 +80,15 @@ inline bool may_stand(const Step& step, const Log& log) {
     };
     const Configuration& configuration = step.configuration;
     if (configuration.is_excluded()) return false;
-    return votes(configuration.latest_change()) ||
-           (!is_settled(configuration, log) && votes(configuration.change_at(log.commit())));
+    return configuration.any_from(log.commit(), votes);
+}
+
+/// Whether the leader has heard of the node for the last election timeout.
+inline bool is_heard(const Step& step, const Reign& reign, NodeId node) {
+    if (node == step.self) return true;
+    const Progress* const follower = reign.find(node);
+    return follower != nullptr && !follower->is_another() &&
+           !step.is_silent(follower->last_contact);
 }
 
 /// Gives each other member a line in the leader's table. One that comes back, or of another
@@ -116,20 +128,32 @@ inline void dismiss(const Step& step, Reign& reign, const Log& log) {
     });
 }
 
-/// What a node answers to one that asks for its vote and is no member, as far as that is certain.
-inline Index membership_without(const Step& step, const Log& log, NodeId asker) {
-    const Configuration& configuration = step.configuration;
-    const bool excluded = !configuration.latest().contains(asker) && is_settled(configuration, log);
-    return excluded ? configuration.latest_at() : Index{};
+/// Where the membership in force stands, or a later position of which it is that: a snapshot's, of
+/// what is before which the terms are forgotten.
+inline LogPosition membership_position(const Configuration& configuration, const Log& log) {
+    const Index at = std::max(configuration.latest_at(), log.base().index);
+    return {at, log.term_at(at).value_or(Term{})};
 }
 
-/// What others say of this node's own membership: the one that stands at `index` is without it.
-/// What it has of a later one counts more.
-inline void learn_of_removal(const Step& step, Configuration& configuration, Index index) {
-    const bool news = index.value != 0 && index >= configuration.latest_at();
+/// What a node answers to one that asks for its vote and is no member, as far as that is certain.
+inline LogPosition membership_without(const Step& step, const Log& log, NodeId asker) {
+    const Configuration& configuration = step.configuration;
+    const bool excluded = !configuration.latest().contains(asker) && is_settled(configuration, log);
+    return excluded ? membership_position(configuration, log) : LogPosition{};
+}
+
+/// What others say of this node's own membership: a committed one is without it. What it has of a
+/// later one counts more; later as logs are compared (section 5.4.1), for an entry that nobody else
+/// has may stand at any index.
+inline void learn_of_removal(const Step& step, Configuration& configuration, const Log& log,
+                             LogPosition without) {
+    const LogPosition own = membership_position(configuration, log);
+    const bool is_later =
+        own.term != without.term ? own.term < without.term : own.index <= without.index;
+    const bool news = without.index.value != 0 && is_later;
     if (!news || configuration.is_excluded()) return;
-    configuration.exclude(index);
-    step.announce(EventKind::removed, step.self, index);
+    configuration.exclude(without.index);
+    step.announce(EventKind::removed, step.self, without.index);
 }
 
 /// Tells of memberships that have come to be committed since the last step.

@@ -333,8 +333,7 @@ private:
 
     raft::Time deadline(std::chrono::nanoseconds timeout) {
         if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
-        const raft::Time now = engine_.now();
-        return timeout < raft::Time::max() - now ? now + timeout : raft::Time::max();
+        return raft::saturated_sum(engine_.now(), timeout);
     }
 
     /// Leaving an operation out would make this replica another than the others.

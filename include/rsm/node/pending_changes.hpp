@@ -72,9 +72,11 @@ inline boost::system::error_code error_of(raft::HandoverResult result,
     switch (result) {
         case raft::HandoverResult::done: return {};
         case raft::HandoverResult::not_leader: return not_leader;
+        case raft::HandoverResult::no_voter: return Errc::invalid_members;
         case raft::HandoverResult::no_successor: return Errc::unreachable;
         case raft::HandoverResult::busy: return Errc::busy;
         case raft::HandoverResult::timed_out: return Errc::timed_out;
+        case raft::HandoverResult::interrupted: return Errc::interrupted;
     }
     return Errc::timed_out;
 }

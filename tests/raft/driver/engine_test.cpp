@@ -193,6 +193,15 @@ const Diary ended{"transport stopped", "clock stopped", "clock destroyed", "stor
 
 }  // namespace
 
+TEST_CASE("engine: who founds a cluster is one of its founders, or nothing is begun") {
+    Bench bench(true, {{2}, {3}});
+    const Result<void> started = bench.engine->start();
+    REQUIRE_FALSE(started.has_value());
+    CHECK(started.error().code == std::errc::invalid_argument);
+    CHECK(started.error().what ==
+          "the members at the foundation: node 1, which founds the cluster, is none of them");
+}
+
 TEST_CASE("engine: policies are made in their places, and need not be movable") {
     Bench bench;
     CHECK(bench.news() == Diary{"transport made", "storage made", "clock made"});

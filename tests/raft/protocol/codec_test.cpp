@@ -84,7 +84,7 @@ std::vector<raft::Message> samples() {
         message(VoteRequest{}),
         message(VoteRequest{Term{most}, true, end, true}),
         message(VoteReply{}),
-        message(VoteReply{Term{3}, Term{most}, true, true, Index{most}}),
+        message(VoteReply{Term{3}, Term{most}, true, true, end}),
         message(AppendRequest{}),
         message(AppendRequest{Term{most}, end, Index{most}, most, {}}),
         message(AppendRequest{
@@ -172,7 +172,7 @@ TEST_CASE("a vote reply has these bytes") {
         message(raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true});
     CHECK(encoded(sample) == hex("02 0100000000000000 0200000000000000 a100000000000000"
                                  "a200000000000000 0400000000000000"
-                                 "0300000000000000 00 01 0000000000000000"));
+                                 "0300000000000000 00 01 0000000000000000 0000000000000000"));
 }
 
 TEST_CASE("an append request has these bytes") {

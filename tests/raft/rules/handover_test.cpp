@@ -53,13 +53,57 @@ TEST_CASE("a handover that cannot be is refused") {
     const std::uint64_t leader = cluster.elected();
     cluster.step(leader, HandOver{1, {}, milliseconds(400)});
     cluster.step(leader, HandOver{2, {2}, milliseconds(400)});
-    cluster.step(leader, HandOver{3, {1}, milliseconds(400)});
+    cluster.step(leader, HandOver{3, {9}, milliseconds(400)});
     cluster.step(2, HandOver{4, {1}, milliseconds(400)});
     const std::vector<HandoverOutcome> expected{{1, HandoverResult::no_successor},
-                                                {2, HandoverResult::no_successor},
-                                                {3, HandoverResult::no_successor},
+                                                {2, HandoverResult::no_voter},
+                                                {3, HandoverResult::no_voter},
                                                 {4, HandoverResult::not_leader}};
     CHECK(cluster.handovers == expected);
+}
+
+TEST_CASE("a handover to the leader itself has taken place") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    cluster.step(leader, HandOver{1, {leader}, milliseconds(400)});
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{1, HandoverResult::done}});
+    CHECK(cluster.leader() == leader);
+}
+
+TEST_CASE("a handover to a node that is not heard from is refused, and clients are not") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    const std::uint64_t dead = leader % 3 + 1;
+    cluster.lost = [dead](const Message& message) {
+        return message.from.value == dead || message.to.value == dead;
+    };
+    cluster.run(milliseconds(2000));
+    cluster.step(leader, HandOver{1, {dead}, milliseconds(400)});
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{1, HandoverResult::no_successor}});
+    CHECK(cluster.serves(leader));
+}
+
+TEST_CASE("a handover is not done where the leader only gives way") {
+    Changing cluster(3);
+    cluster.elect(1);
+    cluster.run(milliseconds(300));
+    cluster.node(2).disk_stalled = true;
+    cluster.propose(1, "x");
+    cluster.run(milliseconds(50));
+    cluster.step(1, HandOver{7, {2}, milliseconds(5000)});
+    cluster.lost = [](const Message& message) {
+        return message.to.value == 1 || message.from.value == 1;
+    };
+    for (int i = 0; i < 3000 && cluster.handovers.empty(); ++i) cluster.run(milliseconds(1));
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{7, HandoverResult::interrupted}});
+}
+
+TEST_CASE("patience without end is no overflow") {
+    Changing cluster(3);
+    const std::uint64_t leader = cluster.elected();
+    cluster.step(leader, HandOver{1, {}, Duration::max()});
+    cluster.run(milliseconds(50));
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{1, HandoverResult::done}});
 }
 
 TEST_CASE("nobody stands because a node that does not lead says so") {

@@ -97,6 +97,41 @@ private:
     Token next_change_ = 1000;
 };
 
+/// A cluster whose nodes have instances: 100 and their id.
+struct Instances : Changing {
+    explicit Instances(std::uint64_t founders, std::uint64_t others = 0,
+                       Options options = ordinary())
+        : Changing(founders, others, options) {
+        expected_events.push_back(EventKind::protocol_violation);
+        for (std::uint64_t id = 1; id <= size(); ++id) {
+            wipe(id, {100 + id});
+            if (id > founders) joins(id);
+        }
+    }
+    /// Loses all that it had, and comes back to join.
+    void replace(std::uint64_t id, Instance instance) {
+        wipe(id, instance);
+        joins(id);
+    }
+    void joins(std::uint64_t id) {
+        node(id).founder = false;
+        crash(id);
+        restart(id);
+    }
+    /// What a node has of a member.
+    Member member(std::uint64_t at, std::uint64_t id) {
+        const Member* const found = core(at).membership().find({id});
+        return found == nullptr ? Member{} : *found;
+    }
+    Instance known(std::uint64_t at, std::uint64_t id) { return member(at, id).instance; }
+    /// Whether the leader has this instance of the node among the voters.
+    bool votes(std::uint64_t id, Instance instance) {
+        if (leader() == 0) return false;
+        const Member found = member(leader(), id);
+        return found.instance == instance && found.standing == Standing::voter;
+    }
+};
+
 }  // namespace membership_support
 
 #endif

@@ -191,11 +191,14 @@ TEST_CASE("no change before an entry of the leader's own term is committed") {
     options.barrier_on_election = false;
     Changing cluster(3, 1, options);
     const std::uint64_t leader = cluster.elected();
+    cluster.lost = [](const Message& message) {
+        return std::holds_alternative<AppendReply>(message.body);
+    };
     const Token token = cluster.ask(leader, of({1, 2, 3}, {4}));
-    cluster.run(milliseconds(2000));
-    CHECK(cluster.core(leader).log().last_index() == Index{});
-    CHECK_FALSE(cluster.result(token));
-    cluster.propose(leader, "own");
+    cluster.run(milliseconds(300));
+    CHECK(cluster.core(leader).log().last_index() == Index{1});
+    CHECK(cluster.core(leader).configuration().latest_at() == Index{});
+    cluster.lost = nullptr;
     cluster.run(milliseconds(1000));
     CHECK(cluster.result(token) == ChangeResult::done);
     CHECK(cluster.failure == "");
@@ -226,6 +229,17 @@ TEST_CASE("what cannot be is refused") {
     cluster.run(milliseconds(10000));
     CHECK(cluster.result(token) == ChangeResult::too_slow);
     CHECK(cluster.core(leader).membership() == of({1, 2, 3}));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a change on whose way there would be too many members is refused") {
+    Changing cluster(33, 32);
+    cluster.elect(1);
+    cluster.run(milliseconds(500));
+    Membership target;
+    for (std::uint64_t id = 34; id <= 65; ++id) target.put({{id}, Standing::voter, {}, {}});
+    CHECK(cluster.change(1, target) == ChangeResult::invalid);
+    CHECK(cluster.serves(1));
     CHECK(cluster.failure == "");
 }
 
@@ -321,6 +335,121 @@ TEST_CASE("the only node with the newest log is no voter of it, and is needed ne
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a voter that only what is not committed leaves out is needed, and votes") {
+    Changing cluster(3);
+    cluster.elect(3);
+    cluster.run(milliseconds(300));
+    // What leaves 3 out stays with it.
+    cluster.lost = [&](const Message& message) {
+        return message.from.value == 3 && !cluster.core(3).membership().contains({3});
+    };
+    cluster.ask(3, of({1}));
+    for (int i = 0; i < 3000 && cluster.core(3).membership().contains({3}); ++i) {
+        cluster.run(milliseconds(1));
+    }
+    cluster.persist(3);
+    cluster.crash(3);
+    // So does with 1 what it appends when the joint membership has elected it.
+    cluster.lost = [](const Message& message) {
+        const bool candidate = std::holds_alternative<VoteRequest>(message.body);
+        return std::holds_alternative<AppendRequest>(message.body) ||
+               (message.from.value == 2 && candidate);
+    };
+    for (int i = 0; i < 5000 && cluster.core(1).role() != Role::leader; ++i) {
+        cluster.run(milliseconds(1));
+    }
+    REQUIRE(cluster.core(1).role() == Role::leader);
+    cluster.persist(1);
+    cluster.crash(1);
+    cluster.crash(2);  // for good
+    cluster.lost = nullptr;
+    cluster.restart(1);
+    cluster.restart(3);
+    cluster.run(milliseconds(20000));
+    CHECK(cluster.leader() == 1);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("the only node with the newest log is needed, also where the commit index is forgotten") {
+    Options options = ordinary();
+    options.recover_commit_index = false;
+    Changing cluster(1, 1, options);
+    cluster.elect(1);
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.change(1, of({1, 2})) == ChangeResult::done);
+    cluster.run(milliseconds(500));
+    cluster.step(1, HandOver{7, {2}, milliseconds(500)});
+    cluster.run(milliseconds(500));
+    REQUIRE(cluster.leader() == 2);
+    cluster.lost = [&](const Message& message) {
+        return message.from.value == 2 && !cluster.core(2).membership().contains({2});
+    };
+    cluster.ask(2, of({1}));
+    for (int i = 0; i < 3000 && cluster.core(2).membership().contains({2}); ++i) {
+        cluster.run(milliseconds(1));
+    }
+    cluster.persist(2);
+    cluster.crash(2);
+    cluster.lost = nullptr;
+    cluster.restart(2);
+    cluster.run(milliseconds(20000));
+    CHECK(cluster.leader() == 1);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a removed node is told, although it alone has a membership further on") {
+    Changing cluster(4);
+    cluster.elect(4);
+    cluster.run(milliseconds(300));
+    cluster.lost = [](const Message& message) {
+        return message.from.value == 4 || message.to.value == 4;
+    };
+    for (int i = 0; i < 20; ++i) cluster.propose(4, "its own");
+    Membership target = of({1, 2, 3, 4});
+    target.put({{4}, Standing::voter, {}, "elsewhere"});
+    cluster.ask(4, target);
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.core(4).configuration().latest_at() > Index{20});
+    cluster.persist(4);
+    cluster.crash(4);
+    const std::uint64_t leader = cluster.elected();
+    REQUIRE(cluster.change(leader, of({1, 2, 3})) == ChangeResult::done);
+    cluster.run(milliseconds(10000));
+    SUBCASE("by logs that have the entry") {}
+    SUBCASE("by logs that do not have it any more") {
+        for (const std::uint64_t id : {1U, 2U, 3U}) {
+            cluster.propose(leader, "x");
+            cluster.run(milliseconds(300));
+            cluster.take_snapshot(id);
+            cluster.run(milliseconds(300));
+            REQUIRE(cluster.core(id).log().base().index >
+                    cluster.core(id).configuration().latest_at());
+        }
+    }
+    cluster.lost = nullptr;
+    cluster.restart(4);
+    cluster.run(milliseconds(5000));
+    CHECK(cluster.seen(EventKind::removed) == 1);
+    CHECK(cluster.core(4).role() == Role::follower);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a change waits for what an earlier leader has left joint") {
+    Changing cluster(3, 3);
+    cluster.elect(1);
+    cluster.run(milliseconds(300));
+    cluster.ask_and_hold(1, of({1, 2, 4}));
+    cluster.crash(1);
+    cluster.lost = [](const Message& message) {
+        return std::holds_alternative<AppendReply>(message.body);
+    };
+    for (int i = 0; i < 10000 && cluster.leader() == 0; ++i) cluster.run(milliseconds(1));
+    const std::uint64_t leader = cluster.leader();
+    REQUIRE(leader != 0);
+    const Token token = cluster.ask(leader, of({1, 2, 4, 5, 6}));
+    CHECK(cluster.result(token) == ChangeResult::busy);
+}
+
 TEST_CASE("a voter that does not know yet that it is one votes") {
     Core core(Options{}, NodeId{4}, of({1, 2, 3}, {4}), {}, 1, Time{});
     const Output output =
@@ -360,82 +489,6 @@ TEST_CASE("an entry that says it is a membership and is none is never taken in")
         core.step(at(milliseconds(1)), message(1, 2, AppendRequest{Term{7}, {}, {}, 0, {broken}}));
     CHECK(count(output, EventKind::protocol_violation) == 1);
     CHECK(core.log().last_index() == Index{});
-}
-
-// ---- instances -------------------------------------------------------------------------------
-
-struct Instances : Changing {
-    explicit Instances(std::uint64_t founders) : Changing(founders) {
-        expected_events.push_back(EventKind::protocol_violation);
-        for (std::uint64_t id = 1; id <= founders; ++id) wipe(id, {100 + id});
-    }
-    Instance known(std::uint64_t at, std::uint64_t id) {
-        return core(at).membership().find({id})->instance;
-    }
-};
-
-TEST_CASE("the leader notes which instance bears the id of each member") {
-    Instances cluster(3);
-    const std::uint64_t leader = cluster.elected();
-    cluster.propose(leader, "x");
-    cluster.run(milliseconds(1000));
-    for (std::uint64_t at = 1; at <= 3; ++at) {
-        for (std::uint64_t id = 1; id <= 3; ++id)
-            CHECK(cluster.known(at, id) == Instance{100 + id});
-    }
-    const Index last = cluster.core(leader).log().last_index();
-    cluster.run(milliseconds(5000));
-    CHECK(cluster.core(leader).log().last_index() == last);
-    CHECK(cluster.failure == "");
-}
-
-TEST_CASE("a wiped node is taken in again as a learner before it votes") {
-    Instances cluster(3);
-    const std::uint64_t leader = cluster.elected();
-    cluster.run(milliseconds(1000));
-    const std::uint64_t wiped = leader == 3 ? 2 : 3;
-    cluster.propose(leader, "precious");
-    cluster.run(milliseconds(500));
-    cluster.wipe(wiped, {900});
-    bool voter_before_it_has_all = false;
-    for (int i = 0; i < 5000; ++i) {
-        cluster.run(milliseconds(1));
-        const Member* const member = cluster.core(leader).membership().find({wiped});
-        const bool votes =
-            member != nullptr && member->instance == Instance{900} && member->votes();
-        const bool behind = cluster.core(wiped).log().last_index() < Index{2};
-        voter_before_it_has_all = voter_before_it_has_all || (votes && behind);
-    }
-    CHECK_FALSE(voter_before_it_has_all);
-    CHECK(cluster.seen(EventKind::other_instance) >= 1);
-    CHECK(cluster.seen(EventKind::unrecognized) >= 1);
-    CHECK(cluster.known(leader, wiped) == Instance{900});
-    CHECK(cluster.core(leader).membership().find({wiped})->standing == Standing::voter);
-    CHECK(cluster.serves(leader));
-    CHECK(cluster.failure == "");
-}
-
-TEST_CASE("the votes and acknowledgements of a wiped node count for nobody") {
-    Instances cluster(3);
-    const std::uint64_t leader = cluster.elected();
-    const std::uint64_t wiped = leader == 3 ? 2 : 3;
-    const std::uint64_t behind = 6 - leader - wiped;
-    cluster.run(milliseconds(1000));
-    // What is precious is on the leader and on the one that loses it.
-    cluster.crash(behind);
-    const ProposalOutcome precious = cluster.propose(leader, "precious");
-    cluster.run(milliseconds(300));
-    REQUIRE(cluster.core(leader).log().commit() >= precious.position.index);
-    cluster.crash(leader);
-    cluster.wipe(wiped, {900});
-    cluster.restart(behind);
-    cluster.run(milliseconds(20000));
-    CHECK(cluster.leader() == 0);
-    cluster.restart(leader);
-    cluster.run(milliseconds(10000));
-    REQUIRE(cluster.leader() == leader);
-    CHECK(cluster.serves(leader));
-    CHECK(cluster.failure == "");
 }
 
 }  // namespace membership_test

@@ -11,13 +11,15 @@
 
 namespace rsm::inline v0::sim {
 
-/// Sockets carry bytes unharmed and in order, so only want of time or room excuses a refusal.
+/// Sockets carry bytes unharmed and in order, so only want of time or room excuses a refusal; and a
+/// node whose power has failed comes back as another process.
 inline Broken refusal_is_sound(raft::NodeId id, const TcpRefused& refused) {
     switch (refused.reason) {
         case TcpRefusal::not_accepted:
         case TcpRefusal::too_many:
         case TcpRefusal::hello_cut_off:
-        case TcpRefusal::hello_timeout: return {};
+        case TcpRefusal::hello_timeout:
+        case TcpRefusal::claimed_anew: return {};
         default: break;
     }
     return Violation{

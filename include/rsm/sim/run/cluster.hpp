@@ -63,7 +63,7 @@ public:
         rsm::Options options = plan_.options;
         options.skip_operations = machines_that_throw_.list();
         options.seed = random_.next();
-        options.birth = birth_of(plan_, id);
+        options.birth = birth_of(plan_, id, node.files.is_wiped());
         options.on_event = [this, id](const raft::Event& event) { observe(id, event); };
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
         // Both draw: in this order, not in that of a compiler's arguments.

@@ -39,7 +39,7 @@ protected:
             if (standing < 4 - learners / 2) target.push_back(cluster_.member({id}, true));
             if (standing == 5 && learners != 0) target.push_back(cluster_.member({id}, false));
         }
-        cluster_.change_members(asked, std::move(target), how);
+        if (!needs_lost(target)) cluster_.change_members(asked, std::move(target), how);
     }
     /// To somebody, or to whom the leader thinks best.
     void hand_over() {
@@ -49,10 +49,32 @@ protected:
         cluster_.hand_over(leader, target, draw(std::chrono::milliseconds(1000)));
     }
     void wipe(raft::NodeId node) {
-        if (may_wipe(node)) cluster_.wipe(node);
+        if (!may_wipe(node)) return;
+        lost_ = node;
+        cluster_.wipe(node);
     }
 
 private:
+    /// Whether a majority of these would need an instance that is lost, which not even a leader may
+    /// know yet: no cluster survives a change to them.
+    bool needs_lost(const Members& target) const {
+        if (!lost_ || is_taken_in(lost_)) return false;
+        std::size_t voters = 0;
+        std::size_t there = 0;
+        for (const raft::Member& member : target) {
+            if (!member.votes()) continue;
+            ++voters;
+            if (member.id != lost_) ++there;
+        }
+        return 2 * there <= voters;
+    }
+    /// Whether the leader knows who bears the id now.
+    bool is_taken_in(raft::NodeId node) const {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader || !cluster_.running(node)) return false;
+        const raft::Member* const member = cluster_.core(leader).membership().find(node);
+        return member == nullptr || member->instance == cluster_.core(node).instance();
+    }
     /// A minority of instances may be lost, from the moment at which everybody who votes knows
     /// which they are; and the next one when that has been taken in again.
     bool may_wipe(raft::NodeId node) const {
@@ -82,6 +104,8 @@ private:
         }
         return false;
     }
+
+    raft::NodeId lost_;  // the latest whose disk was wiped
 };
 
 }  // namespace rsm::sim

@@ -53,12 +53,13 @@ inline Member member_of(std::uint64_t node) {
     return voter(node, "node" + std::to_string(node) + ":7000");
 }
 
-/// What a node's storage begins as.
-inline Birth birth_of(const ClusterPlan& plan, raft::NodeId node) {
+/// What a node's storage begins as. One that has lost it may found the cluster anew, since that
+/// takes a majority of founders; it joins where it is the only one.
+inline Birth birth_of(const ClusterPlan& plan, raft::NodeId node, bool wiped) {
     const std::size_t founders = std::min(plan.founders, plan.nodes);
     Birth birth;
     for (std::uint64_t id = 1; id <= founders; ++id) birth.founding.push_back(member_of(id));
-    birth.founder = node.value <= founders;
+    birth.founder = node.value <= founders && !(wiped && founders == 1);
     return birth;
 }
 

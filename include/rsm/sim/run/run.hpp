@@ -379,9 +379,11 @@ private:
         return !running_where(
             [&](raft::NodeId id) { return cluster_.core(id).waiting_reads() != 0; });
     }
-    /// A node whose disk holds what nobody needs; 0: none.
+    /// A member whose disk holds what nobody needs; 0: none. One that was removed in the middle of
+    /// a transfer keeps what it has of that, for it may be taken in again.
     raft::NodeId cluttered() {
-        return running_where([&](raft::NodeId id) { return !cluster_.clutter(id).empty(); });
+        return running_where(
+            [&](raft::NodeId id) { return is_member(id) && !cluster_.clutter(id).empty(); });
     }
     /// The first running node of which that is so; 0: none.
     template <class Condition>
