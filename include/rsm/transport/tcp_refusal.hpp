@@ -29,9 +29,10 @@ enum class TcpRefusal : std::uint8_t {
     frame_damaged,    ///< a frame whose checksum is wrong
     message_invalid,  ///< a frame that holds no message
     message_foreign,  ///< a message in another's name, or to another node
+    claimed_anew,     ///< another process says that it is the peer, whose connection ends for that
 };
 
-inline constexpr std::size_t tcp_refusals = std::size_t{15};
+inline constexpr std::size_t tcp_refusals = std::size_t{16};
 
 namespace detail {
 
@@ -55,6 +56,7 @@ inline constexpr std::array<RefusalText, tcp_refusals> refusal_texts = {{
     {"frame_damaged", "it sent a frame with a wrong checksum"},
     {"message_invalid", "it sent a frame that holds no message"},
     {"message_foreign", "it sent a message in another's name or to another node"},
+    {"claimed_anew", "another process says that it is this node, and takes its place"},
 }};
 
 }  // namespace detail

@@ -322,9 +322,38 @@ TEST_CASE("tcp: a connection that a newer one replaces is told so") {
     Dialling to(io);
     RawPeer first = to.greet(1);
     const std::size_t welcome = first.got().size();
-    const RawPeer second = to.greet(1);
+    const RawPeer second = to.greet(2);
     CHECK(run_until(io, [&] { return first.closed(); }));
     CHECK(answer_code_in(std::string_view(first.got()).substr(welcome)) == AnswerCode::replaced);
+    CHECK(to.node.transport.counters().refusals[TcpRefusal::claimed_anew] == 1);
+}
+
+TEST_CASE("tcp: a process that renews its connection knows why the old one ends") {
+    boost::asio::io_context io;
+    Dialling to(io);
+    RawPeer first = to.greet(1);
+    const std::size_t welcome = first.got().size();
+    const RawPeer second = to.greet(1);
+    CHECK(run_until(io, [&] { return first.closed(); }));
+    CHECK(first.got().size() == welcome);
+    CHECK(to.node.transport.counters().refusals[TcpRefusal::claimed_anew] == 0);
+}
+
+TEST_CASE("tcp: nothing is told of a connection that ends while it is being renewed") {
+    boost::asio::io_context io;
+    std::vector<rsm::PeerStatus> changes;
+    rsm::TcpOptions with = options(one);
+    with.on_peer_change = [&changes](const rsm::PeerStatus& status) { changes.push_back(status); };
+    Dialling to(io, with);
+    REQUIRE(run_until(io, [&] { return !changes.empty(); }));
+    changes.clear();
+    const RawPeer greeted = to.greet(2);
+    RawPeer next = to.listener.accept();
+    to.peer.reset();
+    CHECK(run_until(io, [&] { return !to.node.transport.connected(two); }));
+    next.say(encode(rsm::detail::Answer{AnswerCode::welcome, two, 2, {}}));
+    CHECK(run_until(io, [&] { return to.node.transport.connected(two); }));
+    CHECK(changes.empty());
 }
 
 // ---- snapshots -------------------------------------------------------------------------------

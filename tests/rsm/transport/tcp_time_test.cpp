@@ -269,6 +269,28 @@ TEST_CASE("tcp time: a peer whose power failed is reached as soon as it is back"
     }
 }
 
+TEST_CASE("tcp time: a guest that is gone is dialled no more, until it says hello again") {
+    Hosts hosts;
+    const auto start = [&](std::uint64_t id) {
+        hosts.start(id);
+        raft::Membership founding;
+        founding.put({{1}, raft::Standing::voter, {}, "10.0.0.1:7000"});
+        hosts.transport(id).identify({{id}, "c", founding, {100 + id}, id == 1});
+        if (id == 1) hosts.transport(1).set_members(founding);
+    };
+    start(1);
+    CHECK(hosts.transport(1).peers().empty());
+    start(2);
+    REQUIRE(hosts.run_until([&] { return hosts.connected(); }, 5s));
+    hosts.power_off(2);
+    hosts.run_for(3 * hosts.options.user_timeout);
+    CHECK(hosts.transport(1).peers().size() == 1);
+    hosts.run_for(3 * hosts.options.user_timeout);
+    CHECK(hosts.transport(1).peers().empty());
+    start(2);
+    CHECK(hosts.run_until([&] { return hosts.connected(); }, 5s));
+}
+
 TEST_CASE("tcp time: a connection to replace is tried for again, although the old one stands") {
     Hosts hosts;
     hosts.start_both();

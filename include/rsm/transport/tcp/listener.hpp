@@ -42,12 +42,14 @@ class TcpListener {
 
 public:
     using Self = std::shared_ptr<TcpListener>;
+    /// A node of the cluster, and where it says that it can be dialled. Whether it is a peer.
+    using Meet = std::function<bool(raft::NodeId, const std::string&)>;
     /// A peer, and its process.
     using Greeted = std::function<void(raft::NodeId, std::uint64_t)>;
 
-    /// `greeted` is told of every peer that has introduced itself.
-    TcpListener(typename Shared::Ptr shared, Greeted greeted)
-        : shared_(std::move(shared)), greeted_(std::move(greeted)) {}
+    /// `meet` is asked, and `greeted` told then, of each peer that introduces itself.
+    TcpListener(typename Shared::Ptr shared, Meet meet, Greeted greeted)
+        : shared_(std::move(shared)), meet_(std::move(meet)), greeted_(std::move(greeted)) {}
 
     /// Binds and listens; connections wait in the system until start(). May block on a lookup if
     /// the host is not numeric. Throws boost::system::system_error that names the address.
@@ -105,9 +107,10 @@ private:
 
         typename Net::Timer timer;
         bool closed = false;
-        bool welcomed = false;  ///< and the peer's system has the welcome
-        std::string from;       ///< "host:port" of the other end
-        raft::NodeId peer;      ///< 0: a stranger
+        bool welcomed = false;      ///< and the peer's system has the welcome
+        std::string from;           ///< "host:port" of the other end
+        raft::NodeId peer;          ///< 0: a stranger
+        std::uint64_t process = 0;  ///< of the peer
         std::array<std::byte, greeting_head_bytes + greeting_rest_max> hello{};
         std::vector<std::byte> answer;
         Inbox inbox;
@@ -217,9 +220,9 @@ private:
                               printable(shared.options.cluster) + "\"");
         }
         if (hello.cluster_id != shared.cluster_id) {
-            return refuse(
-                self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
-                "\"" + printable(hello.cluster) + "\" too, but founded with other members");
+            return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
+                          "\"" + printable(hello.cluster) +
+                              "\" too, but founded with other members, or at other addresses");
         }
         if (hello.to != shared.options.self) {
             return refuse(self, stranger, AnswerCode::other_node, TcpRefusal::other_node,
@@ -227,7 +230,7 @@ private:
                               std::to_string(shared.options.self.value));
         }
         // The peers never include this node itself.
-        if (shared.peer(hello.from) == nullptr && !shared.meet(hello.from, hello.contact)) {
+        if (!self->meet_(hello.from, hello.contact)) {
             return refuse(self, stranger, AnswerCode::unknown_node, TcpRefusal::unknown_node,
                           "it says that it is " + std::to_string(hello.from.value));
         }
@@ -280,7 +283,8 @@ private:
         std::erase(self->strangers_, connection);
         connection->timer.cancel();
         connection->peer = hello.from;
-        if (self->has(hello.from)) dismiss(self, self->peers_[hello.from], AnswerCode::replaced);
+        connection->process = hello.process;
+        if (self->has(hello.from)) replace(self, self->peers_[hello.from], *connection);
         self->peers_[hello.from] = connection;
         ++self->shared_->counters.accepts;
         const TcpOptions& options = self->shared_->options;
@@ -294,6 +298,15 @@ private:
             read_frames(self, connection);
         });
         self->greeted_(hello.from, hello.process);
+    }
+
+    /// A process that has renewed its connection knows it. One that is told of a newer process
+    /// knows, as this node does, that two nodes may claim one id.
+    static void replace(const Self& self, ConnectionPtr former, const Connection& newer) {
+        if (former->process == newer.process) return self->close(former);
+        Shared::refuse(self->shared_, TcpRefusal::claimed_anew, former->from,
+                       "node " + std::to_string(newer.peer.value) + ", now from " + newer.from);
+        dismiss(self, former, AnswerCode::replaced);
     }
 
     /// Makes a peer's connection a stranger's again, which goes when it has been told why.
@@ -393,6 +406,7 @@ private:
     }
 
     typename Shared::Ptr shared_;
+    Meet meet_;
     Greeted greeted_;
     std::vector<Door> doors_;  ///< handlers refer to them: not changed once it is open
     std::uint16_t port_ = 0;

@@ -8,6 +8,9 @@
 #include <rsm/transport/tcp_address.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
+#include <boost/asio/ip/address.hpp>
+#include <boost/system/error_code.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -62,6 +65,16 @@ inline bool same_place(const TcpAddress& a, const TcpAddress& b) {
     return a.port == b.port &&
            std::equal(a.host.begin(), a.host.end(), b.host.begin(), b.host.end(),
                       [&lower](char left, char right) { return lower(left) == lower(right); });
+}
+
+/// Whether others can find somebody there: neither port 0 nor "any address", and a host without
+/// blanks and control characters.
+inline bool can_be_dialled(const TcpAddress& address) {
+    const bool printable = std::all_of(address.host.begin(), address.host.end(),
+                                       [](char c) { return c > ' ' && c != 127; });
+    boost::system::error_code no_number;
+    const auto number = boost::asio::ip::make_address(address.host, no_number);
+    return address.port != 0 && printable && (no_number || !number.is_unspecified());
 }
 
 inline TcpAddress own_place(const TcpOptions& options) {

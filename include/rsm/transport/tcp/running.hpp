@@ -19,6 +19,7 @@
 #include <boost/asio/post.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -115,6 +116,10 @@ public:
     const TcpCounters& counters() const { return shared_->counters; }
 
 private:
+    static constexpr std::size_t max_guests = 16;
+
+    bool meet(raft::NodeId node, const std::string& introduced_at);
+    bool has_room_for_guest();
     void dial(raft::NodeId peer);
     void greeted(raft::NodeId peer, std::uint64_t process);
     void move_peer(raft::NodeId peer, TcpAddress address);
@@ -141,9 +146,16 @@ BasicRunningTcpTransport<Net>::BasicRunningTcpTransport(typename Net::Executor e
     for (const auto& [peer, address] : places.peers) shared_->peers[peer].address = address;
     shared_->contact = detail::contact_of(shared_->options, shared_->options.self);
     listener_ = std::make_shared<Listener>(
-        shared_, [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t process) {
+        shared_,
+        [this, shared = shared_.get()](raft::NodeId node, const std::string& introduced_at) {
+            return !shared->stopped && meet(node, introduced_at);
+        },
+        [this, shared = shared_.get()](raft::NodeId peer, std::uint64_t process) {
             if (!shared->stopped) greeted(peer, process);
         });
+    shared_->let_go = [this](raft::NodeId guest) {
+        if (!listener_->has(guest)) remove_peer(guest);
+    };
     listener_->open(places.own);
 }
 
@@ -168,6 +180,44 @@ void BasicRunningTcpTransport<Net>::dial(raft::NodeId peer) {
         shared_->peers[peer].since = shared_->net.now();
     }
     Sender::dial(sender);
+}
+
+/// Makes a guest of a node that is no peer yet. Returns whether it is one now, or was a peer
+/// before. A guest that could not be reached is looked for where it says that it is now.
+template <class Net>
+bool BasicRunningTcpTransport<Net>::meet(raft::NodeId node, const std::string& introduced_at) {
+    const auto address = TcpAddress::parse(introduced_at);
+    const bool sound = shared_->cluster_id && node && node != self() && address &&
+                       detail::can_be_dialled(*address);
+    if (detail::TcpPeer* const known = shared_->peer(node)) {
+        if (known->guest && !known->connected && sound) move_peer(node, *address);
+        return true;
+    }
+    if (!sound || !has_room_for_guest()) return false;
+    detail::TcpPeer& met = shared_->peers[node];
+    met.address = *address;
+    met.guest = true;
+    met.since = shared_->net.now();
+    return true;
+}
+
+/// Takes the place of the guest that has been out of reach for longest, if there are too many.
+template <class Net>
+bool BasicRunningTcpTransport<Net>::has_room_for_guest() {
+    std::size_t guests = 0;
+    auto longest = shared_->peers.end();
+    for (auto known = shared_->peers.begin(); known != shared_->peers.end(); ++known) {
+        if (!known->second.guest) continue;
+        ++guests;
+        if (known->second.connected || listener_->has(known->first)) continue;
+        const bool longer =
+            longest == shared_->peers.end() || known->second.since < longest->second.since;
+        if (longer) longest = known;
+    }
+    if (guests < max_guests) return true;
+    if (longest == shared_->peers.end()) return false;
+    remove_peer(longest->first);
+    return true;
 }
 
 template <class Net>
@@ -211,6 +261,9 @@ std::string BasicRunningTcpTransport<Net>::problem(const raft::Membership& membe
         const std::string whose = "node " + std::to_string(member.id.value) + ": \"";
         if (!address) return whose + member.contact + "\" is not host:port";
         if (address->port == 0) return whose + member.contact + "\" has port 0";
+        if (!detail::can_be_dialled(*address)) {
+            return whose + member.contact + "\" is nowhere that others can reach";
+        }
         for (const auto& [other, place] : nodes) {
             if (!detail::same_place(place, *address)) continue;
             return whose + member.contact + "\" is the address of node " +
@@ -270,6 +323,7 @@ void BasicRunningTcpTransport<Net>::stop() {
     shared_->stopped = true;
     shared_->receive = nullptr;
     shared_->received = nullptr;
+    shared_->let_go = nullptr;
     listener_->stop();
     for (const auto& [peer, sender] : std::exchange(senders_, {})) sender->stop();
     for (auto& [peer, known] : shared_->peers) known.connected = false;

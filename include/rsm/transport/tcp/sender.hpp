@@ -170,9 +170,14 @@ private:
     static void failed(const Self& self, std::string why) {
         ++self->shared_->counters.connect_failures;
         if (!self->connected()) {
+            self->renewing_ = false;
+            self->clear_queue();
             Shared::report(self->shared_, self->peer_, false, std::move(why));
         }
         if (!self->connected() || self->renewing_) wait(self);
+        if (self->shared_->is_guest_gone(self->peer_) && self->shared_->let_go) {
+            self->shared_->let_go(self->peer_);
+        }
     }
 
     static void ended(const Self& self, boost::system::error_code error) {
@@ -189,6 +194,8 @@ private:
         // claim one id would push each other out as fast as they can dial.
         const auto lasted = self->shared_->net.now() - self->link_->since;
         if (lasted >= self->shared_->options.user_timeout) self->failures_ = 0;
+        // The peer has the new one already; what is queued goes over that.
+        if (self->renewing_ && self->dialer_ != nullptr) return self->close_link();
         self->drop_link();
         if (const TcpPeer* const peer = self->shared_->peer(self->peer_)) {
             Shared::report(self->shared_, self->peer_, false, peer->address.text() + ": " + why);
@@ -229,6 +236,9 @@ private:
     void drop_link() {
         if (link_ == nullptr) return;
         close_link();
+        clear_queue();
+    }
+    void clear_queue() {
         shared_->counters.messages_dropped += outbox_.messages();
         outbox_.clear();
     }

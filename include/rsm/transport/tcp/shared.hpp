@@ -30,7 +30,9 @@ namespace rsm::inline v0::detail {
 struct TcpPeer {
     TcpAddress address;
     std::string advertisement;  ///< as the node at `address` has told it
-    bool guest = false;         ///< no member that is known of: it has introduced itself
+    /// No member that is known of, but of the same cluster, and it has introduced itself: the
+    /// membership that has it may not have come here yet, or is gone already.
+    bool guest = false;
     bool connected = false;
     std::chrono::steady_clock::time_point since{};  ///< `connected` is what it is
     std::string last_failure;                       ///< empty while connected
@@ -56,25 +58,19 @@ struct TcpShared {
     std::shared_ptr<const std::function<void(raft::Message)>> receive;
     /// Called after the messages of one read, if set; then the user calls flush(), too.
     std::shared_ptr<const std::function<void()>> received;
+    /// Told of a guest that is gone. Not called once the transport has stopped.
+    std::function<void(raft::NodeId)> let_go;
 
     TcpPeer* peer(raft::NodeId node) {
         const auto found = peers.find(node);
         return found == peers.end() ? nullptr : &found->second;
     }
 
-    /// Makes a peer of one that is not known but of the same cluster: the membership that has it
-    /// may not have come here yet, or is gone already. Returns whether it is one now.
-    bool meet(raft::NodeId node, const std::string& introduced_at) {
-        const auto address = TcpAddress::parse(introduced_at);
-        const auto guests =
-            std::ranges::count_if(peers, [](const auto& known) { return known.second.guest; });
-        const bool welcome = cluster_id && node && node != options.self && address &&
-                             address->port != 0 && guests < max_guests;
-        if (!welcome) return false;
-        TcpPeer& met = peers[node];
-        met.address = *address;
-        met.guest = true;
-        return true;
+    /// Whether it is a guest to whom there has been no connection for long.
+    bool is_guest_gone(raft::NodeId node) {
+        const TcpPeer* const known = peer(node);
+        return known != nullptr && known->guest && !known->connected &&
+               net.now() - known->since >= guest_patience * options.user_timeout;
     }
 
     PeerStatus status(raft::NodeId node, const TcpPeer& peer) const {
@@ -122,7 +118,7 @@ struct TcpShared {
     }
 
 private:
-    static constexpr std::ptrdiff_t max_guests = 16;
+    static constexpr int guest_patience = 4;
 
     struct Told {
         static constexpr std::chrono::seconds shortest{1};
