@@ -72,7 +72,10 @@ public:
 private:
     struct State {
         State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit)
-            : socket(executor), resolver(executor), timer(executor), connect_timeout(limit) {}
+            : socket(std::make_shared<Tcp::socket>(executor)),
+              resolver(executor),
+              timer(executor),
+              connect_timeout(limit) {}
 
         using Self = std::shared_ptr<State>;
         using Clock = boost::asio::steady_timer::clock_type;
@@ -86,7 +89,7 @@ private:
             const Clock::time_point now = Clock::now();
             deadline =
                 timeout < Clock::time_point::max() - now ? now + timeout : Clock::time_point::max();
-            if (socket.is_open() && to == address) {
+            if (socket->is_open() && to == address) {
                 wait(self, number, deadline);
                 return send(self, number);
             }
@@ -110,7 +113,7 @@ private:
             const auto parsed = rsm::TcpAddress::parse(address);
             if (!parsed) {
                 // As always, not from inside.
-                boost::asio::post(socket.get_executor(), [self, number] {
+                boost::asio::post(timer.get_executor(), [self, number] {
                     self->fail(number, boost::asio::error::invalid_argument);
                 });
                 return;
@@ -129,22 +132,23 @@ private:
 
         void connect(const Self& self, std::uint64_t number, std::vector<Tcp::endpoint> found) {
             endpoints = std::move(found);
-            boost::asio::async_connect(socket, endpoints, [self, number](Error error, auto) {
-                if (self->is_over(number)) return;
-                if (error) return self->fail(number, error);
-                Error ignored;
-                self->socket.set_option(Tcp::no_delay(true), ignored);
-                self->wait(self, number, self->deadline);
-                self->send(self, number);
-            });
+            boost::asio::async_connect(*socket, endpoints,
+                                       [self, number, kept = socket](Error error, auto) {
+                                           if (self->is_over(number)) return;
+                                           if (error) return self->fail(number, error);
+                                           Error ignored;
+                                           kept->set_option(Tcp::no_delay(true), ignored);
+                                           self->wait(self, number, self->deadline);
+                                           self->send(self, number);
+                                       });
         }
 
         void send(const Self& self, std::uint64_t number) {
             sent = true;
             // The buffer must live as long as the write, which a closed socket only ends later.
             auto text = std::make_shared<const std::string>(std::move(request));
-            boost::asio::async_write(socket, boost::asio::buffer(*text),
-                                     [self, number, text](Error error, std::size_t) {
+            boost::asio::async_write(*socket, boost::asio::buffer(*text),
+                                     [self, number, text, kept = socket](Error error, std::size_t) {
                                          if (error) self->fail(number, error);
                                      });
             receive(self, number);
@@ -152,13 +156,14 @@ private:
 
         void receive(const Self& self, std::uint64_t number) {
             const std::span<char> room = input->prepare();
-            socket.async_read_some(boost::asio::buffer(room.data(), room.size()),
-                                   [self, number, into = input](Error error, std::size_t count) {
-                                       if (self->is_over(number)) return;
-                                       if (error) return self->fail(number, error);
-                                       into->commit(count);
-                                       self->parse(self, number);
-                                   });
+            socket->async_read_some(
+                boost::asio::buffer(room.data(), room.size()),
+                [self, number, into = input, kept = socket](Error error, std::size_t count) {
+                    if (self->is_over(number)) return;
+                    if (error) return self->fail(number, error);
+                    into->commit(count);
+                    self->parse(self, number);
+                });
         }
 
         void parse(const Self& self, std::uint64_t number) {
@@ -187,7 +192,8 @@ private:
 
         void disconnect() {
             Error ignored;
-            socket.close(ignored);
+            socket->close(ignored);
+            socket = std::make_shared<Tcp::socket>(timer.get_executor());
             resolver.cancel();
             parser = ReplyParser();
             input = std::make_shared<InputBuffer>();
@@ -198,7 +204,9 @@ private:
             disconnect();
         }
 
-        Tcp::socket socket;
+        // Replaced with each connection: an attempt to connect that is being cancelled would go on
+        // with the next address in the one that it finds open.
+        std::shared_ptr<Tcp::socket> socket;
         Tcp::resolver resolver;
         boost::asio::steady_timer timer;
         std::chrono::nanoseconds connect_timeout;

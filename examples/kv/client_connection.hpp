@@ -272,11 +272,12 @@ private:
         return std::static_pointer_cast<ClientConnection>(shared_from_this());
     }
 
-    /// Takes the reply to a request of which there is one at a time.
-    std::function<void(std::string)> ended(Sequence sequence) {
-        return [self = self(), sequence](std::string reply) {
+    typename Service::MembersEnded ended(Sequence sequence) {
+        using End = typename Service::MembersEnd;
+        return [self = self(), sequence](const End& end) {
+            // Else the service may be gone.
             if (!self->is_open()) return;
-            self->pipeline_.finish(sequence, std::move(reply));
+            self->pipeline_.finish(sequence, self->service_.reply_to(end));
             self->work_soon();
         };
     }

@@ -56,7 +56,7 @@ struct Arguments {
     std::vector<std::string> cluster;  // "id=host:port"
     std::string join;                  // where a server serves clients
     std::string peer;
-    std::string cluster_name = "kv";
+    std::optional<std::string> cluster_name;
     std::string listen;
     std::string announce;
     std::string data;
@@ -69,6 +69,8 @@ struct Arguments {
     std::uint64_t request_timeout_ms = 30'000;
     std::uint64_t reply_timeout_ms = 60'000;
 };
+
+constexpr const char* default_cluster_name = "kv";
 
 void declare(CLI::App& app, Arguments& arguments) {
     constexpr auto size_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -85,10 +87,14 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "in with 'kv member add': HOST:PORT")
         ->excludes("--cluster");
     app.add_option("--peer", arguments.peer,
-                   "Where this node talks to others, if --cluster does not say it: HOST:PORT");
+                   "Where this node talks to others, if --cluster does not say it or it has moved "
+                   "since: HOST:PORT");
     app.add_option("--cluster-name", arguments.cluster_name,
-                   "Nodes of clusters with different names refuse each other")
-        ->capture_default_str();
+                   "Nodes of clusters with different names refuse each other; needed once")
+        ->check([](const std::string& name) {
+            return name.empty() ? std::string("a cluster needs a name") : std::string();
+        })
+        ->default_str(default_cluster_name);
     app.add_option("--listen", arguments.listen, "Where to serve clients: HOST:PORT")->required();
     app.add_option("--announce", arguments.announce,
                    "Where clients reach this node, if that is not what --listen says: HOST:PORT");
@@ -173,20 +179,62 @@ struct Origin {
     std::optional<rsm::Birth> birth;
 };
 
+using Stored = std::optional<raft::Identity>;
+
+Stored stored_identity(const Arguments& arguments) {
+    auto stored = rsm::WalStorage(arguments.data).identity();
+    if (!stored) throw std::runtime_error(stored.error().message());
+    return *std::move(stored);
+}
+
+/// The list founds once; later it only must not contradict the directory.
+Origin with_list(const Arguments& arguments, const std::string& name, const Stored& stored) {
+    const raft::NodeId self{arguments.id};
+    auto listed = kv::parse_cluster(arguments.cluster, arguments.id);
+    if (stored) {
+        for (const raft::Member& founder : stored->founding.members) {
+            const auto now = listed.find(founder.id);
+            if (now == listed.end() || now->second == founder.contact) continue;
+            kv::log_line("--cluster: node " + std::to_string(founder.id.value) +
+                         " was founded at " + founder.contact + " and is listed at " + now->second +
+                         ", which is not read: where members are, the members say");
+        }
+    }
+    if (!arguments.peer.empty()) {
+        const std::string own = kv::parse_destination("--peer", arguments.peer).text();
+        if (!stored && own != listed[self]) {
+            throw std::invalid_argument("--peer: " + own + ", and --cluster says that node " +
+                                        std::to_string(arguments.id) + " is at " + listed[self]);
+        }
+        listed[self] = own;
+    }
+    return {std::move(listed), name, {}};
+}
+
 Origin origin_of(const Arguments& arguments) {
     const raft::NodeId self{arguments.id};
-    if (!arguments.cluster.empty()) {
-        return {kv::parse_cluster(arguments.cluster, arguments.id), arguments.cluster_name, {}};
-    }
+    const Stored stored = stored_identity(arguments);
+    const std::string name =
+        arguments.cluster_name.value_or(stored ? stored->cluster : default_cluster_name);
+    if (!arguments.cluster.empty()) return with_list(arguments, name, stored);
     if (arguments.peer.empty()) {
         throw std::invalid_argument(
             "--peer: needed where --cluster does not say at which address this node talks to "
             "others");
     }
     const std::string own = kv::parse_destination("--peer", arguments.peer).text();
-    if (arguments.join.empty()) return {{{self, own}}, arguments.cluster_name, rsm::reopen()};
+    if (stored) return {{{self, own}}, name, rsm::reopen()};
+    if (arguments.join.empty()) {
+        throw std::invalid_argument("--data: " + arguments.data +
+                                    " is new: --cluster says which cluster it is to found, or "
+                                    "--join which one to join");
+    }
     kv::FoundedCluster found =
         kv::ask_founded(kv::parse_destination("--join", arguments.join).text());
+    if (arguments.cluster_name && found.name != name) {
+        throw std::invalid_argument("--cluster-name: \"" + name + "\", and the server at " +
+                                    arguments.join + " is of \"" + found.name + "\"");
+    }
     return {{{self, own}}, found.name, rsm::join(std::move(found.founding))};
 }
 
@@ -291,15 +339,16 @@ private:
         });
     }
 
+    /// This server among them, also where it is no member yet, or none any more.
     std::vector<kv::Member> members(const std::string& own_address) const {
         const auto& transport = replica_->transport();
-        std::vector<kv::Member> members;
+        std::vector<kv::Member> members{{transport.self().value, own_address, true}};
         for (const rsm::Member& member : replica_->status().members) {
-            const raft::NodeId node = member.id;
-            const bool self = node == transport.self();
-            members.push_back({node.value, self ? own_address : transport.peer_advertisement(node),
-                               self || transport.connected(node)});
+            if (member.id == transport.self()) continue;
+            members.push_back({member.id.value, transport.peer_advertisement(member.id),
+                               transport.connected(member.id)});
         }
+        std::ranges::sort(members, {}, &kv::Member::id);
         return members;
     }
 
@@ -339,11 +388,11 @@ int main(int count, char** words) {
     }
     kv::survive_failed_writes();
     try {
-        const int status = Program(arguments).run();
-        // A disk that hangs may still have a snapshot under way, which needs what static
-        // destructors would take down.
-        if (status != EXIT_SUCCESS) std::_Exit(status);
-        return status;
+        Program program(arguments);
+        const int status = program.run();
+        // What is still under way has nothing to do with the node any more, and may take long: a
+        // disk that hangs, a name server that does not answer.
+        std::_Exit(status);
     } catch (const std::exception& error) {
         // Boost appends in brackets which number the code has and where in Boost it came up.
         const std::string text = error.what();

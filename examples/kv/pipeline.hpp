@@ -64,7 +64,8 @@ public:
         for (; next_ < first_ + requests_.size(); ++next_) {
             Request& request = requests_[next_ - first_];
             if (request.state != Request::State::waiting) continue;
-            if (under_way_ != 0 && request.work.index() != under_way_kind_) return nullptr;
+            const bool fits = request.work.index() == under_way_kind_ && !is_alone(request);
+            if (under_way_ != 0 && !fits) return nullptr;
             sequence = next_++;
             request.state = Request::State::under_way;
             under_way_kind_ = request.work.index();
@@ -122,6 +123,12 @@ public:
     }
 
 private:
+    /// Of changes of the members and handovers there is one at a time.
+    static bool is_alone(const Request& request) {
+        return std::holds_alternative<MemberEdit>(request.work) ||
+               std::holds_alternative<Transfer>(request.work);
+    }
+
     template <class F>
     void for_reads(Sequence first, Sequence last, F f) {
         for (Sequence sequence = first; sequence <= last; ++sequence) {

@@ -148,21 +148,49 @@ public:
         return false;
     }
 
-    /// Changes the members, if this node leads, and gives the reply when that has ended. Never from
-    /// inside.
-    void change_members(const MemberEdit& edit, std::function<void(std::string)> ended) {
+    /// How a change of the members or a handover has ended.
+    struct MembersEnd {
+        boost::system::error_code error;
+        std::string refusal;  ///< not empty: the replica was not asked, and this is why
+    };
+    using MembersEnded = std::function<void(MembersEnd)>;
+
+    /// Changes the members, if this node leads. `ended` is not called from inside, and may be when
+    /// the service is gone.
+    void change_members(const MemberEdit& edit, MembersEnded ended) {
         EditedMembers wanted = edited(replica_.status().members, edit);
         if (!wanted.refusal.empty() && replica_.status().role == raft::Role::leader) {
-            return boost::asio::post(replica_.get_executor(), [ended, why = wanted.refusal] {
-                ended(detail::error("ERR " + why).reply);
-            });
+            return boost::asio::post(replica_.get_executor(),
+                                     [ended = std::move(ended), why = std::move(wanted.refusal)] {
+                                         ended({{}, why});
+                                     });
         }
-        replica_.async_change_members(std::move(wanted.members), replies_of(std::move(ended)));
+        replica_.async_change_members(std::move(wanted.members),
+                                      [ended = std::move(ended)](boost::system::error_code error) {
+                                          ended({error, {}});
+                                      });
     }
     /// Hands leadership over, if this node leads. Likewise.
-    void transfer(const Transfer& asked, std::function<void(std::string)> ended) {
-        replica_.async_transfer_leadership({asked.target}, std::chrono::seconds(1),
-                                           replies_of(std::move(ended)));
+    void transfer(const Transfer& asked, MembersEnded ended) {
+        replica_.async_transfer_leadership(
+            {asked.target}, std::chrono::seconds(1),
+            [ended = std::move(ended)](boost::system::error_code error) {
+                ended({error, {}});
+            });
+    }
+    std::string reply_to(const MembersEnd& end) const {
+        std::string reply;
+        if (!end.refusal.empty()) {
+            ReplyWriter(reply).error("ERR " + end.refusal);
+        } else if (!end.error) {
+            ReplyWriter(reply).simple("OK");
+        } else if (rsm::error_class(end.error) == rsm::ErrorClass::retry_elsewhere) {
+            write_redirect(topology(), reply);
+        } else {
+            const bool unknown = rsm::outcome(end.error) == rsm::Outcome::unknown;
+            ReplyWriter(reply).error((unknown ? "UNKNOWN " : "ERR ") + end.error.message());
+        }
+        return reply;
     }
 
     /// Lines "<id> <standing> <address> <instance>".
@@ -294,22 +322,6 @@ public:
     }
 
 private:
-    auto replies_of(std::function<void(std::string)> ended) {
-        return [this, ended = std::move(ended)](boost::system::error_code error) {
-            std::string reply;
-            const bool elsewhere = rsm::error_class(error) == rsm::ErrorClass::retry_elsewhere;
-            if (!error) {
-                ReplyWriter(reply).simple("OK");
-            } else if (elsewhere) {
-                write_redirect(topology(), reply);
-            } else {
-                const bool unknown = rsm::outcome(error) == rsm::Outcome::unknown;
-                ReplyWriter(reply).error((unknown ? "UNKNOWN " : "ERR ") + error.message());
-            }
-            ended(std::move(reply));
-        };
-    }
-
     std::string server_info() const {
         std::string text;
         detail::add_line(text, "server_name", "kv-server");

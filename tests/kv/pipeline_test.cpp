@@ -47,6 +47,20 @@ TEST_CASE("pipeline: consecutive writes begin together, and a read begins when t
     CHECK(start_all(pipeline) == Sequences{2});
 }
 
+TEST_CASE("pipeline: of changes of the members and handovers there is one at a time") {
+    Pipeline pipeline;
+    pipeline.add(kv::MemberEdit{kv::MemberEdit::Kind::remove, 1, 1, {}}, 1);
+    pipeline.add(kv::MemberEdit{kv::MemberEdit::Kind::remove, 2, 2, {}}, 1);
+    pipeline.add(kv::Transfer{}, 1);
+    pipeline.add(kv::Transfer{}, 1);
+    for (Sequence sequence = 0; sequence < 4; ++sequence) {
+        CHECK(start_all(pipeline) == Sequences{sequence});
+        CHECK(start_all(pipeline).empty());
+        pipeline.finish(sequence, "+");
+    }
+    CHECK(taken(pipeline) == "++++");
+}
+
 TEST_CASE("pipeline: consecutive reads begin together, and a write begins when they are answered") {
     Pipeline pipeline;
     pipeline.add(read(), 1);

@@ -164,7 +164,24 @@ private:
                                     clients_[node - 1], "--data", directory_ / id},
                                    directory_ / (id + ".log"));
         demand(processes_[node].wait() == 1, "a directory serves under the id of another node");
-        reopen(node);
+        for (const Words& how :
+             {Words{}, Words{"--join", clients_[leader() - 1], "--cluster-name", "another"}}) {
+            Words words{server_,
+                        "--id",
+                        "9",
+                        "--peer",
+                        peers_[node],
+                        "--listen",
+                        clients_[node - 1],
+                        "--data",
+                        directory_ / "new"};
+            words.insert(words.end(), how.begin(), how.end());
+            demand(Process(words, directory_ / "new.log").wait() == 1,
+                   "a new directory serves which nobody has founded, or of another cluster");
+            demand(!std::filesystem::exists(directory_ / "new"), "a refused start leaves a mark");
+        }
+        // Whom to join is asked once: that one need not be there any more.
+        start(node, {"--peer", peers_[node], "--join", "127.0.0.1:1"});
         write_and_check("reopened");
         wait("the one that was refused catches up", [&] { return has_all(node); });
     }

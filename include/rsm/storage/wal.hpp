@@ -4,10 +4,12 @@
 #ifndef RSM_STORAGE_WAL_HPP
 #define RSM_STORAGE_WAL_HPP
 
+#include <raft/base/result.hpp>
 #include <raft/driver/concepts.hpp>
 #include <rsm/plan.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/disk/lane.hpp>
+#include <rsm/storage/wal/identity.hpp>
 #include <rsm/storage/wal/lanes.hpp>
 #include <rsm/storage/wal/running.hpp>
 #include <rsm/storage/wal_options.hpp>
@@ -15,7 +17,9 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace rsm::inline v0 {
@@ -56,6 +60,15 @@ public:
         : options_(std::move(options)),
           files_(std::move(files)),
           make_lanes_(std::move(make_lanes)) {}
+
+    /// Whose directory it is: the node that founded a cluster in it, or joined one. Nothing where
+    /// nobody has yet. Errors: StorageErrc::corrupted, unsupported_version, the system's own.
+    raft::Result<std::optional<raft::Identity>> identity() const {
+        auto stored = detail::wal::load_identity(files_, options_.directory);
+        if (stored) return std::optional(std::move(stored->identity));
+        if (stored.error().code != std::errc::no_such_file_or_directory) return stored.error();
+        return std::optional<raft::Identity>();
+    }
 
     detail::wal::RunningWal<Files, Lane> open(boost::asio::any_io_executor executor) const {
         return {std::move(executor), options_, files_, make_lanes_};

@@ -76,6 +76,12 @@ public:
 private:
     raft::Result<void> take_directory() {
         const std::string& path = options_.directory;
+        if (claimed_ && claimed_->founding.empty()) {
+            const auto names = files_.list(path);
+            const bool missing =
+                !names && names.error().code == std::errc::no_such_file_or_directory;
+            if (missing) return unfounded();
+        }
         if (auto result = files_.create_directories(path); !result) return result;
         auto lock = files_.lock(path);
         if (!lock) return lock.error();
@@ -152,15 +158,16 @@ private:
             StorageErrc::foreign,
             identity_path(options_.directory) + " names another log than the one that is here");
     }
+    raft::Failure unfounded() const {
+        return storage_failure(StorageErrc::unfounded,
+                               options_.directory + " is new, and nobody says which cluster node " +
+                                   std::to_string(claimed_->node.value) +
+                                   " is to found or to join");
+    }
     /// @pre the directory is new
     raft::Result<void> check_founding() const {
         if (!claimed_ || is_sound(*claimed_)) return {};
-        if (claimed_->founding.empty()) {
-            return storage_failure(
-                StorageErrc::unfounded,
-                options_.directory + " is new, and nobody says which cluster node " +
-                    std::to_string(claimed_->node.value) + " is to found or to join");
-        }
+        if (claimed_->founding.empty()) return unfounded();
         return raft::Failure{
             std::make_error_code(std::errc::invalid_argument),
             options_.directory + " is new, and cannot become that of " + describe(*claimed_)};
