@@ -223,7 +223,9 @@ private:
                           ", which founds the cluster, is none of them");
         }
         if constexpr (requires { std::string(transport_.problem(config_.founding)); }) {
-            const std::string problem = transport_.problem(config_.founding);
+            // Nobody needs to reach one that is alone.
+            const bool alone = config_.founding.members.size() == 1;
+            const std::string problem = alone ? "" : transport_.problem(config_.founding);
             if (!problem.empty()) return refuse(problem);
         }
         return {};

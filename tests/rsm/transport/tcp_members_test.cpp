@@ -131,7 +131,7 @@ TEST_CASE("tcp: who does not say where it is, or is of no cluster, is no guest")
     }
     CHECK(answer_code(knock(99)) == AnswerCode::unknown_node);
     guests.erase(5);
-    AnswerCode answer{};
+    AnswerCode answer = AnswerCode::unknown_node;
     for (int i = 0; i < 100 && answer != AnswerCode::welcome; ++i) answer = *answer_code(knock(99));
     CHECK(answer == AnswerCode::welcome);
     std::vector<raft::NodeId> left;

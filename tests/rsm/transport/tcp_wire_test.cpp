@@ -110,11 +110,11 @@ TEST_CASE("a frame and the greetings have these bytes") {
     const raft::Message vote{raft::NodeId{1}, raft::NodeId{2},
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
-          "3b000000"
+          "43000000"
           "02"
           "01"
           "0000"
-          "08e0a3f851f4410d"
+          "a8617c64d97ee384"
           "02"
           "0100000000000000"
           "0200000000000000"
@@ -124,6 +124,7 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "0300000000000000"
           "00"
           "01"
+          "0000000000000000"
           "0000000000000000");
     const rsm::detail::Hello hello{raft::NodeId{1},      raft::NodeId{2}, 9,    {0x11, 0x22},
                                    raft::Instance{0x33}, "blue",          "a:1"};
