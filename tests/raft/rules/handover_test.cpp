@@ -74,9 +74,7 @@ TEST_CASE("a handover to a node that is not heard from is refused, and clients a
     Changing cluster(3);
     const std::uint64_t leader = cluster.elected();
     const std::uint64_t dead = leader % 3 + 1;
-    cluster.lost = [dead](const Message& message) {
-        return message.from.value == dead || message.to.value == dead;
-    };
+    cluster.cut_off(dead);
     cluster.run(milliseconds(2000));
     cluster.step(leader, HandOver{1, {dead}, milliseconds(400)});
     CHECK(cluster.handovers == std::vector<HandoverOutcome>{{1, HandoverResult::no_successor}});
@@ -91,9 +89,7 @@ TEST_CASE("a handover is not done where the leader only gives way") {
     cluster.propose(1, "x");
     cluster.run(milliseconds(50));
     cluster.step(1, HandOver{7, {2}, milliseconds(5000)});
-    cluster.lost = [](const Message& message) {
-        return message.to.value == 1 || message.from.value == 1;
-    };
+    cluster.cut_off(1);
     for (int i = 0; i < 3000 && cluster.handovers.empty(); ++i) cluster.run(milliseconds(1));
     CHECK(cluster.handovers == std::vector<HandoverOutcome>{{7, HandoverResult::interrupted}});
 }

@@ -81,8 +81,7 @@ TEST_CASE("the votes and acknowledgements of a wiped node count for nobody") {
     CHECK(cluster.failure == "");
 }
 
-// ---- whoever leads sees to it that it votes again
-// ------------------------------------------------
+// ---- a vote that was lost --------------------------------------------------------------------
 
 struct Replaced : Instances {
     Replaced() : Instances(3) {
@@ -93,7 +92,7 @@ struct Replaced : Instances {
     }
     /// Until the leader has it among those who do not vote.
     void await_end_of_vote() {
-        for (int i = 0; i < 5000 && member(1, 3).votes(); ++i) run(milliseconds(1));
+        run_until([this] { return !member(1, 3).votes(); }, milliseconds(5000));
         REQUIRE_FALSE(member(1, 3).votes());
     }
     void check_that_it_votes() {
@@ -129,7 +128,7 @@ TEST_CASE("a wiped node votes again although the leader dies when it has ended t
     cluster.lost = [&](const Message& message) {
         return message.from.value == 2 && !cluster.member(2, 3).votes();
     };
-    for (int i = 0; i < 5000 && cluster.member(2, 3).votes(); ++i) cluster.run(milliseconds(1));
+    cluster.run_until([&] { return !cluster.member(2, 3).votes(); }, milliseconds(5000));
     cluster.persist(2);
     cluster.crash(1);
     cluster.lost = nullptr;
@@ -237,13 +236,9 @@ TEST_CASE("one that is not recognized leads no more, and stands no more") {
     cluster.step(1, HandOver{7, {2}, milliseconds(500)});
     cluster.run(milliseconds(1000));
     REQUIRE(cluster.leader() == 2);
-    cluster.lost = [](const Message& message) {
-        return message.to.value == 1 || message.from.value == 1;
-    };
+    cluster.cut_off(1);
     cluster.wipe(1, {901});  // and founded anew: it has a majority of its own foundation
-    for (int i = 0; i < 5000 && cluster.core(1).role() != Role::leader; ++i) {
-        cluster.run(milliseconds(1));
-    }
+    cluster.run_until([&] { return cluster.core(1).role() == Role::leader; }, milliseconds(5000));
     cluster.lost = nullptr;
     for (int i = 0; i < 400; ++i) {
         cluster.run(milliseconds(1));

@@ -67,6 +67,12 @@ struct Changing : CoreCluster {
         REQUIRE(result(token));
         return *result(token);
     }
+    /// Nothing comes from the node or to it.
+    void cut_off(std::uint64_t id) {
+        lost = [id](const Message& message) {
+            return message.from.value == id || message.to.value == id;
+        };
+    }
     bool serves(std::uint64_t id) {
         if (core(id).role() != Role::leader) return false;
         const ProposalOutcome outcome = propose(id, "x");

@@ -344,9 +344,8 @@ TEST_CASE("a voter that only what is not committed leaves out is needed, and vot
         return message.from.value == 3 && !cluster.core(3).membership().contains({3});
     };
     cluster.ask(3, of({1}));
-    for (int i = 0; i < 3000 && cluster.core(3).membership().contains({3}); ++i) {
-        cluster.run(milliseconds(1));
-    }
+    cluster.run_until([&] { return !cluster.core(3).membership().contains({3}); },
+                      milliseconds(5000));
     cluster.persist(3);
     cluster.crash(3);
     // So does with 1 what it appends when the joint membership has elected it.
@@ -355,9 +354,7 @@ TEST_CASE("a voter that only what is not committed leaves out is needed, and vot
         return std::holds_alternative<AppendRequest>(message.body) ||
                (message.from.value == 2 && candidate);
     };
-    for (int i = 0; i < 5000 && cluster.core(1).role() != Role::leader; ++i) {
-        cluster.run(milliseconds(1));
-    }
+    cluster.run_until([&] { return cluster.core(1).role() == Role::leader; }, milliseconds(5000));
     REQUIRE(cluster.core(1).role() == Role::leader);
     cluster.persist(1);
     cluster.crash(1);
@@ -385,9 +382,8 @@ TEST_CASE("the only node with the newest log is needed, also where the commit in
         return message.from.value == 2 && !cluster.core(2).membership().contains({2});
     };
     cluster.ask(2, of({1}));
-    for (int i = 0; i < 3000 && cluster.core(2).membership().contains({2}); ++i) {
-        cluster.run(milliseconds(1));
-    }
+    cluster.run_until([&] { return !cluster.core(2).membership().contains({2}); },
+                      milliseconds(5000));
     cluster.persist(2);
     cluster.crash(2);
     cluster.lost = nullptr;
@@ -401,9 +397,7 @@ TEST_CASE("a removed node is told, although it alone has a membership further on
     Changing cluster(4);
     cluster.elect(4);
     cluster.run(milliseconds(300));
-    cluster.lost = [](const Message& message) {
-        return message.from.value == 4 || message.to.value == 4;
-    };
+    cluster.cut_off(4);
     for (int i = 0; i < 20; ++i) cluster.propose(4, "its own");
     Membership target = of({1, 2, 3, 4});
     target.put({{4}, Standing::voter, {}, "elsewhere"});

@@ -317,26 +317,21 @@ TEST_CASE("tcp: both sides say why a connection was ended for what came over it"
     CHECK(pair.b.transport.counters().bad_frames == 1);
 }
 
-TEST_CASE("tcp: a connection that a newer one replaces is told so") {
-    boost::asio::io_context io;
-    Dialling to(io);
-    RawPeer first = to.greet(1);
-    const std::size_t welcome = first.got().size();
-    const RawPeer second = to.greet(2);
-    CHECK(run_until(io, [&] { return first.closed(); }));
-    CHECK(answer_code_in(std::string_view(first.got()).substr(welcome)) == AnswerCode::replaced);
-    CHECK(to.node.transport.counters().refusals[TcpRefusal::claimed_anew] == 1);
-}
-
-TEST_CASE("tcp: a process that renews its connection knows why the old one ends") {
-    boost::asio::io_context io;
-    Dialling to(io);
-    RawPeer first = to.greet(1);
-    const std::size_t welcome = first.got().size();
-    const RawPeer second = to.greet(1);
-    CHECK(run_until(io, [&] { return first.closed(); }));
-    CHECK(first.got().size() == welcome);
-    CHECK(to.node.transport.counters().refusals[TcpRefusal::claimed_anew] == 0);
+TEST_CASE("tcp: a connection that another process replaces is told so, and a renewed one is not") {
+    for (const std::uint64_t process : {1U, 2U}) {
+        const bool other = process == 2;
+        CAPTURE(other);
+        boost::asio::io_context io;
+        Dialling to(io);
+        RawPeer first = to.greet(1);
+        const std::size_t welcome = first.got().size();
+        const RawPeer second = to.greet(process);
+        CHECK(run_until(io, [&] { return first.closed(); }));
+        const std::string_view farewell = std::string_view(first.got()).substr(welcome);
+        CHECK(farewell.empty() != other);
+        if (other) CHECK(answer_code_in(farewell) == AnswerCode::replaced);
+        CHECK(to.node.transport.counters().refusals[TcpRefusal::claimed_anew] == (other ? 1U : 0U));
+    }
 }
 
 TEST_CASE("tcp: nothing is told of a connection that ends while it is being renewed") {
