@@ -173,7 +173,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
       now_(now) {
     if (!founder) configuration_.joins();
     enter_term_of_log(ballot_, log_);
-    timer_.restart(options_, now_);
+    start_timer(options_, ballot_, timer_, now_);
 }
 
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {

@@ -47,6 +47,14 @@ inline void enter_term_of_log(Ballot& ballot, const Log& log) {
     if (logged > ballot.term) ballot.enter(logged);
 }
 
+/// A node that may have promised something takes its start for a word of a leader: whoever leads
+/// has time to tell it that its storage has lost some of that, before it is asked for a vote.
+inline void start_timer(const Options& options, const Ballot& ballot, ElectionTimer& timer,
+                        Time now) {
+    if (ballot.term.value != 0) timer.leader_heard = now;
+    timer.restart(options, now);
+}
+
 /// Volatile state on leaders is "reinitialized after election" (Figure 2).
 inline void become_leader(const Step& step, Office& office, Log& log) {
     Reign reign;
@@ -147,6 +155,13 @@ inline bool has_vote_for(const Ballot& ballot, Term term, NodeId candidate, Inst
     return term == ballot.term && (!ballot.voted_for || same);
 }
 
+/// Whoever follows a leader has nobody else to vote for in its term. That the leader was elected
+/// without this node's vote only this tells, where the vote has been lost with a disk.
+inline bool follows_another(const Step& step, const Office& office, NodeId candidate) {
+    const NodeId leader = office.leader(step.self);
+    return leader && leader != candidate;
+}
+
 /// RequestVote, receiver implementation (Figure 2), and the same for pre-votes (thesis, 9.6).
 /// Whoever hears from a leader does not help to depose it: the term stays as it is.
 inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office,
@@ -163,7 +178,8 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
     if (request.pre_vote) {
         granted = granted && !loyal && request.term > ballot.term;
     } else {
-        granted = granted && has_vote_for(ballot, request.term, candidate, message.sender);
+        granted = granted && has_vote_for(ballot, request.term, candidate, message.sender) &&
+                  !follows_another(step, office, candidate);
         if (granted) {
             ballot.vote_for(candidate, message.sender);
             // Only one that had not voted can be here: it gives up asking for pre-votes.

@@ -44,14 +44,16 @@ inline bool is_replaced(const Member& present, const Member& wanted) {
     return present.instance && wanted.instance && present.instance != wanted.instance;
 }
 
-/// Ends the votes of those whose place another instance is to take: it has promised nothing, so it
-/// begins as a learner, of whom it stays known that it is to vote.
+/// Ends the votes of those whose place another instance is to take, or who are to earn them anew:
+/// who has promised nothing, or has forgotten what it has, begins as a learner, of whom it stays
+/// known that it is to vote.
 inline Membership without_replaced_voters(const Membership& present, const Membership& target) {
     Membership next = present;
     for (Member& member : next.members) {
         const Member* const wanted = target.find(member.id);
-        const bool replaced = wanted != nullptr && is_replaced(member, *wanted);
-        if (replaced && member.votes()) member.standing = Standing::suspended;
+        const bool begins_anew = wanted != nullptr && (is_replaced(member, *wanted) ||
+                                                       wanted->standing == Standing::returning);
+        if (begins_anew && member.votes()) member.standing = Standing::suspended;
     }
     return next;
 }
@@ -274,6 +276,28 @@ inline bool readmit(const Step& step, const Reign& reign, Membership& target) {
     return false;
 }
 
+/// Whether a quorum has been heard of since then.
+inline bool is_heard_since(const Step& step, const Reign& reign, const Membership& membership,
+                           Time then) {
+    return membership.has_quorum([&](NodeId node) {
+        return reign.of_node(node, step.self, &Progress::last_contact, step.now) > then;
+    });
+}
+
+/// A voter that has lost entries which it had acknowledged may have lost votes, too, which no file
+/// tells. It votes no more until it has caught up, if the others can do without it: that is known
+/// of those who were heard after it. One at a time. Returns whether there is one.
+inline bool suspend(const Step& step, const Reign& reign, Membership& target) {
+    for (const Progress& follower : reign.followers) {
+        Member* const member = target.find(follower.node);
+        if (!follower.lost_at || member == nullptr || !member->votes()) continue;
+        const Standing before = std::exchange(member->standing, Standing::returning);
+        if (is_heard_since(step, reign, target, *follower.lost_at)) return true;
+        member->standing = before;
+    }
+    return false;
+}
+
 /// What a leader changes without being asked.
 inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
     const Membership& present = step.membership();
@@ -286,6 +310,8 @@ inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
     const auto can_be = [&] {
         return is_possible(present, change.target) && can_decide(step, reign, change.target);
     };
+    if (suspend(step, reign, change.target) && can_be()) return change;
+    change.target = present;
     const bool restores = restore_votes(step, reign, change.target) && can_be();
     if (!restores) {
         change.target = present;

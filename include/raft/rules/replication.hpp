@@ -114,7 +114,7 @@ inline void doubt(const Step& step, ReadRounds& rounds, Progress& follower, cons
         // What it accepted before the loss may echo even the round that told of it.
         rounds.latest += 1;
         rounds.due = true;
-        follower.lost_after(agreeing, rounds.latest);
+        follower.lost_after(agreeing, rounds.latest, step.now);
     }
 }
 

@@ -336,6 +336,7 @@ TEST_CASE("a pre-vote is answered without a promise (9.6)") {
     Options options;
     Core core = fresh(options, 3, {Term{4}, NodeId{3}, {}}, entries(1, {4}));
     const LogPosition good{Index{1}, Term{4}};
+    core.step(at(milliseconds(500)), Tick{});
     const Core before = core;
     CHECK(answer(core.step(Time{}, vote_request(2, 5, good, true))).granted);
     CHECK(answer(core.step(Time{}, vote_request(3, 5, good, true))).granted);
@@ -351,6 +352,29 @@ TEST_CASE("a pre-vote is refused while a leader is heard from (4.2.3, 9.6)") {
     core.step(at(milliseconds(100)), heartbeat(2, 4));
     CHECK(!answer(core.step(at(milliseconds(599)), vote_request(3, 5, {}, true))).granted);
     CHECK(answer(core.step(at(milliseconds(600)), vote_request(3, 5, {}, true))).granted);
+}
+
+TEST_CASE(
+    "a node that may have promised something votes only an election timeout after its start") {
+    Core core = fresh(Options{}, 3, {Term{4}, NodeId{}, {}});
+    CHECK(!answer(core.step(at(milliseconds(499)), vote_request(3, 5, {}, true))).granted);
+    CHECK(core.step(at(milliseconds(499)), vote_request(3, 5, {})).send_after.empty());
+    CHECK(core.term() == Term{4});
+    CHECK(answer(core.step(at(milliseconds(500)), vote_request(3, 5, {}, true))).granted);
+    CHECK(answer(core.step(at(milliseconds(500)), vote_request(3, 5, {}))).granted);
+}
+
+TEST_CASE("a node that has promised nothing votes at once") {
+    Core core = fresh(Options{}, 3);
+    CHECK(answer(core.step(Time{}, vote_request(3, 1, {}, true))).granted);
+}
+
+TEST_CASE("whoever follows a leader votes for nobody else in its term") {
+    Core core = fresh(plain(), 3, {Term{4}, NodeId{}, {}});
+    core.step(Time{}, heartbeat(2, 4));
+    CHECK(!answer(core.step(Time{}, vote_request(3, 4, {}))).granted);
+    CHECK(core.voted_for() == NodeId{});
+    CHECK(answer(core.step(Time{}, vote_request(3, 5, {}))).granted);
 }
 
 TEST_CASE("a partitioned node does not disturb the cluster when it comes back (9.6)") {
