@@ -162,6 +162,16 @@ private:
         replace->callback([this] {
             set({"MEMBER", "REPLACE", std::to_string(node_), std::to_string(successor_), address_});
         });
+        CLI::App* const prioritize = declare(member, "priority", "Says who is to lead rather");
+        takes(*prioritize, {{"ID", &node_}}, false);
+        prioritize
+            ->add_option(
+                "PRIORITY", priority_,
+                "The voter of the highest one leads if it can; 1 is what members begin with")
+            ->required();
+        prioritize->callback([this] {
+            set({"MEMBER", "PRIORITY", std::to_string(node_), std::to_string(priority_)});
+        });
         CLI::App* const move = declare(member, "move", "Says where a member talks to others");
         takes(*move, {{"ID", &node_}}, true);
         move->callback([this] { set({"MEMBER", "MOVE", std::to_string(node_), address_}); });
@@ -193,6 +203,7 @@ private:
     std::uint64_t node_ = 0;
     std::uint64_t successor_ = 0;
     std::string address_;
+    std::uint32_t priority_ = 0;
     bool learns_ = false;
     double wait_seconds_ = 660;
     LeaderRequest request_;

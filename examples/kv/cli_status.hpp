@@ -27,9 +27,10 @@ struct MemberRow {
     std::string standing;
     std::string address;
     std::string instance;  ///< only zeros: not known yet
+    std::string priority;
 };
 
-/// A line "member_<id>:standing=...,address=...,instance=...".
+/// A line "member_<id>:standing=...,address=...,instance=...,priority=...".
 inline std::optional<MemberRow> parse_member_field(std::string_view name, std::string_view value) {
     constexpr std::string_view prefix = "member_";
     if (!name.starts_with(prefix)) return std::nullopt;
@@ -41,7 +42,8 @@ inline std::optional<MemberRow> parse_member_field(std::string_view name, std::s
         const std::string_view rest = value.substr(begin + key.size());
         return std::string(rest.substr(0, rest.find(',')));
     };
-    return MemberRow{*node, after("standing="), after(",address="), after(",instance=")};
+    return MemberRow{*node, after("standing="), after(",address="), after(",instance="),
+                     after(",priority=")};
 }
 
 inline std::vector<MemberRow> members_of(const Row& row) {
@@ -122,17 +124,17 @@ inline void print_missing_peers(const Row& row) {
 inline void print_members(const Row& teller, const std::vector<Row>& rows) {
     const std::vector<MemberRow> members = members_of(teller);
     if (members.empty()) return;
-    constexpr int widths[] = {8, 12, 24, 18, 0};
+    constexpr int widths[] = {8, 12, 24, 18, 10, 0};
     const bool settled = number(teller.fields, "members_settled") != 0;
     const bool changing = number(teller.fields, "changing_members") != 0;
     std::cout << "\nmembers, as node " << field(teller.fields, "node") << " has them"
               << (settled ? "" : ", not committed yet") << (changing ? ", being changed" : "")
               << ":\n";
-    print_cells(widths, {"member", "standing", "talks at", "instance"});
+    print_cells(widths, {"member", "standing", "talks at", "instance", "priority"});
     for (const MemberRow& member : members) {
         print_cells(widths, {std::to_string(member.node), member.standing,
                              member.address.empty() ? "-" : member.address, member.instance,
-                             remark_on(member, rows)});
+                             member.priority, remark_on(member, rows)});
     }
     for (const Row& row : rows) {
         const std::uint64_t node = number(row.fields, "node");

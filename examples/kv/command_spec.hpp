@@ -9,6 +9,8 @@
 #include "store.hpp"
 #include "topology.hpp"
 
+#include <raft/protocol/membership.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -65,12 +67,22 @@ enum class MemberQuery : std::uint8_t { list, founding };
 
 /// A change of the members, for the leader: see edited().
 struct MemberEdit {
-    enum class Kind : std::uint8_t { add, add_learner, remove, promote, demote, move, replace };
+    enum class Kind : std::uint8_t {
+        add,
+        add_learner,
+        remove,
+        promote,
+        demote,
+        move,
+        replace,
+        prioritize
+    };
 
     Kind kind = Kind::add;
     std::uint64_t node = 0;
     std::uint64_t successor = 0;  ///< replace: the id of the new node
     std::string address;          ///< at which members talk to each other
+    std::uint32_t priority = raft::ordinary_priority;
 };
 
 /// The leader is to hand over.

@@ -6,6 +6,7 @@
 //   MEMBER ADD <id> <address> [LEARNER]  MEMBER DEMOTE <id>
 //   MEMBER REMOVE <id>                   MEMBER MOVE <id> <address>
 //   MEMBER REPLACE <id> <new id> <address>
+//   MEMBER PRIORITY <id> <priority>
 //   MEMBER FOUNDING                      TRANSFER [<id>]
 //
 // Addresses are those at which the servers talk to each other.
@@ -20,9 +21,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 namespace kv {
 
@@ -41,6 +44,19 @@ inline Command parse_edit(MemberEdit::Kind kind, Arguments words) {
     return edit;
 }
 
+inline Command parse_priority(Arguments words) {
+    Command command = parse_edit(MemberEdit::Kind::prioritize, words.first(3));
+    MemberEdit* const edit = std::get_if<MemberEdit>(&command);
+    if (edit == nullptr) return command;
+    constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+    const auto priority = parse_integer(words[3]);
+    if (!priority || *priority < 0 || *priority > most) {
+        return error("ERR a priority is an integer from 0 to " + std::to_string(most));
+    }
+    edit->priority = static_cast<std::uint32_t>(*priority);
+    return command;
+}
+
 inline Command parse_member(Arguments arguments, Connection&) {
     using Kind = MemberEdit::Kind;
     struct Subcommand {
@@ -49,7 +65,7 @@ inline Command parse_member(Arguments arguments, Connection&) {
         std::size_t most;
         Command (*parse)(Arguments);
     };
-    static constexpr std::array<Subcommand, 8> subcommands = {{
+    static constexpr std::array<Subcommand, 9> subcommands = {{
         {"list", 2, 2, [](Arguments) -> Command { return MemberQuery::list; }},
         {"founding", 2, 2, [](Arguments) -> Command { return MemberQuery::founding; }},
         {"add", 4, 5,
@@ -63,6 +79,7 @@ inline Command parse_member(Arguments arguments, Connection&) {
         {"demote", 3, 3, [](Arguments words) { return parse_edit(Kind::demote, words); }},
         {"move", 4, 4, [](Arguments words) { return parse_edit(Kind::move, words); }},
         {"replace", 5, 5, [](Arguments words) { return parse_edit(Kind::replace, words); }},
+        {"priority", 4, 4, parse_priority},
     }};
     for (const Subcommand& known : subcommands) {
         if (!same_word(arguments[1], known.name)) continue;
@@ -107,11 +124,12 @@ inline EditedMembers edited(rsm::Members members, const MemberEdit& edit) {
         case Kind::promote: present->standing = raft::Standing::voter; break;
         case Kind::demote: present->standing = raft::Standing::learner; break;
         case Kind::move: present->contact = edit.address; break;
+        case Kind::prioritize: present->priority = edit.priority; break;
         case Kind::replace:
             if (find(edit.successor) != members.end()) {
                 return {{}, name(edit.successor) + " is a member already: take a new id"};
             }
-            *present = {{edit.successor}, present->standing, {}, edit.address};
+            *present = {{edit.successor}, present->standing, {}, edit.address, present->priority};
             break;
     }
     return {std::move(members), {}};

@@ -193,14 +193,15 @@ public:
         return reply;
     }
 
-    /// Lines "<id> <standing> <address> <instance>".
+    /// Lines "<id> <standing> <address> <instance> <priority>".
     std::string members_text() const {
         std::string text;
         for (const rsm::Member& member : replica_.status().members) {
             text += std::to_string(member.id.value) + " " +
                     std::string(rsm::to_string(member.standing)) + " " +
                     (member.contact.empty() ? "-" : member.contact) + " " +
-                    detail::hex(member.instance.value) + "\r\n";
+                    detail::hex(member.instance.value) + " " + std::to_string(member.priority) +
+                    "\r\n";
         }
         return text;
     }
@@ -251,7 +252,8 @@ public:
             detail::add_line(text, "member_" + std::to_string(member.id.value),
                              "standing=" + std::string(rsm::to_string(member.standing)) +
                                  ",address=" + member.contact +
-                                 ",instance=" + detail::hex(member.instance.value));
+                                 ",instance=" + detail::hex(member.instance.value) +
+                                 ",priority=" + std::to_string(member.priority));
         }
         detail::add_line(text, "snapshots_installed", counters_.snapshots_installed);
         detail::add_line(text, "pending_operations", status.pending_operations);

@@ -123,7 +123,7 @@ private:
     void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
-    void take(const Step& step, HandOver& asked) { ask_handover(step, office_, asked); }
+    void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }
     void take(const Step& step, ReadIndex& read) { ask_read(step, office_, reads_, log_, read); }
     void take(const Step& step, Persisted& persisted) {
         take_persisted(ballot_, log_, journal_, persisted.id);

@@ -68,6 +68,7 @@
 //   8        reads: a quorum's echo confirms them       rules/reads.hpp confirm_reads
 //   T 6.4    reads: the state machine is far enough     rules/reads.hpp release_reads
 //   T 3.10   leadership transfer: the leader            rules/handover.hpp advance_handover
+//            leadership is for the highest priority     rules/handover.hpp prefer_successor
 //   T 3.10   leadership transfer: its target            rules/election.hpp take_timeout_now
 //   T 4.1    a membership falls back with its entry     rules/membership.hpp truncate_entries
 //   T 4.1    requests are heard from everybody          rules/admission.hpp is_admitted

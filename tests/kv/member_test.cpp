@@ -47,6 +47,7 @@ void check_edit(const Words& words, const kv::MemberEdit& expected) {
     CHECK(found.node == expected.node);
     CHECK(found.successor == expected.successor);
     CHECK(found.address == expected.address);
+    CHECK(found.priority == expected.priority);
 }
 
 rsm::Members members() {
@@ -71,6 +72,8 @@ TEST_CASE("member commands: each subcommand says what is to be changed") {
     check_edit({"MEMBER", "DEMOTE", "4"}, {Kind::demote, 4, 4, ""});
     check_edit({"MEMBER", "MOVE", "4", "d:1"}, {Kind::move, 4, 4, "d:1"});
     check_edit({"MEMBER", "REPLACE", "4", "5", "d:1"}, {Kind::replace, 4, 5, "d:1"});
+    check_edit({"MEMBER", "PRIORITY", "4", "0"}, {Kind::prioritize, 4, 4, "", 0});
+    check_edit({"member", "priority", "4", "4294967295"}, {Kind::prioritize, 4, 4, "", 4294967295});
     CHECK(std::get<kv::MemberQuery>(parse({"MEMBER", "LIST"})) == kv::MemberQuery::list);
     CHECK(std::get<kv::MemberQuery>(parse({"MEMBER", "Founding"})) == kv::MemberQuery::founding);
     CHECK(std::get<kv::Transfer>(parse({"TRANSFER"})).target == 0);
@@ -88,6 +91,7 @@ TEST_CASE("member commands: too few words or too many are refused by the subcomm
     CHECK(refusal({"MEMBER", "DEMOTE", "4", "x"}) == arity("demote"));
     CHECK(refusal({"MEMBER", "MOVE", "4"}) == arity("move"));
     CHECK(refusal({"MEMBER", "REPLACE", "4", "d:1"}) == arity("replace"));
+    CHECK(refusal({"MEMBER", "PRIORITY", "4"}) == arity("priority"));
     CHECK(refusal({"MEMBER"}) == "-ERR wrong number of arguments for 'member' command\r\n");
     CHECK(refusal({"TRANSFER", "1", "2"}) ==
           "-ERR wrong number of arguments for 'transfer' command\r\n");
@@ -104,6 +108,14 @@ TEST_CASE("member commands: an id is a positive integer") {
         CHECK(refusal({"MEMBER", "REPLACE", "1", id, "d:1"}) == expected);
         CHECK(refusal({"TRANSFER", id}) == expected);
     }
+}
+
+TEST_CASE("member commands: a priority is an unsigned integer of 32 bits") {
+    for (const std::string_view priority : {"-1", "x", "", "4294967296", "1.5"}) {
+        CAPTURE(priority);
+        CHECK(refusal({"MEMBER", "PRIORITY", "1", priority}).starts_with("-ERR a priority is"));
+    }
+    CHECK(refusal({"MEMBER", "PRIORITY", "x", "1"}).starts_with("-ERR the id of a node"));
 }
 
 TEST_CASE("edited members: who comes is a voter or a learner that no instance is known of") {
@@ -125,17 +137,24 @@ TEST_CASE("edited members: only what is asked for changes") {
     expected[1].contact = "e:9";
     CHECK(after({"MEMBER", "MOVE", "2", "e:9"}).members == expected);
     expected = members();
+    expected[1].priority = 7;
+    CHECK(after({"MEMBER", "PRIORITY", "2", "7"}).members == expected);
+    expected = members();
     expected.erase(expected.begin());
     CHECK(after({"MEMBER", "REMOVE", "1"}).members == expected);
 }
 
-TEST_CASE("edited members: a replacement has the standing of the one that goes, and nothing else") {
+TEST_CASE("edited members: a replacement has standing and priority of the one that goes") {
     rsm::Members expected = members();
     expected[1] = rsm::voter(5, "e:1");
     CHECK(after({"MEMBER", "REPLACE", "2", "5", "e:1"}).members == expected);
     expected = members();
     expected[2] = rsm::learner(5, "e:1");
     CHECK(after({"MEMBER", "REPLACE", "3", "5", "e:1"}).members == expected);
+    rsm::Members preferred = members();
+    preferred[0].priority = 9;
+    const auto replaced = kv::edited(preferred, edit({"MEMBER", "REPLACE", "1", "5", "e:1"}));
+    CHECK(replaced.members[0].priority == 9);
 }
 
 TEST_CASE("edited members: who is there already, or is not there, is refused in a sentence") {

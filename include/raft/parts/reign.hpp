@@ -110,7 +110,7 @@ struct Readmission {
 
 /// Leadership on its way to another node.
 struct Handover {
-    Token token = 0;
+    Token token = 0;  ///< 0: the leader's own doing, nobody waits for it
     NodeId target;
     Time deadline;
     std::optional<Time> asked_at;  ///< the target was asked to stand for election
@@ -119,6 +119,19 @@ struct Handover {
         return visit(self.token, self.target, self.deadline, self.asked_at);
     }
     friend bool operator==(const Handover&, const Handover&) = default;
+};
+
+/// When a leader looks for a voter of a higher priority than its own: not at once, so that a node
+/// that comes and goes does not take leadership each time, and ever less often, in case that the
+/// one it finds cannot lead.
+struct Preference {
+    Time look_at;
+    Duration pause;  ///< until the next time, if it comes to nothing
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.look_at, self.pause);
+    }
+    friend bool operator==(const Preference&, const Preference&) = default;
 };
 
 /// "Volatile state on leaders" (Figure 2), from an election to the end of its term.
@@ -133,6 +146,7 @@ struct Reign {
     std::optional<Time> commit_notice_at;
     std::optional<MemberChange> change;
     std::optional<Handover> handover;
+    Preference preference;
     std::vector<Readmission> readmissions;  ///< the latest
 
     Progress* find(NodeId node) {
@@ -164,7 +178,7 @@ struct Reign {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
                      self.quorum_check_at, self.stall_seen_at, self.commit_notice_at, self.change,
-                     self.handover, self.readmissions);
+                     self.handover, self.preference, self.readmissions);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };

@@ -31,6 +31,9 @@ enum class Standing : std::uint8_t {
     suspended = 7,  ///< votes in the old membership, and is returning in the new one
 };
 
+/// Of a member: who is to lead rather than others. Any order of numbers will do.
+inline constexpr std::uint32_t ordinary_priority = 1;
+
 struct Member {
     NodeId id;
     Standing standing = Standing::voter;
@@ -38,6 +41,9 @@ struct Member {
     Instance instance;
     /// Where it is, for the transport; the algorithm does not read it.
     std::string contact;
+    /// Leadership passes to a voter of a higher priority that is there and has the log. Whatever
+    /// the priority, a voter leads where no better one can.
+    std::uint32_t priority = ordinary_priority;
 
     bool votes_in_new() const {
         return standing == Standing::voter || standing == Standing::incoming;
@@ -49,7 +55,7 @@ struct Member {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.id, self.standing, self.instance, self.contact);
+        return visit(self.id, self.standing, self.instance, self.priority, self.contact);
     }
     friend bool operator==(const Member&, const Member&) = default;
 };

@@ -30,7 +30,7 @@ inline void become_follower(const Step& step, Ballot& ballot, Office& office, El
     if (Reign* ended = office.reign()) {
         refuse_reads(step, ended->rounds, reads);
         interrupt_change(step, *ended);
-        end_handover(step, *ended, term > ballot.term);
+        end_handover_with_reign(step, *ended, term > ballot.term);
         timer.restart(step.options, step.now);
     }
     if (term > ballot.term) {
@@ -60,6 +60,7 @@ inline void become_leader(const Step& step, Office& office, Log& log) {
     Reign reign;
     enlist(step, reign, log);
     reign.quorum_check_at = step.now + step.options.election_timeout;
+    reign.preference = first_preference(step);
     reign.heartbeat_at = step.now;  // "upon election: send initial heartbeats" (Figure 2)
     step.announce(EventKind::became_leader, step.self);
     // A change of members that is not finished waits for an entry of this term, too.

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// How a leader passes leadership on: because it is asked to, or because it is a voter no more
-// (thesis, section 3.10 and 4.2.2).
+// How a leader passes leadership on: because it is asked to, because a voter of a higher priority
+// is there, or because it is a voter no more (thesis, section 3.10 and 4.2.2).
 #ifndef RSM_RAFT_RULES_HANDOVER_HPP
 #define RSM_RAFT_RULES_HANDOVER_HPP
 
@@ -15,33 +15,58 @@
 #include <raft/rules/context.hpp>
 #include <raft/rules/membership.hpp>
 
+#include <algorithm>
+#include <compare>
+#include <cstdint>
 #include <optional>
 
 namespace raft::inline v0 {
 
-/// Of those who could lead, are heard of and stream entries, the one that has most of the log.
-inline NodeId best_successor(const Step& step, const Reign& reign) {
-    const Progress* best = nullptr;
+/// How well a node could lead.
+struct Aptitude {
+    bool is_close = false;  ///< it has all that is committed
+    std::uint32_t priority = 0;
+    Index match;
+    friend auto operator<=>(const Aptitude&, const Aptitude&) = default;
+};
+
+struct Successor {
+    NodeId node;
+    Aptitude aptitude;
+};
+
+/// Of those who could lead and are heard of, the one that does best.
+inline Successor best_successor(const Step& step, const Reign& reign, const Log& log) {
+    Successor best;
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
         const bool votes = member != nullptr && member->votes_in_new();
         if (!votes || !is_heard(step, reign, follower.node)) continue;
-        if (best == nullptr || follower.match > best->match) best = &follower;
+        const bool is_close =
+            follower.state == ProgressState::replicate && follower.match >= log.commit();
+        const Aptitude aptitude{is_close, member->priority, follower.match};
+        if (!best.node || aptitude > best.aptitude) best = {follower.node, aptitude};
     }
-    return best == nullptr ? NodeId{} : best->node;
+    return best;
+}
+
+inline void end_handover(const Step& step, Reign& reign, HandoverResult result) {
+    const Token token = reign.handover->token;
+    reign.handover.reset();
+    if (token != 0) step.out.handovers.push_back({token, result});
 }
 
 /// Leadership transfer, step 1: "the prior leader stops accepting new client requests" (see
-/// propose()).
-inline void ask_handover(const Step& step, Office& office, const HandOver& asked) {
+/// propose()). What the leader does by itself gives way.
+inline void ask_handover(const Step& step, Office& office, const Log& log, const HandOver& asked) {
     Reign* const reign = office.reign();
     const auto answer = [&](HandoverResult result) {
         step.out.handovers.push_back({asked.token, result});
     };
     if (reign == nullptr) return answer(HandoverResult::not_leader);
-    if (reign->handover) return answer(HandoverResult::busy);
+    if (reign->handover && reign->handover->token != 0) return answer(HandoverResult::busy);
     if (asked.target == step.self) return answer(HandoverResult::done);
-    const NodeId target = asked.target ? asked.target : best_successor(step, *reign);
+    const NodeId target = asked.target ? asked.target : best_successor(step, *reign, log).node;
     if (!target) return answer(HandoverResult::no_successor);
     const Member* const member = step.membership().find(target);
     if (member == nullptr || !member->votes_in_new()) return answer(HandoverResult::no_voter);
@@ -58,9 +83,7 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     Handover& handover = *reign.handover;
     const Progress* const target = reign.find(handover.target);
     if (target == nullptr || step.now >= handover.deadline) {
-        step.out.handovers.push_back({handover.token, HandoverResult::timed_out});
-        reign.handover.reset();
-        return;
+        return end_handover(step, reign, HandoverResult::timed_out);
     }
     const bool asked_lately =
         handover.asked_at && step.now - *handover.asked_at < step.options.heartbeat_interval;
@@ -70,11 +93,32 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
 }
 
 /// The reign ends: as was asked for, if it is another term that has begun.
-inline void end_handover(const Step& step, Reign& reign, bool succeeded) {
+inline void end_handover_with_reign(const Step& step, Reign& reign, bool succeeded) {
     if (!reign.handover) return;
-    const HandoverResult result = succeeded ? HandoverResult::done : HandoverResult::interrupted;
-    step.out.handovers.push_back({reign.handover->token, result});
-    reign.handover.reset();
+    end_handover(step, reign, succeeded ? HandoverResult::done : HandoverResult::interrupted);
+}
+
+// ---- priorities ------------------------------------------------------------------------------
+
+inline Preference first_preference(const Step& step) {
+    const Duration pause = 8 * step.options.election_timeout;
+    return {saturated_sum(step.now, pause), pause};
+}
+
+/// Leadership is for the voter of the highest priority, as soon as that one could take it at once.
+inline void prefer_successor(const Step& step, Reign& reign, const Log& log) {
+    Preference& preference = reign.preference;
+    const bool busy = reign.handover || reign.change || step.membership().joint();
+    if (busy || step.now < preference.look_at) return;
+    const Member* const own = step.membership().find(step.self);
+    const Successor best = best_successor(step, reign, log);
+    const bool is_preferred =
+        own != nullptr && best.aptitude.is_close && best.aptitude.priority > own->priority;
+    if (!is_preferred) return;
+    preference.pause = std::min(2 * preference.pause, 128 * step.options.election_timeout);
+    preference.look_at = saturated_sum(step.now, preference.pause);
+    const Time deadline = saturated_sum(step.now, step.options.election_timeout);
+    reign.handover = Handover{0, best.node, deadline, std::nullopt};
 }
 
 }  // namespace raft

@@ -105,7 +105,7 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
     const bool stays =
         !is_settled(step.configuration, log) || step.membership().is_voter(step.self);
     if (stays) return;
-    const NodeId successor = best_successor(step, std::get<Reign>(office.held));
+    const NodeId successor = best_successor(step, std::get<Reign>(office.held), log).node;
     if (successor) step.send(successor, TimeoutNow{step.term()});
     become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 namespace handover_test {
@@ -101,6 +102,120 @@ TEST_CASE("patience without end is no overflow") {
     cluster.run(milliseconds(50));
     CHECK(cluster.handovers == std::vector<HandoverOutcome>{{1, HandoverResult::done}});
 }
+
+// ---- priorities ------------------------------------------------------------------------------
+
+struct Preferring : Changing {
+    explicit Preferring(std::uint64_t founders = 3) : Changing(founders) {
+        elect(1);
+        run(milliseconds(300));
+    }
+    void prefer(std::uint64_t id, std::uint32_t priority = 2) {
+        Membership target = core(leader()).membership();
+        Member* const member = target.find({id});
+        REQUIRE(member != nullptr);
+        if (member != nullptr) member->priority = priority;
+        REQUIRE(change(leader(), target) == ChangeResult::done);
+    }
+    /// Whether an operation would be taken in.
+    bool takes() {
+        if (leader() == 0) return false;
+        Core copy = core(leader());
+        const Output output = copy.step(now, Propose{});
+        return output.proposals.at(0).refusal == Refusal::none;
+    }
+    /// For how many milliseconds none would.
+    int refused(milliseconds duration) {
+        int count = 0;
+        for (milliseconds past{}; past < duration; past += milliseconds(1)) {
+            count += takes() ? 0 : 1;
+            run(milliseconds(1));
+        }
+        return count;
+    }
+};
+
+TEST_CASE("leadership passes to the voter of the highest priority, without being asked to") {
+    Preferring cluster;
+    cluster.prefer(2, 3);
+    cluster.prefer(3);
+    CHECK(cluster.leader() == 1);  // not in the first 8 election timeouts of its reign
+    CHECK(cluster.refused(milliseconds(6000)) <= 10);
+    CHECK(cluster.leader() == 2);
+    CHECK(cluster.handovers.empty());
+    cluster.run(milliseconds(60000));
+    CHECK(cluster.leader() == 2);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a priority of 0 is the lowest, and leads where nobody else can") {
+    Preferring cluster;
+    cluster.prefer(1, 0);
+    cluster.run(milliseconds(6000));
+    const std::uint64_t other = cluster.leader();
+    REQUIRE(other != 1);
+    cluster.crash(other);
+    cluster.lost = [](const Message& message) {
+        return message.from.value != 1 && std::holds_alternative<VoteRequest>(message.body);
+    };
+    cluster.run(milliseconds(3000));
+    CHECK(cluster.leader() == 1);
+    CHECK(cluster.serves(1));
+}
+
+TEST_CASE("one that is not there, does not vote or lacks what is committed is not preferred") {
+    Preferring cluster(5);
+    SUBCASE("not there") {
+        cluster.prefer(2);
+        cluster.crash(2);
+    }
+    SUBCASE("a learner") {
+        cluster.prefer(2);
+        Membership target = cluster.core(1).membership();
+        target.put({{2}, Standing::learner, {}, {}, 2});
+        REQUIRE(cluster.change(1, target) == ChangeResult::done);
+    }
+    SUBCASE("behind") {
+        cluster.node(2).disk_stalled = true;
+        cluster.prefer(2);
+    }
+    CHECK(cluster.refused(milliseconds(10000)) == 0);
+    CHECK(cluster.leader() == 1);
+}
+
+TEST_CASE("one that is preferred and cannot lead is tried ever less often") {
+    Preferring cluster;
+    cluster.prefer(2);
+    cluster.lost = [](const Message& message) {
+        return std::holds_alternative<TimeoutNow>(message.body);
+    };
+    const int soon = cluster.refused(milliseconds(30000));
+    const int later = cluster.refused(milliseconds(30000));
+    CHECK(soon >= 500);  // election timeouts of 500 ms, after 4, 12 and 28 s
+    CHECK(soon <= 1600);
+    CHECK(later <= 600);
+    CHECK(cluster.leader() == 1);
+    CHECK(cluster.run_until([&] { return cluster.takes(); }, milliseconds(600)));
+}
+
+TEST_CASE("what is asked for goes before a preference, and a higher priority before more entries") {
+    Preferring cluster;
+    cluster.prefer(2);
+    cluster.lost = [](const Message& message) {
+        return std::holds_alternative<TimeoutNow>(message.body) && message.to.value == 2;
+    };
+    REQUIRE(cluster.run_until([&] { return !cluster.takes(); }, milliseconds(6000)));
+    cluster.step(1, HandOver{7, {3}, milliseconds(500)});
+    cluster.run(milliseconds(20));
+    CHECK(cluster.leader() == 3);
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{7, HandoverResult::done}});
+    cluster.lost = nullptr;
+    cluster.step(3, HandOver{8, {}, milliseconds(500)});
+    cluster.run(milliseconds(20));
+    CHECK(cluster.leader() == 2);
+}
+
+// ---- the target ------------------------------------------------------------------------------
 
 TEST_CASE("nobody stands because a node that does not lead says so") {
     Core core(Options{}, NodeId{2}, voters(3), {}, 1, Time{});
