@@ -190,7 +190,7 @@ inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
 
 /// Rules for all servers (Figure 2): a message of a later term makes a follower of its term.
 inline void Core::take(const Step& step, Message& message) {
-    if (!is_admitted(step, office_, configuration_, message)) return;
+    if (!is_admitted(step, office_, configuration_, log_, message)) return;
     const Term term = term_of(message);
     // Vote requests decide for themselves: a pre-vote names a term that nobody has entered, and
     // one that would depose a live leader is ignored.

@@ -67,6 +67,13 @@ struct LogPosition {
     friend constexpr auto operator<=>(const LogPosition&, const LogPosition&) = default;
 };
 
+/// "If the logs have last entries with different terms, then the log with the later term is more
+/// up-to-date. If the logs end with the same term, then whichever log is longer" (section 5.4.1):
+/// whether one that ends at `one` is no less so than one that ends at `other`.
+constexpr bool is_up_to_date(LogPosition one, LogPosition other) {
+    return one.term != other.term ? one.term > other.term : one.index >= other.index;
+}
+
 /// No cluster comes to a term or an index beyond these, however long it runs; what does is damaged
 /// or forged. They are far enough from the end of the type for sums of two to fit.
 inline constexpr Term max_term{std::uint64_t{1} << 62};

@@ -74,11 +74,7 @@ public:
     }
 
     /// Whether the candidate's log is at least as up to date as this one (section 5.4.1).
-    bool up_to_date(LogPosition candidate) const {
-        const LogPosition mine = last();
-        return candidate.term > mine.term ||
-               (candidate.term == mine.term && candidate.index >= mine.index);
-    }
+    bool up_to_date(LogPosition candidate) const { return is_up_to_date(candidate, last()); }
 
     // ---- entries in memory ----
 

@@ -6,11 +6,13 @@
 
 #include <raft/base/types.hpp>
 #include <raft/parts/configuration.hpp>
+#include <raft/parts/log.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reign.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/membership.hpp>
 
 #include <variant>
 
@@ -22,15 +24,27 @@ inline bool is_plausible(const Step& step, const Message& message) {
     return within_limits(message) && term_of(message).value <= step.term().value + max_term_step;
 }
 
+/// Whether whoever asks has at least the membership that is in force here: a leader of no earlier
+/// term, or a candidate whose log is not behind that.
+inline bool has_membership(const Step& step, const Log& log, const Message& message) {
+    const auto* const request = std::get_if<VoteRequest>(&message.body);
+    if (request == nullptr) return term_of(message) >= step.term();
+    return is_up_to_date(request->last, membership_position(step.configuration, log));
+}
+
 /// Whether the message is for this node, and not for another that had its id: what that one had
-/// acknowledged is not here. A leader is answered, for it to learn who bears the id now.
-inline bool is_addressee(const Step& step, Configuration& configuration, const Message& message) {
+/// acknowledged is not here. A leader is answered, for it to learn who bears the id now. Who the
+/// member of the id is, only those say who are not behind.
+inline bool is_addressee(const Step& step, Configuration& configuration, const Log& log,
+                         const Message& message) {
     if (!message.addressee || !step.instance) return true;
     const bool meant = message.addressee == step.instance;
-    const bool news = configuration.is_unrecognized() == meant;
-    configuration.recognized(meant);
+    if (has_membership(step, log, message)) {
+        const bool news = configuration.is_unrecognized() == meant;
+        configuration.recognized(meant);
+        if (news && !meant) step.announce(EventKind::unrecognized, message.from);
+    }
     if (meant) return true;
-    if (news) step.announce(EventKind::unrecognized, message.from);
     if (std::holds_alternative<AppendRequest>(message.body)) {
         AppendReply refusal;
         refusal.term = step.term();
@@ -70,13 +84,13 @@ inline bool is_trusted(const Step& step, Office& office, const Message& message)
 /// that is not part of the server's latest configuration", thesis, section 4.1); what they can do
 /// is limited by their term and log. Answers are heard from members only.
 inline bool is_admitted(const Step& step, Office& office, Configuration& configuration,
-                        const Message& message) {
+                        const Log& log, const Message& message) {
     if (message.to != step.self || message.from == step.self || !message.from) return false;
     if (!is_plausible(step, message)) {
         step.announce(EventKind::number_out_of_range, message.from);
         return false;
     }
-    if (!is_addressee(step, configuration, message)) return false;
+    if (!is_addressee(step, configuration, log, message)) return false;
     return is_request(message.body) || is_trusted(step, office, message);
 }
 

@@ -169,15 +169,24 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
                                 ElectionTimer& timer, Reads& reads, const Log& log,
                                 const Message& message, const VoteRequest& request) {
     const NodeId candidate = message.from;
+    const LogPosition without = membership_without(step, log, candidate);
+    const auto answer = [&](bool granted) {
+        const VoteReply reply{ballot.term, request.term, request.pre_vote, granted, without};
+        step.send(candidate, reply);
+    };
     const bool loyal = request.term > ballot.term && !request.by_handover &&
                        hears_from_leader(step, office, timer);
-    if (loyal && !request.pre_vote) return;
+    if (loyal) {
+        // One that is a member no more asks until it is told.
+        if (request.pre_vote || without.index.value != 0) answer(false);
+        return;
+    }
     if (!request.pre_vote && request.term > ballot.term) {
         become_follower(step, ballot, office, timer, reads, request.term, NodeId{});
     }
     bool granted = may_vote(step, log) && may_lead(log, request.last);
     if (request.pre_vote) {
-        granted = granted && !loyal && request.term > ballot.term;
+        granted = granted && request.term > ballot.term;
     } else {
         granted = granted && has_vote_for(ballot, request.term, candidate, message.sender) &&
                   !follows_another(step, office, candidate);
@@ -190,8 +199,7 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
             timer.restart(step.options, step.now);
         }
     }
-    const LogPosition without = membership_without(step, log, candidate);
-    step.send(candidate, VoteReply{ballot.term, request.term, request.pre_vote, granted, without});
+    answer(granted);
 }
 
 /// A vote counts for the candidacy that asked for it, which its term names.

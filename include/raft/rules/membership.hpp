@@ -148,9 +148,7 @@ inline LogPosition membership_without(const Step& step, const Log& log, NodeId a
 /// has may stand at any index.
 inline void learn_of_removal(const Step& step, Configuration& configuration, const Log& log,
                              LogPosition without) {
-    const LogPosition own = membership_position(configuration, log);
-    const bool is_later =
-        own.term != without.term ? own.term < without.term : own.index <= without.index;
+    const bool is_later = is_up_to_date(without, membership_position(configuration, log));
     const bool news = without.index.value != 0 && is_later;
     if (!news || configuration.is_excluded()) return;
     configuration.exclude(without.index);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -246,6 +247,40 @@ TEST_CASE("one that is not recognized leads no more, and stands no more") {
         CHECK((recognized || cluster.core(1).role() == Role::follower));
     }
     CHECK(cluster.seen(EventKind::unrecognized) >= 1);
+}
+
+struct Noted : Instances {
+    Noted() : Instances(3) {
+        elect(1);
+        run(milliseconds(1000));
+        REQUIRE(known(1, 1) == Instance{101});
+    }
+    /// To the leader, from one for whom its id is borne by another instance.
+    void say(Message::Body body) {
+        step(1, std::vector<Input>{Message{{3}, {1}, std::move(body), {103}, {999}}});
+    }
+    bool is_recognized() { return !core(1).configuration().is_unrecognized(); }
+};
+
+TEST_CASE("what an outdated node says about who a node is counts for nothing") {
+    Noted cluster;
+    const Term term = cluster.core(1).term();
+    cluster.say(VoteRequest{{term.value + 1}, true, {}});
+    cluster.say(VoteRequest{{term.value + 1}, false, {Index{1}, term}});
+    cluster.say(AppendRequest{{term.value - 1}, {}, {}, 0, {}});
+    CHECK(cluster.is_recognized());
+    CHECK(cluster.core(1).role() == Role::leader);
+    CHECK(cluster.core(1).configuration().is_founder());
+    CHECK(cluster.seen(EventKind::unrecognized) == 0);
+}
+
+TEST_CASE("one that has the membership says who a node is") {
+    Noted cluster;
+    cluster.say(
+        VoteRequest{{cluster.core(1).term().value + 1}, true, cluster.core(1).log().last()});
+    CHECK(!cluster.is_recognized());
+    CHECK(cluster.core(1).role() == Role::follower);
+    CHECK(cluster.seen(EventKind::unrecognized) == 1);
 }
 
 /// What a membership without instances says of a voter is about a founder, and not about one that
