@@ -12,6 +12,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -47,6 +48,8 @@ private:
     struct SeenReign {
         raft::Term term;
         std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
+        raft::Index members_at;                 ///< where the membership stands that is in force
+        raft::Time members_since{};
         raft::Time spoke{};                     ///< last
         raft::Index durable;                    ///< when it last spoke
         std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
@@ -59,13 +62,17 @@ private:
             reign.contacts.assign(reigns_.size(), now);
             reign.not_durable.reset();
             reign.spoke = now;
+            reign.members_at = {};
         }
         // What it could not do while it did not run is not held against it.
         const raft::Duration gap = now - std::exchange(reign.spoke, now);
         if (gap > options_.heartbeat_interval) {
             for (raft::Time& contact : reign.contacts) contact += gap;
             if (reign.not_durable) *reign.not_durable += gap;
+            reign.members_since += gap;
         }
+        const raft::Index members_at = core.configuration().latest_at();
+        if (std::exchange(reign.members_at, members_at) != members_at) reign.members_since = now;
         return reign;
     }
     static void note_durable(SeenReign& reign, const raft::Log& log, raft::Time now) {
@@ -89,7 +96,8 @@ private:
     Broken check_quorum(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         if (!options_.check_quorum) return {};
         const bool heard = core.membership().has_quorum([&](raft::NodeId node) {
-            const raft::Time contact = reign.contacts[node.value];
+            // Those whom a membership brings have as long as those at the beginning of the reign.
+            const raft::Time contact = std::max(reign.contacts[node.value], reign.members_since);
             return node == core.self() || now - contact < 3 * options_.election_timeout;
         });
         if (heard) return {};

@@ -175,7 +175,12 @@ public:
     /// Whether enough of those who vote are not lost for good.
     bool is_able() const {
         if (!plan_.members_change) return usable() > size() / 2;
-        return members().has_quorum([this](raft::NodeId node) { return is_usable(node); });
+        return members().has_quorum([this](raft::NodeId node) { return keeps_promises(node); });
+    }
+    /// Whether it is not lost for good, nor forgotten what it had promised without having been
+    /// taken in again.
+    bool keeps_promises(raft::NodeId node) const {
+        return is_usable(node) && !nodes_[node.value].files.is_wiped();
     }
 
     /// @pre watched(node)

@@ -364,8 +364,8 @@ private:
     bool may_destroy(raft::NodeId node) const {
         std::size_t harmed = 0;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            const DiskHistory& history = cluster_.disk_history({id});
-            if (id == node.value || history.damaged) ++harmed;
+            const bool damaged = cluster_.disk_history({id}).damaged;
+            if (id == node.value || damaged || !cluster_.keeps_promises({id})) ++harmed;
         }
         return harmed <= (cluster_.size() - 1) / 2;
     }
