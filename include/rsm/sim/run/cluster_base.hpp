@@ -174,8 +174,9 @@ public:
     }
     /// Whether enough of those who vote are not lost for good.
     bool is_able() const {
-        if (!plan_.members_change) return usable() > size() / 2;
-        return members().has_quorum([this](raft::NodeId node) { return keeps_promises(node); });
+        const raft::Membership members = this->members();
+        if (members.empty()) return usable() > size() / 2;
+        return members.has_quorum([this](raft::NodeId node) { return keeps_promises(node); });
     }
     /// Whether it is not lost for good, nor forgotten what it had promised without having been
     /// taken in again.
