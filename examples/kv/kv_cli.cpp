@@ -12,6 +12,7 @@
 //   kv member promote ID | demote ID
 //   kv member replace OLD NEW ADDRESS
 //   kv member move ID ADDRESS
+//   kv member priority ID PRIORITY
 //   kv transfer [ID]              makes another server lead
 //
 // An ADDRESS is where that server talks to the others. Changes of members end when the cluster has

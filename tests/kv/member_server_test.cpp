@@ -42,6 +42,16 @@ TEST_CASE("kv members: a server lists them, and INFO and RAFT.STATUS show them")
     }
 }
 
+TEST_CASE("kv members: a priority is set and shown") {
+    KvCluster cluster(alone());
+    cluster.leader();
+    TestClient client(cluster, 0);
+    CHECK(client.ask({"MEMBER", "LIST"}).text.ends_with(" 1\r\n"));
+    CHECK(client.ask({"MEMBER", "PRIORITY", "1", "7"}) == simple("OK"));
+    CHECK(client.ask({"MEMBER", "LIST"}).text.ends_with(" 7\r\n"));
+    CHECK(contains(client.ask({"RAFT.STATUS"}), ",priority=7\r\n"));
+}
+
 TEST_CASE(
     "kv members: one that cannot be reached learns, and its ADD waits with the server at work") {
     KvCluster cluster(alone());

@@ -188,7 +188,7 @@ TEST_CASE("kv status: a member is read from a server's account") {
 }
 
 TEST_CASE("kv status: a server that bears a member's id and is another is remarked on") {
-    const kv::MemberRow member{2, "voter", "b:1", "00a1"};
+    const kv::MemberRow member{2, "voter", "b:1", "00a1", "1"};
     const auto remark = [&member](const std::string& account) {
         return kv::remark_on(member, {{"x:1", kv::parse_fields(account), ""}});
     };

@@ -1,8 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // member_changes: founds a cluster of three kv-server processes, takes a fourth in, has a wiped one
-// taken in again, replaces one whose directory is gone, moves one to another port and stops the
-// leader, as an operator does it with kv. After each step every acknowledged write is read back.
+// taken in again, replaces one whose directory is gone, moves one to another port, stops the leader
+// and says who is to lead, as an operator does it with kv. After each step every acknowledged write
+// is read back.
 //
 //   member_changes PATH/TO/kv-server PATH/TO/kv
 //
@@ -71,6 +72,7 @@ public:
         replace_one();
         move_one();
         stop_the_leader();
+        prefer_one();
         refuse_what_contradicts();
     }
 
@@ -151,6 +153,20 @@ private:
         write_and_check("handed over");
         reopen(before);
         wait("the one that led catches up", [&] { return has_all(before); });
+    }
+
+    void prefer_one() {
+        const std::size_t before = leader();
+        const std::size_t elections = elections_by_timeout();
+        std::size_t preferred = 0;
+        for (std::size_t node = 1; node <= nodes; ++node) {
+            if (node != before && standing(node) == "voter") preferred = node;
+        }
+        const std::string id = std::to_string(preferred);
+        demand(kv_status({"member", "priority", id, "5"}) == 0, "kv member priority failed");
+        wait("the one of the highest priority leads", [&] { return leader() == preferred; });
+        demand(elections_by_timeout() == elections, "the leader did not hand over by itself");
+        write_and_check("preferred");
     }
 
     void refuse_what_contradicts() {

@@ -47,8 +47,8 @@ private:
     /// Of a leader that speaks, by its own clock.
     struct SeenReign {
         raft::Term term;
-        std::vector<raft::Time> contacts;       ///< by node: its last answer in this reign
-        raft::Index members_at;                 ///< where the membership stands that is in force
+        std::vector<raft::Time> contacts;  ///< by node: its last answer in this reign
+        raft::Index members_at;            ///< where the membership stands that is in force
         raft::Time members_since{};
         raft::Time spoke{};                     ///< last
         raft::Index durable;                    ///< when it last spoke
