@@ -7,21 +7,16 @@
 //   kill_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
-#include "kv/check/history_file.hpp"
-#include "kv/check/model.hpp"
-#include "load.hpp"
-#include "processes.hpp"
+#include "clerks.hpp"
+#include "servers.hpp"
 #include "support/temporary_directory.hpp"
+#include "verdict.hpp"
 
-#include <kv/caller.hpp>
-#include <kv/clerk.hpp>
+#include <kv/cli_service.hpp>
 
 #include <raft/base/random.hpp>
-#include <raft/base/types.hpp>
-#include <rsm/check/linearizability.hpp>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -30,16 +25,10 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <memory>
 #include <optional>
 #include <random>
-#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 namespace {
 
@@ -56,207 +45,85 @@ struct Settings {
 class Run {
 public:
     Run(const Settings& settings, const std::filesystem::path& directory)
-        : settings_(settings), random_(settings.seed), cluster_(settings.server, directory) {
+        : settings_(settings),
+          random_(settings.seed),
+          // Small, so that many nodes come back through a snapshot.
+          servers_(settings.server, directory, {"--snapshot-threshold", "64KiB"}) {
+        servers_.add_founders(size);
         kv::ClerkOptions options;
-        options.servers = cluster_.clients();
-        for (std::uint64_t id = 1; id <= 3; ++id) {
-            clients_.push_back(std::make_unique<Client>(io_.get_executor(), options, load_, id,
-                                                        settings.seed * 31 + id));
-        }
-        kv::append_request(status_request_, std::vector<std::string_view>{"RAFT.STATUS"});
+        options.servers = servers_.clients();
+        clerks_.emplace(options, settings.seed, [this] {
+            const Node node = servers_.ended_by_itself();
+            demand(node == 0, "node " + std::to_string(node) + " ended by itself");
+        });
     }
 
     void run() {
-        for (std::size_t node = 0; node < ServerProcesses::size; ++node) cluster_.start(node);
-        for (const auto& client : clients_) client->run();
-        wait_for_operations(100, "a new cluster serves");
+        for (Node node = 1; node <= size; ++node) servers_.found(node);
+        clerks_->begin();
+        clerks_->wait_for_operations(100, "a new cluster serves");
         for (std::uint64_t round = 1; round <= settings_.rounds; ++round) kill_one(round);
-        load_.ending = true;
-        wait("the clients end", [this] { return idle(); });
-        read_back();
+        clerks_->end();
     }
 
-    const Load& load() const { return load_; }
-    std::uint64_t snapshots_installed() const { return snapshots_installed_; }
-    std::uint64_t leaders_killed() const { return leaders_killed_; }
+    const Load& load() const { return clerks_->load(); }
+    std::string summary() const {
+        return std::to_string(settings_.rounds) + " kills (" + std::to_string(leaders_killed_) +
+               " of leaders), " + std::to_string(snapshots_installed_) + " snapshots installed";
+    }
 
 private:
+    static constexpr std::size_t size = 3;
+
     void kill_one(std::uint64_t round) {
-        const std::size_t node = random_.below(ServerProcesses::size);
-        const bool led = status(node, "role") == "leader";
+        const Node node = 1 + random_.below(size);
+        const bool led = kv::field(account(node), "role") == "leader";
         leaders_killed_ += led ? 1 : 0;
         const auto begin = Clock::now();
-        cluster_.kill(node);
-        wait_for_operations(100, "two nodes serve");
+        servers_.process(node).kill();
+        clerks_->wait_for_operations(100, "two nodes serve");
         const auto gap = Clock::now() - begin;
         // Sometimes the node misses so much that only a snapshot can bring it back.
-        if (random_.below(2) == 0) wait_for_operations(1500, "two nodes serve");
+        if (random_.below(2) == 0) clerks_->wait_for_operations(1500, "two nodes serve");
 
         const std::uint64_t commit = highest_commit(node);
-        cluster_.start(node);
-        wait("node " + std::to_string(node + 1) + " catches up",
-             [&] { return number(status(node, "applied")) >= commit; });
-        snapshots_installed_ += number(status(node, "snapshots_installed"));
-        wait_for_operations(100, "three nodes serve");
+        servers_.found(node);
+        clerks_->wait("node " + std::to_string(node) + " catches up",
+                      [&] { return kv::number(account(node), "applied") >= commit; });
+        snapshots_installed_ += kv::number(account(node), "snapshots_installed");
+        clerks_->wait_for_operations(100, "three nodes serve");
         const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(gap).count();
-        std::cout << "round " << round << ": killed node " << node + 1 << (led ? " (leader)" : "")
+        std::cout << "round " << round << ": killed node " << node << (led ? " (leader)" : "")
                   << ", 100 operations later after " << ms << " ms, caught up with index " << commit
                   << std::endl;
     }
 
-    void read_back() {
-        std::vector<std::vector<std::string>> shares(clients_.size());
-        std::size_t next = 0;
-        for (const auto& [key, written] : load_.acknowledged) {
-            shares[next++ % shares.size()].push_back(key);
-        }
-        for (std::size_t i = 0; i < clients_.size(); ++i) clients_[i]->read(shares[i]);
-        wait("all keys are read back", [this] { return idle(); });
-        for (const auto& [key, written] : load_.acknowledged) {
-            if (!holds(key, written)) {
-                throw std::runtime_error("lost: " + key + " version " +
-                                         std::to_string(written.version));
-            }
-        }
+    /// Empty if it does not answer.
+    kv::Fields account(Node node) {
+        return clerks_->accounts({servers_.client(node)}).front().fields;
     }
-
-    bool holds(const std::string& key, const Load::Written& written) const {
-        for (const auto& client : clients_) {
-            const auto found = client->found().find(key);
-            if (found == client->found().end()) continue;
-            const Load::Written& there = found->second;
-            // A later version can only be the work of a put whose clerk was not told.
-            return there.version > written.version ||
-                   (there.version == written.version && there.value == written.value);
-        }
-        return false;
-    }
-
-    bool idle() const {
-        for (const auto& client : clients_) {
-            if (!client->idle()) return false;
-        }
-        return true;
-    }
-
-    void wait_for_operations(std::size_t count, const std::string& what) {
-        const std::size_t enough = load_.operations + count;
-        wait(what, [this, enough] { return load_.operations >= enough; });
-    }
-
-    /// Runs the clients until `reached()`, which may itself run them.
-    template <class Condition>
-    void wait(const std::string& what, Condition reached) {
-        const auto deadline = Clock::now() + std::chrono::seconds(30);
-        while (!reached()) {
-            if (Clock::now() > deadline) throw std::runtime_error("in vain waited until " + what);
-            step();
-        }
-    }
-
-    void step() {
-        if (!load_.problem.empty()) throw std::runtime_error(load_.problem);
-        if (const std::size_t node = cluster_.failed_node(); node != ServerProcesses::size) {
-            throw std::runtime_error("node " + std::to_string(node + 1) + " ended by itself");
-        }
-        if (io_.stopped()) io_.restart();
-        io_.run_one_for(std::chrono::milliseconds(100));
-    }
-
-    /// A line of a node's own account of itself; empty if it does not answer.
-    std::string status(std::size_t node, std::string_view name) {
-        kv::Caller caller(io_.get_executor());
-        std::optional<kv::CallOutcome> outcome;
-        caller.call(cluster_.clients()[node], status_request_, std::chrono::seconds(1),
-                    [&outcome](kv::CallOutcome given) { outcome = std::move(given); });
-        while (!outcome) step();
-        const std::string text = "\r\n" + outcome->reply.text;
-        const std::string wanted = "\r\n" + std::string(name) + ":";
-        const std::size_t begin = text.find(wanted);
-        if (begin == std::string::npos) return {};
-        const std::size_t value = begin + wanted.size();
-        return text.substr(value, text.find("\r\n", value) - value);
-    }
-
-    static std::uint64_t number(const std::string& text) {
-        return text.empty() ? 0 : std::stoull(text);
-    }
-
-    std::uint64_t highest_commit(std::size_t except) {
+    std::uint64_t highest_commit(Node except) {
         std::uint64_t highest = 0;
-        for (std::size_t node = 0; node < ServerProcesses::size; ++node) {
-            if (node != except) highest = std::max(highest, number(status(node, "commit")));
+        for (Node node = 1; node <= size; ++node) {
+            if (node == except) continue;
+            highest = std::max(highest, kv::number(account(node), "commit"));
         }
         return highest;
     }
 
     const Settings& settings_;
     raft::Random random_;
-    boost::asio::io_context io_{1};
-    ServerProcesses cluster_;
-    Load load_;
-    std::vector<std::unique_ptr<Client>> clients_;
-    std::string status_request_;
+    Servers servers_;
+    std::optional<Clerks> clerks_;
     std::uint64_t snapshots_installed_ = 0;
     std::uint64_t leaders_killed_ = 0;
 };
 
-void write_history(const Settings& settings, const rsm_test::TemporaryDirectory& directory,
-                   const Load& load, bool failed) {
-    std::string file = settings.history;
-    if (file.empty() && failed) file = directory / "history.jsonl";
-    if (file.empty()) return;
-    std::ofstream out(file);
-    kv::check::write_kv_history(out, load.history.operations());
-    out.flush();
-    if (!out) throw std::runtime_error("cannot write " + file);
-    std::cout << "history: " << file << std::endl;
-}
-
-bool judge(const Load& load) {
-    const auto report =
-        rsm::check::check_linearizability(kv::check::KvModel{}, load.history.operations());
-    switch (report.verdict) {
-        case rsm::check::Verdict::linearizable: return true;
-        case rsm::check::Verdict::not_linearizable:
-            std::cout << "NOT LINEARIZABLE" << std::endl;
-            if (report.explanation) {
-                for (const std::size_t position : report.explanation->core) {
-                    const auto& operation = load.history.operations()[position];
-                    std::cout << "  " << kv::check::format_kv_operation(operation) << '\n';
-                }
-            }
-            return false;
-        case rsm::check::Verdict::undecided: break;
-    }
-    std::cout << "linearizable or not: undecided within the checker's limits" << std::endl;
-    return false;
-}
-
 bool run(const Settings& settings) {
     std::cout << "seed " << settings.seed << std::endl;
-    const auto begin = Clock::now();
     rsm_test::TemporaryDirectory directory;
-    directory.keep = true;  // until all has gone well
     Run run(settings, directory.path());
-    bool good = false;
-    try {
-        run.run();
-        good = judge(run.load());
-    } catch (const std::exception& error) {
-        std::cout << "FAILED: " << error.what() << std::endl;
-    }
-    write_history(settings, directory, run.load(), !good);
-    directory.keep = !good;
-    const Load& load = run.load();
-    const auto taken = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin);
-    std::cout << (good ? "passed: " : "failed: ") << settings.rounds << " kills ("
-              << run.leaders_killed() << " of leaders), " << run.snapshots_installed()
-              << " snapshots installed, " << load.history.size() << " operations, " << load.puts_ok
-              << " acknowledged puts, " << load.puts_maybe << " in doubt, " << taken.count() << " s"
-              << std::endl;
-    if (!good) std::cout << "logs and data: " << directory.path() << std::endl;
-    return good;
+    return tell(run, directory, settings.history);
 }
 
 }  // namespace

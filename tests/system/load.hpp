@@ -33,6 +33,23 @@ inline std::int64_t now() {
         .count();
 }
 
+/// For how long nothing was acknowledged, in nanoseconds.
+class Silence {
+public:
+    void heard() {
+        longest_ = longest();
+        last_ = now();
+    }
+    /// Forgets all but the silence that lasts.
+    void begin() { longest_ = 0; }
+    /// The longest one since begin(), one that has begun before or that lasts included.
+    std::int64_t longest() const { return last_ == 0 ? 0 : std::max(longest_, now() - last_); }
+
+private:
+    std::int64_t last_ = 0;  // 0: nothing has been heard yet
+    std::int64_t longest_ = 0;
+};
+
 /// What all clients have in common.
 struct Load {
     kv::check::KvHistory history;
@@ -45,6 +62,7 @@ struct Load {
     std::size_t operations = 0;  ///< that were answered
     std::size_t puts_ok = 0;
     std::size_t puts_maybe = 0;
+    Silence silence;      ///< of acknowledged puts
     std::string problem;  ///< the first thing that must not happen; empty: none
     bool ending = false;  ///< clients end after the operation they are at
 };
@@ -64,10 +82,18 @@ public:
 
     bool idle() const { return idle_; }
 
+    /// Which servers there are now: a clerk keeps to those that it was made with, so the one that
+    /// asks next is a new one.
+    void use(std::vector<std::string> servers) {
+        options_.servers = std::move(servers);
+        is_outdated_ = true;
+    }
+
     /// Goes on until load.ending.
     void run() {
         idle_ = load_.ending || !load_.problem.empty();
         if (idle_) return;
+        if (std::exchange(is_outdated_, false)) forget_leader();
         const std::uint64_t choice = random_.below(20);
         if (choice == 0) {
             put("once-" + std::to_string(id_) + "-" + std::to_string(++count_), 0);
@@ -131,6 +157,7 @@ private:
         if (answer.err == kv::Err::maybe) ++load_.puts_maybe;
         if (answer.err != kv::Err::ok) return get_soon(key);
         ++load_.puts_ok;
+        load_.silence.heard();
         versions_[key] = answer.version;
         Load::Written& written = load_.acknowledged[key];
         if (answer.version == written.version) {
@@ -194,6 +221,7 @@ private:
     std::vector<std::string> left_;
     std::map<std::string, Load::Written> found_;
     bool idle_ = true;
+    bool is_outdated_ = false;  // clerk_, whose servers are no longer those of options_
 };
 
 }  // namespace system_test

@@ -9,6 +9,7 @@
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
 #include "processes.hpp"
+#include "servers.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <kv/clerk.hpp>
@@ -38,11 +39,6 @@ namespace {
 
 using namespace system_test;
 using Clock = std::chrono::steady_clock;
-using Words = std::vector<std::string>;
-
-void demand(bool holds, const std::string& what) {
-    if (!holds) throw std::runtime_error(what);
-}
 
 /// How often the text is there.
 std::size_t count_of(std::string_view text, std::string_view part) {
@@ -55,14 +51,15 @@ std::size_t count_of(std::string_view text, std::string_view part) {
 
 class Run {
 public:
-    Run(std::string server, std::string tool, const std::filesystem::path& directory)
-        : server_(std::move(server)), tool_(std::move(tool)), directory_(directory) {
-        const std::vector<std::uint16_t> ports = free_ports(2 * nodes + 1);
-        for (std::size_t i = 0; i < nodes; ++i) {
-            peers_[i + 1] = "127.0.0.1:" + std::to_string(ports[i]);
-            clients_.push_back("127.0.0.1:" + std::to_string(ports[nodes + i]));
-        }
-        other_peer_ = "127.0.0.1:" + std::to_string(ports.back());
+    Run(const std::string& server, std::string tool, const std::filesystem::path& directory)
+        : server_(server),
+          tool_(std::move(tool)),
+          directory_(directory),
+          // Above what a busy machine's disk takes, for the leader to have time to hand over.
+          servers_(server, directory, {"--election-timeout", "1000"}) {
+        servers_.add_founders(3);
+        servers_.add(4);
+        servers_.add(5);
     }
 
     void run() {
@@ -78,45 +75,43 @@ public:
 
     std::string last_words() const {
         std::string text;
-        for (std::size_t node = 1; node <= nodes; ++node) {
-            text += "---- node " + std::to_string(node) + "\n" + log_of(node);
+        for (Node node = 1; node <= nodes; ++node) {
+            text += "---- node " + std::to_string(node) + "\n" + servers_.log_of(node);
         }
         return text + "---- kv\n" + rsm_test::read_file(directory_ / "kv.log");
     }
 
 private:
-    static constexpr std::size_t nodes = 5;
+    static constexpr Node nodes = 5;
 
     // ---- the story ----
 
     void found_three() {
-        for (const std::size_t node : {1U, 2U, 3U}) start(node, {"--cluster", founders()});
+        for (const Node node : {1U, 2U, 3U}) servers_.found(node);
         // From here on a founder that loses its directory is found out.
         wait("the founders' instances are known to all three", [this] {
-            const std::vector<kv::Row> rows = accounts();
-            return std::ranges::count_if(rows, [](const kv::Row& row) {
-                       const std::vector<kv::MemberRow> members = kv::members_of(row);
-                       return members.size() == 3 && std::ranges::all_of(members, is_known);
-                   }) == 3;
+            std::vector<kv::Row> rows = accounts();
+            rows.resize(3);
+            return know_each_other(rows);
         });
         write_and_check("founded");
     }
 
     void take_a_fourth_in() {
         join(4);
-        demand(kv_status({"member", "add", "4", peers_[4]}) == 0, "kv member add failed");
+        demand(kv_status({"member", "add", "4", servers_.peer(4)}) == 0, "kv member add failed");
         demand(standing(4) == "voter", "a member that was added does not vote");
-        demand(kv_status({"member", "add", "4", peers_[4]}) == 2, "one is added twice");
+        demand(kv_status({"member", "add", "4", servers_.peer(4)}) == 2, "one is added twice");
         write_and_check("added");
     }
 
     void wipe_one() {
-        const std::size_t node = follower_among({1, 2, 3});
-        const std::string before = member(node)->instance;
-        wipe(node);
-        start(node, {"--cluster", founders()});
+        const Node node = follower_among({1, 2, 3});
+        const std::string before = member_among(accounts(), node)->instance;
+        servers_.wipe(node);
+        servers_.found(node);
         wait("a wiped founder is taken in again, as another instance", [&] {
-            const auto now = member(node);
+            const auto now = member_among(accounts(), node);
             return now && now->standing == "voter" && now->instance != before;
         });
         write_and_check("wiped");
@@ -125,9 +120,9 @@ private:
     void replace_one() {
         if (leader() == 4) demand(kv_status({"transfer"}) == 0, "kv transfer failed");
         wait("another one than node 4 leads", [this] { return leader() != 0 && leader() != 4; });
-        wipe(4);
+        servers_.wipe(4);
         join(5);
-        demand(kv_status({"member", "replace", "4", "5", peers_[5]}) == 0,
+        demand(kv_status({"member", "replace", "4", "5", servers_.peer(5)}) == 0,
                "kv member replace failed");
         demand(standing(5) == "voter" && standing(4).empty(), "node 4 was not replaced by node 5");
         write_and_check("replaced");
@@ -136,23 +131,23 @@ private:
     void move_one() {
         if (leader() == 5) demand(kv_status({"transfer"}) == 0, "kv transfer failed");
         wait("another one than node 5 leads", [this] { return leader() != 0 && leader() != 5; });
-        demand(processes_[5].terminate() == 0, "a follower does not end well");
-        demand(kv_status({"member", "move", "5", other_peer_}) == 0, "kv member move failed");
-        peers_[5] = other_peer_;
-        reopen(5);
+        servers_.move(5);
+        demand(servers_.process(5).terminate() == 0, "a follower does not end well");
+        demand(kv_status({"member", "move", "5", servers_.peer(5)}) == 0, "kv member move failed");
+        servers_.reopen(5);
         write_and_check("moved");
-        wait("the moved one catches up", [this] { return has_all(5); });
+        wait("the moved one catches up", [this] { return has_all(accounts(), 5); });
     }
 
     void stop_the_leader() {
-        const std::size_t before = leader();
+        const Node before = leader();
         const std::size_t elections = elections_by_timeout();
-        demand(processes_[before].terminate() == 0, "the leader does not end well");
+        demand(servers_.process(before).terminate() == 0, "the leader does not end well");
         wait("another one leads", [&] { return leader() != 0 && leader() != before; });
         demand(elections_by_timeout() == elections, "the leader did not hand over before it ended");
         write_and_check("handed over");
-        reopen(before);
-        wait("the one that led catches up", [&] { return has_all(before); });
+        servers_.reopen(before);
+        wait("the one that led catches up", [&] { return has_all(accounts(), before); });
     }
 
     void prefer_one() {
@@ -170,25 +165,27 @@ private:
     }
 
     void refuse_what_contradicts() {
-        const std::size_t node = follower_among({1, 2, 3});
+        const Node node = follower_among({1, 2, 3});
         const std::string id = std::to_string(node);
-        demand(processes_[node].terminate() == 0, "a follower does not end well");
-        start(node, {"--cluster", founders() + ",4=" + peers_[4]});
-        demand(processes_[node].wait() == 1,
+        demand(servers_.process(node).terminate() == 0, "a follower does not end well");
+        servers_.start(node, {"--cluster", servers_.founders() + ",4=" + servers_.peer(4)});
+        demand(servers_.process(node).wait() == 1,
                "a list of founders is not compared with the directory's");
-        processes_[node] = Process({server_, "--id", "9", "--peer", peers_[node], "--listen",
-                                    clients_[node - 1], "--data", directory_ / id},
-                                   directory_ / (id + ".log"));
-        demand(processes_[node].wait() == 1, "a directory serves under the id of another node");
+        servers_.process(node) =
+            Process({server_, "--id", "9", "--peer", servers_.peer(node), "--listen",
+                     servers_.client(node), "--data", directory_ / id},
+                    directory_ / (id + ".log"));
+        demand(servers_.process(node).wait() == 1,
+               "a directory serves under the id of another node");
         for (const Words& how :
-             {Words{}, Words{"--join", clients_[leader() - 1], "--cluster-name", "another"}}) {
+             {Words{}, Words{"--join", servers_.client(leader()), "--cluster-name", "another"}}) {
             Words words{server_,
                         "--id",
                         "9",
                         "--peer",
-                        peers_[node],
+                        servers_.peer(node),
                         "--listen",
-                        clients_[node - 1],
+                        servers_.client(node),
                         "--data",
                         directory_ / "new"};
             words.insert(words.end(), how.begin(), how.end());
@@ -197,92 +194,46 @@ private:
             demand(!std::filesystem::exists(directory_ / "new"), "a refused start leaves a mark");
         }
         // Whom to join is asked once: that one need not be there any more.
-        start(node, {"--peer", peers_[node], "--join", "127.0.0.1:1"});
+        servers_.start(node, {"--peer", servers_.peer(node), "--join", "127.0.0.1:1"});
         write_and_check("reopened");
-        wait("the one that was refused catches up", [&] { return has_all(node); });
+        wait("the one that was refused catches up", [&] { return has_all(accounts(), node); });
     }
 
     // ---- servers ----
 
-    void start(std::size_t node, const Words& how) {
-        const std::string id = std::to_string(node);
-        Words words{
-            server_, "--id", id, "--listen", clients_[node - 1], "--data", directory_ / id,
-            // Above what a busy machine's disk takes, for the leader to have time to hand over.
-            "--election-timeout", "1000"};
-        words.insert(words.end(), how.begin(), how.end());
-        processes_[node] = Process(words, directory_ / (id + ".log"));
-    }
-    void reopen(std::size_t node) { start(node, {"--peer", peers_[node]}); }
-    void join(std::size_t node) {
-        start(node, {"--peer", peers_[node], "--join", clients_[leader() - 1]});
-        wait("a node that joins serves", [&] { return accounts()[node - 1].problem.empty(); });
-    }
-    void wipe(std::size_t node) {
-        processes_[node].kill();
-        std::filesystem::remove_all(directory_ / std::to_string(node));
-    }
-    std::string founders() const {
-        return "1=" + peers_.at(1) + ",2=" + peers_.at(2) + ",3=" + peers_.at(3);
-    }
-    std::string log_of(std::size_t node) const {
-        return rsm_test::read_file(directory_ / (std::to_string(node) + ".log"));
+    void join(Node node) {
+        servers_.join(node, leader());
+        wait("a node that joins serves",
+             [this, node] { return account_of(accounts(), node) != nullptr; });
     }
     std::size_t elections_by_timeout() const {
         std::size_t count = 0;
-        for (std::size_t node = 1; node <= nodes; ++node) {
-            count += count_of(log_of(node), "role: pre-candidate");
+        for (Node node = 1; node <= nodes; ++node) {
+            count += count_of(servers_.log_of(node), "role: pre-candidate");
         }
         return count;
     }
 
     int kv_status(const Words& command) {
-        Words words{tool_, "--timeout", "60", "--cluster", joined(clients_)};
+        Words words{tool_, "--timeout", "60", "--cluster", joined(servers_.clients())};
         words.insert(words.end(), command.begin(), command.end());
         return Process(words, directory_ / "kv.log").wait();
-    }
-    static std::string joined(const Words& words) {
-        std::string text;
-        for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
-        return text;
     }
 
     // ---- what they say ----
 
-    static bool is_known(const kv::MemberRow& member) {
-        return member.instance.find_first_not_of('0') != std::string::npos;
+    std::vector<kv::Row> accounts() const {
+        return kv::ask_all(servers_.clients(), std::chrono::seconds(5));
     }
-    std::vector<kv::Row> accounts() const { return kv::ask_all(clients_, std::chrono::seconds(5)); }
-    /// The node that leads; 0: none.
-    std::size_t leader() const {
-        const std::vector<kv::Row> rows = accounts();
-        const kv::Row* const found = kv::leader_of(rows);
-        return found == nullptr ? 0 : kv::number(found->fields, "node");
-    }
-    std::size_t follower_among(const std::vector<std::size_t>& some) {
-        std::size_t leads = 0;
+    Node leader() const { return leader_among(accounts()); }
+    Node follower_among(const std::vector<Node>& some) {
+        Node leads = 0;
         wait("somebody leads", [&] { return (leads = leader()) != 0; });
-        return *std::ranges::find_if(some, [leads](std::size_t node) { return node != leads; });
+        return *std::ranges::find_if(some, [leads](Node node) { return node != leads; });
     }
-    /// As the leader has it.
-    std::optional<kv::MemberRow> member(std::size_t node) const {
-        const std::vector<kv::Row> rows = accounts();
-        const kv::Row* const teller = kv::leader_of(rows);
-        if (teller == nullptr) return std::nullopt;
-        for (const kv::MemberRow& known : kv::members_of(*teller)) {
-            if (known.node == node) return known;
-        }
-        return std::nullopt;
-    }
-    std::string standing(std::size_t node) const {
-        const auto found = member(node);
+    std::string standing(Node node) const {
+        const auto found = member_among(accounts(), node);
         return found ? found->standing : std::string();
-    }
-    bool has_all(std::size_t node) const {
-        const std::vector<kv::Row> rows = accounts();
-        const kv::Row* const teller = kv::leader_of(rows);
-        return teller != nullptr &&
-               kv::number(rows[node - 1].fields, "applied") >= kv::number(teller->fields, "commit");
     }
 
     template <class Condition>
@@ -299,7 +250,7 @@ private:
     kv::Answer ask(auto start) {
         boost::asio::io_context io;
         kv::ClerkOptions options;
-        options.servers = clients_;
+        options.servers = servers_.clients();
         options.operation_timeout = std::chrono::seconds(60);
         kv::Clerk clerk(io.get_executor(), options);
         kv::Answer answer;
@@ -327,10 +278,7 @@ private:
     std::string server_;
     std::string tool_;
     std::filesystem::path directory_;
-    std::map<std::size_t, std::string> peers_;
-    Words clients_;
-    std::string other_peer_;
-    std::map<std::size_t, Process> processes_;
+    Servers servers_;
     std::map<std::string, std::string> written_;
 };
 

@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// A cluster of kv-server processes on this machine, each of which can be killed and started again.
+// Processes that can be killed, and ports for them.
 #ifndef RSM_TESTS_SYSTEM_PROCESSES_HPP
 #define RSM_TESTS_SYSTEM_PROCESSES_HPP
 
@@ -9,10 +9,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -67,8 +68,12 @@ public:
 
     /// SIGTERM; its exit status when it is gone, and -1 where another signal has ended it.
     int terminate() {
-        if (pid_ != 0) ::kill(pid_, SIGTERM);
+        ask_to_end();
         return wait();
+    }
+    /// SIGTERM, and does not wait.
+    void ask_to_end() {
+        if (pid_ != 0) ::kill(pid_, SIGTERM);
     }
     /// Its exit status when it has ended by itself; likewise.
     int wait() {
@@ -78,78 +83,34 @@ public:
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
-    /// Whether it has ended by itself, which it should not.
-    bool has_ended() {
-        if (pid_ == 0 || ::waitpid(pid_, nullptr, WNOHANG) == 0) return false;
+    /// Its exit status once it has ended by itself, likewise; not again.
+    std::optional<int> poll() {
+        int status = 0;
+        if (pid_ == 0 || ::waitpid(pid_, &status, WNOHANG) == 0) return std::nullopt;
         pid_ = 0;
-        return true;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
 private:
     pid_t pid_ = 0;  // 0: none
 };
 
-/// Ports that nobody listens on, below those that the system gives to outgoing connections, so
-/// that none of these can take one while its server is down.
-inline std::vector<std::uint16_t> free_ports(std::size_t count) {
+/// A port that nobody listens on, below those that the system gives to outgoing connections, so
+/// that none of these can take it while its server is down.
+/// @param taken  those that are not to be given out, and then this one as well
+inline std::uint16_t free_port(std::set<std::uint16_t>& taken) {
     using boost::asio::ip::tcp;
     boost::asio::io_context io;
     std::random_device random;
-    std::vector<std::uint16_t> ports;
-    for (int attempts = 0; ports.size() < count; ++attempts) {
-        if (attempts == 10000) throw std::runtime_error("no free ports found");
+    for (int attempts = 0; attempts < 10000; ++attempts) {
         const auto port = static_cast<std::uint16_t>(10000 + random() % 20000);
         tcp::acceptor acceptor(io, tcp::v4());
-        boost::system::error_code taken;
-        acceptor.bind({boost::asio::ip::address_v4::loopback(), port}, taken);
-        if (!taken) ports.push_back(port);
+        boost::system::error_code in_use;
+        acceptor.bind({boost::asio::ip::address_v4::loopback(), port}, in_use);
+        if (!in_use && taken.insert(port).second) return port;
     }
-    return ports;
+    throw std::runtime_error("no free port found");
 }
-
-class ServerProcesses {
-public:
-    static constexpr std::size_t size = 3;
-
-    ServerProcesses(std::string program, std::filesystem::path directory)
-        : program_(std::move(program)), directory_(std::move(directory)), processes_(size) {
-        const std::vector<std::uint16_t> ports = free_ports(2 * size);
-        for (std::size_t node = 0; node < size; ++node) {
-            const std::string host = "127.0.0.1:";
-            peers_ += (node == 0 ? "" : ",") + std::to_string(node + 1) + "=" + host +
-                      std::to_string(ports[node]);
-            clients_.push_back(host + std::to_string(ports[size + node]));
-        }
-    }
-
-    /// Where the nodes serve clients.
-    const std::vector<std::string>& clients() const { return clients_; }
-
-    void start(std::size_t node) {
-        const std::string id = std::to_string(node + 1);
-        processes_[node] = Process({program_, "--id", id, "--cluster", peers_, "--listen",
-                                    clients_[node], "--data", directory_ / id,
-                                    // Small, so that many nodes come back through a snapshot.
-                                    "--snapshot-threshold", "64KiB"},
-                                   directory_ / (id + ".log"));
-    }
-    void kill(std::size_t node) { processes_[node].kill(); }
-
-    /// The number of a node that has ended without being killed, or `size`.
-    std::size_t failed_node() {
-        for (std::size_t node = 0; node < size; ++node) {
-            if (processes_[node].has_ended()) return node;
-        }
-        return size;
-    }
-
-private:
-    std::string program_;
-    std::filesystem::path directory_;
-    std::string peers_;
-    std::vector<std::string> clients_;
-    std::vector<Process> processes_;
-};
 
 }  // namespace system_test
 
