@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// For how long a service did not do its work, by what was done to it.
+// For how long a service did not do its work, by what was done to it meanwhile.
 #ifndef RSM_TESTS_SYSTEM_GAPS_HPP
 #define RSM_TESTS_SYSTEM_GAPS_HPP
 
@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace system_test {
@@ -20,9 +21,24 @@ class Gaps {
 public:
     void add(const std::string& kind, std::int64_t gap) { gaps_[kind].push_back(gap); }
 
+    std::vector<std::string> kinds() const {
+        std::vector<std::string> names;
+        for (const auto& [kind, gaps] : gaps_) names.push_back(kind);
+        return names;
+    }
     std::int64_t longest(const std::string& kind) const {
         const auto found = gaps_.find(kind);
         return found == gaps_.end() ? 0 : std::ranges::max(found->second);
+    }
+    /// Of all of these kinds together.
+    std::int64_t median(const std::vector<std::string>& kinds) const {
+        std::vector<std::int64_t> all;
+        for (const std::string& kind : kinds) {
+            const auto found = gaps_.find(kind);
+            if (found != gaps_.end())
+                all.insert(all.end(), found->second.begin(), found->second.end());
+        }
+        return all.empty() ? 0 : median_of(std::move(all));
     }
 
     void print() const {
