@@ -60,6 +60,8 @@ constexpr const char* handed_over = "planned handover";
 constexpr const char* follower_replaced = "replaced alive: a follower";
 constexpr const char* leader_replaced = "replaced alive: the leader";
 constexpr const char* dead_replaced = "a dead one replaced";
+// The leader does it once for a node in 32 election timeouts, so most of it may be waiting for
+// that.
 constexpr const char* wiped_taken_in = "a wiped one taken in again";
 
 class Run {
@@ -133,9 +135,11 @@ private:
         kill(node, leads);
         const Node successor = join_a_new_one(node);
         std::cout << ", in its place:";
-        measure(dead_replaced, [&] { replace(node, successor); });
-        servers_.forget(node);
-        await_all(successor);
+        measure(dead_replaced, [&] {
+            replace(node, successor);
+            servers_.forget(node);
+            await_all(successor);
+        });
     }
 
     void wipe_one(Node node, bool leads) {
@@ -149,36 +153,38 @@ private:
                 const auto now = member_among(accounts(), node);
                 return now && now->standing == "voter" && now->instance != before->instance;
             });
+            await_all(node);
         });
-        await_all(node);
     }
 
     void replace_one_alive(Node node, bool leads) {
         std::cout << " alive";
         const Node successor = join_a_new_one(node);
         std::cout << ", in its place:";
-        measure(leads ? leader_replaced : follower_replaced, [&] { replace(node, successor); });
-        clerks_->wait(name(node) + " learns that it was removed",
-                      [&] { return servers_.log_of(node).find("REMOVED: ") != std::string::npos; });
-        demand(stop(node) == 0, name(node) + ", which was removed, does not end well");
-        servers_.forget(node);
-        await_all(successor);
+        measure(leads ? leader_replaced : follower_replaced, [&] {
+            replace(node, successor);
+            clerks_->wait(name(node) + " learns that it was removed", [&] {
+                return servers_.log_of(node).find("REMOVED: ") != std::string::npos;
+            });
+            demand(stop(node) == 0, name(node) + ", which was removed, does not end well");
+            servers_.forget(node);
+            await_all(successor);
+        });
     }
 
     void hand_over() {
         const Node before = leader();
-        if (random_.below(2) == 0) {
-            std::cout << " leader " << before << " asked to hand over:";
-            measure(handed_over,
-                    [this] { demand(operate({"transfer"}) == 0, "kv transfer failed"); });
-        } else {
-            std::cout << " leader " << before << " stopped:";
-            measure(handed_over, [&] {
+        const bool stops = random_.below(2) == 0;
+        std::cout << " leader " << before << (stops ? " stopped:" : " asked to hand over:");
+        measure(handed_over, [&] {
+            if (stops) {
                 demand(stop(before) == 0, "a leader that is stopped does not end well");
-            });
-            servers_.reopen(before);
-        }
-        await_all(before);
+                servers_.reopen(before);
+            } else {
+                demand(operate({"transfer"}) == 0, "kv transfer failed");
+            }
+            await_all(before);
+        });
         std::cout << ";" << std::flush;
     }
 
