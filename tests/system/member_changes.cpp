@@ -267,10 +267,11 @@ private:
             ask([&](kv::Clerk& clerk, auto then) { clerk.async_set(key, step, then); });
             written_[key] = step;
         }
-        for (const auto& [key, value] : written_) {
+        for (const auto& entry : written_) {
             const auto answer =
-                ask([&](kv::Clerk& clerk, auto then) { clerk.async_get(key, then); });
-            demand(answer.err == kv::Err::ok && answer.value == value, "lost: " + key);
+                ask([&](kv::Clerk& clerk, auto then) { clerk.async_get(entry.first, then); });
+            demand(answer.err == kv::Err::ok && answer.value == entry.second,
+                   "lost: " + entry.first);
         }
         std::cout << step << ": " << written_.size() << " writes are there" << std::endl;
     }
