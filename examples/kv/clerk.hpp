@@ -34,7 +34,8 @@
 namespace kv {
 
 struct ClerkOptions {
-    /// "host:port" where the servers serve clients. At least one; not all need to be listed.
+    /// "host:port" where the servers serve clients. At least one; not all need to be listed: the
+    /// latest that have answered besides are remembered, for those listed may all be replaced.
     std::vector<std::string> servers;
     /// How long to wait for one server before the next is asked. More than 0.
     std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(1);
@@ -143,6 +144,7 @@ private:
               options(std::move(given_options)),
               caller(executor, options.connect_timeout),
               timer(executor),
+              listed(options.servers.size()),
               target(options.servers.front()) {}
 
         void begin(Operation started) {
@@ -198,6 +200,14 @@ private:
             shunned_until =
                 Clock::now() + std::min<std::chrono::nanoseconds>(options.attempt_timeout, endless);
         }
+        void remember(const std::string& server) {
+            std::vector<std::string>& servers = options.servers;
+            if (std::find(servers.begin(), servers.end(), server) != servers.end()) return;
+            if (servers.size() == listed + most_remembered) {
+                servers.erase(servers.begin() + static_cast<std::ptrdiff_t>(listed));
+            }
+            servers.push_back(server);
+        }
         void ask_next() {
             position = (position + 1) % options.servers.size();
             target = options.servers[position];
@@ -231,6 +241,7 @@ private:
             } else if (!take(reply, answer)) {
                 return ask_next();  // whatever that is, it is no kv server
             }
+            remember(target);
             finish({}, std::move(answer));
         }
 
@@ -264,14 +275,16 @@ private:
         }
 
         static constexpr std::chrono::hours endless{24 * 365 * 10};
+        static constexpr std::size_t most_remembered = 8;
 
         boost::asio::any_io_executor executor;
         ClerkOptions options;
         Caller caller;
         boost::asio::steady_timer timer;
-        Operation operation;  // `done` is empty: none is under way
-        std::string target;   // who led last, as far as is known
-        std::string shunned;  // who was silent
+        const std::size_t listed;  // of options.servers; those behind have been found
+        Operation operation;       // `done` is empty: none is under way
+        std::string target;        // who led last, as far as is known
+        std::string shunned;       // who was silent
         Clock::time_point shunned_until;
         std::size_t position = 0;  // in options.servers
         bool closed = false;

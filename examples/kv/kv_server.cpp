@@ -246,7 +246,7 @@ public:
         const std::size_t clients = clients_at_once(arguments, raft::max_members);
         const rsm::TcpAddress own = kv::parse_address("--listen", arguments.listen);
         std::vector<tcp::acceptor> acceptors =
-            kv::listen_on_all(io_, kv::own_endpoints(io_, own), kv::log_line);
+            kv::bind_all(io_, kv::own_endpoints(io_, own), kv::log_line);
         const std::string address = announced(arguments, acceptors);
 
         rsm::TcpOptions transport;
@@ -269,6 +269,7 @@ public:
         replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
+        kv::listen(acceptors);
         kv::ServerOptions server;
         server.max_clients = clients;
         server.client_memory = arguments.client_memory;

@@ -99,9 +99,9 @@ inline std::string cannot_listen(const std::string& where, const boost::system::
     return "cannot listen on " + where + ": " + why.message();
 }
 
-inline boost::asio::ip::tcp::acceptor listen_at(boost::asio::io_context& io,
-                                                const boost::asio::ip::tcp::endpoint& endpoint,
-                                                boost::system::error_code& error) {
+inline boost::asio::ip::tcp::acceptor bound_to(boost::asio::io_context& io,
+                                               const boost::asio::ip::tcp::endpoint& endpoint,
+                                               boost::system::error_code& error) {
     boost::asio::ip::tcp::acceptor acceptor(io);
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(boost::asio::socket_base::reuse_address(true), error);
@@ -110,7 +110,6 @@ inline boost::asio::ip::tcp::acceptor listen_at(boost::asio::io_context& io,
         acceptor.set_option(boost::asio::ip::v6_only(true), error);
     }
     if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
     return acceptor;
 }
 
@@ -135,11 +134,12 @@ inline std::vector<boost::asio::ip::tcp::endpoint> own_endpoints(boost::asio::io
     return endpoints;
 }
 
-/// Listens on all of them. Port 0 becomes one that the system chooses, the same for all. Addresses
-/// that this machine does not have are left out, as long as it has one.
+/// Takes all of them; until listen() clients are turned away, and not kept waiting. Port 0 becomes
+/// one that the system chooses, the same for all. Addresses that this machine does not have are
+/// left out, as long as it has one.
 /// @param left_out  called with a sentence for each of those
 /// @throws std::runtime_error  if one of the others cannot be listened on, or none is there
-inline std::vector<boost::asio::ip::tcp::acceptor> listen_on_all(
+inline std::vector<boost::asio::ip::tcp::acceptor> bind_all(
     boost::asio::io_context& io, const std::vector<boost::asio::ip::tcp::endpoint>& endpoints,
     const std::function<void(const std::string&)>& left_out) {
     std::vector<boost::asio::ip::tcp::acceptor> acceptors;
@@ -147,7 +147,7 @@ inline std::vector<boost::asio::ip::tcp::acceptor> listen_on_all(
     for (boost::asio::ip::tcp::endpoint endpoint : endpoints) {
         if (!acceptors.empty()) endpoint.port(acceptors.front().local_endpoint().port());
         boost::system::error_code error;
-        boost::asio::ip::tcp::acceptor acceptor = detail::listen_at(io, endpoint, error);
+        boost::asio::ip::tcp::acceptor acceptor = detail::bound_to(io, endpoint, error);
         const std::string at =
             rsm::TcpAddress{endpoint.address().to_string(), endpoint.port()}.text();
         if (!error) {
@@ -164,6 +164,18 @@ inline std::vector<boost::asio::ip::tcp::acceptor> listen_on_all(
     }
     for (const std::string& text : absent) left_out(text);
     return acceptors;
+}
+
+/// @throws std::runtime_error  if one of them cannot be listened on
+inline void listen(std::vector<boost::asio::ip::tcp::acceptor>& acceptors) {
+    for (boost::asio::ip::tcp::acceptor& acceptor : acceptors) {
+        boost::system::error_code error;
+        acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
+        if (!error) continue;
+        const auto endpoint = acceptor.local_endpoint();
+        throw std::runtime_error(detail::cannot_listen(
+            rsm::TcpAddress{endpoint.address().to_string(), endpoint.port()}.text(), error));
+    }
 }
 
 }  // namespace kv

@@ -184,6 +184,26 @@ TEST_CASE("kv clerk: a follower leads it to the leader, which it then asks first
     CHECK(counters.commands == 1);
 }
 
+TEST_CASE("kv clerk: servers that have answered are remembered, in case that the listed ones go") {
+    KvCluster cluster;
+    kv::ClerkOptions quick = options({});
+    quick.attempt_timeout = std::chrono::milliseconds(200);
+    auto listed = std::make_unique<Redirector>(cluster.io, cluster.address(cluster.leader()));
+    quick.servers = {listed->address()};
+    kv::Clerk clerk(cluster.io.get_executor(), quick);
+    const std::size_t first = cluster.leader();
+    REQUIRE(put(cluster.io, clerk, "k", "a", 0).answer.err != kv::Err::no_key);
+    listed.reset();
+    cluster.replicas[first + 1].async_transfer_leadership({}, std::chrono::seconds(1),
+                                                          boost::asio::detached);
+    REQUIRE(run_until(cluster.io, [&] { return cluster.leader() != first; }));
+    const std::size_t second = cluster.leader();
+    REQUIRE(get(cluster.io, clerk, "k").answer.value == "a");
+    // The one that leads last and is asked first is gone, too.
+    cluster.network->isolate({second + 1});
+    CHECK(get(cluster.io, clerk, "k").answer.value == "a");
+}
+
 TEST_CASE("kv clerk: a put refused after it was sent to a follower first is in doubt") {
     KvCluster cluster;
     kv::Clerk writer(cluster.io.get_executor(), options(cluster.addresses()));

@@ -120,10 +120,17 @@ TEST_CASE("addresses: a name with several addresses is listened on at each, at o
     const tcp::endpoint v6(boost::asio::ip::address_v6::loopback(), 0);
     std::vector<std::string> left_out;
     const auto note = [&](const std::string& text) { left_out.push_back(text); };
-    std::vector<tcp::acceptor> acceptors = kv::listen_on_all(io, {any_port(), v6}, note);
+    std::vector<tcp::acceptor> acceptors = kv::bind_all(io, {any_port(), v6}, note);
     REQUIRE(acceptors.size() + left_out.size() == 2);  // a machine may have no IPv6
     const auto port = acceptors.front().local_endpoint().port();
     CHECK(port != 0);
+    for (tcp::acceptor& acceptor : acceptors) {
+        boost::system::error_code error;
+        tcp::socket early(io);
+        CHECK(early.connect(acceptor.local_endpoint(), error) ==
+              boost::asio::error::connection_refused);
+    }
+    kv::listen(acceptors);
     for (tcp::acceptor& acceptor : acceptors) {
         CHECK(acceptor.local_endpoint().port() == port);
         tcp::socket client(io);
@@ -131,12 +138,12 @@ TEST_CASE("addresses: a name with several addresses is listened on at each, at o
         CHECK_NOTHROW(acceptor.accept());
     }
     const tcp::endpoint taken = acceptors.front().local_endpoint();
-    CHECK(refusal([&] { kv::listen_on_all(io, {taken}, note); }) ==
+    CHECK(refusal([&] { kv::bind_all(io, {taken}, note); }) ==
           "cannot listen on " + address_of(taken.port()) + ": Address already in use");
     const tcp::endpoint nowhere(boost::asio::ip::make_address("192.0.2.1"), 0);
-    CHECK(refusal([&] { kv::listen_on_all(io, {nowhere}, note); }).starts_with("cannot listen"));
+    CHECK(refusal([&] { kv::bind_all(io, {nowhere}, note); }).starts_with("cannot listen"));
     left_out.clear();
-    CHECK(kv::listen_on_all(io, {nowhere, any_port()}, note).size() == 1);
+    CHECK(kv::bind_all(io, {nowhere, any_port()}, note).size() == 1);
     CHECK(left_out.size() == 1);
     CHECK_FALSE(kv::own_endpoints(io, {"localhost", 1}).empty());
 }
