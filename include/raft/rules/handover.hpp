@@ -52,16 +52,20 @@ inline void ask_handover(const Step& step, Office& office, const HandOver& asked
 
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
 /// updates the target server's log to match its own" (step 2). Asked again at heartbeats, for
-/// messages may be lost, and given up at the deadline.
+/// messages may be lost, and given up at the deadline, or when the target has lost its vote.
 inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (!reign.handover) return;
     Handover& handover = *reign.handover;
-    const Progress* const target = reign.find(handover.target);
-    if (target == nullptr || step.now >= handover.deadline) {
-        step.out.handovers.push_back({handover.token, HandoverResult::timed_out});
+    const auto end = [&](HandoverResult result) {
+        step.out.handovers.push_back({handover.token, result});
         reign.handover.reset();
-        return;
+    };
+    const Progress* const target = reign.find(handover.target);
+    const Member* const member = step.membership().find(handover.target);
+    if (target == nullptr || member == nullptr || !member->votes_in_new()) {
+        return end(HandoverResult::no_voter);
     }
+    if (step.now >= handover.deadline) return end(HandoverResult::timed_out);
     const bool asked_lately =
         handover.asked_at && step.now - *handover.asked_at < step.options.heartbeat_interval;
     if (target->match != log.last_index() || asked_lately) return;
