@@ -10,6 +10,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
 #include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/decision.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
 #include <cstddef>
@@ -88,9 +89,9 @@ private:
     }
     Broken check_quorum(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         if (!options_.check_quorum) return {};
-        const bool heard = core.membership().has_quorum([&](raft::NodeId node) {
-            const raft::Time contact = reign.contacts[node.value];
-            return node == core.self() || now - contact < 3 * options_.election_timeout;
+        const bool heard = decides(core.membership(), [&](const raft::Member& member) {
+            const raft::Time contact = reign.contacts[member.id.value];
+            return member.id == core.self() || now - contact < 3 * options_.election_timeout;
         });
         if (heard) return {};
         return Violation{"prompt step-down",
