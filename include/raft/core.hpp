@@ -71,6 +71,11 @@ public:
         const Reign* const reign = office_.reign();
         return membership().joint() || (reign != nullptr && reign->change);
     }
+    /// By which this leader is about to pass leadership on; null: none.
+    const Handover* handover() const {
+        const Reign* const reign = office_.reign();
+        return reign == nullptr || !reign->handover ? nullptr : &*reign->handover;
+    }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
     /// Whether a snapshot is on its way to this node.
     bool receives_snapshot() const { return snapshots_.incoming.has_value(); }

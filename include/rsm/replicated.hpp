@@ -248,9 +248,9 @@ public:
     /// Passes leadership to another node, which is brought up to date first; new operations are
     /// refused meanwhile (Errc::handing_over). Completes when another term has begun, at once where
     /// the target leads already, or with an error: not_leader, busy, invalid_members (the target
-    /// does not vote), unreachable, stopped, interrupted (this node leads no more, and has not
-    /// heard of a successor), and timed_out, after which this node goes on leading (thesis,
-    /// section 3.10). Completion signature: void(boost::system::error_code).
+    /// does not vote, or no longer), unreachable, stopped, interrupted (this node leads no more,
+    /// and has not heard of a successor), and timed_out, after which this node goes on leading
+    /// (thesis, section 3.10). Completion signature: void(boost::system::error_code).
     ///
     /// @param target    0: the one that is best prepared
     /// @param patience  more than 0; an election timeout is a good one

@@ -103,13 +103,13 @@ int main(int argc, char** argv) {
     std::uint64_t seeds = 2000;
     std::uint64_t healthy = 20;
     std::size_t jobs = 1;
-    std::string only;
+    std::vector<std::string> only;
     std::string table;
     app.add_option("--seeds", seeds, "how many to try for each")->capture_default_str();
     app.add_option("--healthy", healthy, "seeds that must pass with no fault switched on")
         ->capture_default_str();
     app.add_option("--jobs", jobs, "threads")->capture_default_str()->check(CLI::Range(1, 256));
-    app.add_option("--only", only, "the name of one mutant");
+    app.add_option("--only", only, "names of mutants, or of areas of them")->delimiter(',');
     app.add_option("--table", table, "try the seeds that this table names before all others")
         ->check(CLI::ExistingFile);
     CLI11_PARSE(app, argc, argv);
@@ -123,9 +123,13 @@ int main(int argc, char** argv) {
         const auto row = known.find(name);
         return row != known.end() && row->second == 0;
     };
+    const auto is_named = [&only](const mutants::Description& one) {
+        return std::ranges::find(only, one.name) != only.end() ||
+               std::ranges::find(only, one.area) != only.end();
+    };
     std::vector<mutants::Description> wanted;
     for (const mutants::Description& one : mutants::descriptions) {
-        if (only.empty() ? !is_rare(one.name) : one.name == only) wanted.push_back(one);
+        if (only.empty() ? !is_rare(one.name) : is_named(one)) wanted.push_back(one);
     }
     std::vector<std::optional<Hunt>> hunts(wanted.size());
     std::atomic<std::size_t> next = 0;

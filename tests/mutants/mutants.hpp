@@ -164,7 +164,76 @@ namespace mutants {
     M(ended_transfer_kept, "limits",                                                               \
       "a snapshot whose transfer has ended stays until there is a newer one")                      \
     M(abandoned_transfer_kept, "limits", "what came of an abandoned snapshot stays")               \
-    M(failed_save_kept, "limits", "what was written of a snapshot that could not be saved stays")
+    M(failed_save_kept, "limits", "what was written of a snapshot that could not be saved stays")  \
+    M(joint_by_new_alone, "members", "in a joint membership the new one decides alone")            \
+    M(joint_by_old_alone, "members", "in a joint membership the old one decides alone")            \
+    M(joint_by_union, "members", "a joint membership decides by a majority of all who vote in it") \
+    M(learners_counted, "members", "learners count toward a quorum")                               \
+    M(in_force_when_committed, "members", "a membership is in force only when it is committed")    \
+    M(membership_not_rolled_back, "members", "a membership stays in force when the log loses it")  \
+    M(rolled_back_too_far, "members", "a truncation takes back one membership too many")           \
+    M(recovered_from_founding, "members",                                                          \
+      "a restart begins with the founders, whatever the snapshot says")                            \
+    M(recovered_memberships_forgotten, "members", "a restart forgets the memberships in the log")  \
+    M(snapshot_takes_force, "members",                                                             \
+      "a node's own snapshot puts the membership of its index in force")                           \
+    M(snapshot_with_latest_membership, "members", "a snapshot carries the latest membership")      \
+    M(membership_survives_install, "members",                                                      \
+      "an installed snapshot leaves the membership as it was")                                     \
+    M(changes_not_awaited, "members", "a membership follows one that is not committed")            \
+    M(joint_left_uncommitted, "members", "a joint membership is left before it is committed")      \
+    M(joint_not_finished, "members", "a new leader leaves a joint membership as it is")            \
+    M(voters_added_at_once, "members", "newcomers vote without a joint membership")                \
+    M(promoted_at_once, "members", "learners vote in the old membership at once, too")             \
+    M(demoted_at_once, "members",                                                                  \
+      "a voter that is to learn loses its vote without the old membership")                        \
+    M(catch_up_skipped, "members", "newcomers vote before they have caught up")                    \
+    M(newcomers_not_enlisted, "members", "a leader sends nothing to those who were added")         \
+    M(change_never_given_up, "members", "a change that takes too long goes on for ever")           \
+    M(change_cancelled_goes_on, "members", "a change that was given up goes on")                   \
+    M(change_unanswered, "members", "a change has no answer when the reign ends")                  \
+    M(removed_leader_stays, "members", "a leader that was removed goes on leading")                \
+    M(removed_leader_leaves_early, "members",                                                      \
+      "a leader that is removed gives way before that is committed")                               \
+    M(removed_leader_counts_itself, "members", "a leader that is removed counts its own log")      \
+    M(leavers_forgotten_at_once, "members",                                                        \
+      "who is removed is sent nothing any more, not even that")                                    \
+    M(leavers_kept, "members", "a leader never lets go of who was removed")                        \
+    M(strangers_not_told, "members", "who asks for votes is not told that it was removed")         \
+    M(removed_by_earlier_membership, "members",                                                    \
+      "a membership from before its own takes a node for removed")                                 \
+    M(excluded_stand, "members", "a node that was told of its removal goes on standing")           \
+    M(removed_stand, "members", "a node stands by a membership that is no more")                   \
+    M(learners_stand, "members", "learners stand for election")                                    \
+    M(learners_refuse_votes, "members", "who does not know yet that it votes refuses to")          \
+    M(uncommitted_removal_ends_candidacy, "members",                                               \
+      "who is removed by what is not committed does not stand")                                    \
+    M(outgoing_not_asked, "members", "who leaves a joint membership is not asked for its vote")    \
+    M(strangers_not_heard, "members", "requests of nodes that are no members are dropped")         \
+    M(acknowledgements_of_another_instance, "identity",                                            \
+      "the acknowledgement of another instance counts")                                            \
+    M(wiped_votes_at_once, "identity", "another instance takes the place of a voter at once")      \
+    M(wiped_not_taken_in, "identity",                                                              \
+      "a node that comes back as another instance is never taken in")                              \
+    M(votes_not_restored, "identity", "who was taken in again never gets its vote back")           \
+    M(instances_not_noted, "identity", "a leader does not note which instances the founders are")  \
+    M(founders_not_heard, "identity", "a founder's answer counts only when its instance is known") \
+    M(instance_redrawn, "identity", "each start is another instance")                              \
+    M(joiner_is_founder, "identity", "a node that joins takes itself for a founder")               \
+    M(identity_not_synced, "identity", "the identity gets its name before it is synced")           \
+    M(handed_over_too_early, "handover",                                                           \
+      "the target is asked to stand before it has the whole log")                                  \
+    M(proposals_during_handover, "handover", "operations are taken in during a handover")          \
+    M(handover_without_end, "handover", "a handover has no deadline")                              \
+    M(handover_outlives_deadline, "handover",                                                      \
+      "a handover goes on after it was reported to have timed out")                                \
+    M(handover_to_learner, "handover", "leadership is handed over to a learner")                   \
+    M(handover_asked_once, "handover", "the target is asked to stand only once")                   \
+    M(handover_asked_at_every_step, "handover",                                                    \
+      "the target is asked to stand again and again at once")                                      \
+    M(handover_unanswered, "handover", "a handover has no answer when the reign ends")             \
+    M(loyal_at_handover, "handover", "a vote for the target is refused for loyalty")               \
+    M(late_timeout_now, "handover", "what the leader of an earlier term has asked for is done")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

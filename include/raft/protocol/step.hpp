@@ -150,7 +150,7 @@ struct ChangeOutcome {
 enum class HandoverResult : std::uint8_t {
     done,          ///< another term has begun, or the target leads already
     not_leader,    ///< refused: this node does not lead
-    no_voter,      ///< refused: the target does not vote, or is no member
+    no_voter,      ///< the target does not vote, or no longer, or is no member
     no_successor,  ///< refused: the target, or everybody that could lead, is not heard from
     busy,          ///< refused: a handover is under way
     timed_out,     ///< the node goes on leading

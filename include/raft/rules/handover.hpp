@@ -77,12 +77,16 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
 
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
 /// updates the target server's log to match its own" (step 2). Asked again at heartbeats, for
-/// messages may be lost, and given up at the deadline.
+/// messages may be lost, and given up at the deadline, or when the target has lost its vote.
 inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (!reign.handover) return;
     Handover& handover = *reign.handover;
     const Progress* const target = reign.find(handover.target);
-    if (target == nullptr || step.now >= handover.deadline) {
+    const Member* const member = step.membership().find(handover.target);
+    if (target == nullptr || member == nullptr || !member->votes_in_new()) {
+        return end_handover(step, reign, HandoverResult::no_voter);
+    }
+    if (step.now >= handover.deadline) {
         return end_handover(step, reign, HandoverResult::timed_out);
     }
     const bool asked_lately =

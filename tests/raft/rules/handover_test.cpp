@@ -82,6 +82,21 @@ TEST_CASE("a handover to a node that is not heard from is refused, and clients a
     CHECK(cluster.serves(leader));
 }
 
+TEST_CASE("a handover ends when its target loses its vote, and clients are served again") {
+    Changing cluster(3);
+    cluster.elect(1);
+    cluster.run(milliseconds(300));
+    cluster.node(2).disk_stalled = true;
+    cluster.propose(1, "x");
+    cluster.run(milliseconds(50));
+    cluster.step(1, HandOver{7, {2}, milliseconds(60000)});
+    cluster.ask(1, of({1, 3}), true);
+    for (int i = 0; i < 3000 && cluster.handovers.empty(); ++i) cluster.run(milliseconds(1));
+    CHECK(cluster.handovers == std::vector<HandoverOutcome>{{7, HandoverResult::no_voter}});
+    CHECK(cluster.core(1).handover() == nullptr);
+    CHECK(cluster.serves(1));
+}
+
 TEST_CASE("a handover is not done where the leader only gives way") {
     Changing cluster(3);
     cluster.elect(1);

@@ -7,11 +7,13 @@
 #define RSM_SIM_RULES_CHRONICLE_HPP
 
 #include <raft/base/types.hpp>
+#include <raft/protocol/membership.hpp>
 #include <rsm/sim/rules/look.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace rsm::inline v0::sim {
@@ -40,7 +42,9 @@ struct Chronicle {
 
     std::vector<Node> nodes;  ///< by id, from 1 on
     std::map<raft::Term, Leader> leaders;
-    std::map<raft::LogPosition, Entry> entries;  ///< that any node ever held
+    std::map<raft::LogPosition, Entry> entries;                 ///< that any node ever held
+    std::map<raft::LogPosition, raft::Membership> memberships;  ///< those of them that are one
+    std::optional<raft::Membership> founding;
     /// The terms of all entries that were ever committed, from index 1 on.
     std::vector<raft::Term> committed;
     std::vector<raft::Term> committed_in;  ///< the term of the leader that committed it

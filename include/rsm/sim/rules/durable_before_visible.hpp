@@ -10,6 +10,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/decision.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
 #include <algorithm>
@@ -89,9 +90,9 @@ public:
             if (holding[id]) ++holders;
         }
         // Once a membership is committed, the next one may follow in the same piece of work.
-        const auto held = [&holding](raft::NodeId node) { return holding[node.value]; };
+        const auto held = [&holding](const raft::Member& one) { return holding[one.id.value]; };
         const raft::Membership& before = core.configuration().at(core.log().commit());
-        if (core.membership().has_quorum(held) || before.has_quorum(held)) return {};
+        if (decides(core.membership(), held) || decides(before, held)) return {};
         return Violation{"durable before visible",
                          "index " + detail::text(position.index) + " is committed and on " +
                              std::to_string(holders) + " disks",

@@ -18,15 +18,20 @@
 #include <rsm/sim/rules/durable_before_visible.hpp>
 #include <rsm/sim/rules/election_safety.hpp>
 #include <rsm/sim/rules/events.hpp>
+#include <rsm/sim/rules/handovers.hpp>
 #include <rsm/sim/rules/leader_append_only.hpp>
 #include <rsm/sim/rules/leader_barrier.hpp>
 #include <rsm/sim/rules/leader_completeness.hpp>
 #include <rsm/sim/rules/log_matching.hpp>
 #include <rsm/sim/rules/look.hpp>
 #include <rsm/sim/rules/marks_in_order.hpp>
+#include <rsm/sim/rules/member_changes.hpp>
+#include <rsm/sim/rules/members_in_force.hpp>
 #include <rsm/sim/rules/only_forward.hpp>
 #include <rsm/sim/rules/prompt_step_down.hpp>
+#include <rsm/sim/rules/quorums.hpp>
 #include <rsm/sim/rules/repetition.hpp>
+#include <rsm/sim/rules/returning_members.hpp>
 #include <rsm/sim/rules/rule.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
@@ -58,6 +63,9 @@ public:
           log_matching_(chronicle_),
           only_forward_(nodes),
           durable_(nodes, std::move(durable)),
+          quorums_(chronicle_),
+          handovers_(nodes, options.heartbeat_interval),
+          returning_members_(nodes, options.election_timeout),
           repetition_(options.heartbeat_interval),
           prompt_step_down_(nodes, options),
           stable_leadership_(nodes, reigns_last),
@@ -77,6 +85,8 @@ public:
         report(Rule::only_forward, log_not_ahead(core));
         node.seen = look(core);
         report(Rule::log_matching, log_matching_.restarted(core));
+        note_memberships(core, chronicle_);
+        report(Rule::members_in_force, members_in_force(core, chronicle_));
         events_.restarted(core);
         node.up = true;
     }
@@ -109,6 +119,7 @@ public:
         if (now.role == raft::Role::leader) check_leadership(core, before);
         report(Rule::log_matching, log_matching_.verify(core));
         if (now.commit != before.commit) check_commit(core, before);
+        check_members(core, before);
         report(Rule::state_machine_safety, snapshot_of_the_committed(core, before, chronicle_));
         check_bounds(core);
     }
@@ -119,9 +130,13 @@ public:
         const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
         if (requests && core.role() == raft::Role::leader) {
             report(Rule::prompt_step_down, prompt_step_down_.spoke(core, now));
+            report(Rule::handovers, handovers_.spoke(core, now));
+            report(Rule::member_changes, returning_members_.spoke(core, now));
+            report(Rule::member_changes, lets_go_of_leavers(core, now, options_.election_timeout));
         }
+        report(Rule::member_changes, removed_rightly(core, chronicle_));
         report(Rule::bounds, reads_bounded(core, options_));
-        const Sent context{message.from, message.to, core, disk, now};
+        const Sent context{message.from, message.to, message.sender, core, disk, now};
         std::visit([&](const auto& body) { sent(context, body); }, message.body);
     }
 
@@ -149,6 +164,7 @@ private:
     struct Sent {
         raft::NodeId from;
         raft::NodeId to;
+        raft::Instance instance;  ///< of the sender
         const raft::Core& core;
         const raft::Recovered* disk;  ///< of the sender; null: not known
         raft::Time now;               ///< the sender's clock
@@ -165,8 +181,17 @@ private:
             return report(Rule::leader_append_only, leader_append_only(core, before));
         }
         report(Rule::election_safety, election_safety_.elected(core));
+        report(Rule::quorums, quorums_.elected(core));
         report(Rule::leader_barrier, leader_barrier(core, options_));
         report(Rule::leader_completeness, leader_completeness(core, chronicle_));
+    }
+
+    void check_members(const raft::Core& core, const Look& before) {
+        report(Rule::members_in_force, members_in_force(core, chronicle_));
+        report(Rule::member_changes, has_a_vote(core, chronicle_));
+        report(Rule::handovers, handovers_.step(core, before.last.index));
+        if (core.role() != raft::Role::leader) return;
+        report(Rule::member_changes, member_changes(core, before.last.index, chronicle_));
     }
 
     void check_commit(const raft::Core& core, const Look& before) {
@@ -180,10 +205,11 @@ private:
             const bool ends = broken.has_value();
             report(known ? Rule::state_machine_safety : Rule::commit_rule, std::move(broken));
             if (ends) return;
-            if (!known) extend_committed(core, index);
+            if (!known) extend_committed(core, index, before.last.index);
         }
     }
-    void extend_committed(const raft::Core& core, raft::Index index) {
+    /// @param last  of the log, before
+    void extend_committed(const raft::Core& core, raft::Index index, raft::Index last) {
         const raft::Log& log = core.log();
         const raft::Index end = log.commit();
         const raft::Term reign = log.term_at(end).value_or(raft::Term{});
@@ -191,6 +217,7 @@ private:
         chronicle_.committed.push_back(*log.term_at(index));
         chronicle_.committed_in.push_back(reign);
         if (index != end) return;
+        report(Rule::quorums, quorums_.committed(core, {end, reign}, last));
         report(Rule::durable_before_visible, durable_.committed(core, {end, reign}));
         report(Rule::leader_completeness, leader_completeness(core.self(), end, reign, chronicle_));
     }
@@ -212,10 +239,12 @@ private:
     }
     void voted(const Sent& message, raft::Term term, raft::NodeId candidate) {
         report(Rule::votes, votes_.cast(message.from, term, candidate));
+        quorums_.cast({message.from, message.instance}, term, candidate);
         report(Rule::durable_before_visible,
                DurableBeforeVisible::voted(message.from, term, candidate, message.disk));
     }
     void acknowledged(const Sent& message, raft::Term term, raft::Index index) {
+        quorums_.acknowledged({message.from, message.instance}, term, index);
         report(Rule::durable_before_visible,
                durable_.acknowledged(term, index, message.core, message.disk));
     }
@@ -224,6 +253,9 @@ private:
         if (request.pre_vote) return;
         spoke(message, request.term);
         voted(message, request.term, message.from);
+        if (request.by_handover) {
+            report(Rule::handovers, handovers_.stood(message.from, request));
+        }
     }
     void sent(const Sent& message, const raft::VoteReply& reply) {
         spoke(message, reply.term);
@@ -252,6 +284,8 @@ private:
     void sent(const Sent& message, const raft::TimeoutNow& request) {
         spoke(message, request.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
+        report(Rule::handovers,
+               handovers_.asked(message.core, message.to, request.term, message.now));
     }
 
     raft::Options options_;
@@ -263,6 +297,9 @@ private:
     LogMatching log_matching_;
     OnlyForward only_forward_;
     DurableBeforeVisible durable_;
+    Quorums quorums_;
+    Handovers handovers_;
+    ReturningMembers returning_members_;
     Repetition repetition_;
     PromptStepDown prompt_step_down_;
     StableLeadership stable_leadership_;

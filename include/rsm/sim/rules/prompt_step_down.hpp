@@ -10,6 +10,7 @@
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
 #include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/decision.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
 #include <algorithm>
@@ -95,10 +96,11 @@ private:
     }
     Broken check_quorum(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
         if (!options_.check_quorum) return {};
-        const bool heard = core.membership().has_quorum([&](raft::NodeId node) {
+        const bool heard = decides(core.membership(), [&](const raft::Member& member) {
             // Those whom a membership brings have as long as those at the beginning of the reign.
-            const raft::Time contact = std::max(reign.contacts[node.value], reign.members_since);
-            return node == core.self() || now - contact < 3 * options_.election_timeout;
+            const raft::Time contact =
+                std::max(reign.contacts[member.id.value], reign.members_since);
+            return member.id == core.self() || now - contact < 3 * options_.election_timeout;
         });
         if (heard) return {};
         return Violation{"prompt step-down",
