@@ -34,6 +34,20 @@ inline std::string text_of(const Setup& setup) {
         if (count != 0) out << ", " << what << ' ' << count;
     };
     out << "nodes " << setup.nodes << ", terms " << setup.terms;
+    some(setup.founders, "founders");
+    const char* separator = ", to ";
+    for (const std::uint32_t node : setup.target) {
+        out << separator << node;
+        separator = "+";
+    }
+    some(setup.changes, "changes");
+    if (setup.lapses == unbounded) {
+        out << ", lapses any";
+    } else {
+        some(setup.lapses, "lapses");
+    }
+    const char* const starts[] = {"", ", from a leader on", ", from learners on"};
+    out << starts[static_cast<std::size_t>(setup.start)];
     some(setup.operations, "operations");
     some(setup.reads, "reads");
     some(setup.crashes, "crashes");
@@ -70,6 +84,16 @@ inline std::string numbers_of(const Report& report) {
     return out.str();
 }
 
+inline std::string corners_text(std::uint32_t corners) {
+    std::string text;
+    for (const auto& [mask, name] : corner_names) {
+        if ((corners & mask) == 0) continue;
+        if (!text.empty()) text += ", ";
+        text += name;
+    }
+    return text.empty() ? "nothing" : text;
+}
+
 /// How likely it is that any two of the states explored were taken for one: by the number of
 /// pairs, for keys of 64 bits.
 inline double chance_of_omission(const Report& report) {
@@ -79,6 +103,7 @@ inline double chance_of_omission(const Report& report) {
 
 inline void print(Checker& checker, const Report& report, std::ostream& out) {
     out << "  " << numbers_of(report) << ", steps " << report.steps << '\n'
+        << "  came by: " << corners_text(checker.world().corners()) << '\n'
         << "  nodes' own states " << checker.world().tables().node_count() << ", messages "
         << checker.world().tables().message_count() << ", steps of a core "
         << checker.world().tables().step_count() << ", chance that a state was overlooked "
