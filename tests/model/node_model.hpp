@@ -76,30 +76,33 @@ enum class Corner : std::uint8_t {
     restarted_with_lost_write,
     joint_committed,       ///< a joint membership
     joint_left,            ///< and the one that it leads to is committed
+    joint_ended_by_another,  ///< than the leader that began it
     elected_while_joint,   ///< by both majorities
     members_truncated,     ///< a membership that was not committed is gone
     leader_left,           ///< one that is a member no more has ended its reign by itself
 };
-constexpr std::uint32_t bit(Corner corner) { return 1U << static_cast<unsigned>(corner); }
-constexpr std::uint32_t bit(EventKind kind) { return 1U << static_cast<unsigned>(kind); }
+constexpr unsigned number(Corner corner) { return static_cast<unsigned>(corner); }
+constexpr unsigned number(EventKind kind) { return static_cast<unsigned>(kind); }
+constexpr std::uint32_t bit(auto corner) { return 1U << number(corner); }
 
 /// Those that are told of at the end.
-inline constexpr std::array<std::pair<std::uint32_t, const char*>, 15> corner_names = {{
-    {bit(EventKind::became_leader), "an election"},
-    {bit(EventKind::quorum_lost), "a quorum lost"},
-    {bit(EventKind::log_truncated), "entries truncated"},
-    {bit(EventKind::snapshot_installed), "a snapshot installed"},
-    {bit(Corner::read_released), "a read released"},
-    {bit(Corner::read_refused), "a read refused"},
-    {bit(Corner::entry_applied), "an entry applied"},
-    {bit(Corner::restarted_from_snapshot), "a restart from a snapshot"},
-    {bit(Corner::restarted_with_lost_write), "a restart with a write lost"},
-    {bit(Corner::members_truncated), "members truncated"},
-    {bit(Corner::joint_committed), "a joint membership committed"},
-    {bit(Corner::elected_while_joint), "an election while joint"},
-    {bit(Corner::joint_left), "a joint membership left"},
-    {bit(Corner::leader_left), "a leader that left"},
-    {bit(EventKind::removed), "a member removed"},
+inline constexpr std::array<std::pair<unsigned, const char*>, 16> corner_names = {{
+    {number(EventKind::became_leader), "an election"},
+    {number(EventKind::quorum_lost), "a quorum lost"},
+    {number(EventKind::log_truncated), "entries truncated"},
+    {number(EventKind::snapshot_installed), "a snapshot installed"},
+    {number(Corner::read_released), "a read released"},
+    {number(Corner::read_refused), "a read refused"},
+    {number(Corner::entry_applied), "an entry applied"},
+    {number(Corner::restarted_from_snapshot), "a restart from a snapshot"},
+    {number(Corner::restarted_with_lost_write), "a restart with a write lost"},
+    {number(Corner::members_truncated), "members truncated"},
+    {number(Corner::joint_committed), "a joint membership committed"},
+    {number(Corner::elected_while_joint), "an election while joint"},
+    {number(Corner::joint_left), "a joint membership left"},
+    {number(Corner::joint_ended_by_another), "a joint membership ended by another leader"},
+    {number(Corner::leader_left), "a leader that left"},
+    {number(EventKind::removed), "a member removed"},
 }};
 
 /// What a step of a node does to the rest of the world.
@@ -306,6 +309,11 @@ private:
             if (event.kind != EventKind::became_leader) continue;
             effect.claims.push_back({true, {Index{}, event.term}, members});
             if (members.joint()) effect.corners |= bit(Corner::elected_while_joint);
+        }
+        const bool ends_joint = before.role == Role::leader && members.joint() &&
+                                members_.in_force(after).index > before.in_force.index;
+        if (ends_joint && log.term_at(before.in_force.index) != before.term) {
+            effect.corners |= bit(Corner::joint_ended_by_another);
         }
         const bool decides = before.role == Role::leader && before.term == after.core.term() &&
                              log.commit() > before.commit;

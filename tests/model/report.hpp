@@ -63,6 +63,7 @@ inline std::string text_of(const Setup& setup) {
         some(setup.duplicates, "duplicates");
     }
     some(setup.in_flight, "messages");
+    if (setup.newest_only) out << ", only the newest";
     if (setup.lose_stale) out << ", stale requests lost";
     const char* const disks[] = {"instant", "joined", "split"};
     out << ", disk " << disks[static_cast<std::size_t>(setup.disk)];
@@ -84,12 +85,14 @@ inline std::string numbers_of(const Report& report) {
     return out.str();
 }
 
-inline std::string corners_text(std::uint32_t corners) {
+/// "an election at 5, a joint membership committed at 9"
+inline std::string corners_of(const Report& report) {
     std::string text;
-    for (const auto& [mask, name] : corner_names) {
-        if ((corners & mask) == 0) continue;
+    for (const auto& [corner, name] : corner_names) {
+        const std::uint32_t depth = report.corners[corner];
+        if (depth == 0) continue;
         if (!text.empty()) text += ", ";
-        text += name;
+        text += name + (" at " + std::to_string(depth));
     }
     return text.empty() ? "nothing" : text;
 }
@@ -103,7 +106,7 @@ inline double chance_of_omission(const Report& report) {
 
 inline void print(Checker& checker, const Report& report, std::ostream& out) {
     out << "  " << numbers_of(report) << ", steps " << report.steps << '\n'
-        << "  came by: " << corners_text(checker.world().corners()) << '\n'
+        << "  came by: " << corners_of(report) << '\n'
         << "  nodes' own states " << checker.world().tables().node_count() << ", messages "
         << checker.world().tables().message_count() << ", steps of a core "
         << checker.world().tables().step_count() << ", chance that a state was overlooked "

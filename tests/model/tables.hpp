@@ -69,7 +69,8 @@ struct NodeRow {
 };
 
 struct MessageRow {
-    std::uint32_t to = 0;  // from 0
+    std::uint32_t to = 0;    // from 0
+    std::uint32_t link = 0;  // from whom to whom
     std::uint32_t dead_from =
         0;  // the receiver's durable term from which it says nothing; 0: never
 };
@@ -134,6 +135,7 @@ public:
         message_numbers_.emplace(key, number);
         messages_.push_back(message);
         message_rows_.push_back({static_cast<std::uint32_t>(message.to.value - 1),
+                                 static_cast<std::uint32_t>(message.from.value << 8U | message.to.value),
                                  dead_from(message, model_.setup().lose_stale)});
         for (const Renaming& names : renamings_) {
             message_digests_.push_back(digest(message, names));

@@ -215,6 +215,11 @@ private:
         for (const std::uint32_t message : tables_.sent(outcome)) {
             const MessageRow& row = tables_.message_row(message);
             if (dead(row, tables_.row(after.nodes[row.to]).durable_term)) continue;
+            if (setup_.newest_only) {
+                std::erase_if(after.messages, [&](std::uint32_t other) {
+                    return other != message && tables_.message_row(other).link == row.link;
+                });
+            }
             const auto at = std::ranges::lower_bound(after.messages, message);
             if (at != after.messages.end() && *at == message) continue;
             after.messages.insert(at, message);

@@ -99,6 +99,8 @@ void declare(CLI::App& app, CommandLine& line) {
         ->check(CLI::IsMember({"any"}) | CLI::Range(0, 15));
     line.option(app, "--messages", &Setup::in_flight,
                 "Cut off states with more messages under way; 0: none");
+    line.flag(app, "--newest-only,!--no-newest-only", &Setup::newest_only,
+              "Of what one node has sent to another, only the newest may arrive");
     line.flag(app, "--lose-stale,!--no-lose-stale", &Setup::lose_stale,
               "Requests of earlier terms than the receiver's never arrive");
     const std::map<std::string, model::DiskMode> disks{{"instant", model::DiskMode::instant},
