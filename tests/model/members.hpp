@@ -62,19 +62,17 @@ public:
         return static_cast<std::uint8_t>((entry.term.value << 4U) | purpose(entry));
     }
 
-    /// The last membership in what the node has begun to write, whether committed or not.
-    Configuration::Change in_force(const NodeState& node) const {
+    /// The last membership in what the node has begun to write, whether committed or not; or the
+    /// last up to an index.
+    Configuration::Change in_force(const NodeState& node, Index until = max_index) const {
         const Disk disk = node.begun();
         for (auto entry = disk.log.rbegin(); entry != disk.log.rend(); ++entry) {
-            if (entry->kind != EntryKind::membership) continue;
+            if (entry->kind != EntryKind::membership || entry->index > until) continue;
             return {entry->index, *codec::decode_membership(entry->payload)};
         }
         const SnapshotMeta newest = node.newest();
         if (!newest.empty()) return {newest.last.index, newest.membership};
         return {Index{}, founding_};
-    }
-    bool is_final(const Membership& membership) const {
-        return std::ranges::find(targets_, membership) != targets_.end();
     }
 
 private:
@@ -129,7 +127,7 @@ inline void break_rules(NodeState& node, Sabotage sabotage) {
         replace_latest(commit, latest.membership);
     }
     if (sabotage != Sabotage::members_late) return;
-    configuration.truncate_from(commit + 1);
+    if (node.core.role() != Role::leader) configuration.truncate_from(commit + 1);
     for (const Entry& entry : node.begun().log) {
         const bool is_news = entry.index > configuration.latest_at() && entry.index <= commit;
         if (entry.kind != EntryKind::membership || !is_news) continue;

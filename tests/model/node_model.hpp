@@ -276,10 +276,10 @@ private:
         const Seen before{node.core.role(), node.core.term(), node.core.log().commit(),
                           members_.in_force(node)};
         node.core.step(now, std::span(&input, 1), output);
-        claim(before, node, output, effect);
         const bool applied = !output.apply.empty();
         Handler handler{node, members_, effect};
         carry_out(output, handler);
+        claim(before, node, output, effect);
         if (setup_.sabotage != Sabotage::none) break_rules(node, setup_.sabotage);
         if (setup_.disk == DiskMode::instant && !node.flights.empty()) {
             while (!node.flights.empty()) complete(node, effect);
@@ -322,7 +322,9 @@ private:
         const bool settles =
             before.in_force.index > before.commit && before.in_force.index <= log.commit();
         if (settles && members.joint()) effect.corners |= bit(Corner::joint_committed);
-        if (settles && members_.is_final(members)) effect.corners |= bit(Corner::joint_left);
+        if (settles && members_.in_force(after, before.in_force.index - 1).membership.joint()) {
+            effect.corners |= bit(Corner::joint_left);
+        }
         if (after.core.role() != Role::leader) effect.corners |= bit(Corner::leader_left);
     }
 

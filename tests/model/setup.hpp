@@ -28,7 +28,7 @@ enum class Sabotage : std::uint8_t {
     forget_write,  ///< a crash undoes the last write that had become durable
     skip_joint,    ///< a joint membership counts as the one that it leads to
     leave_early,   ///< a joint membership is left before it is committed
-    members_late,  ///< a membership is in force only from when it is known to be committed
+    members_late,  ///< on followers a membership is in force only once it is known to be committed
 };
 
 /// Where the histories begin: all of them, or those that have first gone one certain way.
