@@ -74,12 +74,12 @@ enum class Corner : std::uint8_t {
     state_restored,
     restarted_from_snapshot,
     restarted_with_lost_write,
-    joint_committed,       ///< a joint membership
-    joint_left,            ///< and the one that it leads to is committed
+    joint_committed,         ///< a joint membership
+    joint_left,              ///< and the one that it leads to is committed
     joint_ended_by_another,  ///< than the leader that began it
-    elected_while_joint,   ///< by both majorities
-    members_truncated,     ///< a membership that was not committed is gone
-    leader_left,           ///< one that is a member no more has ended its reign by itself
+    elected_while_joint,     ///< by both majorities
+    members_truncated,       ///< a membership that was not committed is gone
+    leader_left,             ///< one that is a member no more has ended its reign by itself
 };
 constexpr unsigned number(Corner corner) { return static_cast<unsigned>(corner); }
 constexpr unsigned number(EventKind kind) { return static_cast<unsigned>(kind); }

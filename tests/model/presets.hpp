@@ -121,8 +121,8 @@ inline void add_changes(std::vector<Preset>& made) {
     grown.crashes = 2;
     grown.lapses = 1;
 
-    Setup& back = add("change-1-to-2-to-1", "a second node joins and leaves again, over a crash",
-                      1, {1, 2}, base(DiskMode::joined, 2, 0));
+    Setup& back = add("change-1-to-2-to-1", "a second node joins and leaves again, over a crash", 1,
+                      {1, 2}, base(DiskMode::joined, 2, 0));
     back.changes = 2;
     back.heartbeats = unbounded;
     back.lapses = unbounded;

@@ -50,13 +50,13 @@ struct Setup {
     std::uint32_t snapshots = 0;
     std::uint32_t founders = 0;         ///< the first of the nodes, the others join; 0: all
     std::vector<std::uint32_t> target;  ///< who is to vote after a change
-    std::uint32_t changes = 0;  ///< asked for: to the target, or back to the founders
-    std::uint32_t lapses = 0;   ///< a leader that changes the members loses touch, or gives up
+    std::uint32_t changes = 0;          ///< asked for: to the target, or back to the founders
+    std::uint32_t lapses = 0;  ///< a leader that changes the members loses touch, or gives up
     Start start = Start::empty;
-    std::uint32_t duplicates = 0;          ///< deliveries that leave the message on its way
-    bool keep_messages = false;            ///< any message may arrive any number of times
-    bool newest_only = false;              ///< what a node sends to another ends what it sent before
-    bool lose_stale = false;               ///< requests of earlier terms never arrive
+    std::uint32_t duplicates = 0;  ///< deliveries that leave the message on its way
+    bool keep_messages = false;    ///< any message may arrive any number of times
+    bool newest_only = false;      ///< what a node sends to another ends what it sent before
+    bool lose_stale = false;       ///< requests of earlier terms never arrive
     std::uint32_t heartbeats = unbounded;  ///< beyond those at the start of a term
     std::uint32_t in_flight = 0;           ///< states with more messages under way are cut; 0: none
     DiskMode disk = DiskMode::joined;

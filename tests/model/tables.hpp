@@ -69,10 +69,9 @@ struct NodeRow {
 };
 
 struct MessageRow {
-    std::uint32_t to = 0;    // from 0
-    std::uint32_t link = 0;  // from whom to whom
-    std::uint32_t dead_from =
-        0;  // the receiver's durable term from which it says nothing; 0: never
+    std::uint32_t from = 0;  // both from 0
+    std::uint32_t to = 0;
+    std::uint32_t dead_from = 0;  // the receiver's durable term that makes it void; 0: never
 };
 
 struct Outcome {
@@ -85,8 +84,8 @@ struct Outcome {
     std::uint16_t count_answered = 0;
     std::uint16_t count_claims = 0;
     std::uint32_t first_claim = 0;  // in Tables::claims
-    std::uint16_t violation = 0;  // in Tables::violations; 0: none
-    std::uint32_t corners = 0;    // one bit for each Corner
+    std::uint16_t violation = 0;    // in Tables::violations; 0: none
+    std::uint32_t corners = 0;      // one bit for each Corner
 };
 
 /// A message that tells its receiver nothing any more, whatever happens, may be forgotten: an
@@ -134,8 +133,8 @@ public:
         const auto number = static_cast<std::uint32_t>(messages_.size());
         message_numbers_.emplace(key, number);
         messages_.push_back(message);
-        message_rows_.push_back({static_cast<std::uint32_t>(message.to.value - 1),
-                                 static_cast<std::uint32_t>(message.from.value << 8U | message.to.value),
+        message_rows_.push_back({static_cast<std::uint32_t>(message.from.value - 1),
+                                 static_cast<std::uint32_t>(message.to.value - 1),
                                  dead_from(message, model_.setup().lose_stale)});
         for (const Renaming& names : renamings_) {
             message_digests_.push_back(digest(message, names));
@@ -211,9 +210,9 @@ private:
         row.durable_term = static_cast<std::uint8_t>(node.durable.hard.term.value);
         row.leads = node.core.role() == Role::leader;
         const auto self = static_cast<std::uint32_t>(node.id().value - 1);
-        for (const Act act : {Act::complete, Act::notice, Act::time_out, Act::heartbeat,
-                              Act::silence, Act::forget, Act::crash, Act::snapshot, Act::give_up,
-                              Act::lose_touch, Act::gain_touch}) {
+        for (const Act act :
+             {Act::complete, Act::notice, Act::time_out, Act::heartbeat, Act::silence, Act::forget,
+              Act::crash, Act::snapshot, Act::give_up, Act::lose_touch, Act::gain_touch}) {
             if (model_.possible(node, act)) row.actions.push_back({act, self, 0});
         }
         for (std::uint32_t target = 0; target < Members::target_count; ++target) {

@@ -56,7 +56,8 @@ public:
     /// The same for states that differ only in who is who: the least over all renamings.
     std::uint64_t key(const State& state) const {
         Digest digest;
-        digest.add(least_sum_of(state, std::index_sequence<1, 2, 4, 6, 8, 12, 24, 36, 48, 120, 720>{}));
+        digest.add(
+            least_sum_of(state, std::index_sequence<1, 2, 4, 6, 8, 12, 24, 36, 48, 120, 720>{}));
         digest.add(state.committed);
         digest.add((static_cast<std::uint64_t>(state.spent) << 32U) | state.reads);
         return digest.value();
@@ -166,8 +167,7 @@ private:
             case Act::snapshot: return state.used(Resource::snapshots) < setup_.snapshots;
             case Act::deliver_copy: return state.used(Resource::duplicates) < setup_.duplicates;
             case Act::heartbeat:
-            case Act::silence:
-                return is_left(state, Resource::heartbeats, setup_.heartbeats);
+            case Act::silence: return is_left(state, Resource::heartbeats, setup_.heartbeats);
             case Act::change: return state.used(Resource::changes) < setup_.changes;
             case Act::give_up:
             case Act::lose_touch: return is_left(state, Resource::lapses, setup_.lapses);
@@ -210,20 +210,21 @@ private:
             if (message == gone) continue;
             const MessageRow& row = tables_.message_row(message);
             if (row.to == node && dead(row, durable)) continue;
+            if (setup_.newest_only && row.from == node && sends_to(row.to, outcome)) continue;
             after.messages.push_back(message);
         }
         for (const std::uint32_t message : tables_.sent(outcome)) {
             const MessageRow& row = tables_.message_row(message);
             if (dead(row, tables_.row(after.nodes[row.to]).durable_term)) continue;
-            if (setup_.newest_only) {
-                std::erase_if(after.messages, [&](std::uint32_t other) {
-                    return other != message && tables_.message_row(other).link == row.link;
-                });
-            }
             const auto at = std::ranges::lower_bound(after.messages, message);
             if (at != after.messages.end() && *at == message) continue;
             after.messages.insert(at, message);
         }
+    }
+    bool sends_to(std::uint32_t node, const Outcome& outcome) const {
+        return std::ranges::any_of(tables_.sent(outcome), [&](std::uint32_t message) {
+            return tables_.message_row(message).to == node;
+        });
     }
     static bool dead(const MessageRow& row, std::uint32_t durable_term) {
         return row.dead_from != 0 && durable_term >= row.dead_from;
@@ -276,7 +277,8 @@ private:
                        (hard.term == claim.position.term && hard.voted_for == NodeId{node + 1});
             });
             if (!founded && claim.elected) return "a leader lacks a majority of the members' votes";
-            if (!founded) return "an entry is called committed that lacks a majority of the members";
+            if (!founded)
+                return "an entry is called committed that lacks a majority of the members";
         }
         return {};
     }

@@ -116,12 +116,11 @@ void declare(CLI::App& app, CommandLine& line) {
               "Append requests carry one entry at most");
     line.flag(app, "--symmetry,!--no-symmetry", &Setup::symmetry,
               "Take states that differ only in who is who for one");
-    const std::map<std::string, model::Sabotage> faults{
-        {"vote", model::Sabotage::forget_vote},
-        {"write", model::Sabotage::forget_write},
-        {"joint", model::Sabotage::skip_joint},
-        {"early", model::Sabotage::leave_early},
-        {"late", model::Sabotage::members_late}};
+    const std::map<std::string, model::Sabotage> faults{{"vote", model::Sabotage::forget_vote},
+                                                        {"write", model::Sabotage::forget_write},
+                                                        {"joint", model::Sabotage::skip_joint},
+                                                        {"early", model::Sabotage::leave_early},
+                                                        {"late", model::Sabotage::members_late}};
     line.option(app, "--fault", &Setup::sabotage,
                 "To be found: the disk forgets the 'vote' or the last 'write'; there is no 'joint' "
                 "membership, or it is left too 'early'; members are in force too 'late'")
