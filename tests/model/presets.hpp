@@ -149,11 +149,19 @@ inline void add_changes(std::vector<Preset>& made) {
     Setup& swapped = add("change-one-of-3", "another takes the place of one of three: joint or not",
                          3, {1, 2, 4}, base(DiskMode::instant, 2, 0));
     bound_links(swapped, Start::introduced);
-    swapped.states = 3000000;
+    swapped.states = 3200000;
+
+    Setup& undone =
+        add("change-undone", "memberships that are truncated, and who stands after that", 3,
+            {1, 2, 4}, base(DiskMode::instant, 3, 0));
+    bound_links(undone, Start::introduced);
+    undone.heartbeats = 0;
+    undone.states = 1000000;
 
     Setup& all = add("change-3-to-3", "three others take the places of three: joint or not", 3,
                      {4, 5, 6}, base(DiskMode::instant, 2, 0));
     bound_links(all, Start::introduced);
+    all.states = 1000000;
 }
 
 /// Those that go on for as long as they may.

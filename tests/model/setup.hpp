@@ -55,7 +55,7 @@ struct Setup {
     Start start = Start::empty;
     std::uint32_t duplicates = 0;  ///< deliveries that leave the message on its way
     bool keep_messages = false;    ///< any message may arrive any number of times
-    bool newest_only = false;      ///< what a node sends to another ends what it sent before
+    bool newest_only = false;      ///< what a node sends to another ends what it sent it before
     bool lose_stale = false;       ///< requests of earlier terms never arrive
     std::uint32_t heartbeats = unbounded;  ///< beyond those at the start of a term
     std::uint32_t in_flight = 0;           ///< states with more messages under way are cut; 0: none
