@@ -8,6 +8,7 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,6 +27,8 @@ struct Report {
     std::uint64_t steps = 0;     // transitions followed
     std::uint64_t frontier = 0;  // states whose successors are not explored yet
     std::uint32_t depth = 0;     // all states up to here were found, and their steps checked
+    /// Where each Corner was come by first, by the depth of the state behind it; 0: nowhere.
+    std::array<std::uint32_t, 32> corners{};
     std::uint64_t bytes = 0;
     double seconds = 0;
     std::string property;       // that does not hold
@@ -101,6 +104,7 @@ private:
             ++count;
         });
         report_.steps += count;
+        note_corners();
         for (Successor& successor : std::span(successors_).first(count)) {
             const State& state = successor.state;
             const bool fresh = seen_.insert(successor.key);
@@ -115,6 +119,14 @@ private:
             return false;
         }
         return true;
+    }
+
+    void note_corners() {
+        const std::uint32_t corners = world_.corners();
+        for (unsigned corner = 0; corner < 32; ++corner) {
+            const bool news = (corners >> corner & 1U) != 0 && report_.corners[corner] == 0;
+            if (news) report_.corners[corner] = report_.depth + 1;
+        }
     }
 
     void add(const State& state, std::uint64_t parent, Action action) {

@@ -61,6 +61,9 @@ inline std::string text_of(World& world, const State& state, Action action) {
         }
         case Act::answer: out << ": " << text_of(node.answers[action.number].kind); break;
         case Act::propose: out << ' ' << static_cast<char>('a' + action.number); break;
+        case Act::change:
+            out << " to " << text_of(world.tables().model().members().target(action.number));
+            break;
         case Act::read: out << " (read " << action.number + 1 << ")"; break;
         default: break;
     }

@@ -6,13 +6,12 @@
 #ifndef RSM_TESTS_MODEL_NODE_MODEL_HPP
 #define RSM_TESTS_MODEL_NODE_MODEL_HPP
 
-#include "node_state.hpp"
+#include "acts.hpp"
 
 #include <raft/driver/carry_out.hpp>
 #include <raft/proof/invariants.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -20,79 +19,16 @@
 
 namespace model {
 
-/// What may happen at a node.
-enum class Act : std::uint8_t {
-    deliver,       ///< a message arrives
-    deliver_copy,  ///< a message arrives, and will again
-    time_out,      ///< not the leader: the election deadline passes
-    forget,        ///< an election timeout passes since the leader spoke; the deadline does not
-    heartbeat,     ///< the leader: its heartbeat is due
-    silence,       ///< the leader: an election timeout passes and nobody has spoken
-    complete,      ///< the oldest write becomes durable
-    notice,        ///< the core hears of it
-    answer,        ///< storage answers
-    crash,         ///< memory and unfinished writes are lost; the node starts again
-    snapshot,      ///< what has been applied is made a durable snapshot
-    propose,
-    read,
-};
-inline constexpr std::array<const char*, 13> act_names = {"gets",
-                                                          "gets a copy of",
-                                                          "times out",
-                                                          "forgets its leader",
-                                                          "sends heartbeats",
-                                                          "has heard from nobody",
-                                                          "completes a write",
-                                                          "is told of a completed write",
-                                                          "gets an answer of its storage",
-                                                          "crashes and restarts",
-                                                          "takes a snapshot",
-                                                          "is asked to replicate operation",
-                                                          "is asked to read"};
-
-/// A read that was answered, and how much the state machine held then.
-struct Answered {
-    std::uint8_t read = 0;
-    bool refused = false;
-    std::uint64_t applied = 0;
-};
-
-/// What an exploration should have come by: the kinds of events, which have the bits before these,
-/// and these. An exploration in which nothing happens finds nothing.
-enum class Corner : std::uint8_t {
-    read_released = 24,
-    read_refused,
-    entry_applied,
-    state_restored,
-    restarted_from_snapshot,
-    restarted_with_lost_write,
-};
-constexpr std::uint32_t bit(Corner corner) { return 1U << static_cast<unsigned>(corner); }
-constexpr std::uint32_t bit(EventKind kind) { return 1U << static_cast<unsigned>(kind); }
-
-/// What a step of a node does to the rest of the world.
-struct Effect {
-    std::vector<Message> sent;
-    std::vector<Answered> answered;
-    std::uint8_t lost_reads = 0;  // one bit for each
-    Term leads;                   // of which it has become the leader, if it has
-    std::uint32_t corners = 0;    // what has happened, one bit for each Corner
-    std::string violation;        // a property of this one node that does not hold
-
-    void violate(std::string what) {
-        if (violation.empty()) violation = std::move(what);
-    }
-};
-
 class NodeModel {
 public:
     explicit NodeModel(const Setup& setup)
-        : setup_(setup), options_(options_of(setup)), membership_(test::voters(setup.nodes)) {}
+        : setup_(setup), options_(options_of(setup)), members_(setup) {}
 
     const Setup& setup() const { return setup_; }
+    const Members& members() const { return members_; }
 
     NodeState fresh(NodeId id) const {
-        NodeState node{start(id, Recovered{}), {}, {}, {}, {}, {}, {}, {}, 0, {}};
+        NodeState node{start(id, Recovered{}), {}, {}, {}, {}, {}, {}, {}, 0, false, {}};
         make_canonical(node, options_);
         return node;
     }
@@ -113,6 +49,9 @@ public:
         }
         if (Broken broken = invariants::marks_in_order(node.core)) {
             effect.violate(to_string(*broken));
+        }
+        if (!is_silent_without_vote(node)) {
+            effect.violate("who has no vote, and knows for certain, is silent");
         }
         make_canonical(node, options_);
         return node;
@@ -135,8 +74,16 @@ public:
             case Act::snapshot: return node.machine.size() > node.newest().last.index.value;
             case Act::propose:
             case Act::read: return leads;
+            case Act::change: return leads;
+            case Act::give_up: return awaits(node);
+            case Act::lose_touch: return awaits(node) && !node.out_of_touch;
+            case Act::gain_touch: return node.out_of_touch;
         }
         return false;
+    }
+    /// Whether there is anything to change on the way there.
+    bool is_new(const NodeState& node, std::uint32_t target) const {
+        return !has_reached(node.core.membership(), members_.target(target));
     }
 
     /// What the node knows to be committed. Entries beyond the machine are in its log.
@@ -153,18 +100,28 @@ public:
                 entry = &disk.at(index);
             }
             if (entry == nullptr) break;
-            history.push_back(History::code(*entry));
+            history.push_back(members_.code(*entry));
         }
         return history;
     }
 
 private:
     Core start(NodeId id, const Recovered& recovered) const {
-        return Core(options_, id, membership_, recovered, 0, Time{});
+        const bool founder = members_.founding().contains(id);
+        return Core(options_, id, members_.founding(), recovered, 0, Time{}, Instance{}, founder);
     }
     static bool heard(const NodeState& node) {
         Core core = node.core;
         return Anatomy::leader_heard(core).has_value();
+    }
+    static bool awaits(const NodeState& node) {
+        Core core = node.core;
+        return awaits_newcomers(core);
+    }
+    bool is_silent_without_vote(const NodeState& node) const {
+        const Configuration::Change in_force = members_.in_force(node);
+        return in_force.index > node.core.log().commit() ||
+               in_force.membership.is_voter(node.id()) || node.core.role() == Role::follower;
     }
 
     void perform(NodeState& node, Act act, std::uint32_t number, const Message* message,
@@ -199,22 +156,75 @@ private:
             case Act::read:
                 node.reads = static_cast<std::uint8_t>(node.reads | (1U << number));
                 return step(node, zero, ReadIndex{number}, effect);
+            case Act::change: {
+                const Membership& target = members_.target(number);
+                return step(node, zero, ChangeMembers{1, target, false, Duration::max()}, effect);
+            }
+            case Act::give_up: return step(node, zero, CancelChange{1}, effect);
+            case Act::lose_touch: node.out_of_touch = true; return;
+            case Act::gain_touch:
+                node.out_of_touch = false;
+                make_canonical(node, options_);
+                return step(node, zero, Tick{}, effect);
         }
     }
 
     /// One step of the core, and those that follow from it at once.
     void step(NodeState& node, Time now, Input input, Effect& effect) const {
         Output output;
+        const Seen before{node.core.role(), node.core.term(), node.core.log().commit(),
+                          members_.in_force(node)};
         node.core.step(now, std::span(&input, 1), output);
         const bool applied = !output.apply.empty();
-        Handler handler{node, effect};
+        Handler handler{node, members_, effect};
         carry_out(output, handler);
+        claim(before, node, output, effect);
+        if (setup_.sabotage != Sabotage::none) break_rules(node, setup_.sabotage);
         if (setup_.disk == DiskMode::instant && !node.flights.empty()) {
             while (!node.flights.empty()) complete(node, effect);
             step(node, now, Persisted{node.done}, effect);
         }
         // The engine makes a second step at once for what the state machine has taken in.
         if (applied) step(node, now, Applied{Index{node.machine.size()}}, effect);
+    }
+
+    /// What a node was before a step.
+    struct Seen {
+        Role role;
+        Term term;
+        Index commit;
+        Configuration::Change in_force;
+    };
+    /// What a leader commits, and a candidate wins, is by the members in force before the step.
+    void claim(const Seen& before, const NodeState& after, const Output& output,
+               Effect& effect) const {
+        const Membership& members = before.in_force.membership;
+        const Log& log = after.core.log();
+        for (const Event& event : output.events) {
+            const bool truncated = event.kind == EventKind::log_truncated;
+            if (truncated && event.index <= before.in_force.index) {
+                effect.corners |= bit(Corner::members_truncated);
+            }
+            if (event.kind != EventKind::became_leader) continue;
+            effect.claims.push_back({true, {Index{}, event.term}, members});
+            if (members.joint()) effect.corners |= bit(Corner::elected_while_joint);
+        }
+        const bool ends_joint = before.role == Role::leader && members.joint() &&
+                                members_.in_force(after).index > before.in_force.index;
+        if (ends_joint && log.term_at(before.in_force.index) != before.term) {
+            effect.corners |= bit(Corner::joint_ended_by_another);
+        }
+        const bool decides = before.role == Role::leader && before.term == after.core.term() &&
+                             log.commit() > before.commit;
+        if (!decides) return;
+        effect.claims.push_back({false, {log.commit(), *log.term_at(log.commit())}, members});
+        const bool settles =
+            before.in_force.index > before.commit && before.in_force.index <= log.commit();
+        if (settles && members.joint()) effect.corners |= bit(Corner::joint_committed);
+        if (settles && members_.in_force(after, before.in_force.index - 1).membership.joint()) {
+            effect.corners |= bit(Corner::joint_left);
+        }
+        if (after.core.role() != Role::leader) effect.corners |= bit(Corner::leader_left);
     }
 
     void complete(NodeState& node, Effect& effect) const {
@@ -238,7 +248,7 @@ private:
         const SnapshotMeta newest = node.newest();
         const Recovered recovered = disk.recover(newest);
         NodeState again{
-            start(node.id(), recovered), std::move(disk), {}, {}, {}, {}, {}, {}, 0, {}};
+            start(node.id(), recovered), std::move(disk), {}, {}, {}, {}, {}, {}, 0, false, {}};
         if (!newest.empty()) effect.corners |= bit(Corner::restarted_from_snapshot);
         again.machine = History(newest.checksum);
         again.snapshots = std::move(node.snapshots);
@@ -249,8 +259,9 @@ private:
     void take_snapshot(NodeState& node) const {
         const Index applied{node.machine.size()};
         const Term term{static_cast<std::uint64_t>(node.machine[applied.value - 1] >> 4U)};
+        const Membership& members = node.core.configuration().at(applied);
         const SnapshotMeta meta{
-            {applied, term}, membership_, sizeof(std::uint64_t), node.machine.packed()};
+            {applied, term}, members, sizeof(std::uint64_t), node.machine.packed()};
         node.snapshots.push_back(meta);
         node.answers.push_back({Answer::Kind::snapshot_taken, {}, meta, 0, {}, {}, {}});
     }
@@ -260,10 +271,16 @@ private:
     /// What carry_out() does a node's output with.
     struct Handler {
         NodeState& node;
+        const Members& members;
         Effect& effect;
 
         void begin_write(Write write) { node.flights.push_back({std::move(write), {}}); }
-        void send(Message message) { leave(node, std::move(message), effect); }
+        /// Who is asked to stand at once could have done so by itself, at any moment. To whom a
+        /// leader that leaves says so depends on the order of ids, so it is as well lost.
+        void send(Message message) {
+            if (std::holds_alternative<TimeoutNow>(message.body)) return;
+            leave(node, std::move(message), effect);
+        }
         void send_after(DeferredMessage deferred) {
             const auto flight = std::ranges::find_if(
                 node.flights, [&](const Flight& each) { return each.write.id == deferred.after; });
@@ -277,7 +294,19 @@ private:
         }
         void apply(std::span<const Entry> entries) {
             effect.corners |= bit(Corner::entry_applied);
-            for (const Entry& entry : entries) NodeModel::apply(node, entry, effect);
+            for (const Entry& entry : entries) apply_one(entry);
+        }
+        void apply_one(const Entry& entry) {
+            if (node.machine.size() == History::most || entry.term.value > 15) {
+                return effect.violate("the log outgrows the bounds of the model");
+            }
+            if (entry.index.value != node.machine.size() + 1) {
+                return effect.violate("entries are applied out of order");
+            }
+            if (members.purpose(entry) == 0) {
+                return effect.violate("members are what no change that was asked for leads to");
+            }
+            node.machine.push_back(members.code(entry));
         }
         void read_ready(const ReadOutcome& outcome) { NodeModel::release(node, outcome, effect); }
         void change_ended(const ChangeOutcome&) {}
@@ -326,15 +355,6 @@ private:
         effect.sent.push_back(std::move(message));
     }
 
-    static void apply(NodeState& node, const Entry& entry, Effect& effect) {
-        if (node.machine.size() == History::most || entry.term.value > 15) {
-            return effect.violate("the log outgrows the bounds of the model");
-        }
-        if (entry.index.value != node.machine.size() + 1) {
-            return effect.violate("entries are applied out of order");
-        }
-        node.machine.push_back(History::code(entry));
-    }
     static void restore(NodeState& node, const SnapshotMeta& meta, Effect& effect) {
         if (std::ranges::find(node.snapshots, meta) == node.snapshots.end()) {
             effect.violate("a snapshot is restored that is not there");
@@ -387,7 +407,7 @@ private:
 
     Setup setup_;
     Options options_;
-    Membership membership_;
+    Members members_;
 };
 
 }  // namespace model

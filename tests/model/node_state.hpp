@@ -23,22 +23,14 @@ namespace model {
 
 using namespace raft;
 
-/// Up to eight entries, one byte for each: term and what it is for. Both the content of a state
-/// machine and the record of what has been committed are of this form.
+/// Up to eight entries, one byte for each: term and purpose (Members::code). Both the content of a
+/// state machine and the record of what has been committed are of this form.
 class History {
 public:
     static constexpr std::uint64_t most = 8;
 
     History() = default;
     explicit History(std::uint64_t packed) : packed_(packed) {}
-
-    static std::uint8_t code(const Entry& entry) {
-        std::uint8_t what = 15;  // a barrier
-        if (entry.kind == EntryKind::operation && !entry.payload.empty()) {
-            what = static_cast<std::uint8_t>(1 + (entry.payload.text()[0] - 'a'));
-        }
-        return static_cast<std::uint8_t>((entry.term.value << 4U) | (what & 15U));
-    }
 
     std::uint64_t size() const {
         return packed_ == 0 ? 0 : 8 - static_cast<std::uint64_t>(__builtin_clzll(packed_)) / 8;
@@ -121,6 +113,7 @@ struct NodeState {
     std::optional<Arriving> arriving;
     std::vector<Answer> answers;            // in no order
     std::uint8_t reads = 0;                 // asked here and not answered yet, one bit for each
+    bool out_of_touch = false;              // see awaits_newcomers()
     std::optional<Disk> before_last_write;  // for Sabotage::forget_write only
 
     NodeId id() const { return core.self(); }
@@ -128,6 +121,11 @@ struct NodeState {
         const auto found = std::ranges::max_element(
             snapshots, {}, [](const SnapshotMeta& meta) { return meta.last.index; });
         return found == snapshots.end() ? SnapshotMeta{} : *found;
+    }
+    /// Durably, by itself or in a snapshot.
+    bool holds(LogPosition position) const {
+        const Index covered = std::max(durable.base.index, newest().last.index);
+        return position.index <= covered || durable.covers(position);
     }
     /// With the writes that are under way.
     Disk begun() const {
@@ -140,10 +138,19 @@ struct NodeState {
 
 // ---- canonical form --------------------------------------------------------------------------
 
+/// Whether the node leads and is to change the members, which it goes on with as soon as those who
+/// are needed are heard from and newcomers have caught up in time. So it depends on what time there
+/// was for what it has come to: all of it, or none (NodeState::out_of_touch). Who speaks in the
+/// very step is heard from either way. Both steps are explored, and there is no third.
+inline bool awaits_newcomers(Core& core) {
+    const Reign* const reign = Anatomy::reign(core);
+    return reign != nullptr && reign->change && !core.membership().joint();
+}
+
 /// Replaces what has no meaning for the future by one value: the time of day (the next deadline
 /// may pass at any moment, whatever it is), the random numbers (they only set deadlines), the
 /// numbers of writes (only their order counts), the order in which votes came in.
-inline void make_canonical(Core& core, const Options& options) {
+inline void make_canonical(Core& core, const Options& options, bool out_of_touch) {
     const Time now = Anatomy::now(core);
     const Time zero{};
     std::optional<Time>& heard = Anatomy::leader_heard(core);
@@ -162,8 +169,11 @@ inline void make_canonical(Core& core, const Options& options) {
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
         leader->commit_notice_at.reset();  // the next heartbeat says it
+        const Time contact = out_of_touch ? zero - options.election_timeout : zero;
         for (Progress& follower : leader->followers) {
-            follower.last_contact = zero;
+            follower.last_contact = contact;
+            if (follower.catch_up) follower.catch_up->began = contact;
+            if (follower.departure) follower.departure->since = zero;
             follower.transfer.moved_at = zero;
             follower.transfer.patience = Duration{};
             if (follower.hold) follower.hold = LogHold{zero, 0};
@@ -192,7 +202,8 @@ void add(StateDigest<Names>& digest, const Answer& answer) {
 inline void make_canonical(NodeState& node, const Options& options) {
     const std::uint64_t known = Anatomy::persisted(node.core).value;
     const auto renumber = [known](WriteId& id) { id.value -= std::min(id.value, known); };
-    make_canonical(node.core, options);
+    node.out_of_touch = node.out_of_touch && awaits_newcomers(node.core);
+    make_canonical(node.core, options, node.out_of_touch);
     renumber(node.done);
     for (Flight& flight : node.flights) {
         renumber(flight.write.id);
@@ -233,7 +244,7 @@ std::uint64_t digest_of(const NodeState& node, Names names) {
     if (node.arriving) digest.add_all(node.arriving->meta, node.arriving->content);
     digest.add_all(node.answers.size(),
                    sum(node.answers, [](auto& element, const Answer& one) { add(element, one); }));
-    digest.add_all(node.reads, node.before_last_write.has_value());
+    digest.add_all(node.reads, node.out_of_touch, node.before_last_write.has_value());
     if (node.before_last_write) add(digest, *node.before_last_write);
     return digest.value();
 }

@@ -6,8 +6,10 @@
 
 #include "setup.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace model {
@@ -100,6 +102,68 @@ inline std::vector<Preset> finite() {
     return made;
 }
 
+/// Changes of members. The links are what is bounded: there is no end to what a heartbeat may find
+/// on its way otherwise.
+inline void add_changes(std::vector<Preset>& made) {
+    const auto add = [&made](const char* name, const char* what, std::uint32_t founders,
+                             std::vector<std::uint32_t> target, Setup setup) -> Setup& {
+        setup.founders = founders;
+        setup.nodes = std::max(founders, target.back());
+        setup.target = std::move(target);
+        setup.changes = 1;
+        setup.keep_messages = false;
+        made.push_back({name, what, std::move(setup)});
+        return made.back().setup;
+    };
+    Setup& grown = add("change-1-to-2", "a second node joins, over crashes of both", 1, {1, 2},
+                       base(DiskMode::joined, 2, 0));
+    grown.heartbeats = 2;
+    grown.crashes = 2;
+    grown.lapses = 1;
+
+    Setup& back = add("change-1-to-2-to-1", "a second node joins and leaves again, over a crash", 1,
+                      {1, 2}, base(DiskMode::joined, 2, 0));
+    back.changes = 2;
+    back.heartbeats = unbounded;
+    back.lapses = unbounded;
+    back.crashes = 1;
+    back.newest_only = true;
+
+    Setup& replaced = add("change-1-to-1", "another takes the place of the only node, over a crash",
+                          1, {2}, base(DiskMode::instant, 3, 0));
+    replaced.heartbeats = 3;
+    replaced.crashes = 1;
+    replaced.lapses = 1;
+
+    const auto bound_links = [](Setup& setup, Start start) {
+        setup.start = start;
+        setup.lose_stale = true;
+        setup.newest_only = true;
+        setup.heartbeats = 1;
+    };
+    Setup& joins = add("change-one-joins", "another takes the place of one of three: it catches up",
+                       3, {1, 2, 4}, base(DiskMode::instant, 2, 0));
+    bound_links(joins, Start::led);
+    joins.lapses = 1;
+
+    Setup& swapped = add("change-one-of-3", "another takes the place of one of three: joint or not",
+                         3, {1, 2, 4}, base(DiskMode::instant, 2, 0));
+    bound_links(swapped, Start::introduced);
+    swapped.states = 3200000;
+
+    Setup& undone =
+        add("change-undone", "memberships that are truncated, and who stands after that", 3,
+            {1, 2, 4}, base(DiskMode::instant, 3, 0));
+    bound_links(undone, Start::introduced);
+    undone.heartbeats = 0;
+    undone.states = 1000000;
+
+    Setup& all = add("change-3-to-3", "three others take the places of three: joint or not", 3,
+                     {4, 5, 6}, base(DiskMode::instant, 2, 0));
+    bound_links(all, Start::introduced);
+    all.states = 1000000;
+}
+
 /// Those that go on for as long as they may.
 inline void add_endless(std::vector<Preset>& made) {
     constexpr std::uint64_t taste = 500000;
@@ -128,6 +192,7 @@ inline void add_endless(std::vector<Preset>& made) {
 /// The finite ones first: what they leave of a given time, the others use.
 inline std::vector<Preset> presets() {
     std::vector<Preset> made = detail::finite();
+    detail::add_changes(made);
     detail::add_endless(made);
     return made;
 }

@@ -34,6 +34,20 @@ inline std::string text_of(const Setup& setup) {
         if (count != 0) out << ", " << what << ' ' << count;
     };
     out << "nodes " << setup.nodes << ", terms " << setup.terms;
+    some(setup.founders, "founders");
+    const char* separator = ", to ";
+    for (const std::uint32_t node : setup.target) {
+        out << separator << node;
+        separator = "+";
+    }
+    some(setup.changes, "changes");
+    if (setup.lapses == unbounded) {
+        out << ", lapses any";
+    } else {
+        some(setup.lapses, "lapses");
+    }
+    const char* const starts[] = {"", ", from a leader on", ", from learners on"};
+    out << starts[static_cast<std::size_t>(setup.start)];
     some(setup.operations, "operations");
     some(setup.reads, "reads");
     some(setup.crashes, "crashes");
@@ -49,6 +63,7 @@ inline std::string text_of(const Setup& setup) {
         some(setup.duplicates, "duplicates");
     }
     some(setup.in_flight, "messages");
+    if (setup.newest_only) out << ", only the newest";
     if (setup.lose_stale) out << ", stale requests lost";
     const char* const disks[] = {"instant", "joined", "split"};
     out << ", disk " << disks[static_cast<std::size_t>(setup.disk)];
@@ -70,6 +85,18 @@ inline std::string numbers_of(const Report& report) {
     return out.str();
 }
 
+/// "an election at 5, a joint membership committed at 9"
+inline std::string corners_of(const Report& report) {
+    std::string text;
+    for (const auto& [corner, name] : corner_names) {
+        const std::uint32_t depth = report.corners[corner];
+        if (depth == 0) continue;
+        if (!text.empty()) text += ", ";
+        text += name + (" at " + std::to_string(depth));
+    }
+    return text.empty() ? "nothing" : text;
+}
+
 /// How likely it is that any two of the states explored were taken for one: by the number of
 /// pairs, for keys of 64 bits.
 inline double chance_of_omission(const Report& report) {
@@ -79,6 +106,7 @@ inline double chance_of_omission(const Report& report) {
 
 inline void print(Checker& checker, const Report& report, std::ostream& out) {
     out << "  " << numbers_of(report) << ", steps " << report.steps << '\n'
+        << "  came by: " << corners_of(report) << '\n'
         << "  nodes' own states " << checker.world().tables().node_count() << ", messages "
         << checker.world().tables().message_count() << ", steps of a core "
         << checker.world().tables().step_count() << ", chance that a state was overlooked "

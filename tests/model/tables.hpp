@@ -22,19 +22,25 @@ namespace model {
 
 /// Who is called what in one permutation of the nodes.
 struct Renaming {
-    std::array<std::uint8_t, 6> to{};  // by node
+    std::array<std::uint8_t, 7> to{};  // by node
     NodeId operator()(NodeId node) const {
         return node.value < to.size() ? NodeId{to[node.value]} : node;
     }
 };
 
-inline std::vector<Renaming> renamings(std::uint32_t nodes, bool all) {
+/// All that keep each node's part.
+inline std::vector<Renaming> renamings(const Setup& setup) {
     Renaming names;
     std::iota(names.to.begin(), names.to.end(), std::uint8_t{0});
     std::vector<Renaming> found;
+    const auto first = names.to.begin() + 1;
     do {
-        found.push_back(names);
-    } while (all && std::next_permutation(names.to.begin() + 1, names.to.begin() + 1 + nodes));
+        bool same_parts = true;
+        for (std::uint32_t node = 1; node <= setup.nodes; ++node) {
+            same_parts = same_parts && setup.part_of(node) == setup.part_of(names.to[node]);
+        }
+        if (same_parts) found.push_back(names);
+    } while (setup.symmetry && std::next_permutation(first, first + setup.nodes));
     return found;
 }
 
@@ -42,13 +48,13 @@ inline std::vector<Renaming> renamings(std::uint32_t nodes, bool all) {
 struct Action {
     Act act{};
     std::uint32_t node = 0;    // from 0
-    std::uint32_t number = 0;  // of a message, an operation, a read or an answer
+    std::uint32_t number = 0;  // of a message, an operation, a read, an answer or a target
 
     std::uint32_t code() const {
-        return (static_cast<std::uint32_t>(act) << 28U) | (node << 25U) | number;
+        return (static_cast<std::uint32_t>(act) << 27U) | (node << 24U) | number;
     }
     static Action of(std::uint32_t code) {
-        return {static_cast<Act>(code >> 28U), (code >> 25U) & 7U, code & ((1U << 25U) - 1)};
+        return {static_cast<Act>(code >> 27U), (code >> 24U) & 7U, code & ((1U << 24U) - 1)};
     }
 };
 
@@ -63,9 +69,9 @@ struct NodeRow {
 };
 
 struct MessageRow {
-    std::uint32_t to = 0;  // from 0
-    std::uint32_t dead_from =
-        0;  // the receiver's durable term from which it says nothing; 0: never
+    std::uint32_t from = 0;  // both from 0
+    std::uint32_t to = 0;
+    std::uint32_t dead_from = 0;  // the receiver's durable term that makes it void; 0: never
 };
 
 struct Outcome {
@@ -76,8 +82,10 @@ struct Outcome {
     std::uint8_t lost_reads = 0;
     std::uint32_t first_answered = 0;  // in Tables::answered
     std::uint16_t count_answered = 0;
-    std::uint16_t violation = 0;  // in Tables::violations; 0: none
-    std::uint32_t corners = 0;    // one bit for each Corner
+    std::uint16_t count_claims = 0;
+    std::uint32_t first_claim = 0;  // in Tables::claims
+    std::uint16_t violation = 0;    // in Tables::violations; 0: none
+    std::uint32_t corners = 0;      // one bit for each Corner
 };
 
 /// A message that tells its receiver nothing any more, whatever happens, may be forgotten: an
@@ -85,6 +93,7 @@ struct Outcome {
 /// are lost, they are as dead: nothing but a refusal could come of them.
 inline std::uint32_t dead_from(const Message& message, bool lose_stale) {
     if (const auto* vote = std::get_if<VoteReply>(&message.body)) {
+        if (vote->without.index.value != 0) return 0;  // tells that the receiver is no member
         const std::uint64_t election =
             vote->granted && !vote->pre_vote ? vote->election.value + 1 : vote->election.value;
         const std::uint64_t told = vote->term.value;
@@ -99,7 +108,7 @@ inline std::uint32_t dead_from(const Message& message, bool lose_stale) {
 class Tables {
 public:
     explicit Tables(const Setup& setup)
-        : model_(setup), renamings_(renamings(setup.nodes, setup.symmetry)), violations_(1) {}
+        : model_(setup), renamings_(renamings(setup)), violations_(1) {}
 
     const NodeModel& model() const { return model_; }
     const std::vector<Renaming>& names() const { return renamings_; }
@@ -124,7 +133,8 @@ public:
         const auto number = static_cast<std::uint32_t>(messages_.size());
         message_numbers_.emplace(key, number);
         messages_.push_back(message);
-        message_rows_.push_back({static_cast<std::uint32_t>(message.to.value - 1),
+        message_rows_.push_back({static_cast<std::uint32_t>(message.from.value - 1),
+                                 static_cast<std::uint32_t>(message.to.value - 1),
                                  dead_from(message, model_.setup().lose_stale)});
         for (const Renaming& names : renamings_) {
             message_digests_.push_back(digest(message, names));
@@ -160,6 +170,9 @@ public:
     }
     std::span<const Answered> answered(const Outcome& outcome) const {
         return std::span(answered_).subspan(outcome.first_answered, outcome.count_answered);
+    }
+    std::span<const Claim> claims(const Outcome& outcome) const {
+        return std::span(claims_).subspan(outcome.first_claim, outcome.count_claims);
     }
     const std::string& violation(std::uint32_t number) const { return violations_[number]; }
 
@@ -197,9 +210,14 @@ private:
         row.durable_term = static_cast<std::uint8_t>(node.durable.hard.term.value);
         row.leads = node.core.role() == Role::leader;
         const auto self = static_cast<std::uint32_t>(node.id().value - 1);
-        for (const Act act : {Act::complete, Act::notice, Act::time_out, Act::heartbeat,
-                              Act::silence, Act::forget, Act::crash, Act::snapshot}) {
+        for (const Act act :
+             {Act::complete, Act::notice, Act::time_out, Act::heartbeat, Act::silence, Act::forget,
+              Act::crash, Act::snapshot, Act::give_up, Act::lose_touch, Act::gain_touch}) {
             if (model_.possible(node, act)) row.actions.push_back({act, self, 0});
+        }
+        for (std::uint32_t target = 0; target < Members::target_count; ++target) {
+            const bool asked = model_.possible(node, Act::change) && model_.is_new(node, target);
+            if (asked) row.actions.push_back({Act::change, self, target});
         }
         for (std::uint32_t i = 0; i < node.answers.size(); ++i) {
             row.actions.push_back({Act::answer, self, i});
@@ -233,6 +251,9 @@ private:
         outcome.first_answered = static_cast<std::uint32_t>(answered_.size());
         outcome.count_answered = static_cast<std::uint16_t>(effect.answered.size());
         answered_.insert(answered_.end(), effect.answered.begin(), effect.answered.end());
+        outcome.first_claim = static_cast<std::uint32_t>(claims_.size());
+        outcome.count_claims = static_cast<std::uint16_t>(effect.claims.size());
+        claims_.insert(claims_.end(), effect.claims.begin(), effect.claims.end());
         outcome.leads = static_cast<std::uint8_t>(effect.leads.value);
         outcome.lost_reads = effect.lost_reads;
         outcome.corners = effect.corners;
@@ -260,6 +281,7 @@ private:
     std::vector<Outcome> outcomes_;
     std::vector<std::uint32_t> sent_;
     std::vector<Answered> answered_;
+    std::vector<Claim> claims_;
     std::vector<std::string> violations_;
 
     std::unordered_map<std::uint64_t, std::uint32_t> faces_;

@@ -1,11 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// A state of the whole cluster, as numbers, and what may happen in it. Beside nodes and messages
-// it holds what an observer remembers: what has been committed, who has led which term, and what
-// each read that is asked must see.
+// What may happen in a cluster, and what must hold wherever it leads.
 #ifndef RSM_TESTS_MODEL_WORLD_HPP
 #define RSM_TESTS_MODEL_WORLD_HPP
 
+#include "prologue.hpp"
+#include "state.hpp"
 #include "tables.hpp"
 
 #include <algorithm>
@@ -13,50 +13,11 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace model {
-
-/// What has been used up of the bounds, four bits each.
-enum class Resource : std::uint8_t {
-    operations,
-    reads,
-    crashes,
-    snapshots,
-    duplicates,
-    heartbeats
-};
-
-struct State {
-    std::array<std::uint32_t, 5> nodes{};
-    std::uint32_t spent = 0;
-    std::uint64_t committed = 0;  // a History
-    std::uint32_t reads = 0;      // for each one more than it must see, four bits; 0: not asked
-    std::uint32_t leaders = 0;    // of each term, four bits; 0: none yet
-    std::vector<std::uint32_t> messages;  // sorted, each once
-
-    std::uint32_t used(Resource resource) const {
-        return (spent >> (4 * static_cast<unsigned>(resource))) & 15U;
-    }
-    void use(Resource resource) { spent += 1U << (4 * static_cast<unsigned>(resource)); }
-
-    void pack(std::uint32_t node_count, std::vector<std::uint32_t>& words) const {
-        words.assign(nodes.begin(), nodes.begin() + node_count);
-        words.insert(words.end(), {spent, static_cast<std::uint32_t>(committed),
-                                   static_cast<std::uint32_t>(committed >> 32U), reads, leaders});
-        words.insert(words.end(), messages.begin(), messages.end());
-    }
-    void unpack(std::uint32_t node_count, const std::vector<std::uint32_t>& words) {
-        std::copy_n(words.begin(), node_count, nodes.begin());
-        const std::uint32_t* word = words.data() + node_count;
-        spent = word[0];
-        committed = word[1] | (static_cast<std::uint64_t>(word[2]) << 32U);
-        reads = word[3];
-        leaders = word[4];
-        messages.assign(word + 5, words.data() + words.size());
-    }
-};
 
 class World {
 public:
@@ -85,19 +46,18 @@ public:
         for (std::uint32_t i = 0; i < setup_.nodes; ++i) {
             state.nodes[i] = tables_.number_of(tables_.model().fresh(NodeId{i + 1}));
         }
+        if (setup_.start != Start::empty) {
+            state = Prologue<World>(*this, state).play();
+            corners_ = 0;
+        }
         return state;
     }
 
     /// The same for states that differ only in who is who: the least over all renamings.
     std::uint64_t key(const State& state) const {
         Digest digest;
-        switch (tables_.names().size()) {
-            case 1: digest.add(least_sum<1>(state)); break;
-            case 2: digest.add(least_sum<2>(state)); break;
-            case 6: digest.add(least_sum<6>(state)); break;
-            case 24: digest.add(least_sum<24>(state)); break;
-            default: digest.add(least_sum<120>(state)); break;
-        }
+        digest.add(
+            least_sum_of(state, std::index_sequence<1, 2, 4, 6, 8, 12, 24, 36, 48, 120, 720>{}));
         digest.add(state.committed);
         digest.add((static_cast<std::uint64_t>(state.spent) << 32U) | state.reads);
         return digest.value();
@@ -156,6 +116,7 @@ public:
             return false;
         }
         remember(action, outcome, node, after, violation);
+        if (violation.empty()) violation = unfounded(outcome, node, after);
         corners_ |= outcome.corners;
         return true;
     }
@@ -174,6 +135,16 @@ public:
     }
 
 private:
+    /// The number of renamings is one of these.
+    template <std::size_t... names>
+    std::uint64_t least_sum_of(const State& state, std::index_sequence<names...>) const {
+        std::uint64_t least = 0;
+        const auto try_it = [&]<std::size_t count>(std::integral_constant<std::size_t, count>) {
+            if (tables_.names().size() == count) least = least_sum<count>(state);
+        };
+        (try_it(std::integral_constant<std::size_t, names>{}), ...);
+        return least;
+    }
     /// Nodes and messages are sets, so that their digests are added up.
     template <std::size_t names>
     std::uint64_t least_sum(const State& state) const {
@@ -196,13 +167,17 @@ private:
             case Act::snapshot: return state.used(Resource::snapshots) < setup_.snapshots;
             case Act::deliver_copy: return state.used(Resource::duplicates) < setup_.duplicates;
             case Act::heartbeat:
-            case Act::silence:
-                return setup_.heartbeats == unbounded ||
-                       state.used(Resource::heartbeats) < setup_.heartbeats;
+            case Act::silence: return is_left(state, Resource::heartbeats, setup_.heartbeats);
+            case Act::change: return state.used(Resource::changes) < setup_.changes;
+            case Act::give_up:
+            case Act::lose_touch: return is_left(state, Resource::lapses, setup_.lapses);
             case Act::notice:
             case Act::complete: return setup_.disk != DiskMode::instant;
             default: return true;
         }
+    }
+    static bool is_left(const State& state, Resource resource, std::uint32_t bound) {
+        return bound == unbounded || state.used(resource) < bound;
     }
     void charge(Act act, State& state) const {
         switch (act) {
@@ -214,6 +189,11 @@ private:
             case Act::heartbeat:
             case Act::silence:
                 if (setup_.heartbeats != unbounded) state.use(Resource::heartbeats);
+                return;
+            case Act::change: return state.use(Resource::changes);
+            case Act::give_up:
+            case Act::lose_touch:
+                if (setup_.lapses != unbounded) state.use(Resource::lapses);
                 return;
             default: return;
         }
@@ -230,6 +210,7 @@ private:
             if (message == gone) continue;
             const MessageRow& row = tables_.message_row(message);
             if (row.to == node && dead(row, durable)) continue;
+            if (setup_.newest_only && row.from == node && sends_to(row.to, outcome)) continue;
             after.messages.push_back(message);
         }
         for (const std::uint32_t message : tables_.sent(outcome)) {
@@ -239,6 +220,11 @@ private:
             if (at != after.messages.end() && *at == message) continue;
             after.messages.insert(at, message);
         }
+    }
+    bool sends_to(std::uint32_t node, const Outcome& outcome) const {
+        return std::ranges::any_of(tables_.sent(outcome), [&](std::uint32_t message) {
+            return tables_.message_row(message).to == node;
+        });
     }
     static bool dead(const MessageRow& row, std::uint32_t durable_term) {
         return row.dead_from != 0 && durable_term >= row.dead_from;
@@ -277,6 +263,24 @@ private:
         for (unsigned read = 0; read < 8; ++read) {
             if ((outcome.lost_reads >> read & 1U) != 0) after.reads &= ~(15U << (4 * read));
         }
+    }
+
+    /// What the node takes to be decided, and is not by what the members have on their disks. Who
+    /// is in a later term may have voted before.
+    std::string unfounded(const Outcome& outcome, std::uint32_t node, const State& after) {
+        for (const Claim& claim : tables_.claims(outcome)) {
+            const bool founded = have_majorities(claim.members, [&](NodeId id) {
+                const NodeState& member = tables_.node(after.nodes[id.value - 1]);
+                const HardState& hard = member.durable.hard;
+                if (!claim.elected) return member.holds(claim.position);
+                return hard.term > claim.position.term ||
+                       (hard.term == claim.position.term && hard.voted_for == NodeId{node + 1});
+            });
+            if (!founded && claim.elected) return "a leader lacks a majority of the members' votes";
+            if (!founded)
+                return "an entry is called committed that lacks a majority of the members";
+        }
+        return {};
     }
 
     Setup setup_;

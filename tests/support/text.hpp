@@ -6,7 +6,9 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/protocol/codec.hpp>
 #include <raft/protocol/entry.hpp>
+#include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 
 #include <sstream>
@@ -19,9 +21,34 @@ namespace raft::test {
 inline std::string text_of(LogPosition position) {
     return std::to_string(position.index.value) + "/" + std::to_string(position.term.value);
 }
+inline const char* text_of(Standing standing) {
+    switch (standing) {
+        case Standing::voter: return "";
+        case Standing::learner: return "(learner)";
+        case Standing::incoming: return "(incoming)";
+        case Standing::outgoing: return "(outgoing)";
+        case Standing::demoted: return "(demoted)";
+        case Standing::returning: return "(returning)";
+        case Standing::suspended: return "(suspended)";
+    }
+    return "?";
+}
+/// "{1(outgoing) 2 3(incoming)}"
+inline std::string text_of(const Membership& membership) {
+    std::string text = "{";
+    for (const Member& member : membership.members) {
+        if (text.size() > 1) text += ' ';
+        text += std::to_string(member.id.value) + text_of(member.standing);
+    }
+    return text + "}";
+}
 inline std::string text_of(const Entry& entry) {
     std::string text = text_of(entry.position());
     if (entry.kind == EntryKind::barrier) return text + " barrier";
+    if (entry.kind == EntryKind::membership) {
+        const auto membership = codec::decode_membership(entry.payload);
+        return text + " " + text_of(membership.value_or(Membership{}));
+    }
     return text + " " + std::string(entry.payload.text());
 }
 inline std::string text_of(const std::vector<Entry>& entries) {

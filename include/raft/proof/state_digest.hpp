@@ -114,6 +114,7 @@ struct Anatomy {
         return candidate == nullptr ? nullptr : &candidate->granted;
     }
     static Reign* reign(Core& core) { return core.office_.reign(); }
+    static Configuration& configuration(Core& core) { return core.configuration_; }
     static std::uint64_t& appended(Reign& reign) { return reign.budget.appended_; }
 
     static WriteId persisted(const Core& core) { return core.journal_.durable; }

@@ -53,17 +53,36 @@ struct CommandLine {
     }
 };
 
+void declare_changes(CLI::App& app, CommandLine& line) {
+    line.option(app, "--founders", &Setup::founders, "Nodes that begin, the others join; 0: all");
+    line.option(app, "--target", &Setup::target, "The nodes that are to vote after a change")
+        ->delimiter(',');
+    line.option(app, "--changes", &Setup::changes,
+                "Changes asked for, to the target or back to the founders");
+    line.option(app, "--lapses", &Setup::lapses,
+                "How often a leader that changes the members loses touch with them, or gives up; "
+                "15: any number");
+    const std::map<std::string, model::Start> starts{{"empty", model::Start::empty},
+                                                     {"led", model::Start::led},
+                                                     {"introduced", model::Start::introduced}};
+    line.option(app, "--from", &Setup::start,
+                "Where histories begin: 'empty' disks, 'led' by node 1, or where the newcomers of "
+                "a change are 'introduced' as learners")
+        ->transform(CLI::CheckedTransformer(starts));
+}
+
 void declare(CLI::App& app, CommandLine& line) {
     app.add_option("--preset", line.presets,
                    "Which exploration; may be given several times; 'all' in the order of --list");
     app.add_flag("--list", line.list, "Name the presets and what they are for");
     app.add_flag("--quiet", line.quiet, "No progress lines");
-    line.option(app, "--nodes", &Setup::nodes, "Nodes, 1 to 5");
+    line.option(app, "--nodes", &Setup::nodes, "Nodes, 1 to 6");
     line.option(app, "--terms", &Setup::terms, "No node enters a later term");
     line.option(app, "--operations", &Setup::operations, "Operations proposed in all");
     line.option(app, "--reads", &Setup::reads, "Reads asked for in all");
     line.option(app, "--crashes", &Setup::crashes, "Crashes in all");
     line.option(app, "--snapshots", &Setup::snapshots, "Snapshots taken in all");
+    declare_changes(app, line);
     line.option(app, "--heartbeats", &Setup::heartbeats,
                 "Heartbeats beyond those at the start of a term; 15: any number");
     app.add_option_function<std::string>(
@@ -80,6 +99,8 @@ void declare(CLI::App& app, CommandLine& line) {
         ->check(CLI::IsMember({"any"}) | CLI::Range(0, 15));
     line.option(app, "--messages", &Setup::in_flight,
                 "Cut off states with more messages under way; 0: none");
+    line.flag(app, "--newest-only,!--no-newest-only", &Setup::newest_only,
+              "Of what one node has sent to another, only the newest may arrive");
     line.flag(app, "--lose-stale,!--no-lose-stale", &Setup::lose_stale,
               "Requests of earlier terms than the receiver's never arrive");
     const std::map<std::string, model::DiskMode> disks{{"instant", model::DiskMode::instant},
@@ -96,9 +117,13 @@ void declare(CLI::App& app, CommandLine& line) {
     line.flag(app, "--symmetry,!--no-symmetry", &Setup::symmetry,
               "Take states that differ only in who is who for one");
     const std::map<std::string, model::Sabotage> faults{{"vote", model::Sabotage::forget_vote},
-                                                        {"write", model::Sabotage::forget_write}};
-    line.option(app, "--forget", &Setup::sabotage,
-                "A fault to be found: the disk forgets the 'vote' or the last 'write'")
+                                                        {"write", model::Sabotage::forget_write},
+                                                        {"joint", model::Sabotage::skip_joint},
+                                                        {"early", model::Sabotage::leave_early},
+                                                        {"late", model::Sabotage::members_late}};
+    line.option(app, "--fault", &Setup::sabotage,
+                "To be found: the disk forgets the 'vote' or the last 'write'; there is no 'joint' "
+                "membership, or it is left too 'early'; members are in force too 'late'")
         ->transform(CLI::CheckedTransformer(faults));
     line.option(app, "--states", &Setup::states, "Stop after so many states; 0: no bound");
     line.option(app, "--minutes", &Setup::minutes,
