@@ -10,6 +10,7 @@
 #include <raft/core.hpp>
 #include <raft/proof/state_digest.hpp>
 #include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/chronicle.hpp>
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace rsm::inline v0::sim {
@@ -61,6 +63,7 @@ public:
             if (Broken broken = compare(from, entry.position(), previous, digest_of(entry))) {
                 return broken;
             }
+            note_membership(entry);
             previous = entry.term;
         }
         return {};
@@ -74,8 +77,17 @@ private:
         const bool cached = log.cached(index);
         Broken broken =
             compare(core.self(), position, previous, cached ? digest_of(log[index]) : 0);
-        if (cached) chronicle_.entries[position].bytes = raft::codec::persisted_size(log[index]);
+        if (cached) {
+            chronicle_.entries[position].bytes = raft::codec::persisted_size(log[index]);
+            note_membership(log[index]);
+        }
         return broken;
+    }
+    void note_membership(const raft::Entry& entry) {
+        if (entry.kind != raft::EntryKind::membership) return;
+        if (chronicle_.memberships.contains(entry.position())) return;
+        auto membership = raft::codec::decode_membership(entry.payload);
+        if (membership) chronicle_.memberships.emplace(entry.position(), *std::move(membership));
     }
     static std::uint64_t digest_of(const raft::Entry& entry) {
         raft::Digest digest;

@@ -8,6 +8,7 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
 #include <raft/protocol/stable.hpp>
@@ -24,8 +25,11 @@
 #include <rsm/sim/rules/log_matching.hpp>
 #include <rsm/sim/rules/look.hpp>
 #include <rsm/sim/rules/marks_in_order.hpp>
+#include <rsm/sim/rules/member_majorities.hpp>
 #include <rsm/sim/rules/only_forward.hpp>
+#include <rsm/sim/rules/only_voters_stand.hpp>
 #include <rsm/sim/rules/prompt_step_down.hpp>
+#include <rsm/sim/rules/removed_fall_silent.hpp>
 #include <rsm/sim/rules/repetition.hpp>
 #include <rsm/sim/rules/rule.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
@@ -47,14 +51,17 @@ class Oracle {
 public:
     using DurableView = DurableBeforeVisible::DurableView;
 
+    /// @param founding     who the cluster is at first
     /// @param reigns_last  see StableLeadership
-    Oracle(std::size_t nodes, const raft::Options& options, bool reigns_last, Complain complain,
-           DurableView durable)
+    Oracle(std::size_t nodes, raft::Membership founding, const raft::Options& options,
+           bool reigns_last, Complain complain, DurableView durable)
         : options_(options),
           complain_(std::move(complain)),
-          chronicle_(nodes),
+          chronicle_(nodes, std::move(founding)),
           votes_(nodes),
           election_safety_(chronicle_),
+          member_majorities_(chronicle_),
+          removed_fall_silent_(chronicle_),
           log_matching_(chronicle_),
           only_forward_(nodes),
           durable_(nodes, std::move(durable)),
@@ -78,6 +85,7 @@ public:
         node.seen = look(core);
         report(Rule::log_matching, log_matching_.restarted(core));
         events_.restarted(core);
+        removed_fall_silent_.restarted(core.self());
         node.up = true;
     }
     void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
@@ -87,18 +95,28 @@ public:
         only_forward_.wiped(id);
         durable_.wiped(id);
     }
+    /// A node has an old copy of its disk in place of the disk: it answers for what that holds.
+    void fell_back(raft::NodeId id, const raft::Recovered& copy) {
+        votes_.fell_back(id, copy.hard_state);
+        only_forward_.fell_back(id, copy.hard_state.term);
+        durable_.fell_back(id, copy.hard_state.term, copy.last);
+        member_majorities_.forgot(id);
+    }
 
-    void event(raft::NodeId id, const raft::Event& event) {
-        report(Rule::severe_events, severe_event(id, event));
+    /// @param excused  the node that the event is about may have lost what it had acknowledged
+    void event(raft::NodeId id, const raft::Event& event, bool excused) {
+        report(Rule::severe_events, severe_event(id, event, excused));
         events_.event(id, event.kind);
         report(Rule::stable_leadership, stable_leadership_.event(id, event.kind));
         report(Rule::leader_append_only, leader_append_only(id, event, chronicle_.of(id).seen));
         if (event.kind == raft::EventKind::log_truncated) log_matching_.truncated(id, event.index);
+        if (event.kind == raft::EventKind::removed) removed_fall_silent_.removed(id, event.index);
     }
 
     /// After each piece of work of a node.
     /// @param ended  in the midst of it: what it would have said of itself is not said
     void step(const raft::Core& core, bool ended = false) {
+        removed_fall_silent_.step(core);
         const Look now = look(core);
         if (now == chronicle_.of(core.self()).seen) return;
         const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
@@ -108,7 +126,14 @@ public:
         if (!ended) report(Rule::events, events_.step(core));
         if (now.role == raft::Role::leader) check_leadership(core, before);
         report(Rule::log_matching, log_matching_.verify(core));
+        if (now.role != before.role && now.role != raft::Role::follower) {
+            report(Rule::only_voters_stand, only_voters_stand(core, chronicle_));
+        }
         if (now.commit != before.commit) check_commit(core, before);
+        if (now.role == raft::Role::leader) {
+            report(Rule::only_voters_stand, only_voters_lead(core, chronicle_));
+            member_majorities_.leads(core);
+        }
         report(Rule::state_machine_safety, snapshot_of_the_committed(core, before, chronicle_));
         check_bounds(core);
     }
@@ -165,6 +190,7 @@ private:
             return report(Rule::leader_append_only, leader_append_only(core, before));
         }
         report(Rule::election_safety, election_safety_.elected(core));
+        report(Rule::member_majorities, member_majorities_.elected(core));
         report(Rule::leader_barrier, leader_barrier(core, options_));
         report(Rule::leader_completeness, leader_completeness(core, chronicle_));
     }
@@ -180,10 +206,10 @@ private:
             const bool ends = broken.has_value();
             report(known ? Rule::state_machine_safety : Rule::commit_rule, std::move(broken));
             if (ends) return;
-            if (!known) extend_committed(core, index);
+            if (!known) extend_committed(core, before, index);
         }
     }
-    void extend_committed(const raft::Core& core, raft::Index index) {
+    void extend_committed(const raft::Core& core, const Look& before, raft::Index index) {
         const raft::Log& log = core.log();
         const raft::Index end = log.commit();
         const raft::Term reign = log.term_at(end).value_or(raft::Term{});
@@ -191,6 +217,7 @@ private:
         chronicle_.committed.push_back(*log.term_at(index));
         chronicle_.committed_in.push_back(reign);
         if (index != end) return;
+        report(Rule::member_majorities, member_majorities_.committed(core, before, end, reign));
         report(Rule::durable_before_visible, durable_.committed(core, {end, reign}));
         report(Rule::leader_completeness, leader_completeness(core.self(), end, reign, chronicle_));
     }
@@ -216,18 +243,26 @@ private:
                DurableBeforeVisible::voted(message.from, term, candidate, message.disk));
     }
     void acknowledged(const Sent& message, raft::Term term, raft::Index index) {
+        member_majorities_.acknowledged(message.from, message.core.instance(), term, index);
         report(Rule::durable_before_visible,
                durable_.acknowledged(term, index, message.core, message.disk));
     }
 
     void sent(const Sent& message, const raft::VoteRequest& request) {
+        // One that waited for the disk may leave when the node knows better.
+        if (message.core.role() != raft::Role::follower) {
+            report(Rule::removed_fall_silent, removed_fall_silent_.asks(message.core));
+        }
         if (request.pre_vote) return;
         spoke(message, request.term);
         voted(message, request.term, message.from);
     }
     void sent(const Sent& message, const raft::VoteReply& reply) {
         spoke(message, reply.term);
-        if (reply.granted && !reply.pre_vote) voted(message, reply.election, message.to);
+        if (!reply.granted || reply.pre_vote) return;
+        voted(message, reply.election, message.to);
+        member_majorities_.granted(message.from, message.core.instance(), reply.election,
+                                   message.to);
     }
     void sent(const Sent& message, const raft::AppendRequest& request) {
         spoke(message, request.term);
@@ -260,6 +295,8 @@ private:
     Chronicle chronicle_;
     Votes votes_;
     ElectionSafety election_safety_;
+    MemberMajorities member_majorities_;
+    RemovedFallSilent removed_fall_silent_;
     LogMatching log_matching_;
     OnlyForward only_forward_;
     DurableBeforeVisible durable_;
