@@ -105,8 +105,7 @@ private:
         answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message, request);
     }
     void take(const Step& step, Message& message, VoteReply& reply) {
-        take_vote_reply(step, ballot_, office_, timer_, reads_, log_, configuration_, message.from,
-                        reply);
+        take_vote_reply(step, ballot_, office_, timer_, log_, configuration_, message.from, reply);
     }
     void take(const Step& step, Message& message, AppendRequest& request) {
         answer_append_request(step, ballot_, office_, timer_, reads_, log_, configuration_, message,

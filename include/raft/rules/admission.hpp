@@ -32,9 +32,24 @@ inline bool has_membership(const Step& step, const Log& log, const Message& mess
     return is_up_to_date(request->last, membership_position(step.configuration, log));
 }
 
+/// To one that asks another node which had this one's id. A leader learns who bears the id now, and
+/// a node that is no member any more that it is none.
+inline void answer_for_another(const Step& step, const Log& log, const Message& message) {
+    if (std::holds_alternative<AppendRequest>(message.body)) {
+        AppendReply refusal;
+        refusal.term = step.term();
+        return step.send(message.from, refusal);
+    }
+    const auto* const request = std::get_if<VoteRequest>(&message.body);
+    if (request == nullptr) return;
+    const LogPosition without = membership_without(step, log, message.from);
+    if (without.index.value == 0) return;
+    step.send(message.from,
+              VoteReply{step.term(), request->term, request->pre_vote, false, without});
+}
+
 /// Whether the message is for this node, and not for another that had its id: what that one had
-/// acknowledged is not here. A leader is answered, for it to learn who bears the id now. Who the
-/// member of the id is, only those say who are not behind.
+/// acknowledged is not here. Who the member of the id is, only those say who are not behind.
 inline bool is_addressee(const Step& step, Configuration& configuration, const Log& log,
                          const Message& message) {
     if (!message.addressee || !step.instance) return true;
@@ -44,13 +59,8 @@ inline bool is_addressee(const Step& step, Configuration& configuration, const L
         configuration.recognized(meant);
         if (news && !meant) step.announce(EventKind::unrecognized, message.from);
     }
-    if (meant) return true;
-    if (std::holds_alternative<AppendRequest>(message.body)) {
-        AppendReply refusal;
-        refusal.term = step.term();
-        step.send(message.from, refusal);
-    }
-    return false;
+    if (!meant) answer_for_another(step, log, message);
+    return meant;
 }
 
 /// Whether an answer counts: those of members do, as far as they are the ones that the membership
@@ -82,7 +92,8 @@ inline bool is_trusted(const Step& step, Office& office, const Message& message)
 /// Requests are heard from everybody, because the membership that makes the sender a leader or a
 /// candidate may not have come here yet ("a server accepts AppendEntries requests from a leader
 /// that is not part of the server's latest configuration", thesis, section 4.1); what they can do
-/// is limited by their term and log. Answers are heard from members only.
+/// is limited by their term and log. Answers are heard from members only, but for who is no member:
+/// that is committed, whoever says it.
 inline bool is_admitted(const Step& step, Office& office, Configuration& configuration,
                         const Log& log, const Message& message) {
     if (message.to != step.self || message.from == step.self || !message.from) return false;
@@ -91,7 +102,10 @@ inline bool is_admitted(const Step& step, Office& office, Configuration& configu
         return false;
     }
     if (!is_addressee(step, configuration, log, message)) return false;
-    return is_request(message.body) || is_trusted(step, office, message);
+    if (is_request(message.body) || is_trusted(step, office, message)) return true;
+    const auto* const reply = std::get_if<VoteReply>(&message.body);
+    if (reply != nullptr) learn_of_removal(step, configuration, log, reply->without);
+    return false;
 }
 
 }  // namespace raft

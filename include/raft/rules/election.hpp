@@ -204,15 +204,11 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
 
 /// A vote counts for the candidacy that asked for it, which its term names.
 inline void take_vote_reply(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
-                            Reads& reads, Log& log, Configuration& configuration, NodeId voter,
+                            Log& log, Configuration& configuration, NodeId voter,
                             const VoteReply& reply) {
     learn_of_removal(step, configuration, log, reply.without);
     const Candidate* candidate = office.candidate();
-    if (candidate == nullptr) return;
-    if (configuration.is_excluded()) {
-        return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
-    }
-    if (!reply.granted) return;
+    if (candidate == nullptr || configuration.is_excluded() || !reply.granted) return;
     if (reply.pre_vote != candidate->pre_vote) return;
     const Term election{ballot.term.value + (candidate->pre_vote ? 1 : 0)};
     if (reply.election == election) {

@@ -77,10 +77,13 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
 }
 
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
-/// disk hangs. Nor does one lead or stand whom others do not recognize as the member of its id.
+/// disk hangs. Nor does one lead whom others do not recognize as the member of its id, or stand
+/// that is known to be none.
 inline void check_leadership(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                              Reads& reads, const Log& log) {
-    if (step.configuration.is_unrecognized() && office.role() != Role::follower) {
+    const Configuration& known = step.configuration;
+    const bool in_vain = office.leads() ? known.is_unrecognized() : known.is_excluded();
+    if (in_vain && office.role() != Role::follower) {
         return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
     }
     Reign* reign = office.reign();
@@ -107,6 +110,9 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
     if (stays) return;
     const NodeId successor = best_successor(step, std::get<Reign>(office.held), log).node;
     if (successor) step.send(successor, TimeoutNow{step.term()});
+    // What was to be read for the followers may be released in this step.
+    std::erase_if(step.out.load_entries, [](const LoadEntries& load) { return bool(load.reader); });
+    step.out.load_chunks.clear();
     become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }
 

@@ -283,6 +283,28 @@ TEST_CASE("one that has the membership says who a node is") {
     CHECK(cluster.seen(EventKind::unrecognized) == 1);
 }
 
+TEST_CASE("one that was removed is told, although all that it knows are other instances by now") {
+    Instances cluster(3, 2);
+    cluster.elect(1);
+    cluster.run(milliseconds(1000));
+    cluster.crash(3);
+    REQUIRE(cluster.change(1, of({1, 2, 4, 5})) == ChangeResult::done);
+    cluster.step(1, HandOver{7, {4}, milliseconds(500)});
+    cluster.run(milliseconds(1000));
+    REQUIRE(cluster.leader() == 4);
+    for (const std::uint64_t id : {1U, 2U}) {
+        cluster.replace(id, {900 + id});
+        cluster.run(milliseconds(5000));
+        REQUIRE(cluster.votes(id, {900 + id}));
+    }
+    cluster.restart(3);
+    cluster.run(milliseconds(3000));
+    CHECK(cluster.core(3).configuration().is_excluded());
+    CHECK(cluster.core(3).role() == Role::follower);
+    CHECK(cluster.leader() == 4);
+    CHECK(cluster.failure == "");
+}
+
 /// What a membership without instances says of a voter is about a founder, and not about one that
 /// has lost what the founder had promised and is in the middle of the log.
 TEST_CASE("one that joins does not take the vote of a founder that is not named yet") {

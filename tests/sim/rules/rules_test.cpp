@@ -220,9 +220,9 @@ TEST_CASE("No failure without a cause: what was done to the disk excuses, and on
 TEST_CASE("Severe events: a report of a protocol violation breaks a rule, other events do not") {
     raft::Event event;
     event.node = {2};
-    CHECK_FALSE(severe_event({1}, event));
+    CHECK_FALSE(severe_event({1}, event, false));
     event.kind = raft::EventKind::protocol_violation;
-    const Broken broken = severe_event({1}, event);
+    const Broken broken = severe_event({1}, event, false);
     REQUIRE(broken_rule(broken) == "severe event");
     CHECK(broken->nodes == std::vector<raft::NodeId>{{1}, {2}});
 }

@@ -141,6 +141,65 @@ TEST_CASE("a node that goes on although its machine threw breaks a rule") {
     CHECK_FALSE(rule.explains({1}, "the state machine did not like the poison"));
 }
 
+TEST_CASE("a node with an old copy of its disk gets again what it lacks") {
+    QuietCluster quiet;
+    auto& cluster = quiet.cluster;
+    quiet.add(3);
+    REQUIRE(quiet.all_equal());
+    const raft::NodeId node{cluster.leader().value % 3 + 1};
+    cluster.files(node).keep_copy();
+    REQUIRE(cluster.files(node).copy() != nullptr);
+    const raft::Index copied = cluster.files(node).copy()->last;
+    quiet.add(3);
+    REQUIRE(quiet.all_equal());
+    cluster.fall_back(node);
+    cluster.start(node);
+    REQUIRE(cluster.running(node));
+    CHECK(cluster.core(node).log().last_index() == copied);
+    CHECK(quiet.wait([&] { return cluster.coverage()[Counter::lost_acknowledgements] == 1; }));
+    quiet.add(1);
+    CHECK(quiet.all_equal());
+    CHECK_FALSE(cluster.violation());
+}
+
+TEST_CASE("a node that is started with another one's disk leaves it as it is") {
+    QuietCluster quiet;
+    auto& cluster = quiet.cluster;
+    quiet.add(3);
+    REQUIRE(quiet.all_equal());
+    const raft::NodeId one{cluster.leader().value % 3 + 1};
+    const raft::NodeId other{one.value % 3 + 1};
+    cluster.power_off(one);
+    cluster.power_off(other);
+    cluster.start_on_foreign_disk(one, other, false);
+    cluster.start_on_foreign_disk(other, one, true);
+    CHECK(cluster.coverage()[Rule::foreign_disks] == 2);
+    CHECK(cluster.state(one) == NodeState::down);
+    cluster.start(one);
+    cluster.start(other);
+    CHECK(quiet.all_equal());
+    CHECK_FALSE(cluster.violation());
+}
+
+TEST_CASE("members change, disks are lost and leaders hand over beside what is rare") {
+    const Coverage changing = seen_on(Theme::member_changes, 8);
+    for (const Counter other :
+         {Counter::elections, Counter::snapshots_installed, Counter::power_failures,
+          Counter::process_kills, Counter::crashes_between_calls, Counter::failed_syncs,
+          Counter::inherited_changes}) {
+        CHECK_MESSAGE(changing.met(Counter::membership_changes, other) > 0,
+                      counter_names[static_cast<std::size_t>(other)]);
+    }
+    const Coverage losing = seen_on(Theme::lost_disks, 8);
+    CHECK(losing.met(Counter::wiped_disks, Counter::membership_changes) > 0);
+    CHECK(losing[Counter::old_copies] > 0);
+    CHECK(losing[Counter::lost_acknowledgements] > 0);
+    CHECK(losing[Counter::exchanged_disks] > 0);
+    const Coverage handing = seen_on(Theme::handovers, 8);
+    CHECK(handing.met(Counter::handovers, Counter::membership_changes) > 0);
+    CHECK(handing.met(Counter::handovers, Counter::snapshots_installed) > 0);
+}
+
 TEST_CASE("whatever goes wrong goes wrong with a minority, too") {
     const Coverage seen = seen_on(Theme::minority_faults, 36);
     for (const Counter other :

@@ -11,6 +11,7 @@
 #include <rsm/sim/run/report.hpp>
 #include <rsm/sim/run/shrink.hpp>
 #include <rsm/sim/run/swarm.hpp>
+#include <rsm/sim/run/themes.hpp>
 #include <rsm/sim/trace/page.hpp>
 
 #include <CLI/CLI.hpp>
@@ -23,6 +24,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace rsm::inline v0::sim::detail {
@@ -101,6 +103,8 @@ public:
             ->capture_default_str();
         app.add_option("--events", events_, "how many last events to print of a failing run")
             ->capture_default_str();
+        std::string theme;
+        app.add_option("--theme", theme, "of --seeds, only those that follow this theme");
         std::string reduced;
         app.add_option("--reduced", reduced, "what --seed leaves out, as a shrunk run says it");
         app.add_option("--shrink", shrink_runs_, "runs to spend on a smaller one; 0: none")
@@ -120,11 +124,26 @@ public:
             std::cerr << "not what a run of --seed can leave out: " << reduced << '\n';
             return 2;
         }
+        if (!theme.empty() && !choose(theme, options)) {
+            std::cerr << "not a theme: " << theme << "; there are";
+            for (const std::string_view name : theme_names) std::cerr << ' ' << name;
+            std::cerr << '\n';
+            return 2;
+        }
         program_ = argv[0];
         return seed.empty() ? search(*parsed, options) : replay(parsed->first, *reduction);
     }
 
 private:
+    /// Nothing but the seeds of that theme. Returns whether there is one of that name.
+    static bool choose(const std::string& name, CampaignOptions& options) {
+        const auto found = std::ranges::find(theme_names, name);
+        if (found == theme_names.end()) return false;
+        const auto theme = static_cast<Theme>(found - theme_names.begin());
+        options.wanted = [theme](std::uint64_t seed) { return draw_plan(seed).theme == theme; };
+        return true;
+    }
+
     int replay(std::uint64_t seed, const Reduction& reduction) {
         const RunReport report = simulate_(seed, Tracing::on, reduction);
         std::cout << "seed " << seed << ": " << in_words(report.plan) << "\n";

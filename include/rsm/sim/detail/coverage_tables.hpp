@@ -57,6 +57,26 @@ inline void print_pairs(std::ostream& out, const Coverage& coverage) {
     }
 }
 
+/// How often each rare event has met those that are about members.
+inline void print_member_pairs(std::ostream& out, const Coverage& coverage) {
+    constexpr std::array members{Counter::membership_changes, Counter::inherited_changes,
+                                 Counter::handovers,          Counter::wiped_disks,
+                                 Counter::old_copies,         Counter::exchanged_disks};
+    const auto name = [](Counter one) { return counter_names[static_cast<std::size_t>(one)]; };
+    out << "\n| beside |";
+    for (const Counter one : members) out << ' ' << name(one) << " |";
+    out << "\n| --- |";
+    for (std::size_t i = 0; i < members.size(); ++i) out << " --- |";
+    out << '\n';
+    for (std::size_t i = 0; i < counter_names.size(); ++i) {
+        const auto other = static_cast<Counter>(i);
+        if (!is_rare(other)) continue;
+        out << "| " << name(other) << " |";
+        for (const Counter one : members) out << ' ' << coverage.met(one, other) << " |";
+        out << '\n';
+    }
+}
+
 inline void print_tables(std::ostream& out, const Coverage& coverage) {
     out << "\n| workload | runs |\n| --- | --- |\n";
     for (const auto& [name, runs] : coverage.workloads()) {
@@ -66,6 +86,7 @@ inline void print_tables(std::ostream& out, const Coverage& coverage) {
     print_table<Fault>(out, "fault", coverage, fault_names);
     print_table<Rule>(out, "rule", coverage, rule_names);
     print_pairs(out, coverage);
+    print_member_pairs(out, coverage);
     out << '\n';
 }
 

@@ -46,6 +46,12 @@ public:
                          {id}};
     }
     void wiped(raft::NodeId id) { acknowledged_[id.value] = {}; }
+    /// What it had acknowledged after that is gone.
+    void fell_back(raft::NodeId id, raft::Term term, raft::Index last) {
+        Acknowledged& kept = acknowledged_[id.value];
+        if (kept.term > term) kept = {};
+        kept.index = std::min(kept.index, last);
+    }
     /// A term is seen outside. @param disk  of the node; null: not known, here and below
     static Broken spoke(raft::NodeId id, raft::Term term, const raft::Recovered* disk) {
         if (disk == nullptr || disk->hard_state.term >= term) return {};

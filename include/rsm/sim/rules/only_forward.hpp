@@ -32,6 +32,9 @@ public:
                          {id}};
     }
     void wiped(raft::NodeId id) { spoken_[id.value] = {}; }
+    void fell_back(raft::NodeId id, raft::Term term) {
+        spoken_[id.value] = std::min(spoken_[id.value], term);
+    }
     /// A term is seen outside.
     void spoke(raft::NodeId id, raft::Term term) {
         spoken_[id.value] = std::max(spoken_[id.value], term);

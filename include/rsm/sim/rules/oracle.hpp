@@ -30,6 +30,7 @@
 #include <rsm/sim/rules/only_forward.hpp>
 #include <rsm/sim/rules/prompt_step_down.hpp>
 #include <rsm/sim/rules/quorums.hpp>
+#include <rsm/sim/rules/removed_fall_silent.hpp>
 #include <rsm/sim/rules/repetition.hpp>
 #include <rsm/sim/rules/returning_members.hpp>
 #include <rsm/sim/rules/rule.hpp>
@@ -64,6 +65,7 @@ public:
           only_forward_(nodes),
           durable_(nodes, std::move(durable)),
           quorums_(chronicle_),
+          removed_fall_silent_(chronicle_),
           handovers_(nodes, options.heartbeat_interval),
           returning_members_(nodes, options.election_timeout),
           repetition_(options.heartbeat_interval),
@@ -88,6 +90,7 @@ public:
         note_memberships(core, chronicle_);
         report(Rule::members_in_force, members_in_force(core, chronicle_));
         events_.restarted(core);
+        removed_fall_silent_.restarted(core.self());
         node.up = true;
     }
     void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
@@ -98,17 +101,28 @@ public:
         durable_.wiped(id);
     }
 
-    void event(raft::NodeId id, const raft::Event& event) {
-        report(Rule::severe_events, severe_event(id, event));
+    /// A node has an old copy of its disk in place of the disk: it answers for what that holds.
+    void fell_back(raft::NodeId id, const raft::Recovered& copy) {
+        votes_.fell_back(id, copy.hard_state);
+        only_forward_.fell_back(id, copy.hard_state.term);
+        durable_.fell_back(id, copy.hard_state.term, copy.last);
+        quorums_.forgot(id);
+    }
+
+    /// @param excused  the node that the event is about may have lost what it had acknowledged
+    void event(raft::NodeId id, const raft::Event& event, bool excused) {
+        report(Rule::severe_events, severe_event(id, event, excused));
         events_.event(id, event.kind);
         report(Rule::stable_leadership, stable_leadership_.event(id, event.kind));
         report(Rule::leader_append_only, leader_append_only(id, event, chronicle_.of(id).seen));
         if (event.kind == raft::EventKind::log_truncated) log_matching_.truncated(id, event.index);
+        if (event.kind == raft::EventKind::removed) removed_fall_silent_.removed(id, event.index);
     }
 
     /// After each piece of work of a node.
     /// @param ended  in the midst of it: what it would have said of itself is not said
     void step(const raft::Core& core, bool ended = false) {
+        removed_fall_silent_.step(core);
         const Look now = look(core);
         if (now == chronicle_.of(core.self()).seen) return;
         const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
@@ -250,6 +264,10 @@ private:
     }
 
     void sent(const Sent& message, const raft::VoteRequest& request) {
+        // One that waited for the disk may leave when the node knows better.
+        if (message.core.role() != raft::Role::follower) {
+            report(Rule::removed_fall_silent, removed_fall_silent_.asks(message.core));
+        }
         if (request.pre_vote) return;
         spoke(message, request.term);
         voted(message, request.term, message.from);
@@ -298,6 +316,7 @@ private:
     OnlyForward only_forward_;
     DurableBeforeVisible durable_;
     Quorums quorums_;
+    RemovedFallSilent removed_fall_silent_;
     Handovers handovers_;
     ReturningMembers returning_members_;
     Repetition repetition_;

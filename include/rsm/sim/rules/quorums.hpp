@@ -41,6 +41,11 @@ public:
         raft::Index& highest = acknowledged_[{follower, term}];
         highest = std::max(highest, index);
     }
+    /// What the node had acknowledged counts no more.
+    void forgot(raft::NodeId node) {
+        std::erase_if(acknowledged_,
+                      [node](const auto& one) { return one.first.first.node == node; });
+    }
 
     /// A node has become the leader of its term.
     Broken elected(const raft::Core& core) const {

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Severe events: a node that reports a protocol violation or a rival fails the run. That a follower
-// has lost what it acknowledged is no fault of the library where its disk has lost it.
+// Severe events: a node that reports a protocol violation or a rival fails the run; and so does one
+// that reports that a follower has lost what it acknowledged, unless its disk has lost it.
 #ifndef RSM_SIM_RULES_SEVERE_EVENTS_HPP
 #define RSM_SIM_RULES_SEVERE_EVENTS_HPP
 
@@ -12,7 +12,14 @@
 
 namespace rsm::inline v0::sim {
 
-inline Broken severe_event(raft::NodeId id, const raft::Event& event) {
+/// @param excused  what the node that the event is about had acknowledged may be lost
+inline Broken severe_event(raft::NodeId id, const raft::Event& event, bool excused) {
+    if (event.kind == raft::EventKind::acknowledgement_lost && !excused) {
+        return Violation{"severe event",
+                         detail::node_text(id) + " says that " + detail::node_text(event.node) +
+                             " has lost what it acknowledged",
+                         {id, event.node}};
+    }
     const bool severe = event.kind == raft::EventKind::protocol_violation ||
                         event.kind == raft::EventKind::rival_leader;
     if (!severe) return {};

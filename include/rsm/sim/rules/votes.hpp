@@ -6,6 +6,7 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
@@ -31,6 +32,12 @@ public:
     }
     /// What it had promised is gone, and counts for nobody.
     void wiped(raft::NodeId id) { votes_[id.value].clear(); }
+    /// What it had promised after that is gone.
+    void fell_back(raft::NodeId id, const raft::HardState& copy) {
+        auto& votes = votes_[id.value];
+        votes.erase(votes.upper_bound(copy.term), votes.end());
+        if (!copy.voted_for) votes.erase(copy.term);
+    }
     /// A vote leaves the node.
     Broken cast(raft::NodeId voter, raft::Term term, raft::NodeId candidate) {
         const auto [known, first] = votes_[voter.value].try_emplace(term, candidate);

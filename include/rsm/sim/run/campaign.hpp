@@ -28,6 +28,8 @@ struct CampaignOptions {
     int jobs = 1;
     double minutes = 0;             ///< 0: until the seeds are through
     std::size_t failures_max = 10;  ///< failing seeds after which no new run begins
+    /// Which seeds to run; empty: all.
+    std::function<bool(std::uint64_t seed)> wanted;
 };
 
 struct CampaignReport {
@@ -76,6 +78,7 @@ private:
         while (!ended()) {
             const std::uint64_t seed = next_++;
             if (seed > last_) return;
+            if (options_.wanted && !options_.wanted(seed)) continue;
             take(simulate_(seed), progress);
             if (progress != nullptr) show_now_and_then(*progress);
         }

@@ -77,6 +77,7 @@ public:
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }
+        if (node.files.is_borrowing()) return drop_replica(id);  // which breaks a rule
         if (node.state == NodeState::failed) return;  // it came to an operation that throws
         node.state = NodeState::up;
         report(Rule::honest_start, honest_start(id, node.files.new_hits()));

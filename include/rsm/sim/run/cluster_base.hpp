@@ -13,6 +13,7 @@
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
+#include <rsm/sim/rules/foreign_disks.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
@@ -78,7 +79,8 @@ public:
     Network& network() { return network_; }
     Process& process(raft::NodeId node) { return *nodes_[node.value].process; }
     Disk& disk(raft::NodeId node) { return nodes_[node.value].files.disk(); }
-    DiskHistory& disk_history(raft::NodeId node) { return nodes_[node.value].files.history(); }
+    NodeFiles& files(raft::NodeId node) { return nodes_[node.value].files; }
+    DiskHistory& disk_history(raft::NodeId node) { return files(node).history(); }
     NodeState state(raft::NodeId node) const { return nodes_[node.value].state; }
     Oracle& oracle() { return oracle_; }
     AppliedSequence& sequence() { return *sequence_; }
@@ -146,6 +148,27 @@ public:
         nodes_[id.value].files.wipe();
         nodes_[id.value].snapshot = {};
         oracle_.wiped(id);
+    }
+    /// The node loses its disk, and comes back with the copy that was taken of it, as the same
+    /// instance. @pre there is a copy
+    void fall_back(raft::NodeId id) {
+        power_off(id);
+        if (state(id) != NodeState::down) return;
+        happened(Counter::old_copies);
+        NodeFiles& files = nodes_[id.value].files;
+        nodes_[id.value].snapshot = files.copy()->snapshot.last.index;
+        oracle_.fell_back(id, *files.copy());
+        files.fall_back();
+    }
+    /// Starts a node on another one's disk or on a copy of that, which must not do, and gives it
+    /// its own back. @pre neither runs
+    void start_on_foreign_disk(raft::NodeId id, raft::NodeId owner, bool copied) {
+        NodeFiles& files = nodes_[id.value].files;
+        const auto before = files.borrow(nodes_[owner.value].files, copied);
+        foreign_refusal_.reset();
+        start(id);
+        const bool written = files.give_back() != before;
+        report(Rule::foreign_disks, refuses_foreign_disk(id, owner, foreign_refusal_, written));
     }
     virtual void stop_cleanly(raft::NodeId node) = 0;
 
@@ -311,13 +334,17 @@ protected:
     }
 
     void observe(raft::NodeId node, const raft::Event& event) {
-        oracle_.event(node, event);
+        const NodeFiles& about = nodes_[event.node.value].files;
+        oracle_.event(node, event, about.may_lack_promises());
         switch (event.kind) {
-            case raft::EventKind::became_leader: happened(Counter::elections); break;
+            case raft::EventKind::became_leader: elected(node); break;
             case raft::EventKind::log_truncated: happened(Counter::truncations); break;
             case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
             case raft::EventKind::disk_stalled: happened(Counter::stalled_leaders); break;
             case raft::EventKind::members_changed: happened(Counter::membership_changes); break;
+            case raft::EventKind::acknowledgement_lost:
+                happened(Counter::lost_acknowledgements);
+                break;
             case raft::EventKind::snapshot_installed:
                 happened(Counter::snapshots_installed);
                 nodes_[node.value].installed = true;
@@ -334,6 +361,13 @@ protected:
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
+    }
+
+    void elected(raft::NodeId id) {
+        happened(Counter::elections);
+        const raft::Core& core = this->core(id);
+        const bool settled = raft::is_settled(core.configuration(), core.log());
+        if (core.membership().joint() || !settled) happened(Counter::inherited_changes);
     }
 
     /// @param damaged  on its way
@@ -380,6 +414,10 @@ protected:
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
+        if (node.files.is_borrowing()) {
+            foreign_refusal_ = why;
+            return;
+        }
         if (disk(id).stopped()) return crash_in_a_call(id);  // in the midst of the recovery
         happened(Counter::refused_starts);
         note(TraceKind::disk_fault, id, "refused to start: " + why);
@@ -455,6 +493,7 @@ protected:
     Trace trace_;
     Coverage coverage_;
     std::optional<Violation> violation_;
+    std::optional<std::string> foreign_refusal_;  // of the latest start on a foreign disk
     Oracle oracle_;
     DamagedPieces damaged_pieces_;
     std::shared_ptr<AppliedSequence> sequence_;

@@ -66,6 +66,10 @@ enum class Counter : std::uint8_t {
     expired_sessions,
     healed_logs,
     wiped_disks,
+    old_copies,
+    exchanged_disks,
+    lost_acknowledgements,
+    inherited_changes,
     count_
 };
 
@@ -112,7 +116,11 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "leaderships handed over",
                   "sessions expired",
                   "damaged logs healed",
-                  "wiped disks"};
+                  "wiped disks",
+                  "old copies of disks",
+                  "exchanged disks",
+                  "acknowledgements lost",
+                  "changes inherited by a leader"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.

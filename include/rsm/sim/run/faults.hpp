@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace rsm::inline v0::sim {
@@ -56,6 +57,8 @@ enum class Fault : std::uint8_t {
     change_members,    ///< other nodes are to vote or to learn
     hand_over,         ///< another node is to lead
     wiped_disk,        ///< the node comes back with an empty one
+    old_disk,          ///< the node comes back with a copy of its disk that was taken before
+    exchanged_disk,    ///< a node is started with another one's disk, or with a copy of that
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
@@ -100,13 +103,23 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "no-memory",
     "change-members",
     "hand-over",
-    "wiped-disk"};
+    "wiped-disk",
+    "old-disk",
+    "exchanged-disk"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};
     raft::Duration every_max = std::chrono::seconds(2);  ///< between two faults
     raft::Duration lasts_max = std::chrono::seconds(3);  ///< until it is undone
     bool deposes = false;                                ///< what strikes the leader ends its reign
+    std::size_t members_share = 1;  ///< so many times as often as any other kind: change_members
+
+    void only(std::initializer_list<Fault> kinds, raft::Duration every, raft::Duration lasts) {
+        enabled.fill(false);
+        for (const Fault kind : kinds) enabled[static_cast<std::size_t>(kind)] = true;
+        every_max = every;
+        lasts_max = lasts;
+    }
 };
 
 }  // namespace rsm::sim

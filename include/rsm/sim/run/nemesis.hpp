@@ -39,7 +39,10 @@ public:
             std::vector<raft::NodeId> targets = {})
         : MemberFaults(cluster, plan, seed, std::move(targets)), pauses_(cluster.size() + 1) {
         for (std::size_t i = 0; i < fault_kinds; ++i) {
-            if (plan_.enabled[i]) kinds_.push_back(static_cast<Fault>(i));
+            const auto kind = static_cast<Fault>(i);
+            const bool often = kind == Fault::change_members;
+            if (plan_.enabled[i])
+                kinds_.insert(kinds_.end(), often ? plan_.members_share : 1, kind);
         }
     }
     void start() {
@@ -122,6 +125,8 @@ private:
             case Fault::change_members: return change_members();
             case Fault::hand_over: return hand_over();
             case Fault::wiped_disk: return wipe(node);
+            case Fault::old_disk: return fall_back_later(node);
+            case Fault::exchanged_disk: return exchange_disks(node, any_target());
             case Fault::count_: return;
         }
     }

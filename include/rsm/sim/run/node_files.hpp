@@ -5,6 +5,7 @@
 #ifndef RSM_SIM_RUN_NODE_FILES_HPP
 #define RSM_SIM_RUN_NODE_FILES_HPP
 
+#include <raft/base/digest.hpp>
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/protocol/stable.hpp>
@@ -24,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -59,6 +61,8 @@ public:
         history_ = {};
         kept_files_ = KeptFiles(options_.spare_segments);
         wiped_ = true;
+        fell_back_ = false;
+        copy_.reset();
     }
     /// The members know which instance it is now.
     void taken_in() { wiped_ = false; }
@@ -66,11 +70,42 @@ public:
     /// @param seed  of how long its operations take
     WalStorage storage(Process& process, std::uint64_t seed) {
         lane_jobs_ = std::make_shared<LaneJobs>();
-        return wal_storage(process, disk_, options_, service_time_, seed, lane_jobs_);
+        const std::shared_ptr<Disk>& disk = borrowed_ ? borrowed_ : disk_;
+        return wal_storage(process, disk, options_, service_time_, seed, lane_jobs_);
     }
     void recovered(const raft::Core& core) { kept_files_.restarted(file_needs(core)); }
 
+    // ---- other disks in its place ----
+
+    /// Keeps a copy of what is durable, as a backup does.
+    void keep_copy() {
+        copy_.emplace(Copy{std::make_shared<Disk>(disk_->durable_image()), {}});
+        const Broken unreadable = copy_->view.read(node_, *copy_->disk, options_, service_time_);
+        if (unreadable) copy_.reset();
+    }
+    /// What a node would recover from the copy; null: there is none.
+    const raft::Recovered* copy() const { return copy_ ? &copy_->view.recovered : nullptr; }
+    /// The disk is what the copy says. @pre copy(); the node does not run
+    void fall_back() {
+        disk_->become(*copy_->disk);
+        kept_files_ = KeptFiles(options_.spare_segments);
+        fell_back_ = true;
+        copy_.reset();
+    }
+    /// The node's next start is on the disk of another one, or on a copy of it, until give_back().
+    /// Returns a digest of what is on it.
+    std::uint64_t borrow(const NodeFiles& from, bool copied) {
+        borrowed_ = copied ? std::make_shared<Disk>(from.disk_->durable_image()) : from.disk_;
+        return digest_of(*borrowed_);
+    }
+    bool is_borrowing() const { return borrowed_ != nullptr; }
+    /// Returns a digest of what is on it now.
+    std::uint64_t give_back() { return digest_of(*std::exchange(borrowed_, nullptr)); }
+
     // ---- what befell the disk ----
+
+    /// Whether what the node has acknowledged may not be there.
+    bool may_lack_promises() const { return history_.damaged || wiped_ || fell_back_; }
 
     /// Since they were told last.
     std::span<const DiskHit> new_hits() const {
@@ -115,6 +150,21 @@ private:
     /// What is damaged is not thrown away.
     bool may_keep_more() const { return history_.damaged || history_.cluttered; }
 
+    /// Of all files, as a running node sees them.
+    static std::uint64_t digest_of(const Disk& disk) {
+        raft::Digest digest;
+        for (const std::string& path : disk.paths()) {
+            digest.add(std::as_bytes(std::span(path)));
+            digest.add(std::span<const std::byte>(*disk.content(path)));
+        }
+        return digest.value();
+    }
+
+    struct Copy {
+        std::shared_ptr<Disk> disk;
+        DurableView view;
+    };
+
     raft::NodeId node_;
     WalOptions options_;
     std::uint64_t view_every_;
@@ -123,6 +173,9 @@ private:
     std::shared_ptr<LaneJobs> lane_jobs_;  ///< of this life
     DiskHistory history_;
     bool wiped_ = false;
+    bool fell_back_ = false;  ///< ever, as the instance that it is
+    std::optional<Copy> copy_;
+    std::shared_ptr<Disk> borrowed_;
     std::size_t hits_told_ = 0;
     KeptFiles kept_files_;
     DurableView view_;

@@ -15,6 +15,7 @@
 #include <rsm/sim/run/themes.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -58,9 +59,12 @@ public:
         plan.clients.at_old_leader = chance(50) ? 0 : below(800);
         if (chance(8)) {
             plan.theme = Theme::coincidences;
+        } else if (chance(10)) {
+            plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::member_changes) +
+                                            below(member_themes));
         } else if (chance(40)) {
             plan.theme = static_cast<Theme>(
-                1 + below(static_cast<std::uint64_t>(Theme::slow_followers) - 1));
+                1 + below(static_cast<std::uint64_t>(Theme::member_changes) - 1));
         } else if (chance(25)) {
             plan.theme = static_cast<Theme>(static_cast<std::uint64_t>(Theme::slow_followers) +
                                             below(calm_themes));
@@ -131,12 +135,32 @@ private:
         also(Fault::poison, 2);
         also(Fault::throwing_machine, 2);
         also(Fault::no_memory, 2);
-        also(Fault::hand_over, 25);
-        also(Fault::wiped_disk, 20);
-        also(Fault::change_members, 40);
-        if (!plan.faults.enabled[static_cast<std::size_t>(Fault::change_members)]) return;
+        members(plan, plan.theme == Theme::none && plan.cluster.nodes > 1);
+    }
+    /// @param mostly  members are to change in most runs, and then what hurts a change goes wrong
+    void members(RunPlan& plan, bool mostly) {
+        std::array<bool, fault_kinds>& enabled = plan.faults.enabled;
+        const auto also = [&](Fault kind, std::uint64_t percent) {
+            if (chance(percent)) enabled[static_cast<std::size_t>(kind)] = true;
+        };
+        also(Fault::hand_over, mostly ? 40 : 25);
+        also(Fault::wiped_disk, mostly ? 30 : 20);
+        also(Fault::old_disk, mostly ? 25 : 15);
+        also(Fault::exchanged_disk, mostly ? 20 : 10);
+        also(Fault::change_members, mostly ? 80 : 40);
+        if (!enabled[static_cast<std::size_t>(Fault::change_members)]) return;
         plan.cluster.members_change = true;
         plan.cluster.founders = 1 + below(plan.cluster.nodes);
+        if (!mostly || !chance(80)) return;
+        constexpr Fault crashes[] = {Fault::power_failure, Fault::process_kill,
+                                     Fault::crash_between_disk_calls,
+                                     Fault::power_failure_after_install};
+        constexpr Fault disks[] = {Fault::failed_sync, Fault::failed_write, Fault::disk_stall,
+                                   Fault::failed_call, Fault::full_disk};
+        enabled[static_cast<std::size_t>(crashes[below(std::size(crashes))])] = true;
+        enabled[static_cast<std::size_t>(disks[below(std::size(disks))])] = true;
+        std::int64_t& threshold = plan.cluster.options.snapshot_threshold;
+        if (threshold > 3000) threshold = static_cast<std::int64_t>(300 + below(2000));
     }
 
     void cluster(ClusterPlan& plan) {

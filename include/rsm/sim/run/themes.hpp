@@ -9,6 +9,7 @@
 #include <raft/base/types.hpp>
 #include <raft/protocol/options.hpp>
 #include <rsm/sim/run/faults.hpp>
+#include <rsm/sim/run/member_themes.hpp>
 #include <rsm/sim/run/plans.hpp>
 
 #include <algorithm>
@@ -36,6 +37,10 @@ enum class Theme : std::uint8_t {
     failing_calls,  ///< of segments that come and go, of snapshots, of starts
     coincidences,   ///< snapshots of every index, and much that comes in one step
     long_times,     ///< days between two heartbeats
+    // Of members.
+    member_changes,  ///< one after the other, over snapshots, crashes and failing disks
+    lost_disks,      ///< that are empty, old or somebody else's when a node comes back
+    handovers,       ///< to nodes that hear late, whose disks hang, or who are just starting
     // Calm ones, in which more is asked of the cluster than elsewhere.
     slow_followers,    ///< their disks hang under load, and the reign must last
     short_pauses,      ///< of the leader, of which nobody takes notice
@@ -48,6 +53,9 @@ enum class Theme : std::uint8_t {
     throwing_machines,  ///< operations that throw, and snapshots and restarts around them
     count_
 };
+/// From member_changes on.
+inline constexpr std::uint64_t member_themes = static_cast<std::uint64_t>(Theme::slow_followers) -
+                                               static_cast<std::uint64_t>(Theme::member_changes);
 /// From slow_followers on.
 inline constexpr std::uint64_t calm_themes = static_cast<std::uint64_t>(Theme::stalling_leaders) -
                                              static_cast<std::uint64_t>(Theme::slow_followers);
@@ -69,6 +77,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::co
     "failing-calls",
     "coincidences",
     "long-times",
+    "member-changes",
+    "lost-disks",
+    "handovers",
     "slow-followers",
     "short-pauses",
     "hanging-disks",
@@ -101,6 +112,9 @@ public:
             case Theme::failing_calls: return failing_calls();
             case Theme::coincidences: return coincidences();
             case Theme::long_times: return long_times();
+            case Theme::member_changes: return of_members().member_changes();
+            case Theme::lost_disks: return of_members().lost_disks();
+            case Theme::handovers: return of_members().handovers();
             case Theme::slow_followers: return slow_followers();
             case Theme::short_pauses: return short_pauses();
             case Theme::hanging_disks: return hanging_disks();
@@ -119,12 +133,10 @@ private:
         return std::chrono::milliseconds(static_cast<std::int64_t>(count));
     }
     raft::Options& raft() { return cluster_.options.raft; }
+    MemberThemeWriter of_members() { return {cluster_, clients_, faults_, random_}; }
 
     void only(std::initializer_list<Fault> kinds, std::uint64_t every, std::uint64_t lasts) {
-        faults_.enabled.fill(false);
-        for (const Fault kind : kinds) faults_.enabled[static_cast<std::size_t>(kind)] = true;
-        faults_.every_max = milliseconds(every);
-        faults_.lasts_max = milliseconds(lasts);
+        faults_.only(kinds, milliseconds(every), milliseconds(lasts));
     }
     void small_files() {
         cluster_.segment_bytes = 4096;

@@ -88,15 +88,24 @@ public:
         directories_ = durable_directories_ = roots();
     }
 
+    /// After a crash: holds what is durable on that one.
+    void become(const Disk& other) {
+        crash_all_lost();
+        names_.clear();
+        for (const auto& [name, inode] : other.durable_names_) {
+            names_.emplace_hint(names_.end(), name, inode->image(usage_));
+        }
+        durable_names_ = names_;
+        directories_ = durable_directories_ = other.durable_directories_;
+        ++names_version_;
+        ++durable_version_;
+    }
+
     /// A disk that holds exactly what is durable now, as after crash_all_lost(). It shares the
     /// pages, has no limit of capacity and no faults.
     Disk durable_image() const {
         Disk image(ids_.state());
-        image.directories_ = image.durable_directories_ = durable_directories_;
-        for (const auto& [name, inode] : durable_names_) {
-            image.names_.emplace_hint(image.names_.end(), name, inode->image(image.usage_));
-        }
-        image.durable_names_ = image.names_;
+        image.become(*this);
         return image;
     }
     /// Changes whenever that does (and may change when it does not).
