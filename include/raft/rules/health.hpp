@@ -77,13 +77,14 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
 }
 
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
-/// disk hangs. Nor does one lead whom others do not recognize as the member of its id, or stand
-/// that is known to be none.
+/// disk hangs. Nor does one lead whom others do not recognize as the member of its id, or go on
+/// standing that has no vote any more.
 inline void check_leadership(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                              Reads& reads, const Log& log) {
-    const Configuration& known = step.configuration;
-    const bool in_vain = office.leads() ? known.is_unrecognized() : known.is_excluded();
-    if (in_vain && office.role() != Role::follower) {
+    if (office.role() == Role::follower) return;
+    const bool in_vain =
+        office.leads() ? step.configuration.is_unrecognized() : !may_stand(step, log);
+    if (in_vain) {
         return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
     }
     Reign* reign = office.reign();

@@ -36,15 +36,13 @@ public:
     Broken asked(const raft::Core& core, raft::NodeId target, raft::Term term, raft::Time now) {
         asked_.insert({target, term});
         if (core.role() != raft::Role::leader || core.term() != term) return {};
-        const raft::Member* const member = core.membership().find(target);
+        const auto found = std::ranges::find(core.followers(), target, &raft::Progress::node);
+        if (found == core.followers().end() || !has_all(core, found->match)) {
+            return wrong(core, "hands over to one that lacks a part of its log");
+        }
+        const raft::Member* const member = core.configuration().at(found->match).find(target);
         if (member == nullptr || !votes_in_new(member->standing)) {
             return wrong(core, "asks one that has no vote to stand for election");
-        }
-        const auto has_all = [&](const raft::Progress& follower) {
-            return follower.node == target && follower.match == core.log().last_index();
-        };
-        if (!std::ranges::any_of(core.followers(), has_all)) {
-            return wrong(core, "hands over to one that lacks a part of its log");
         }
         return repeats(core, target, now);
     }
@@ -99,6 +97,12 @@ private:
         std::size_t times = 0;
     };
 
+    /// A membership may have come in the same piece of work, after it was asked.
+    static bool has_all(const raft::Core& core, raft::Index match) {
+        const raft::Index last = core.log().last_index();
+        const bool but_one = match + 1 == last && core.configuration().latest_at() == last;
+        return match >= core.log().base().index && (match == last || but_one);
+    }
     Broken repeats(const raft::Core& core, raft::NodeId target, raft::Time now) {
         Asked& last = last_[core.self().value];
         const bool again = last.target == target && last.term == core.term() && now >= last.since &&
