@@ -18,7 +18,8 @@ namespace rsm::inline v0 {
 using Member = raft::Member;
 using Members = std::vector<Member>;
 
-/// One that votes, and may lead.
+/// One that votes, and may lead. Its priority is the ordinary one, so whoever changes the members
+/// of a cluster that has others begins with Status::members.
 /// @param address  where the others reach it, as the transport writes it ("host:port"); empty where
 ///        the transport knows by itself
 inline Member voter(std::uint64_t node, std::string address = {}) {

@@ -160,6 +160,8 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
     } else {
         heard.reset();
     }
+    Anatomy::votes_from(core).reset();  // before that requests are as good as lost
+    Anatomy::preference(core) = {};     // all members have the same priority
     Anatomy::now(core) = zero;
     Anatomy::random(core) = Random(0);
     Anatomy::election_at(core) = zero + options.election_timeout + Duration(1);
@@ -168,7 +170,6 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
     if (auto* leader = Anatomy::reign(core)) {
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
-        leader->preference = {};           // all members have the same priority
         leader->commit_notice_at.reset();  // the next heartbeat says it
         const Time contact = out_of_touch ? zero - options.election_timeout : zero;
         for (Progress& follower : leader->followers) {

@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <variant>
 #include <vector>
 
@@ -17,12 +16,6 @@ namespace {
 
 using namespace raft;
 using namespace raft::test;
-
-Standing standing_of(CoreCluster& cluster, std::uint64_t id) {
-    const Member* const member = cluster.core(1).membership().find({id});
-    REQUIRE(member != nullptr);
-    return member == nullptr ? Standing{} : member->standing;
-}
 
 }  // namespace
 
@@ -82,53 +75,6 @@ TEST_CASE("what was acknowledged before a loss does not count after it, however 
     cluster.lost = nullptr;
     cluster.run(milliseconds(500));
     CHECK(view_of(cluster, 3).match >= Index{11});
-}
-
-/// An old copy of a directory has lost votes as well as entries, and no file tells.
-TEST_CASE("a node that has lost what it acknowledged is a learner until it has caught up") {
-    CoreCluster cluster = led(3);
-    const auto standing = [&cluster] { return standing_of(cluster, 3); };
-    cluster.expected_events = {EventKind::acknowledgement_lost};
-    const auto backup = cluster.node(3).durable;
-    for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
-    cluster.run(milliseconds(200));
-    cluster.crash(3);
-    cluster.node(3).durable = backup;
-    cluster.restart(3);
-    std::vector<Standing> seen{standing()};
-    for (int i = 0; i < 2000; ++i) {
-        cluster.run(milliseconds(1));
-        if (standing() != seen.back()) seen.push_back(standing());
-        if (standing() == Standing::returning) {
-            CHECK(!cluster.core(1).membership().is_voter({3}));
-            CHECK(view_of(cluster, 3).match >= Index{11});
-        }
-    }
-    CHECK(seen == std::vector{Standing::voter, Standing::returning, Standing::voter});
-    CHECK(cluster.seen(EventKind::acknowledgement_lost) == 1);
-    CHECK(cluster.failure == "");
-}
-
-TEST_CASE("a voter that is needed keeps its vote although it has lost what it acknowledged") {
-    CoreCluster cluster = led(3);
-    cluster.crash(2);
-    cluster.expected_events = {EventKind::acknowledgement_lost};
-    for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
-    cluster.run(milliseconds(200));
-    cluster.crash(3);
-    cluster.node(3).durable.log.resize(5);
-    cluster.restart(3);
-    cluster.run(milliseconds(2000));
-    CHECK(cluster.core(1).membership().is_voter({3}));
-    cluster.propose(1, "with one node down");
-    cluster.run(milliseconds(200));
-    CHECK(cluster.core(1).log().commit() == cluster.core(1).log().last_index());
-    cluster.restart(2);
-    REQUIRE(cluster.run_until([&] { return standing_of(cluster, 3) == Standing::returning; },
-                              milliseconds(2000)));
-    cluster.run(milliseconds(2000));
-    CHECK(standing_of(cluster, 3) == Standing::voter);
-    CHECK(cluster.failure == "");
 }
 
 TEST_CASE("a refusal of what was acknowledged while the doubt was asked about is no loss") {

@@ -398,10 +398,17 @@ private:
     };
 
     /// What the node has just been told must not be forgotten: with others that have lost their
-    /// storage, it could found the cluster a second time.
+    /// storage, it could found the cluster a second time. If it has, its log is of another history,
+    /// though its positions may be the same.
     void renounce() {
         if constexpr (ClaimedStorage<StorageType>) {
             if (!std::exchange(config_.founder, false)) return;
+            if (core_->log().last_index().value != 0) {
+                return fail({std::make_error_code(std::errc::state_not_recoverable),
+                             "the members take another directory for that of node " +
+                                 std::to_string(core_->self().value) +
+                                 ", and the log of this one is not theirs: remove it, and join"});
+            }
             storage_.renounce([this](Result<void> written) {
                 if (!written) fail(written.error());
             });

@@ -20,6 +20,7 @@ struct ElectionTimer {
     Time expires;
     unsigned pauses = 0;               ///< that ended with the last steps, without one between
     std::optional<Time> leader_heard;  ///< when a leader last spoke to this node
+    std::optional<Time> votes_from;    ///< after a start: not before
 
     /// Drawn anew each time, so that split votes are rare and do not repeat (section 5.2).
     void restart(const Options& options, Time now) {
@@ -28,7 +29,7 @@ struct ElectionTimer {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.random, self.expires, self.pauses, self.leader_heard);
+        return visit(self.random, self.expires, self.pauses, self.leader_heard, self.votes_from);
     }
     friend bool operator==(const ElectionTimer&, const ElectionTimer&) = default;
 };

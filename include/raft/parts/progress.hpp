@@ -90,8 +90,9 @@ struct Progress {
     Index doubted_match;
     /// Acceptances that echo an earlier round were given before the follower lost entries.
     std::uint64_t trusted_round = 0;
-    /// When it turned out that it had lost what it had acknowledged, of which nothing has come yet.
-    std::optional<Time> lost_at;
+    /// A voter has lost what it had acknowledged: the first entry after that was noticed, by which
+    /// the others can prove that they do without its vote.
+    std::optional<Index> lost_before;
     SnapshotTransfer transfer;    ///< snapshot: the one under way
     std::optional<LogHold> hold;  ///< the log is kept for this follower
 
@@ -162,11 +163,10 @@ struct Progress {
 
     /// The follower does not have what it had acknowledged after `index`. Only acceptances that
     /// echo `since_round` or a later one count from now on.
-    void lost_after(Index index, std::uint64_t since_round, Time now) {
+    void lost_after(Index index, std::uint64_t since_round) {
         match = std::min(match, index);
         doubted_round = 0;
         trusted_round = since_round;
-        lost_at = now;
         become_probe(match + 1);
     }
 
@@ -183,7 +183,7 @@ struct Progress {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
-                     self.doubted_round, self.doubted_match, self.trusted_round, self.lost_at,
+                     self.doubted_round, self.doubted_match, self.trusted_round, self.lost_before,
                      self.transfer, self.hold, self.instance, self.claimed, self.claimed_at,
                      self.catch_up, self.departure, self.in_flight_, self.in_flight_bytes_);
     }

@@ -121,12 +121,12 @@ struct Handover {
     friend bool operator==(const Handover&, const Handover&) = default;
 };
 
-/// When a leader looks for a voter of a higher priority than its own: not at once, so that a node
-/// that comes and goes does not take leadership each time, and ever less often, in case that the
-/// one it finds cannot lead.
+/// When a leader looks for a voter of a higher priority than its own: ever less often, in case that
+/// the one it finds cannot lead, or cannot lead for long. Kept from one reign of the node to the
+/// next.
 struct Preference {
     Time look_at;
-    Duration pause;  ///< until the next time, if it comes to nothing
+    Duration pause{};  ///< before that
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.look_at, self.pause);
@@ -146,7 +146,6 @@ struct Reign {
     std::optional<Time> commit_notice_at;
     std::optional<MemberChange> change;
     std::optional<Handover> handover;
-    Preference preference;
     std::vector<Readmission> readmissions;  ///< the latest
 
     Progress* find(NodeId node) {
@@ -178,7 +177,7 @@ struct Reign {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
                      self.quorum_check_at, self.stall_seen_at, self.commit_notice_at, self.change,
-                     self.handover, self.preference, self.readmissions);
+                     self.handover, self.readmissions);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };
@@ -186,6 +185,7 @@ struct Reign {
 /// The role and what belongs to it. A role holds what only that role knows.
 struct Office {
     std::variant<Follower, Candidate, Reign> held;
+    Preference preference{};
 
     Role role() const {
         if (reign() != nullptr) return Role::leader;
@@ -214,7 +214,7 @@ struct Office {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.held);
+        return visit(self.held, self.preference);
     }
     friend bool operator==(const Office&, const Office&) = default;
 };

@@ -109,6 +109,8 @@ struct Anatomy {
     static Time& now(Core& core) { return core.now_; }
     static Time& election_at(Core& core) { return core.timer_.expires; }
     static std::optional<Time>& leader_heard(Core& core) { return core.timer_.leader_heard; }
+    static std::optional<Time>& votes_from(Core& core) { return core.timer_.votes_from; }
+    static Preference& preference(Core& core) { return core.office_.preference; }
     static std::vector<NodeId>* granted(Core& core) {
         Candidate* candidate = core.office_.candidate();
         return candidate == nullptr ? nullptr : &candidate->granted;

@@ -22,7 +22,7 @@ struct Options {
     /// How long a follower waits for a leader before it stands for election: drawn anew from
     /// [election_timeout, 2 * election_timeout) each time (section 5.2). Also how long a leader
     /// may go without hearing from a quorum, and how long a node that has heard from a leader
-    /// refuses to vote for another. At least 3 * heartbeat_interval.
+    /// refuses to vote for another. At least 3 * heartbeat_interval, at most 365 days.
     Duration election_timeout = std::chrono::milliseconds(500);
     /// How often a leader speaks to each follower when there is nothing to say. Lost messages are
     /// noticed, and sent again, at this pace. More than 0.
@@ -113,6 +113,9 @@ inline Result<void> Options::validate() const {
     if (heartbeat_interval <= zero) return refuse("raft options: heartbeat_interval must be > 0");
     if (election_timeout < 3 * heartbeat_interval)
         return refuse("raft options: election_timeout must be >= 3 * heartbeat_interval");
+    // Multiples of it are added to points in time.
+    if (election_timeout > std::chrono::hours(24 * 365))
+        return refuse("raft options: election_timeout must be at most 365 days");
     if (commit_notice_delay < zero || commit_notice_delay > heartbeat_interval)
         return refuse("raft options: commit_notice_delay must be in [0, heartbeat_interval]");
     if (disk_stall_timeout <= zero) return refuse("raft options: disk_stall_timeout must be > 0");

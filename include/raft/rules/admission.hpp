@@ -54,7 +54,7 @@ inline bool is_addressee(const Step& step, Configuration& configuration, const L
                          const Message& message) {
     if (!message.addressee || !step.instance) return true;
     const bool meant = message.addressee == step.instance;
-    if (has_membership(step, log, message)) {
+    if (meant || has_membership(step, log, message)) {
         const bool news = configuration.is_unrecognized() == meant;
         configuration.recognized(meant);
         if (news && !meant) step.announce(EventKind::unrecognized, message.from);

@@ -47,11 +47,12 @@ inline void enter_term_of_log(Ballot& ballot, const Log& log) {
     if (logged > ballot.term) ballot.enter(logged);
 }
 
-/// A node that may have promised something takes its start for a word of a leader: whoever leads
-/// has time to tell it that its storage has lost some of that, before it is asked for a vote.
+/// A node that may have promised something takes its start for a word of a leader, for whoever asks
+/// and in whatever term: the leader has time to tell it that its storage has lost some of that.
 inline void start_timer(const Options& options, const Ballot& ballot, ElectionTimer& timer,
                         Time now) {
-    if (ballot.term.value != 0) timer.leader_heard = now;
+    const bool is_loyal = options.pre_vote || options.check_quorum;
+    if (ballot.term.value != 0 && is_loyal) timer.votes_from = now + options.election_timeout;
     timer.restart(options, now);
 }
 
@@ -60,7 +61,7 @@ inline void become_leader(const Step& step, Office& office, Log& log) {
     Reign reign;
     enlist(step, reign, log);
     reign.quorum_check_at = step.now + step.options.election_timeout;
-    reign.preference = first_preference(step);
+    begin_preference(step, office.preference);
     reign.heartbeat_at = step.now;  // "upon election: send initial heartbeats" (Figure 2)
     step.announce(EventKind::became_leader, step.self);
     // A change of members that is not finished waits for an entry of this term, too.
@@ -174,9 +175,10 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
         const VoteReply reply{ballot.term, request.term, request.pre_vote, granted, without};
         step.send(candidate, reply);
     };
+    const bool starts = timer.votes_from && step.now < *timer.votes_from;
     const bool loyal = request.term > ballot.term && !request.by_handover &&
                        hears_from_leader(step, office, timer);
-    if (loyal) {
+    if (starts || loyal) {
         // One that is a member no more asks until it is told.
         if (request.pre_vote || without.index.value != 0) answer(false);
         return;

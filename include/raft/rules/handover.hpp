@@ -16,36 +16,42 @@
 #include <raft/rules/membership.hpp>
 
 #include <algorithm>
-#include <compare>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 
 namespace raft::inline v0 {
 
-/// How well a node could lead.
-struct Aptitude {
-    bool is_close = false;  ///< it has all that is committed
-    std::uint32_t priority = 0;
-    Index match;
-    friend auto operator<=>(const Aptitude&, const Aptitude&) = default;
-};
-
+/// One that could lead.
 struct Successor {
     NodeId node;
-    Aptitude aptitude;
+    Index match;
+    std::uint32_t priority = 0;
+    bool is_close = false;  ///< it has all that is committed
+
+    /// Where it can be brought up to date first, the priority counts.
+    static bool by_priority(const Successor& one, const Successor& other) {
+        return std::tie(one.is_close, one.priority, one.match) <
+               std::tie(other.is_close, other.priority, other.match);
+    }
+    /// At once the longest log wins.
+    static bool by_match(const Successor& one, const Successor& other) {
+        return std::tie(one.match, one.priority) < std::tie(other.match, other.priority);
+    }
 };
 
-/// Of those who could lead and are heard of, the one that does best.
-inline Successor best_successor(const Step& step, const Reign& reign, const Log& log) {
+/// Of those who could lead and are heard of, the one that does best; 0: nobody could.
+template <class IsLess>
+Successor best_successor(const Step& step, const Reign& reign, const Log& log, IsLess is_less) {
     Successor best;
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
         const bool votes = member != nullptr && member->votes_in_new();
         if (!votes || !is_heard(step, reign, follower.node)) continue;
-        const bool is_close =
-            follower.state == ProgressState::replicate && follower.match >= log.commit();
-        const Aptitude aptitude{is_close, member->priority, follower.match};
-        if (!best.node || aptitude > best.aptitude) best = {follower.node, aptitude};
+        const bool is_close = follower.state == ProgressState::replicate &&
+                              follower.match >= log.commit() && !follower.lost_before;
+        const Successor found{follower.node, follower.match, member->priority, is_close};
+        if (!best.node || is_less(best, found)) best = found;
     }
     return best;
 }
@@ -65,8 +71,13 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
     };
     if (reign == nullptr) return answer(HandoverResult::not_leader);
     if (reign->handover && reign->handover->token != 0) return answer(HandoverResult::busy);
-    if (asked.target == step.self) return answer(HandoverResult::done);
-    const NodeId target = asked.target ? asked.target : best_successor(step, *reign, log).node;
+    if (asked.target == step.self) {
+        reign->handover.reset();
+        return answer(HandoverResult::done);
+    }
+    const NodeId target = asked.target
+                              ? asked.target
+                              : best_successor(step, *reign, log, Successor::by_priority).node;
     if (!target) return answer(HandoverResult::no_successor);
     const Member* const member = step.membership().find(target);
     if (member == nullptr || !member->votes_in_new()) return answer(HandoverResult::no_voter);
@@ -104,20 +115,23 @@ inline void end_handover_with_reign(const Step& step, Reign& reign, bool succeed
 
 // ---- priorities ------------------------------------------------------------------------------
 
-inline Preference first_preference(const Step& step) {
-    const Duration pause = 8 * step.options.election_timeout;
-    return {saturated_sum(step.now, pause), pause};
+/// The first pause is long enough for a node that comes and goes not to take leadership each time.
+/// @pre the node has just become the leader
+inline void begin_preference(const Step& step, Preference& preference) {
+    const bool is_long_ago = step.now > saturated_sum(preference.look_at, preference.pause);
+    const Duration first = 8 * step.options.election_timeout;
+    preference.pause = is_long_ago ? first : std::max(first, preference.pause);
+    preference.look_at = saturated_sum(step.now, preference.pause);
 }
 
 /// Leadership is for the voter of the highest priority, as soon as that one could take it at once.
-inline void prefer_successor(const Step& step, Reign& reign, const Log& log) {
-    Preference& preference = reign.preference;
+inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
+                             const Log& log) {
     const bool busy = reign.handover || reign.change || step.membership().joint();
     if (busy || step.now < preference.look_at) return;
     const Member* const own = step.membership().find(step.self);
-    const Successor best = best_successor(step, reign, log);
-    const bool is_preferred =
-        own != nullptr && best.aptitude.is_close && best.aptitude.priority > own->priority;
+    const Successor best = best_successor(step, reign, log, Successor::by_priority);
+    const bool is_preferred = own != nullptr && best.is_close && best.priority > own->priority;
     if (!is_preferred) return;
     preference.pause = std::min(2 * preference.pause, 128 * step.options.election_timeout);
     preference.look_at = saturated_sum(step.now, preference.pause);

@@ -109,7 +109,8 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
     const bool stays =
         !is_settled(step.configuration, log) || step.membership().is_voter(step.self);
     if (stays) return;
-    const NodeId successor = best_successor(step, std::get<Reign>(office.held), log).node;
+    const NodeId successor =
+        best_successor(step, std::get<Reign>(office.held), log, Successor::by_match).node;
     if (successor) step.send(successor, TimeoutNow{step.term()});
     // What was to be read for the followers may be released in this step.
     std::erase_if(step.out.load_entries, [](const LoadEntries& load) { return bool(load.reader); });

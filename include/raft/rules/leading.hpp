@@ -73,7 +73,7 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log,
         dismiss(step, reign, log);
         advance_change(step, reign, log, configuration);
     }
-    if (occasions.heartbeat) prefer_successor(step, reign, log);
+    if (occasions.heartbeat) prefer_successor(step, reign, office.preference, log);
     advance_handover(step, reign, log);
     for (Progress& follower : reign.followers) {
         serve(step, reign, follower, log, newest, occasions);

@@ -17,6 +17,7 @@
 #include <raft/rules/proposals.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -143,6 +144,7 @@ inline void ask_change(const Step& step, Office& office, Log& log, ChangeMembers
     }();
     if (refusal) return step.out.changes.push_back({asked.token, *refusal, {}});
     if (reign->change) end_change(step, *reign, ChangeResult::cancelled);
+    if (reign->handover && reign->handover->token == 0) reign->handover.reset();
     // No change before an entry of the leader's own term is committed.
     if (log.last().term != step.term()) {
         append_own(step, reign->budget, log, EntryKind::barrier, {});
@@ -276,30 +278,40 @@ inline bool readmit(const Step& step, const Reign& reign, Membership& target) {
     return false;
 }
 
-/// Whether a quorum has been heard of since then.
-inline bool is_heard_since(const Step& step, const Reign& reign, const Membership& membership,
-                           Time then) {
-    return membership.has_quorum([&](NodeId node) {
-        return reign.of_node(node, step.self, &Progress::last_contact, step.now) > then;
-    });
+/// Whether those who vote in it are a majority of all that are to vote.
+inline bool keeps_majority(const Membership& target) {
+    std::size_t votes = 0;
+    std::size_t all = 0;
+    for (const Member& member : target.members) {
+        votes += member.votes() ? 1U : 0U;
+        all += member.standing == Standing::learner ? 0U : 1U;
+    }
+    return votes > all / 2;
 }
 
 /// A voter that has lost entries which it had acknowledged may have lost votes, too, which no file
-/// tells. It votes no more until it has caught up, if the others can do without it: that is known
-/// of those who were heard after it. One at a time. Returns whether there is one.
-inline bool suspend(const Step& step, const Reign& reign, Membership& target) {
+/// tells. It votes no more until it has caught up, if the others can do without it: a quorum of
+/// them has acknowledged an entry of after the loss. No more at once than leave a majority.
+/// Returns whether there is one.
+inline bool suspend(const Step& step, Reign& reign, Log& log, Membership& target) {
     for (const Progress& follower : reign.followers) {
         Member* const member = target.find(follower.node);
-        if (!follower.lost_at || member == nullptr || !member->votes()) continue;
+        if (!follower.lost_before || member == nullptr || !member->votes()) continue;
+        if (log.last_index() < *follower.lost_before) {
+            append_own(step, reign.budget, log, EntryKind::barrier, {});
+        }
         const Standing before = std::exchange(member->standing, Standing::returning);
-        if (is_heard_since(step, reign, target, *follower.lost_at)) return true;
+        const Index reached = target.reached_by_quorum<Index>([&](NodeId node) {
+            return reign.of_node(node, step.self, &Progress::match, log.durable());
+        });
+        if (reached >= *follower.lost_before && keeps_majority(target)) return true;
         member->standing = before;
     }
     return false;
 }
 
 /// What a leader changes without being asked.
-inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
+inline std::optional<MemberChange> own_change(const Step& step, Reign& reign, Log& log) {
     const Membership& present = step.membership();
     const Time deadline = step.now + readmission_patience(step);
     MemberChange change{0, present, present, false, deadline, std::nullopt};
@@ -310,7 +322,7 @@ inline std::optional<MemberChange> own_change(const Step& step, Reign& reign) {
     const auto can_be = [&] {
         return is_possible(present, change.target) && can_decide(step, reign, change.target);
     };
-    if (suspend(step, reign, change.target) && can_be()) return change;
+    if (suspend(step, reign, log, change.target) && can_be()) return change;
     change.target = present;
     const bool restores = restore_votes(step, reign, change.target) && can_be();
     if (!restores) {
@@ -334,7 +346,7 @@ inline void advance_change(const Step& step, Reign& reign, Log& log, Configurati
     if (step.membership().joint()) {
         return append_membership(step, reign, log, configuration, leave_joint(step.membership()));
     }
-    if (!reign.change) reign.change = own_change(step, reign);
+    if (!reign.change) reign.change = own_change(step, reign, log);
     if (!reign.change) return;
     MemberChange& change = *reign.change;
     note_instances(step, reign, change.target);

@@ -110,7 +110,7 @@ inline void enlist(const Step& step, Reign& reign, const Log& log) {
         }
         known->instance = member.instance;
         known->departure.reset();
-        if (!member.votes()) known->lost_at.reset();
+        if (!member.votes()) known->lost_before.reset();
     }
     for (Progress& follower : reign.followers) {
         if (membership.contains(follower.node) || follower.departure) continue;

@@ -114,7 +114,8 @@ inline void doubt(const Step& step, ReadRounds& rounds, Progress& follower, cons
         // What it accepted before the loss may echo even the round that told of it.
         rounds.latest += 1;
         rounds.due = true;
-        follower.lost_after(agreeing, rounds.latest, step.now);
+        follower.lost_after(agreeing, rounds.latest);
+        if (step.membership().is_voter(follower.node)) follower.lost_before = log.last_index() + 1;
     }
 }
 

@@ -364,6 +364,17 @@ TEST_CASE(
     CHECK(answer(core.step(at(milliseconds(500)), vote_request(3, 5, {}))).granted);
 }
 
+TEST_CASE("a node that starts votes for nobody in the term that it remembers, or at a handover") {
+    VoteRequest request{Term{4}, false, {}};
+    SUBCASE("in its term") {}
+    SUBCASE("at a handover") { request = VoteRequest{Term{5}, false, {}, true}; }
+    Core core = fresh(Options{}, 3, {Term{4}, NodeId{}, {}});
+    core.step(at(milliseconds(1)), message(2, 1, request));
+    CHECK(core.voted_for() == NodeId{});
+    core.step(at(milliseconds(500)), message(2, 1, request));
+    CHECK(core.voted_for() == NodeId{2});
+}
+
 TEST_CASE("a node that has promised nothing votes at once") {
     Core core = fresh(Options{}, 3);
     CHECK(answer(core.step(Time{}, vote_request(3, 1, {}, true))).granted);

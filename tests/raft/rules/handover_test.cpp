@@ -230,6 +230,84 @@ TEST_CASE("what is asked for goes before a preference, and a higher priority bef
     CHECK(cluster.leader() == 2);
 }
 
+TEST_CASE("one that is preferred, deposes the leader and cannot lead is tried ever less often") {
+    Preferring cluster(5);
+    cluster.prefer(2, 2);
+    cluster.prefer(3, 3);
+    // 3 hears 2 and is heard by it, and by nobody else.
+    cluster.lost = [](const Message& message) {
+        const auto is = [&message](std::uint64_t one, std::uint64_t other) {
+            return message.from.value == one && message.to.value == other;
+        };
+        const bool of_3 = message.from.value == 3 || message.to.value == 3;
+        return of_3 && !is(2, 3) && !is(3, 2);
+    };
+    cluster.run(milliseconds(300000));
+    const std::size_t before = cluster.seen(EventKind::became_leader);
+    CHECK(cluster.refused(milliseconds(60000)) <= 3000);
+    CHECK(cluster.seen(EventKind::became_leader) - before <= 4);
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a preference does not interrupt a change, and gives way to who is to go on leading") {
+    Preferring cluster;
+    cluster.add_node(ordinary());
+    cluster.prefer(2);
+    cluster.lost = [](const Message& message) {
+        return std::holds_alternative<TimeoutNow>(message.body);
+    };
+    REQUIRE(cluster.run_until([&] { return !cluster.takes(); }, milliseconds(6000)));
+    SUBCASE("a change") {
+        Membership target = cluster.core(1).membership();
+        target.put({{4}, Standing::voter, {}, {}});
+        const Token token = cluster.ask(1, target);
+        cluster.run(milliseconds(50));
+        cluster.lost = nullptr;
+        cluster.run(milliseconds(20000));
+        CHECK(cluster.result(token) == ChangeResult::done);
+    }
+    SUBCASE("the leader itself") {
+        cluster.step(1, HandOver{7, {1}, milliseconds(500)});
+        cluster.lost = nullptr;
+        cluster.run(milliseconds(300));
+        CHECK(cluster.handovers == std::vector<HandoverOutcome>{{7, HandoverResult::done}});
+        CHECK(cluster.leader() == 1);
+    }
+}
+
+/// Of four voters that remain two have more than what is committed, and one is away.
+TEST_CASE("whom a removed leader asks to stand can win, whatever the priorities") {
+    Preferring cluster(5);
+    cluster.prefer(5);
+    cluster.run(milliseconds(300));
+    std::vector<Message> held;
+    const auto away = [](const Message& message) {
+        return message.to.value == 4 || message.from.value == 4;
+    };
+    cluster.lost = [&](const Message& message) {
+        if (cluster.core(1).membership().contains({1})) return false;
+        const auto* const request = std::get_if<AppendRequest>(&message.body);
+        const bool more = request != nullptr && !request->entries.empty() &&
+                          request->entries.back().kind == EntryKind::operation;
+        if (message.from.value == 5) held.push_back(message);
+        return away(message) || message.from.value == 5 || (message.to.value == 5 && more);
+    };
+    Membership target = cluster.core(1).membership();
+    target.remove({1});
+    cluster.ask(1, target);
+    REQUIRE(cluster.run_until([&] { return !cluster.core(1).membership().contains({1}); },
+                              milliseconds(5000)));
+    for (int i = 0; i < 5; ++i) cluster.propose(1, "more");
+    cluster.run(milliseconds(20));
+    REQUIRE(cluster.core(1).role() == Role::leader);
+    cluster.lost = away;
+    for (const Message& message : held) {
+        if (std::holds_alternative<AppendReply>(message.body)) cluster.step(1, message);
+    }
+    REQUIRE(cluster.core(1).role() == Role::follower);
+    CHECK(cluster.run_until([&] { return cluster.leader() > 1; }, milliseconds(50)));
+}
+
 // ---- the target ------------------------------------------------------------------------------
 
 TEST_CASE("nobody stands because a node that does not lead says so") {

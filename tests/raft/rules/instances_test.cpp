@@ -283,6 +283,35 @@ TEST_CASE("one that has the membership says who a node is") {
     CHECK(cluster.seen(EventKind::unrecognized) == 1);
 }
 
+TEST_CASE("one late message does not leave a majority without a leader") {
+    Instances cluster(3);
+    cluster.elect(1);
+    cluster.run(milliseconds(2000));
+    std::optional<Message> late;
+    cluster.lost = [&](const Message& message) {
+        const bool first =
+            !late && message.to.value == 3 && std::holds_alternative<AppendRequest>(message.body);
+        if (first) late = message;
+        return first;
+    };
+    cluster.run(milliseconds(300));
+    REQUIRE(late);
+    cluster.lost = nullptr;
+    cluster.replace(3, {903});
+    cluster.run(milliseconds(20000));
+    REQUIRE(cluster.votes(3, {903}));
+    // Here is a membership that 2 does not have, whose word is all that there is.
+    cluster.cut_off(2);
+    Membership target = cluster.core(1).membership();
+    target.put({{2}, Standing::voter, {102}, "elsewhere"});
+    REQUIRE(cluster.change(1, target) == ChangeResult::done);
+    cluster.crash(1);
+    cluster.step(3, std::vector<Input>{*late});
+    cluster.lost = nullptr;
+    cluster.run(milliseconds(60000));
+    CHECK(cluster.leader() == 3);
+}
+
 TEST_CASE("one that was removed is told, although all that it knows are other instances by now") {
     Instances cluster(3, 2);
     cluster.elect(1);

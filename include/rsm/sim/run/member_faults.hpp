@@ -212,7 +212,7 @@ private:
         // A leader that has noticed takes its vote, for which it needs all others.
         const auto followers = cluster_.core(cluster_.leader()).followers();
         return std::ranges::any_of(followers, [&](const raft::Progress& follower) {
-            return follower.node == fallen.node && follower.lost_at;
+            return follower.node == fallen.node && follower.lost_before;
         });
     }
 
