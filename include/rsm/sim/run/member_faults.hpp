@@ -44,7 +44,13 @@ protected:
             if (standing < 4 - learners / 2) target.push_back(cluster_.member({id}, true));
             if (standing == 5 && learners != 0) target.push_back(cluster_.member({id}, false));
         }
+        if (random_.below(4) == 0) prioritize(target);
         if (!needs_lost(target)) cluster_.change_members(asked, std::move(target), how);
+    }
+    void prioritize(Members& target) {
+        for (raft::Member& member : target) {
+            member.priority = static_cast<std::uint32_t>(random_.below(3));
+        }
     }
     /// To somebody, or to whom the leader thinks best.
     void hand_over() {

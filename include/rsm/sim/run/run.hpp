@@ -23,6 +23,7 @@
 #include <rsm/sim/run/swarm.hpp>
 #include <rsm/sim/trace/trace.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -208,7 +209,7 @@ private:
         const raft::Options& raft = plan_.cluster.options.raft;
         const raft::Duration quiet_time = 4 * raft.election_timeout;
         if (!leader || plan_.cluster.disk.stall_one_in != 0) return;
-        if (!all_up()) return;
+        if (!all_up() || prefers_another(leader)) return;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (cluster_.disk({id}).stalled_until() >= cluster_.world().now()) return;
         }
@@ -251,6 +252,14 @@ private:
             if (!all_up()) return;  // a disk that was full has left no room for the next segment
             cluster_.violate(not_prompt(leader));
         }
+    }
+    /// Whether leadership is still to pass to a voter of a higher priority.
+    bool prefers_another(raft::NodeId leader) const {
+        const raft::Membership& members = cluster_.core(leader).membership();
+        const raft::Member* const own = members.find(leader);
+        return std::ranges::any_of(members.members, [own](const raft::Member& member) {
+            return own != nullptr && member.votes() && member.priority > own->priority;
+        });
     }
     bool all_up() const {
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
