@@ -346,6 +346,10 @@ private:
 
     /// Durable before visible.
     static void leave(const NodeState& node, Message message, Effect& effect) {
+        // A learner that asks whether it is a member still: as if it were lost.
+        const auto* const request = std::get_if<VoteRequest>(&message.body);
+        const bool stands = node.core.role() != Role::follower;
+        if (request != nullptr && request->pre_vote && !stands) return;
         test::Node sender;
         sender.id = node.id();
         sender.durable = node.durable;

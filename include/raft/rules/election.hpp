@@ -81,13 +81,23 @@ enum class Candidacy : std::uint8_t {
     handover,  ///< a vote that the leader has asked for
 };
 
+/// A learner that hears from no leader may have been removed while it was away. It asks as one that
+/// could stand does, to be told; what is granted counts for nothing.
+inline void ask_whether_member(const Step& step, const Log& log) {
+    if (!may_vote(step, log) || step.term() >= max_term) return;
+    for (const Member& member : step.membership().members) {
+        if (member.id == step.self || !member.votes()) continue;
+        step.send(member.id, VoteRequest{{step.term().value + 1}, true, log.last()});
+    }
+}
+
 /// Starts an election: "increment currentTerm, vote for self, reset election timer, send
 /// RequestVote RPCs to all other servers" (Figure 2); or first asks whether it could be won
 /// (thesis, 9.6). The term to be elected in is the next one; only a real candidate enters it.
 inline void stand_for_election(const Step& step, Ballot& ballot, Office& office,
                                ElectionTimer& timer, Log& log, Candidacy candidacy) {
     timer.restart(step.options, step.now);
-    if (!may_stand(step, log)) return;
+    if (!may_stand(step, log)) return ask_whether_member(step, log);
     const bool pre_vote = candidacy == Candidacy::pre_vote;
     if (ballot.term >= max_term) return step.announce(EventKind::number_out_of_range, step.self);
     office.held = Candidate{pre_vote, {}};

@@ -488,7 +488,11 @@ TEST_CASE("a learner never stands for election") {
     Core core(plain(), NodeId{3}, membership, {}, 1, Time{});
     for (int i = 0; i < 5; ++i) {
         const Output output = core.step(core.deadline(), Tick{});
-        CHECK(output.send.empty());
+        // It only asks whether it is a member still.
+        CHECK(output.send.size() == 2);
+        for (const VoteRequest& request : sent<VoteRequest>(output)) CHECK(request.pre_vote);
+        core.step(Time{}, message(1, 3, VoteReply{Term{0}, Term{1}, true, true, {}}));
+        core.step(Time{}, message(2, 3, VoteReply{Term{0}, Term{1}, true, true, {}}));
         CHECK(output.deadline > at(milliseconds(0)));
     }
     CHECK(core.role() == Role::follower);

@@ -140,6 +140,21 @@ TEST_CASE("a node that was removed while it was away is told when it asks for vo
     }
 }
 
+TEST_CASE("a learner that was removed while it was away is told when it asks") {
+    Changing cluster(3, 1);
+    const std::uint64_t leader = cluster.elected();
+    REQUIRE(cluster.change(leader, of({1, 2, 3}, {4})) == ChangeResult::done);
+    cluster.run(milliseconds(300));
+    cluster.crash(4);
+    REQUIRE(cluster.change(leader, of({1, 2, 3})) == ChangeResult::done);
+    cluster.run(milliseconds(10000));
+    cluster.restart(4);
+    cluster.run(milliseconds(1500));
+    CHECK(cluster.core(4).configuration().is_excluded());
+    CHECK(cluster.core(4).role() == Role::follower);
+    CHECK(cluster.seen(EventKind::removed) == 1);
+}
+
 TEST_CASE("the leader of a new term finishes a joint change that it finds") {
     for (const bool barrier : {true, false}) {
         Options options = ordinary();

@@ -267,8 +267,24 @@ private:
         }
         return true;
     }
+    /// Of those who would be told if they were no members.
     std::vector<std::uint64_t> candidacies() {
-        return cluster_.oracle().stable_leadership().candidacies();
+        std::vector<std::uint64_t> counts = cluster_.oracle().stable_leadership().candidacies();
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!can_be_told({id})) counts[id] = 0;
+        }
+        return counts;
+    }
+    /// Whether the node is a member, or knows one to ask: else it has been away for so long that
+    /// nobody is left whom it knows.
+    bool can_be_told(raft::NodeId node) const {
+        if (!cluster_.leader() || !cluster_.running(node)) return true;
+        const raft::Membership& members = cluster_.core(cluster_.leader()).membership();
+        const raft::Membership& known = cluster_.core(node).membership();
+        return members.contains(node) ||
+               std::ranges::any_of(known.members, [&members](const raft::Member& member) {
+                   return member.votes() && members.contains(member.id);
+               });
     }
     void not_alive(const std::string& what) {
         if (failed() || !cluster_.is_able()) return;

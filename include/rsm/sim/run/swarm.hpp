@@ -86,7 +86,7 @@ public:
         rarities(plan);
         plan.recovery_limit = std::chrono::seconds(10) +
                               20 * plan.cluster.options.raft.election_timeout +
-                              transfer_time(plan.cluster);
+                              transfer_time(plan.cluster) + write_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
@@ -107,6 +107,12 @@ private:
         return std::chrono::microseconds(static_cast<std::int64_t>(count));
     }
 
+    /// Of what waits to be written: where a segment holds one batch, one is made for each.
+    static raft::Duration write_time(const ClusterPlan& plan) {
+        const std::uint64_t fills = plan.segment_bytes / plan.pieces.fill_bytes;
+        const raft::Duration segment = plan.disk.max * static_cast<std::int64_t>(2 * fills + 8);
+        return segment * static_cast<std::int64_t>(64 * 4096 / plan.segment_bytes + 1);
+    }
     /// Of a snapshot, piece by piece; what is lost or late is sent again at a heartbeat.
     static raft::Duration transfer_time(const ClusterPlan& plan) {
         constexpr std::size_t state_bytes = std::size_t{48} << 10;  // more than rsm-sim's have
