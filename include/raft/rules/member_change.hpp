@@ -337,10 +337,25 @@ inline std::optional<MemberChange> own_change(const Step& step, Reign& reign, Lo
     return change;
 }
 
+/// Whether there is something that a leader changes without being asked.
+inline bool finds_change(const Step& step, const Reign& reign) {
+    const std::vector<Member>& members = step.membership().members;
+    return std::any_of(members.begin(), members.end(), [&](const Member& member) {
+        const Progress* const follower = reign.find(member.id);
+        if (follower == nullptr) return !member.instance && step.instance;
+        const bool is_unknown = !member.instance && follower->claimed;
+        return is_unknown || follower->is_another() || follower->lost_before ||
+               member.standing == Standing::returning;
+    });
+}
+
 /// Brings a change of members forward, and finishes one that an earlier leader has left joint. One
 /// membership at a time, and none before an entry of the leader's own term is committed: else two
 /// leaders' memberships could each have a majority that the other does not know.
 inline void advance_change(const Step& step, Reign& reign, Log& log, Configuration& configuration) {
+    if (log.last().term != step.term() && finds_change(step, reign)) {
+        append_own(step, reign.budget, log, EntryKind::barrier, {});
+    }
     const bool current = log.term_at(log.commit()) == step.term();
     if (!current || !is_settled(configuration, log)) return;
     if (step.membership().joint()) {

@@ -115,6 +115,23 @@ TEST_CASE("a wiped node votes again, however long it takes to catch up") {
     cluster.check_that_it_votes();
 }
 
+TEST_CASE("a wiped node votes again under a leader of whom nobody asks anything") {
+    Options options = ordinary();
+    options.barrier_on_election = false;
+    Instances cluster(3, 0, options);
+    cluster.elect(1);
+    cluster.propose(1, "x");
+    cluster.run(milliseconds(2000));
+    REQUIRE(cluster.known(1, 3) == Instance{103});
+    cluster.crash(3);
+    cluster.step(1, HandOver{7, {2}, milliseconds(500)});
+    cluster.run(milliseconds(1000));
+    REQUIRE(cluster.leader() == 2);
+    cluster.replace(3, {903});
+    cluster.run(milliseconds(10000));
+    CHECK(cluster.votes(3, {903}));
+}
+
 TEST_CASE("a wiped node votes again although leadership is handed over meanwhile") {
     Replaced cluster;
     cluster.await_end_of_vote();
