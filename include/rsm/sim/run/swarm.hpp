@@ -84,9 +84,9 @@ public:
         if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
         if (chance(15) && plan.theme != Theme::long_times) streams(plan.cluster);
         rarities(plan);
-        plan.recovery_limit = std::chrono::seconds(10) +
-                              20 * plan.cluster.options.raft.election_timeout +
-                              transfer_time(plan.cluster) + write_time(plan.cluster);
+        plan.recovery_limit =
+            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout +
+            transfer_time(plan.cluster) + write_time(plan.cluster) + stream_time(plan.cluster);
         const auto without = [&](Fault fault) {
             return !plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
@@ -112,6 +112,19 @@ private:
         const std::uint64_t fills = plan.segment_bytes / plan.pieces.fill_bytes;
         const raft::Duration segment = plan.disk.max * static_cast<std::int64_t>(2 * fills + 8);
         return segment * static_cast<std::int64_t>(64 * 4096 / plan.segment_bytes + 1);
+    }
+    /// Of a snapshot and as much of the log, with heartbeats in between, over a connection that
+    /// holds a window at a time, and waits for what was lost.
+    static raft::Duration stream_time(const ClusterPlan& plan) {
+        if (!plan.streams) return {};
+        constexpr std::size_t all_bytes = std::size_t{192} << 10;
+        const NetworkConditions& network = plan.network;
+        const raft::Duration late =
+            network.reordering_max * static_cast<std::int64_t>(network.reordering) / 1000;
+        const raft::Duration lost =
+            std::chrono::milliseconds(400) * static_cast<std::int64_t>(network.loss) / 1000;
+        const raft::Duration each = 2 * network.delay_max + late + lost + network.reading_max;
+        return each * static_cast<std::int64_t>(all_bytes / plan.stream_window_bytes + 1);
     }
     /// Of a snapshot, piece by piece; what is lost or late is sent again at a heartbeat.
     static raft::Duration transfer_time(const ClusterPlan& plan) {
