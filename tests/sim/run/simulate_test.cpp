@@ -67,7 +67,7 @@ TEST_CASE("a seed gives the same run twice, traced or not, and another seed anot
 }
 
 TEST_CASE("the runs come across everything that they are meant to") {
-    constexpr std::uint64_t runs = 250;
+    constexpr std::uint64_t runs = 400;
     Coverage seen;
     double simulated = 0;
     for (std::uint64_t seed = 1; seed <= runs; ++seed) {

@@ -99,7 +99,8 @@ private:
     World& world() { return cluster_.world(); }
     raft::Duration draw(raft::Duration bound) { return random_.below(bound) + raft::Duration(1); }
 
-    /// The leader is among them half of the time, and all whose disks have been damaged.
+    /// The leader is among them half of the time, and all whose disks have been damaged, or who
+    /// have failed by what was done to them before.
     void choose() {
         const std::size_t most = (cluster_.size() - 1) / 2;
         const std::size_t wanted = 1 + random_.below(most);
@@ -107,7 +108,8 @@ private:
         const raft::NodeId leader = cluster_.leader();
         stricken_.clear();
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
-            if (cluster_.disk_history({id}).damaged) stricken_.push_back({id});
+            const bool damaged = cluster_.disk_history({id}).damaged;
+            if (damaged || !cluster_.running({id})) stricken_.push_back({id});
         }
         const bool is_new = std::ranges::find(stricken_, leader) == stricken_.end();
         if (leader && lead && is_new && stricken_.size() < most) stricken_.push_back(leader);
