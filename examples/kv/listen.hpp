@@ -134,9 +134,10 @@ inline std::vector<boost::asio::ip::tcp::endpoint> own_endpoints(boost::asio::io
     return endpoints;
 }
 
-/// Takes all of them; until listen() clients are turned away, and not kept waiting. Port 0 becomes
-/// one that the system chooses, the same for all. Addresses that this machine does not have are
-/// left out, as long as it has one.
+/// Binds to all of them; until listen() clients are turned away, and not kept waiting. One that is
+/// listened on is taken; whether another program is about to listen, only listen() tells. Port 0
+/// becomes one that the system chooses, the same for all. Addresses that this machine does not have
+/// are left out, as long as it has one.
 /// @param left_out  called with a sentence for each of those
 /// @throws std::runtime_error  if one of the others cannot be listened on, or none is there
 inline std::vector<boost::asio::ip::tcp::acceptor> bind_all(

@@ -391,8 +391,8 @@ private:
             engine.storage_.drop_snapshots_except(needed);
         }
         void observe(const Event& event) {
-            if (event.kind == EventKind::unrecognized) engine.renounce();
             engine.host_.observe(event);
+            if (event.kind == EventKind::unrecognized) engine.renounce();
         }
         bool stopped() const { return engine.halted_; }
     };
@@ -404,10 +404,11 @@ private:
         if constexpr (ClaimedStorage<StorageType>) {
             if (!std::exchange(config_.founder, false)) return;
             if (core_->log().last_index().value != 0) {
-                return fail({std::make_error_code(std::errc::state_not_recoverable),
-                             "the members take another directory for that of node " +
-                                 std::to_string(core_->self().value) +
-                                 ", and the log of this one is not theirs: remove it, and join"});
+                return fail(
+                    {std::make_error_code(std::errc::state_not_recoverable),
+                     "the members take another directory for that of node " +
+                         std::to_string(core_->self().value) +
+                         ", and the log of this one may not be theirs: remove it, and join"});
             }
             storage_.renounce([this](Result<void> written) {
                 if (!written) fail(written.error());

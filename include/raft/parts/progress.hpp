@@ -105,6 +105,10 @@ struct Progress {
     /// Whether the node that answers to the id is not the one that is a member.
     bool is_another() const { return instance && claimed && claimed != instance; }
 
+    /// Whether it may have less than it has acknowledged, or has had; then it may have forgotten
+    /// votes, too.
+    bool is_doubtful() const { return doubted_round != 0 || lost_before; }
+
     void become_probe(Index from) {
         enter(ProgressState::probe);
         next = std::max(from, match + 1);

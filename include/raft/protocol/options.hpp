@@ -22,7 +22,8 @@ struct Options {
     /// How long a follower waits for a leader before it stands for election: drawn anew from
     /// [election_timeout, 2 * election_timeout) each time (section 5.2). Also how long a leader
     /// may go without hearing from a quorum, and how long a node that has heard from a leader
-    /// refuses to vote for another. At least 3 * heartbeat_interval, at most 365 days.
+    /// refuses to vote for another, and one that has started for anybody. At least 3 *
+    /// heartbeat_interval, at most 365 days.
     Duration election_timeout = std::chrono::milliseconds(500);
     /// How often a leader speaks to each follower when there is nothing to say. Lost messages are
     /// noticed, and sent again, at this pace. More than 0.

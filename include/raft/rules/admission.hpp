@@ -34,7 +34,9 @@ inline bool has_membership(const Step& step, const Log& log, const Message& mess
 
 /// To one that asks another node which had this one's id. A leader learns who bears the id now, and
 /// a node that is no member any more that it is none.
+/// One that has founded the cluster anew has a log of its own, and is not to be taken in.
 inline void answer_for_another(const Step& step, const Log& log, const Message& message) {
+    if (step.configuration.is_founder() && log.last_index().value != 0) return;
     if (std::holds_alternative<AppendRequest>(message.body)) {
         AppendReply refusal;
         refusal.term = step.term();

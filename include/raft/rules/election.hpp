@@ -55,6 +55,9 @@ inline void start_timer(const Options& options, const Ballot& ballot, ElectionTi
     if (ballot.term.value != 0 && is_loyal) timer.votes_from = now + options.election_timeout;
     timer.restart(options, now);
 }
+inline bool is_starting(const Step& step, const ElectionTimer& timer) {
+    return timer.votes_from && step.now < *timer.votes_from;
+}
 
 /// Volatile state on leaders is "reinitialized after election" (Figure 2).
 inline void become_leader(const Step& step, Office& office, Log& log) {
@@ -185,10 +188,9 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
         const VoteReply reply{ballot.term, request.term, request.pre_vote, granted, without};
         step.send(candidate, reply);
     };
-    const bool starts = timer.votes_from && step.now < *timer.votes_from;
     const bool loyal = request.term > ballot.term && !request.by_handover &&
                        hears_from_leader(step, office, timer);
-    if (starts || loyal) {
+    if (loyal || is_starting(step, timer)) {
         // One that is a member no more asks until it is told.
         if (request.pre_vote || without.index.value != 0) answer(false);
         return;
@@ -248,11 +250,12 @@ inline bool follow(const Step& step, Ballot& ballot, Office& office, ElectionTim
 }
 
 /// Leadership transfer, at its target: it "starts a new election" without waiting for its timer
-/// (thesis, section 3.10).
+/// (thesis, section 3.10). One that has just started may have less than the leader takes it to
+/// have.
 inline void take_timeout_now(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                              Log& log, NodeId sender, const TimeoutNow& request) {
     const bool from_leader = request.term == ballot.term && office.leader(step.self) == sender;
-    if (!from_leader) return;
+    if (!from_leader || is_starting(step, timer)) return;
     stand_for_election(step, ballot, office, timer, log, Candidacy::handover);
 }
 

@@ -47,9 +47,9 @@ Successor best_successor(const Step& step, const Reign& reign, const Log& log, I
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
         const bool votes = member != nullptr && member->votes_in_new();
-        if (!votes || !is_heard(step, reign, follower.node)) continue;
-        const bool is_close = follower.state == ProgressState::replicate &&
-                              follower.match >= log.commit() && !follower.lost_before;
+        if (!votes || follower.is_doubtful() || !is_heard(step, reign, follower.node)) continue;
+        const bool is_close =
+            follower.state == ProgressState::replicate && follower.match >= log.commit();
         const Successor found{follower.node, follower.match, member->priority, is_close};
         if (!best.node || is_less(best, found)) best = found;
     }
@@ -81,7 +81,9 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
     if (!target) return answer(HandoverResult::no_successor);
     const Member* const member = step.membership().find(target);
     if (member == nullptr || !member->votes_in_new()) return answer(HandoverResult::no_voter);
-    if (!is_heard(step, *reign, target)) return answer(HandoverResult::no_successor);
+    const Progress* const successor = reign->find(target);
+    const bool can_lead = successor != nullptr && !successor->is_doubtful();
+    if (!can_lead || !is_heard(step, *reign, target)) return answer(HandoverResult::no_successor);
     reign->handover =
         Handover{asked.token, target, saturated_sum(step.now, asked.patience), std::nullopt};
 }
@@ -102,7 +104,7 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     }
     const bool asked_lately =
         handover.asked_at && step.now - *handover.asked_at < step.options.heartbeat_interval;
-    if (target->match != log.last_index() || asked_lately) return;
+    if (target->is_doubtful() || target->match != log.last_index() || asked_lately) return;
     handover.asked_at = step.now;
     step.send(target->node, TimeoutNow{step.term()});
 }

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <optional>
 #include <variant>
+#include <vector>
 
 namespace raft::inline v0 {
 
@@ -48,6 +49,7 @@ inline void excuse_pause(const Step& step, Office& office, ElectionTimer& timer,
     const bool paused = late > heartbeat;
     timer.pauses = paused ? std::min(timer.pauses + 1, 2U) : 0;
     if (!paused) return;
+    if (timer.votes_from && step.now - late < *timer.votes_from) *timer.votes_from += late;
     step.announce(EventKind::paused, step.self);
     // What has come meanwhile is heard before anything is judged; but once, or a node that is
     // always late would never judge.

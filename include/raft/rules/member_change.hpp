@@ -187,7 +187,8 @@ inline bool has_caught_up(const Step& step, Progress& newcomer, const Log& log) 
         const bool close = step.now - round.began < step.options.election_timeout;
         round = {log.last_index(), step.now, close};
     }
-    return round.close && !step.is_silent(newcomer.last_contact);
+    const bool is_late = step.now - round.began >= step.options.election_timeout;
+    return round.close && !is_late && !step.is_silent(newcomer.last_contact);
 }
 
 inline bool have_caught_up(const Step& step, Reign& reign, const Log& log,
@@ -294,7 +295,7 @@ inline bool keeps_majority(const Membership& target) {
 /// them has acknowledged an entry of after the loss. No more at once than leave a majority.
 /// Returns whether there is one.
 inline bool suspend(const Step& step, Reign& reign, Log& log, Membership& target) {
-    for (const Progress& follower : reign.followers) {
+    for (Progress& follower : reign.followers) {
         Member* const member = target.find(follower.node);
         if (!follower.lost_before || member == nullptr || !member->votes()) continue;
         if (log.last_index() < *follower.lost_before) {
@@ -304,8 +305,12 @@ inline bool suspend(const Step& step, Reign& reign, Log& log, Membership& target
         const Index reached = target.reached_by_quorum<Index>([&](NodeId node) {
             return reign.of_node(node, step.self, &Progress::match, log.durable());
         });
-        if (reached >= *follower.lost_before && keeps_majority(target)) return true;
+        const bool is_possible = keeps_majority(target);
+        if (is_possible && reached >= *follower.lost_before) return true;
         member->standing = before;
+        // Of two neither is elected without the other, and it has all again.
+        const bool is_over = !is_possible && follower.match >= *follower.lost_before;
+        if (is_over && target.members.size() <= 2) follower.lost_before.reset();
     }
     return false;
 }

@@ -320,4 +320,13 @@ TEST_CASE("nobody stands because a node that does not lead says so") {
     CHECK(core.role() == Role::candidate);
 }
 
+TEST_CASE("one that has just started, and may have promised something, does not stand when asked") {
+    Core core(Options{}, NodeId{2}, voters(3), recovered({Term{7}, {}, {}}), 1, Time{});
+    core.step(at(milliseconds(1)), message(1, 2, AppendRequest{Term{7}, {}, {}, 0, {}}));
+    core.step(at(milliseconds(499)), message(1, 2, TimeoutNow{Term{7}}));
+    CHECK(core.role() == Role::follower);
+    core.step(at(milliseconds(500)), message(1, 2, TimeoutNow{Term{7}}));
+    CHECK(core.role() == Role::candidate);
+}
+
 }  // namespace handover_test

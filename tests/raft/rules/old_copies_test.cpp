@@ -184,4 +184,34 @@ TEST_CASE("leadership is not passed to one that has lost what it acknowledged") 
     CHECK(cluster.standing(3) == Standing::voter);
 }
 
+/// Even where the leader is asked to, and in the moment before it is sure of the loss.
+TEST_CASE("nobody who may have lost what it acknowledged is asked to lead") {
+    Copies cluster;
+    cluster.keep_copies();
+    cluster.crash(2);
+    cluster.propose_ten();
+    cluster.fall_back(3);
+    REQUIRE(cluster.run_until([&] { return cluster.seen(EventKind::acknowledgement_lost) == 1; },
+                              milliseconds(500)));
+    cluster.run(milliseconds(1000));
+    cluster.step(1, HandOver{7, {3}, milliseconds(500)});
+    cluster.step(1, HandOver{8, {}, milliseconds(500)});
+    const std::vector<HandoverOutcome> expected{{7, HandoverResult::no_successor},
+                                                {8, HandoverResult::no_successor}};
+    CHECK(cluster.handovers == expected);
+    CHECK(cluster.serves(1));
+}
+
+TEST_CASE("of two voters one that has caught up again may lead") {
+    Copies cluster(2);
+    cluster.keep_copies();
+    cluster.propose_ten();
+    cluster.fall_back(2);
+    cluster.run(milliseconds(3000));
+    REQUIRE(cluster.seen(EventKind::acknowledgement_lost) == 1);
+    cluster.step(1, HandOver{7, {2}, milliseconds(500)});
+    cluster.run(milliseconds(100));
+    CHECK(cluster.leader() == 2);
+}
+
 }  // namespace old_copies_test
