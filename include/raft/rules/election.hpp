@@ -47,8 +47,9 @@ inline void enter_term_of_log(Ballot& ballot, const Log& log) {
     if (logged > ballot.term) ballot.enter(logged);
 }
 
-/// A node that may have promised something takes its start for a word of a leader, for whoever asks
-/// and in whatever term: the leader has time to tell it that its storage has lost some of that.
+/// A node that may have promised something takes its start for a word of a leader, whatever the
+/// term in which it is asked: the leader has time to tell it that its storage has lost some of
+/// that.
 inline void start_timer(const Options& options, const Ballot& ballot, ElectionTimer& timer,
                         Time now) {
     const bool is_loyal = options.pre_vote || options.check_quorum;
@@ -188,9 +189,10 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
         const VoteReply reply{ballot.term, request.term, request.pre_vote, granted, without};
         step.send(candidate, reply);
     };
-    const bool loyal = request.term > ballot.term && !request.by_handover &&
-                       hears_from_leader(step, office, timer);
-    if (loyal || is_starting(step, timer)) {
+    const bool is_later = request.term > ballot.term;
+    const bool is_agreed = is_later && request.by_handover;
+    const bool loyal = is_later && hears_from_leader(step, office, timer);
+    if (!is_agreed && (loyal || is_starting(step, timer))) {
         // One that is a member no more asks until it is told.
         if (request.pre_vote || without.index.value != 0) answer(false);
         return;

@@ -270,12 +270,12 @@ TEST_CASE(
     auto header = rsm::detail::wal::encode_snapshot_header(meta);
     const std::string golden =
         // magic, version, size of the header, index, term, size and checksum of the content
-        "72736d2d736e700a020000006a000000090000000000000002000000000000000500000000000000"
+        "72736d2d736e700a0200000072000000090000000000000002000000000000000500000000000000"
         "cdab000000000000"
         // two members: id, standing, instance, contact; checksum
-        "0200000001000000000000000100000000000000000400000068657265"
-        "020000000000000002070000000000000000000000"
-        "22a490bccb93ebdf";
+        "020000000100000000000000010000000000000000010000000400000068657265"
+        "02000000000000000207000000000000000100000000000000"
+        "5fca9d671b0a6e90";
     CHECK(hex({reinterpret_cast<const char*>(header.data()), header.size()}) == golden);
 
     const FakeFiles good = several_segments(2);

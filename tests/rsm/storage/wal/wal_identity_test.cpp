@@ -210,15 +210,15 @@ TEST_CASE("The bytes of an identity are those of docs/format.md") {
         // magic, version, log id, node, name
         "72736d2d6964740a02000000000000008877665544332211010000000000000004000000"
         "73686f70"
-        // three members: id, standing, instance, contact
+        // three members: id, standing, instance, priority, contact
         "03000000"
-        "010000000000000001000000000000000000000000"
-        "0200000000000000014d0000000000000007000000"
+        "01000000000000000100000000000000000100000000000000"
+        "0200000000000000014d000000000000000100000007000000"
         "74686572653a31"
-        "030000000000000002000000000000000000000000"
+        "03000000000000000200000000000000000100000000000000"
         // instance, founder, checksum
         "2a0000000000000001"
-        "23338ace38eb2d34";
+        "a7701dca19abee13";
     CHECK(hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) == golden);
 }
 
