@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <tuple>
 
 namespace raft::inline v0 {
 
@@ -31,18 +30,20 @@ struct Successor {
 
     /// Where it can be brought up to date first, the priority counts.
     static bool by_priority(const Successor& one, const Successor& other) {
-        return std::tie(one.is_close, one.priority, one.match) <
-               std::tie(other.is_close, other.priority, other.match);
+        if (one.is_close != other.is_close) return other.is_close;
+        if (one.priority != other.priority) return one.priority < other.priority;
+        return one.match < other.match;
     }
     /// At once the longest log wins.
     static bool by_match(const Successor& one, const Successor& other) {
-        return std::tie(one.match, one.priority) < std::tie(other.match, other.priority);
+        if (one.match != other.match) return one.match < other.match;
+        return one.priority < other.priority;
     }
 };
 
 /// Of those who could lead and are heard of, the one that does best; 0: nobody could.
-template <class IsLess>
-Successor best_successor(const Step& step, const Reign& reign, const Log& log, IsLess is_less) {
+inline Successor best_successor(const Step& step, const Reign& reign, const Log& log,
+                                bool (*is_less)(const Successor&, const Successor&)) {
     Successor best;
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);

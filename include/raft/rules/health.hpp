@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <optional>
 #include <variant>
-#include <vector>
 
 namespace raft::inline v0 {
 
@@ -115,7 +114,7 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
         best_successor(step, std::get<Reign>(office.held), log, Successor::by_match).node;
     if (successor) step.send(successor, TimeoutNow{step.term()});
     // What was to be read for the followers may be released in this step.
-    std::erase_if(step.out.load_entries, [](const LoadEntries& load) { return bool(load.reader); });
+    step.out.load_entries.clear();
     step.out.load_chunks.clear();
     become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }

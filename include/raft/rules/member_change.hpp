@@ -302,11 +302,12 @@ inline bool suspend(const Step& step, Reign& reign, Log& log, Membership& target
             append_own(step, reign.budget, log, EntryKind::barrier, {});
         }
         const Standing before = std::exchange(member->standing, Standing::returning);
-        const Index reached = target.reached_by_quorum<Index>([&](NodeId node) {
-            return reign.of_node(node, step.self, &Progress::match, log.durable());
+        const bool is_proven = target.has_quorum([&](NodeId node) {
+            return reign.of_node(node, step.self, &Progress::match, log.durable()) >=
+                   *follower.lost_before;
         });
         const bool is_possible = keeps_majority(target);
-        if (is_possible && reached >= *follower.lost_before) return true;
+        if (is_possible && is_proven) return true;
         member->standing = before;
         // Of two neither is elected without the other, and it has all again.
         const bool is_over = !is_possible && follower.match >= *follower.lost_before;
@@ -344,14 +345,14 @@ inline std::optional<MemberChange> own_change(const Step& step, Reign& reign, Lo
 
 /// Whether there is something that a leader changes without being asked.
 inline bool finds_change(const Step& step, const Reign& reign) {
-    const std::vector<Member>& members = step.membership().members;
-    return std::any_of(members.begin(), members.end(), [&](const Member& member) {
+    for (const Member& member : step.membership().members) {
         const Progress* const follower = reign.find(member.id);
-        if (follower == nullptr) return !member.instance && step.instance;
-        const bool is_unknown = !member.instance && follower->claimed;
-        return is_unknown || follower->is_another() || follower->lost_before ||
-               member.standing == Standing::returning;
-    });
+        const Instance claimed = follower == nullptr ? step.instance : follower->claimed;
+        if (!member.instance && claimed) return true;
+        if (member.standing == Standing::returning) return true;
+        if (follower != nullptr && (follower->is_another() || follower->lost_before)) return true;
+    }
+    return false;
 }
 
 /// Brings a change of members forward, and finishes one that an earlier leader has left joint. One

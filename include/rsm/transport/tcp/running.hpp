@@ -354,8 +354,13 @@ void BasicRunningTcpTransport<Net>::remove_peer(raft::NodeId peer) {
         senders_.erase(sender);
     }
     listener_->remove(peer);
-    shared_->peers.erase(peer);
-    shared_->options.peers.erase(peer);
+    // To erase by key instantiates more than all of this, for what comes back of it.
+    const auto erase_from = [peer](auto& peers) {
+        const auto found = peers.find(peer);
+        if (found != peers.end()) peers.erase(found);
+    };
+    erase_from(shared_->peers);
+    erase_from(shared_->options.peers);
 }
 
 /// A TcpTransport at work.
