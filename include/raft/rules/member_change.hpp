@@ -145,10 +145,7 @@ inline void ask_change(const Step& step, Office& office, Log& log, ChangeMembers
     if (refusal) return step.out.changes.push_back({asked.token, *refusal, {}});
     if (reign->change) end_change(step, *reign, ChangeResult::cancelled);
     if (reign->handover && reign->handover->token == 0) reign->handover.reset();
-    // No change before an entry of the leader's own term is committed.
-    if (log.last().term != step.term()) {
-        append_own(step, reign->budget, log, EntryKind::barrier, {});
-    }
+    ensure_own_entry(step, reign->budget, log);
     reign->change = MemberChange{asked.token,
                                  std::move(asked.target),
                                  step.membership(),
@@ -360,7 +357,7 @@ inline bool finds_change(const Step& step, const Reign& reign) {
 /// leaders' memberships could each have a majority that the other does not know.
 inline void advance_change(const Step& step, Reign& reign, Log& log, Configuration& configuration) {
     if (log.last().term != step.term() && finds_change(step, reign)) {
-        append_own(step, reign.budget, log, EntryKind::barrier, {});
+        ensure_own_entry(step, reign.budget, log);
     }
     const bool current = log.term_at(log.commit()) == step.term();
     if (!current || !is_settled(configuration, log)) return;

@@ -23,6 +23,12 @@ inline void append_own(const Step& step, Budget& budget, Log& log, EntryKind kin
     log.append(std::move(entry));
 }
 
+/// Sees to an entry of the leader's own term: without one it does not know what is committed, and
+/// may not change the members.
+inline void ensure_own_entry(const Step& step, Budget& budget, Log& log) {
+    if (log.last().term != step.term()) append_own(step, budget, log, EntryKind::barrier, {});
+}
+
 /// Takes a proposal on, or refuses it: answered at once, "respond after entry applied" is for the
 /// one who asked.
 inline void propose(const Step& step, Office& office, Log& log, Propose& proposal) {

@@ -36,10 +36,7 @@ inline void ask_read(const Step& step, Office& office, Reads& reads, Log& log,
     }
     ++reads.waiting;
     reign->rounds.joining.push_back(read.token);
-    // Without an entry of its own term a leader does not know what is committed.
-    if (log.last().term != step.term()) {
-        append_own(step, reign->budget, log, EntryKind::barrier, {});
-    }
+    ensure_own_entry(step, reign->budget, log);
 }
 
 /// All reads that have come in since the last round share the next one, which begins once an entry

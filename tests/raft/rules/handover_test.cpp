@@ -82,13 +82,19 @@ TEST_CASE("a handover to a node that is not heard from is refused, and clients a
     CHECK(cluster.serves(leader));
 }
 
+/// A leader whose second node cannot be brought up to date.
+struct Waiting : Changing {
+    Waiting() : Changing(3) {
+        elect(1);
+        run(milliseconds(300));
+        node(2).disk_stalled = true;
+        propose(1, "x");
+        run(milliseconds(50));
+    }
+};
+
 TEST_CASE("a handover ends when its target loses its vote, and clients are served again") {
-    Changing cluster(3);
-    cluster.elect(1);
-    cluster.run(milliseconds(300));
-    cluster.node(2).disk_stalled = true;
-    cluster.propose(1, "x");
-    cluster.run(milliseconds(50));
+    Waiting cluster;
     cluster.step(1, HandOver{7, {2}, milliseconds(60000)});
     cluster.ask(1, of({1, 3}), true);
     for (int i = 0; i < 3000 && cluster.handovers.empty(); ++i) cluster.run(milliseconds(1));
@@ -98,12 +104,7 @@ TEST_CASE("a handover ends when its target loses its vote, and clients are serve
 }
 
 TEST_CASE("a handover is not done where the leader only gives way") {
-    Changing cluster(3);
-    cluster.elect(1);
-    cluster.run(milliseconds(300));
-    cluster.node(2).disk_stalled = true;
-    cluster.propose(1, "x");
-    cluster.run(milliseconds(50));
+    Waiting cluster;
     cluster.step(1, HandOver{7, {2}, milliseconds(5000)});
     cluster.cut_off(1);
     for (int i = 0; i < 3000 && cluster.handovers.empty(); ++i) cluster.run(milliseconds(1));

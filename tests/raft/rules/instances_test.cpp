@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -182,27 +181,37 @@ TEST_CASE("what is asked for goes before what a leader does by itself") {
 
 // ---- who is another --------------------------------------------------------------------------
 
+/// A message of node 3, or to it, is on its way for longer than the node has its storage.
+struct Outlived : Instances {
+    template <class Predicate>
+    explicit Outlived(Predicate is_it) : Instances(3) {
+        elect(1);
+        run(milliseconds(2000));
+        bool held = false;
+        lost = [&](const Message& message) {
+            const bool first = !held && is_it(message);
+            if (first) late = message;
+            held = held || first;
+            return first;
+        };
+        run(milliseconds(300));
+        lost = nullptr;
+        REQUIRE(held);
+        replace(3, {903});
+        run(milliseconds(20000));
+        REQUIRE(votes(3, {903}));
+    }
+    Message late;
+};
+
 TEST_CASE("one late answer of a former instance does not cost the present one its vote") {
-    Instances cluster(3);
-    cluster.elect(1);
-    cluster.run(milliseconds(2000));
-    std::optional<Message> late;
-    cluster.lost = [&](const Message& message) {
-        const bool first =
-            !late && message.from.value == 3 && std::holds_alternative<AppendReply>(message.body);
-        if (first) late = message;
-        return first;
-    };
-    cluster.run(milliseconds(300));
-    REQUIRE(late);
-    cluster.lost = nullptr;
-    cluster.replace(3, {903});
-    cluster.run(milliseconds(20000));
-    REQUIRE(cluster.votes(3, {903}));
+    Outlived cluster([](const Message& message) {
+        return message.from.value == 3 && std::holds_alternative<AppendReply>(message.body);
+    });
     const Index before = cluster.core(1).log().last_index();
     // In the step of a heartbeat.
     cluster.now = cluster.core(1).deadline();
-    cluster.step(1, std::vector<Input>{*late});
+    cluster.step(1, std::vector<Input>{cluster.late});
     cluster.run(milliseconds(5000));
     CHECK(cluster.votes(3, {903}));
     CHECK(cluster.core(1).log().last_index() == before);
@@ -301,29 +310,16 @@ TEST_CASE("one that has the membership says who a node is") {
 }
 
 TEST_CASE("one late message does not leave a majority without a leader") {
-    Instances cluster(3);
-    cluster.elect(1);
-    cluster.run(milliseconds(2000));
-    std::optional<Message> late;
-    cluster.lost = [&](const Message& message) {
-        const bool first =
-            !late && message.to.value == 3 && std::holds_alternative<AppendRequest>(message.body);
-        if (first) late = message;
-        return first;
-    };
-    cluster.run(milliseconds(300));
-    REQUIRE(late);
-    cluster.lost = nullptr;
-    cluster.replace(3, {903});
-    cluster.run(milliseconds(20000));
-    REQUIRE(cluster.votes(3, {903}));
+    Outlived cluster([](const Message& message) {
+        return message.to.value == 3 && std::holds_alternative<AppendRequest>(message.body);
+    });
     // Here is a membership that 2 does not have, whose word is all that there is.
     cluster.cut_off(2);
     Membership target = cluster.core(1).membership();
     target.put({{2}, Standing::voter, {102}, "elsewhere"});
     REQUIRE(cluster.change(1, target) == ChangeResult::done);
     cluster.crash(1);
-    cluster.step(3, std::vector<Input>{*late});
+    cluster.step(3, std::vector<Input>{cluster.late});
     cluster.lost = nullptr;
     cluster.run(milliseconds(60000));
     CHECK(cluster.leader() == 3);

@@ -63,13 +63,6 @@ inline Birth birth_of(const ClusterPlan& plan, raft::NodeId node, bool wiped) {
     return birth;
 }
 
-/// Who the cluster is at first, for those who know no instances.
-inline raft::Membership founding_of(const ClusterPlan& plan) {
-    raft::Membership founding;
-    for (const Member& member : birth_of(plan, {1}, false).founding) founding.put(member);
-    return founding;
-}
-
 inline WalOptions wal_options(const ClusterPlan& plan) {
     return {.directory = "data/d",
             .segment_bytes = plan.segment_bytes,
