@@ -149,9 +149,12 @@ public:
 
     // ---- a connection ----
 
-    /// Takes as much as there is room for, possibly less. 0: no room.
+    /// Takes as much as there is room for, possibly less. 0: no room, which as on a real system is
+    /// what less than a third of the window counts as: else each small segment that is acknowledged
+    /// made room for one as small, and the window fell into pieces for good (RFC 9293, 3.8.6.2).
     std::size_t write(const StreamEndPtr& end, std::string_view bytes) {
         const std::size_t room = window_bytes - std::min(window_bytes, end->flight_bytes);
+        if (room < std::min(bytes.size(), window_bytes / 3 + 1)) return 0;
         const std::size_t count = moved(std::min(room, bytes.size()));
         if (count == 0) return 0;
         put(end, {std::string(bytes.substr(0, count)), false, false, 0, world_.now(), due(end)});
