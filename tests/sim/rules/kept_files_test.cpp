@@ -41,7 +41,7 @@ struct Node {
         const Broken broken = rule.look({1}, needs, jobs, [this] { return files; });
         return broken ? broken->property + ": " + broken->where : "";
     }
-    void append(std::uint64_t count) { needs.durable = needs.last = needs.last + count; }
+    void append(std::uint64_t count) { needs.written = needs.last = needs.last + count; }
 
     KeptFiles rule{2};
     FileNeeds needs;
@@ -108,7 +108,7 @@ TEST_CASE("Kept files: a part of a snapshot goes with its transfer") {
 }
 
 TEST_CASE("Kept files: an older snapshot goes when the lane has come to it") {
-    Node node(FileNeeds{.base = {5}, .last = {5}, .durable = {5}, .snapshot = {5}});
+    Node node(FileNeeds{.base = {5}, .last = {5}, .written = {5}, .snapshot = {5}});
     CHECK(node.look({segment(1), snapshot(5), snapshot(9)}) == "");  // it has not heard of it
     const std::uint64_t removal = node.jobs.begin();
     node.needs.snapshot = {9};
@@ -126,7 +126,7 @@ TEST_CASE("Kept files: an older snapshot goes when the lane has come to it") {
 }
 
 TEST_CASE("Kept files: of older snapshots only those stay that are on their way") {
-    Node node(FileNeeds{.base = {5}, .last = {5}, .durable = {5}, .snapshot = {5}});
+    Node node(FileNeeds{.base = {5}, .last = {5}, .written = {5}, .snapshot = {5}});
     node.needs.sent = {{5}};
     CHECK(node.look({segment(1), snapshot(5)}) == "");
     node.needs.snapshot = {9};
@@ -144,7 +144,7 @@ TEST_CASE("Kept files: of older snapshots only those stay that are on their way"
 }
 
 TEST_CASE("Kept files: a snapshot that was saved too late may not be known yet") {
-    Node node(FileNeeds{.base = {5}, .last = {5}, .durable = {5}, .snapshot = {5}});
+    Node node(FileNeeds{.base = {5}, .last = {5}, .written = {5}, .snapshot = {5}});
     node.needs.snapshot = {20};
     CHECK(node.look({segment(1), snapshot(20)}) == "");
     CHECK(node.look({segment(1), snapshot(9), snapshot(20)}) == "");
@@ -190,14 +190,14 @@ TEST_CASE("Kept files: segments go that hold nothing of the log") {
 }
 
 TEST_CASE("Kept files: an empty log needs the segment in use and what was prepared") {
-    Node node(FileNeeds{.base = {5}, .last = {5}, .durable = {5}, .snapshot = {5}});
+    Node node(FileNeeds{.base = {5}, .last = {5}, .written = {5}, .snapshot = {5}});
     CHECK(node.look({segment(3), segment(4), segment(5), snapshot(5)}) == "");
     node.append(1);
     CHECK(node.look() == "kept files: node 1 keeps segment 3 without need");
 }
 
 TEST_CASE("Kept files: another life begins without what was seen in the one before") {
-    Node node(FileNeeds{.base = {5}, .last = {5}, .durable = {5}, .snapshot = {5}});
+    Node node(FileNeeds{.base = {5}, .last = {5}, .written = {5}, .snapshot = {5}});
     const std::uint64_t removal = node.jobs.begin();
     node.needs.snapshot = {9};
     CHECK(node.look({segment(1), snapshot(5), snapshot(9)}) == "");

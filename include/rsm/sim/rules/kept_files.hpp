@@ -28,14 +28,16 @@ namespace rsm::inline v0::sim {
 struct FileNeeds {
     raft::Index base;     ///< the log is what comes behind it
     raft::Index last;     ///< of the log
-    raft::Index durable;  ///< of the log
+    raft::Index written;  ///< up to here it is known to be in durable segments
     raft::Index snapshot;
     std::vector<raft::Index> sent{};  ///< snapshots on their way to followers
     bool receives = false;            ///< a snapshot
 };
 inline FileNeeds file_needs(const raft::Core& core) {
     const raft::Log& log = core.log();
-    FileNeeds needs{log.base().index, log.last_index(), log.durable(), core.snapshot().last.index};
+    // What counts as durable may be so by a snapshot only, while the log's lane is behind.
+    const raft::Index written = log.oldest_write() ? raft::Index{} : log.begun();
+    FileNeeds needs{log.base().index, log.last_index(), written, core.snapshot().last.index};
     needs.receives = core.receives_snapshot();
     for (const raft::Progress& follower : core.followers()) {
         if (follower.state != raft::ProgressState::snapshot) continue;
@@ -173,7 +175,7 @@ private:
             return 0;
         }
         // What is later than the release of the entries is behind it in the log.
-        const bool is_released = needs.durable > std::max(old_segments_->last, needs.base);
+        const bool is_released = needs.written > std::max(old_segments_->last, needs.base);
         if (!old_segments_->jobs && is_released) old_segments_->jobs = jobs.given();
         return old_segments_->jobs && jobs.done(*old_segments_->jobs) ? oldest : 0;
     }

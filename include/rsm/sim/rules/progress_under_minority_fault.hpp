@@ -21,7 +21,8 @@ namespace rsm::inline v0::sim {
 
 /// Within this time after the trouble began the others have a leader who serves: the old one has
 /// noticed what is wrong with it, they have missed it, and some votes were split.
-/// @pre messages take less than a tenth of an election timeout, syncs much less
+/// @pre none of them waits for a snapshot, messages take less than a tenth of an election timeout,
+/// syncs much less
 inline raft::Duration longest_interregnum(const raft::Options& options) {
     return options.disk_stall_timeout + 20 * options.election_timeout;
 }

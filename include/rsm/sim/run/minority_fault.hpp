@@ -62,6 +62,20 @@ public:
         const bool varies = kind_ == Kind::comes_and_goes || kind_ == Kind::in_trouble;
         return varies && (!leader || stricken);
     }
+    /// Whether one of the others, who may all be needed, lacks what another has released.
+    bool needs_snapshot() const {
+        raft::Index released;
+        raft::Index shortest = raft::max_index;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id}) ||
+                std::ranges::find(stricken_, raft::NodeId{id}) != stricken_.end())
+                continue;
+            const raft::Log& log = cluster_.core({id}).log();
+            released = std::max(released, log.base().index);
+            shortest = std::min(shortest, log.last_index());
+        }
+        return shortest < released;
+    }
     /// What is wrong, to follow "while".
     std::string in_words() const {
         std::string text;

@@ -121,7 +121,8 @@ private:
     }
     void go_on_beside_fault() {
         const raft::Options& raft = plan_.cluster.options.raft;
-        if (!serves(longest_interregnum(raft))) return;
+        const bool sends = minority_fault_.needs_snapshot();
+        if (!serves(sends ? plan_.recovery_limit : longest_interregnum(raft))) return;
         wait(8 * raft.election_timeout);  // what it leads to at first
         const Leadership reign{cluster_.leader(), this->reign()};
         const bool lasts = !minority_fault_.unsteady(reign.leader);
