@@ -364,10 +364,13 @@ inline void advance_change(const Step& step, Reign& reign, Log& log, Configurati
     if (step.membership().joint()) {
         return append_membership(step, reign, log, configuration, leave_joint(step.membership()));
     }
-    if (!reign.change) reign.change = own_change(step, reign, log);
+    // One that is removed gives way when that is committed, and finds nothing more to change: else
+    // it would lead on, and take on operations whose end nobody tells it.
+    const bool stays = step.membership().is_voter(step.self);
+    if (!reign.change && stays) reign.change = own_change(step, reign, log);
     if (!reign.change) return;
     MemberChange& change = *reign.change;
-    note_instances(step, reign, change.target);
+    if (stays) note_instances(step, reign, change.target);
     if (has_reached(step.membership(), change.target)) {
         const ChangeResult result = change.given_up.value_or(ChangeResult::done);
         return end_change(step, reign, result, configuration.latest_at());

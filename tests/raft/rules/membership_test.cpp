@@ -114,6 +114,36 @@ TEST_CASE("a removed leader leads until the change is committed, then gives way 
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a removed leader finds nothing more to change, which would keep it leading") {
+    Instances cluster(3);
+    cluster.elect(2);
+    cluster.run(milliseconds(1000));
+    REQUIRE(cluster.change(2, of({2, 3})) == ChangeResult::done);
+    cluster.crash(1);
+    const auto is_left = [&] {
+        const Membership& latest = cluster.core(2).membership();
+        return !latest.joint() && !latest.contains({2});
+    };
+    // It hears of the learner, whose instance is still to be noted, before it can leave.
+    cluster.lost = [&](const Message& message) {
+        return message.from.value == 3 && message.to.value == 2 && is_left();
+    };
+    const Token token = cluster.ask(2, of({3}, {1}));
+    REQUIRE(cluster.run_until(is_left, milliseconds(2000)));
+    const Index last = cluster.core(2).log().last_index();
+    cluster.restart(1);
+    cluster.run(milliseconds(100));
+    cluster.lost = nullptr;
+    REQUIRE(
+        cluster.run_until([&] { return cluster.result(token).has_value(); }, milliseconds(1000)));
+    CHECK(cluster.result(token) == ChangeResult::done);
+    CHECK(cluster.core(2).role() == Role::follower);
+    CHECK(cluster.core(2).log().last_index() == last);
+    CHECK(cluster.run_until([&] { return cluster.known(3, 1) == Instance{101}; },
+                            milliseconds(5000)));
+    CHECK(cluster.failure == "");
+}
+
 TEST_CASE("a node that was removed while it was away is told when it asks for votes") {
     for (const unsigned which : {0U, 1U, 2U, 3U}) {
         Options options = ordinary();
