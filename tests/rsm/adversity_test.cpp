@@ -160,6 +160,21 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
     CHECK(policy.not_before() == now + 17s);
 }
 
+TEST_CASE("damaged snapshots, one after the other, do not keep the log from being compacted") {
+    rsm::detail::SnapshotPolicy policy(1000);
+    for (const auto now : {0s, 10s, 20s}) {
+        policy.damaged();
+        policy.begun(at(now));
+        policy.ended();
+        policy.damaged();
+        CHECK(!policy.due(at(now), 999, 0, true));
+        CHECK(policy.due(at(now), 1000, 0, true));
+    }
+    policy.failed(at(20s));
+    CHECK(!policy.due(at(20s), 1000, 0, true));
+    CHECK(policy.due(at(21s), 1000, 0, true));
+}
+
 TEST_CASE("what is held for a follower does not make one snapshot follow another") {
     rsm::detail::SnapshotPolicy policy(1000);
     CHECK(policy.due(at(0s), 1000, 0, true));

@@ -7,6 +7,7 @@
 #include <raft/base/types.hpp>
 #include <rsm/detail/backoff.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -25,7 +26,7 @@ public:
     bool due(raft::Time now, std::uint64_t persisted_bytes, std::uint64_t held_bytes,
              bool applied_since) const {
         if (under_way_ || now < not_before_) return false;
-        if (damaged_) return true;
+        if (damaged_ && now >= not_again_before_) return true;
         const bool grown = threshold_ >= 0 &&
                            persisted_bytes >= static_cast<std::uint64_t>(threshold_) + held_bytes;
         return applied_since && grown;
@@ -33,29 +34,36 @@ public:
     /// The newest snapshot is not good: a new one is due, whatever the log's size, and even of the
     /// same state.
     void damaged() { damaged_ = true; }
-    /// Where one damaged snapshot follows another, the pauses between them grow.
+    /// Where one damaged snapshot follows another, the pauses between them grow; one that is due
+    /// because the log has grown does not wait for that.
     void begun(raft::Time now) {
         under_way_ = true;
-        if (damaged_) wait(now);
+        if (damaged_) not_again_before_ = now + pauses_of_damaged_.next();
     }
     void ended() {
         under_way_ = false;
-        if (!std::exchange(damaged_, false)) pauses_.reset();
+        pauses_.reset();
+        if (!std::exchange(damaged_, false)) pauses_of_damaged_.reset();
     }
     /// It could not be saved. Another is taken later, after a pause that grows each time.
     void failed(raft::Time now) {
         under_way_ = false;
-        wait(now);
+        not_before_ = now + pauses_.next();
     }
     /// When to ask again, if a pause is what keeps it from being due.
-    raft::Time not_before() const { return not_before_; }
+    raft::Time not_before() const {
+        return damaged_ ? std::max(not_before_, not_again_before_) : not_before_;
+    }
 
 private:
-    void wait(raft::Time now) { not_before_ = now + pauses_.next(); }
+    static constexpr std::chrono::seconds shortest{1};
+    static constexpr std::chrono::minutes longest{5};
 
     std::int64_t threshold_;
-    raft::Time not_before_;
-    Backoff pauses_{std::chrono::seconds(1), std::chrono::minutes(5)};
+    raft::Time not_before_;        ///< any
+    raft::Time not_again_before_;  ///< another because the newest is damaged
+    Backoff pauses_{shortest, longest};
+    Backoff pauses_of_damaged_{shortest, longest};
     bool damaged_ = false;
     bool under_way_ = false;
 };
