@@ -199,8 +199,13 @@ private:
             return not_alive("node " + std::to_string(node.value) + " keeps " +
                              cluster_.clutter(node));
         }
-        // Who was removed while it was away hears of it when it asks for votes.
-        if (plan_.cluster.members_change) wait(4 * plan_.cluster.options.raft.election_timeout);
+        // Who was removed while it was away hears of it when it asks for votes, if that is not
+        // lost.
+        const raft::Duration timeout = plan_.cluster.options.raft.election_timeout;
+        if (plan_.cluster.members_change) {
+            wait(4 * timeout);
+            run_until([&] { return all_told(); }, 40 * timeout);
+        }
         if (!failed()) stay_calm();
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
@@ -286,6 +291,18 @@ private:
                std::ranges::any_of(known.members, [&members](const raft::Member& member) {
                    return member.votes() && members.contains(member.id);
                });
+    }
+    /// Whether those who are no members know, as far as they can.
+    bool all_told() const {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return false;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            const bool counts = cluster_.running({id}) && can_be_told({id});
+            if (!counts || cluster_.core(leader).membership().contains({id})) continue;
+            const raft::Configuration& known = cluster_.core({id}).configuration();
+            if (!known.is_excluded() && known.latest().contains({id})) return false;
+        }
+        return true;
     }
     void not_alive(const std::string& what) {
         if (failed() || !cluster_.is_able()) return;

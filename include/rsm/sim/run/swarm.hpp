@@ -84,16 +84,18 @@ public:
         if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
         if (chance(15) && plan.theme != Theme::long_times) streams(plan.cluster);
         rarities(plan);
-        plan.recovery_limit =
-            std::chrono::seconds(10) + 20 * plan.cluster.options.raft.election_timeout +
-            transfer_time(plan.cluster) + write_time(plan.cluster) + stream_time(plan.cluster);
-        const auto without = [&](Fault fault) {
-            return !plan.faults.enabled[static_cast<std::size_t>(fault)];
+        // A node that is wiped twice waits to be taken in again.
+        const auto has = [&](Fault fault) {
+            return plan.faults.enabled[static_cast<std::size_t>(fault)];
         };
+        const int timeouts = has(Fault::wiped_disk) ? 56 : 20;
+        plan.recovery_limit =
+            std::chrono::seconds(10) + timeouts * plan.cluster.options.raft.election_timeout +
+            transfer_time(plan.cluster) + write_time(plan.cluster) + stream_time(plan.cluster);
         plan.clients.punctual =
-            without(Fault::pause) && without(Fault::slow_node) && without(Fault::clock_jump) &&
-            without(Fault::drift) && without(Fault::hold_up) && without(Fault::short_pause) &&
-            without(Fault::followers_stall) && plan.theme != Theme::minority_faults;
+            !has(Fault::pause) && !has(Fault::slow_node) && !has(Fault::clock_jump) &&
+            !has(Fault::drift) && !has(Fault::hold_up) && !has(Fault::short_pause) &&
+            !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         return plan;
     }
 
