@@ -136,9 +136,11 @@ private:
         cluster_.report(Rule::minority_fault, reign_lasts(reign, {cluster_.leader(), this->reign()},
                                                           minority_fault_.in_words()));
         if (failed() || !minority_fault_.silences()) return;
-        cluster_.report(
-            Rule::minority_fault,
-            keeps_no_old_snapshot(reign.leader, newest, cluster_.disk(reign.leader).paths()));
+        if (!cluster_.disk_history(reign.leader).cluttered) {
+            const std::vector<std::string> paths = cluster_.disk(reign.leader).paths();
+            cluster_.report(Rule::minority_fault,
+                            keeps_no_old_snapshot(reign.leader, newest, paths));
+        }
         const auto compacted = [&] {
             return is_compacted(cluster_.persisted_bytes(reign.leader),
                                 plan_.cluster.options.snapshot_threshold);
