@@ -136,7 +136,8 @@ inline void ask_change(const Step& step, Office& office, Log& log, ChangeMembers
     const auto refusal = [&]() -> std::optional<ChangeResult> {
         if (reign == nullptr) return ChangeResult::not_leader;
         const bool is_changing = reign->change && reign->change->token != 0;
-        if (is_changing || step.membership().joint()) return ChangeResult::busy;
+        const bool leaves = !step.membership().is_voter(step.self);
+        if (is_changing || leaves || step.membership().joint()) return ChangeResult::busy;
         if (!is_possible(step.membership(), asked.target)) return ChangeResult::invalid;
         const bool decidable = asked.forced || can_decide(step, *reign, asked.target);
         if (!decidable) return ChangeResult::unreachable;
@@ -352,6 +353,11 @@ inline bool finds_change(const Step& step, const Reign& reign) {
     return false;
 }
 
+/// The reign ends: whoever leads next decides what becomes of it.
+inline void interrupt_change(const Step& step, Reign& reign) {
+    if (reign.change) end_change(step, reign, ChangeResult::interrupted);
+}
+
 /// Brings a change of members forward, and finishes one that an earlier leader has left joint. One
 /// membership at a time, and none before an entry of the leader's own term is committed: else two
 /// leaders' memberships could each have a majority that the other does not know.
@@ -375,15 +381,11 @@ inline void advance_change(const Step& step, Reign& reign, Log& log, Configurati
         const ChangeResult result = change.given_up.value_or(ChangeResult::done);
         return end_change(step, reign, result, configuration.latest_at());
     }
+    if (!stays) return interrupt_change(step, reign);
     if (step.now >= change.deadline) give_up_change(step, reign, ChangeResult::too_slow);
     if (const auto next = next_membership(step, reign, log, change)) {
         append_membership(step, reign, log, configuration, *next);
     }
-}
-
-/// The reign ends: whoever leads next decides what becomes of it.
-inline void interrupt_change(const Step& step, Reign& reign) {
-    if (reign.change) end_change(step, reign, ChangeResult::interrupted);
 }
 
 }  // namespace raft

@@ -144,6 +144,29 @@ TEST_CASE("a removed leader finds nothing more to change, which would keep it le
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a removed leader takes on no change, which would keep it leading") {
+    Changing cluster(4);
+    cluster.elect(2);
+    cluster.run(milliseconds(300));
+    // It finds a change joint, finishes it, and is asked for another before that is committed.
+    cluster.ask_and_hold(2, of({2, 3, 4}));
+    cluster.crash(2);
+    cluster.lost = nullptr;
+    cluster.elect(1);
+    REQUIRE(cluster.core(1).membership().joint());
+    const auto is_left = [&] { return !cluster.core(1).membership().contains({1}); };
+    cluster.lost = [&](const Message& message) { return message.to.value == 1 && is_left(); };
+    REQUIRE(cluster.run_until(is_left, milliseconds(2000)));
+    const Token token = cluster.ask(1, of({1, 2, 3, 4}));
+    CHECK(cluster.result(token) == ChangeResult::busy);
+    cluster.lost = nullptr;
+    CHECK(cluster.run_until([&] { return cluster.core(1).role() == Role::follower; },
+                            milliseconds(1000)));
+    CHECK_FALSE(cluster.core(1).membership().contains({1}));
+    CHECK(cluster.seen(EventKind::removed) == 1);
+    CHECK(cluster.failure == "");
+}
+
 TEST_CASE("a node that was removed while it was away is told when it asks for votes") {
     for (const unsigned which : {0U, 1U, 2U, 3U}) {
         Options options = ordinary();
