@@ -115,6 +115,8 @@ inline std::string describe(const raft::Event& event) {
         case raft::EventKind::unrecognized:
             return "NOT RECOGNIZED: for " + node +
                    " another instance bears this node's id; waiting to be taken in" + term;
+        case raft::EventKind::log_regained:
+            return "log: HEALED, the peers have brought what was damaged, up to " + index + term;
     }
     return "an event of an unknown kind" + term;
 }

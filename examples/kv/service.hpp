@@ -241,6 +241,7 @@ public:
         detail::add_line(text, "commit", status.commit.value);
         detail::add_line(text, "applied", status.applied.value);
         detail::add_line(text, "last", status.last.value);
+        detail::add_line(text, "lost_up_to", status.lost_up_to.value);
         detail::add_line(text, "snapshot", status.snapshot.value);
         detail::add_line(text, "snapshot_bytes", status.snapshot_bytes);
         detail::add_line(text, "persisted_bytes", status.persisted_bytes);

@@ -222,6 +222,7 @@ inline void Core::finish(const Step& step, bool held_log) {
         release_covered(step, office_, log_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
+    regain(step, log_);
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());

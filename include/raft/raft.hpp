@@ -88,6 +88,8 @@
 //   -        who leaves is told                         rules/membership.hpp dismiss
 //   -        a node that comes back as another one      rules/member_change.hpp readmit
 //   -        a follower that lost what it acknowledged  rules/replication.hpp doubt
+//   -        a log that lost what it acknowledged        parts/log.hpp up_to_date
+//   -        a log that has that again                   rules/durability.hpp regain
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        what a leader owes each follower           rules/leading.hpp serve
 #ifndef RSM_RAFT_RAFT_HPP

@@ -34,7 +34,10 @@ struct Status {
     std::string leader_address;  ///< what it advertises (TcpOptions::advertise); empty: not known
     raft::Index commit;
     raft::Index applied;
-    raft::Index last;      ///< of the log
+    raft::Index last;  ///< of the log
+    /// Up to where the log has to be brought again by the others, because some of it was found
+    /// damaged; until then the node does not lead. 0: nothing is lacking.
+    raft::Index lost_up_to;
     raft::Index snapshot;  ///< the last index that the newest snapshot covers
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t persisted_bytes = 0;

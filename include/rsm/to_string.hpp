@@ -92,6 +92,7 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::removed: return "removed";
         case raft::EventKind::other_instance: return "other instance";
         case raft::EventKind::unrecognized: return "unrecognized";
+        case raft::EventKind::log_regained: return "log regained";
     }
     return "unknown";
 }

@@ -46,8 +46,16 @@ struct Disk {
     HardState hard;
     LogPosition base;
     std::vector<Entry> log;  // from base.index + 1 on
+    LogPosition promised{};
 
     Index last() const { return base.index + log.size(); }
+    LogPosition end() const { return log.empty() ? base : log.back().position(); }
+    /// Finds all behind this damaged. @pre base.index <= last
+    void lose_after(Index last) {
+        if (is_up_to_date(end(), promised)) promised = end();
+        log.resize(last - base.index);
+        hard.commit = std::min(hard.commit, last);
+    }
     bool holds(Index index) const { return index > base.index && index <= last(); }
     const Entry& at(Index index) const { return log[index - base.index - 1]; }
 
@@ -66,6 +74,7 @@ struct Disk {
             log.erase(log.begin(), log.begin() + gone);
             base = *write.release;
         }
+        if (is_up_to_date(end(), promised)) promised = LogPosition{};
     }
     bool covers(LogPosition position) const {
         if (position == base) return true;
@@ -73,7 +82,7 @@ struct Disk {
     }
     /// Storage::recover.
     Recovered recover(const SnapshotMeta& snapshot) {
-        Recovered recovered{hard, snapshot, base, last(), {}, {}};
+        Recovered recovered{hard, snapshot, base, last(), {}, {}, promised};
         for (const Entry& held : log) {
             add_to_runs(recovered.runs, held.index, held.term);
             if (held.kind == EntryKind::membership) recovered.memberships.push_back(held);

@@ -34,11 +34,14 @@ public:
         : base_(recovered.base),
           runs_(recovered.runs),
           last_(recovered.last),
+          promised_(recovered.promised),
           begun_(recovered.last),
           durable_(recovered.last),
           commit_(std::max(recovered.snapshot.last.index, std::min(commit, recovered.last))),
           handed_(recovered.snapshot.last.index),
-          applied_(recovered.snapshot.last.index) {}
+          applied_(recovered.snapshot.last.index) {
+        regain();
+    }
 
     // ---- what there is ----
 
@@ -73,8 +76,24 @@ public:
         return base_;
     }
 
-    /// Whether the candidate's log is at least as up to date as this one (section 5.4.1).
-    bool up_to_date(LogPosition candidate) const { return is_up_to_date(candidate, last()); }
+    /// Whether the candidate's log is at least as up to date as this one (section 5.4.1), and as
+    /// this one was before it lost entries: a majority may hold those only together with what this
+    /// node had.
+    bool up_to_date(LogPosition candidate) const {
+        return is_up_to_date(candidate, last()) && is_up_to_date(candidate, promised_);
+    }
+
+    // ---- what there was ----
+
+    /// Where the log ended before some of it was found damaged; 0@0: nothing is lacking.
+    LogPosition promised() const { return promised_; }
+    bool is_whole() const { return promised_.index.value == 0; }
+    /// Notes whether what is durable is as much as there was. True: now it is, and was not before.
+    bool regain() {
+        const bool regained = !is_whole() && is_up_to_date(durable_position(), promised_);
+        if (regained) promised_ = LogPosition{};
+        return regained;
+    }
 
     // ---- entries in memory ----
 
@@ -223,10 +242,10 @@ public:
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.base_, self.runs_, self.last_, self.cache_, self.cache_bytes_,
-                     self.begun_, self.durable_, self.writes_, self.writing_bytes_,
-                     self.waiting_bytes_, self.commit_, self.handed_, self.applied_,
-                     self.reading_back_);
+        return visit(self.base_, self.runs_, self.last_, self.promised_, self.cache_,
+                     self.cache_bytes_, self.begun_, self.durable_, self.writes_,
+                     self.writing_bytes_, self.waiting_bytes_, self.commit_, self.handed_,
+                     self.applied_, self.reading_back_);
     }
     friend bool operator==(const Log&, const Log&) = default;
 
@@ -245,6 +264,11 @@ private:
         friend bool operator==(const WriteUnderWay&, const WriteUnderWay&) = default;
     };
 
+    /// A snapshot stands for entries that the log does not name any more.
+    LogPosition durable_position() const {
+        const Index durable = std::max(durable_, base_.index);
+        return {durable, *term_at(durable)};
+    }
     void drop_cache_front() {
         cache_bytes_ -= footprint(cache_.front());
         cache_.pop_front();
@@ -262,6 +286,7 @@ private:
     LogPosition base_;
     std::vector<TermRun> runs_;
     Index last_;
+    LogPosition promised_;
     Ring<Entry> cache_;
     std::size_t cache_bytes_ = 0;
 

@@ -58,6 +58,10 @@ struct Identity {
 
 /// What a node finds at its start. A fresh node finds the value-initialised one.
 ///
+/// A storage that finds some of what was durable damaged gives the log up to there and says in
+/// `promised` how far it had come. Term and vote are always the last ones; a storage that cannot
+/// tell them, or what was promised, fails.
+///
 /// Invariants: the log holds (base, last]; `runs` give the term of each of its entries and the
 /// first run begins at base.index + 1 (there is none where the log is empty); base.index <=
 /// snapshot.last.index <= last; where the snapshot is not empty, the log agrees with it at
@@ -70,6 +74,9 @@ struct Recovered {
     std::vector<TermRun> runs;
     /// The entries of kind membership in (base, last], in order.
     std::vector<Entry> memberships;
+    /// Where the log may have ended as its node has acknowledged it, where that is more than it has
+    /// now; else 0@0. The storage keeps it until the log is as up to date again.
+    LogPosition promised{};
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

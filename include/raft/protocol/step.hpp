@@ -217,6 +217,7 @@ enum class EventKind : std::uint8_t {
     removed,               ///< this node is a member no more, as of `index`
     other_instance,        ///< `node` is not the one that the membership has under its id
     unrecognized,          ///< `node` takes this one for another than the member of its id
+    log_regained,          ///< what this node's storage had lost, up to `index`, is there again
 };
 
 /// Something that an operator or a test may want to know.

@@ -45,6 +45,12 @@ inline void take_persisted(Ballot& ballot, Log& log, Journal& journal, WriteId i
     log.persisted(id);
 }
 
+/// What was damaged here is durable here again: this node may lead.
+inline void regain(const Step& step, Log& log) {
+    const Index lost = log.promised().index;
+    if (log.regain()) step.announce(EventKind::log_regained, step.self, lost);
+}
+
 }  // namespace raft
 
 #endif

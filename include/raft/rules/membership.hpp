@@ -70,16 +70,16 @@ inline bool may_vote(const Step& step, const Log& log) {
            });
 }
 
-/// Who stands for election: a voter. One that is none by its latest memberships alone is still
-/// needed until they are committed: the others may not have them, and this log may be the newest
-/// (thesis, section 4.2.2).
+/// Who stands for election: a voter that has all it may have acknowledged. One that is none by its
+/// latest memberships alone is still needed until they are committed: the others may not have them,
+/// and this log may be the newest (thesis, section 4.2.2).
 inline bool may_stand(const Step& step, const Log& log) {
     const auto votes = [&step](const Configuration::Change& change) {
         const Member* const own = find_self(step, change);
         return own != nullptr && own->votes();
     };
     const Configuration& configuration = step.configuration;
-    if (configuration.is_excluded()) return false;
+    if (configuration.is_excluded() || !log.is_whole()) return false;
     return configuration.any_from(log.commit(), votes);
 }
 

@@ -188,6 +188,7 @@ public:
         status.commit = core.log().commit();
         status.applied = core.log().applied();
         status.last = core.log().last_index();
+        status.lost_up_to = core.log().promised().index;
         status.snapshot = core.snapshot().last.index;
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();

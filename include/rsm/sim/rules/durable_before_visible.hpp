@@ -35,11 +35,12 @@ public:
 
     const raft::Recovered* view(raft::NodeId id) const { return view_(id); }
 
-    /// A node has recovered.
+    /// A node has recovered. What is damaged it may lack, if it knows.
     Broken restarted(const raft::Core& core) const {
         const raft::NodeId id = core.self();
         const Acknowledged& kept = acknowledged_[id.value];
-        if (core.term() != kept.term || core.log().last_index() >= kept.index) return {};
+        const raft::Index known = std::max(core.log().last_index(), core.log().promised().index);
+        if (core.term() != kept.term || known >= kept.index) return {};
         return Violation{"durable before visible",
                          detail::node_text(id) + " came back without index " +
                              detail::text(kept.index) + ", which it had acknowledged",

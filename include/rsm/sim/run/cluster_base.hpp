@@ -191,7 +191,9 @@ public:
         for (std::uint64_t id = 1; id <= size(); ++id) {
             if (!watched({id})) continue;
             const raft::Core& core = this->core({id});
-            if (newest == nullptr || newest->log().up_to_date(core.log().last())) newest = &core;
+            const bool is_newer =
+                newest == nullptr || raft::is_up_to_date(core.log().last(), newest->log().last());
+            if (is_newer) newest = &core;
         }
         return newest == nullptr ? raft::Membership{} : newest->membership();
     }
@@ -201,10 +203,11 @@ public:
         if (members.empty()) return usable() > size() / 2;
         return members.has_quorum([this](raft::NodeId node) { return keeps_promises(node); });
     }
-    /// Whether it is not lost for good, nor forgotten what it had promised without having been
-    /// taken in again.
+    /// Whether it is not lost for good, nor lacks what it had promised, and has neither got that
+    /// back nor been taken in again.
     bool keeps_promises(raft::NodeId node) const {
-        return is_usable(node) && !nodes_[node.value].files.is_wiped();
+        const bool lacks = running(node) && !core(node).log().is_whole();
+        return is_usable(node) && !nodes_[node.value].files.is_wiped() && !lacks;
     }
 
     /// @pre watched(node)
@@ -338,6 +341,7 @@ protected:
         oracle_.event(node, event, about.may_lack_promises());
         switch (event.kind) {
             case raft::EventKind::became_leader: elected(node); break;
+            case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
             case raft::EventKind::log_truncated: happened(Counter::truncations); break;
             case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
             case raft::EventKind::disk_stalled: happened(Counter::stalled_leaders); break;

@@ -136,7 +136,6 @@ constexpr bool is_rare(Counter what) {
         case Counter::streams_repeated:
         case Counter::streams_broken:
         case Counter::expired_sessions:
-        case Counter::healed_logs:
         case Counter::count_: return false;
         default: return true;
     }

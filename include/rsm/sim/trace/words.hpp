@@ -82,6 +82,7 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::quorum_lost: return "hears from no quorum and steps down";
         case raft::EventKind::disk_stalled: return "steps down for its disk hangs";
         case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
+        case raft::EventKind::log_regained: return "has again what it had lost";
         case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
         case raft::EventKind::snapshot_unreadable:
             return "its newest snapshot is damaged or cannot be read";

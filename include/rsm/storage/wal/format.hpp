@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,8 +29,8 @@
 
 namespace rsm::inline v0::detail::wal {
 
-inline constexpr std::uint8_t record_version = 2;
-inline constexpr std::uint32_t segment_version = 3;
+inline constexpr std::uint8_t record_version = 3;
+inline constexpr std::uint32_t segment_version = 4;
 inline constexpr std::string_view segment_magic = "rsm-wal\n";
 inline constexpr std::size_t segment_header_bytes = 48;
 /// Segments are made of whole ones, so that a write of whole pages never moves a file's end.
@@ -40,7 +41,11 @@ inline constexpr std::uint64_t whole_units(std::uint64_t bytes) {
 inline constexpr std::size_t record_header_bytes = raft::codec::record_header_bytes;
 inline constexpr std::size_t batch_body_bytes = 24;
 inline constexpr std::size_t batch_record_bytes = record_header_bytes + batch_body_bytes;
-/// Ends a batch record, so that whichever sector holds its end holds some bits.
+inline constexpr std::size_t summary_body_bytes = batch_body_bytes + 6 * 8 + 8;
+inline constexpr std::size_t summary_record_bytes = record_header_bytes + summary_body_bytes;
+/// What each batch begins with: its batch record and its summary.
+inline constexpr std::size_t opening_bytes = batch_record_bytes + summary_record_bytes;
+/// Ends a batch record and a summary, so that whichever sector holds its end holds some bits.
 inline constexpr std::uint32_t batch_mark = 0xb5b5b5b5;
 /// Ends a batch, for the same reason: a checksum.
 inline constexpr std::size_t batch_seal_bytes = 8;
@@ -57,7 +62,8 @@ enum class RecordType : std::uint8_t {
     hard_state = 4,
     reset = 5,
     release = 6,
-    end = 7,  ///< alone in the last batch of a segment: the log goes on in the next one
+    end = 7,      ///< alone in the last batch of a segment: the log goes on in the next one
+    summary = 8,  ///< behind each batch record: that once more, and what the batch leads to
 };
 
 // ---- names -----------------------------------------------------------------------------------
@@ -166,7 +172,7 @@ inline std::optional<RecordView> read_record(std::span<const std::byte> bytes, S
     if (bytes.size() < record_header_bytes) return std::nullopt;
     const std::uint32_t length = load_little<std::uint32_t>(bytes.data() + 8);
     const auto type = load_little<std::uint8_t>(bytes.data() + 12);
-    if (length > bytes.size() - record_header_bytes || type < 1 || type > 7 ||
+    if (length > bytes.size() - record_header_bytes || type < 1 || type > 8 ||
         load_little<std::uint8_t>(bytes.data() + 13) != record_version ||
         load_little<std::uint16_t>(bytes.data() + 14) != 0) {
         return std::nullopt;
@@ -199,10 +205,10 @@ struct BatchHead {
     std::uint64_t size() const { return seal() + batch_seal_bytes; }
 };
 
-/// The most that a batch takes whose records behind its batch record take `record_bytes`: a lone
+/// The most that a batch takes whose records behind its opening take `record_bytes`: a lone
 /// bit can be in each of its whole pieces.
 inline constexpr std::uint64_t batch_bytes_max(std::uint64_t record_bytes) {
-    const std::uint64_t bytes = aligned(batch_record_bytes + record_bytes) + batch_seal_bytes;
+    const std::uint64_t bytes = aligned(opening_bytes + record_bytes) + batch_seal_bytes;
     return bytes + lone_bit_bytes * (aligned(record_bytes) / piece_bytes);
 }
 inline constexpr std::size_t end_record_bytes = record_header_bytes;
@@ -211,6 +217,13 @@ inline constexpr std::uint64_t segment_end_bytes = batch_bytes_max(end_record_by
 /// A segment of this size, and of none smaller, has room for its only batch and its end.
 inline constexpr std::uint64_t segment_bytes_for(std::uint64_t batch_bytes) {
     return whole_units(segment_header_bytes + batch_bytes + segment_end_bytes);
+}
+
+inline BatchHead head_of(std::span<const std::byte> body) {
+    using raft::codec::load_little;
+    return {load_little<std::uint64_t>(body.data()), load_little<std::uint32_t>(body.data() + 8),
+            load_little<std::uint32_t>(body.data() + 12),
+            load_little<std::uint32_t>(body.data() + 16)};
 }
 
 /// The batch record at the front of `bytes`, or nothing.
@@ -224,10 +237,39 @@ inline std::optional<BatchHead> read_batch_head(std::span<const std::byte> bytes
     }
     const auto record = read_record(bytes.first(batch_record_bytes), segment, offset);
     if (!record) return std::nullopt;
-    const std::byte* const body = record->body.data();
-    if (load_little<std::uint32_t>(body + 20) != batch_mark) return std::nullopt;
-    return BatchHead{load_little<std::uint64_t>(body), load_little<std::uint32_t>(body + 8),
-                     load_little<std::uint32_t>(body + 12), load_little<std::uint32_t>(body + 16)};
+    if (load_little<std::uint32_t>(record->body.data() + 20) != batch_mark) return std::nullopt;
+    return head_of(record->body);
+}
+
+/// What a node has promised by a batch and all before it, told at the batch's beginning: if the
+/// rest of it is damaged, this much is known.
+struct BatchSummary {
+    BatchHead head;
+    raft::LogPosition last;
+    raft::LogPosition promised;
+    raft::Term term;
+    raft::NodeId voted_for;
+};
+
+/// The summary of the batch at the front of `bytes`, or nothing.
+inline std::optional<BatchSummary> read_summary(std::span<const std::byte> bytes, SegmentId segment,
+                                                std::uint64_t offset) {
+    using raft::codec::load_little;
+    if (bytes.size() < opening_bytes || bytes[batch_record_bytes + 12] != std::byte{8} ||
+        load_little<std::uint32_t>(bytes.data() + batch_record_bytes + 8) != summary_body_bytes) {
+        return std::nullopt;
+    }
+    const auto record = read_record(bytes.subspan(batch_record_bytes, summary_record_bytes),
+                                    segment, offset + batch_record_bytes);
+    if (!record) return std::nullopt;
+    const auto word = [body = record->body.data()](std::size_t at) {
+        return load_little<std::uint64_t>(body + at);
+    };
+    return BatchSummary{head_of(record->body),
+                        {{word(24)}, {word(32)}},
+                        {{word(40)}, {word(48)}},
+                        {word(56)},
+                        {word(64)}};
 }
 
 /// The seal of a batch whose lone bits are told by `words`; the seal lies at `offset`.
@@ -250,7 +292,7 @@ inline std::size_t used_size(std::span<const std::byte> bytes) {
 
 // ---- checkpoint ------------------------------------------------------------------------------
 
-inline constexpr std::size_t checkpoint_fixed_bytes = 16 + 8 + 1 + 24 + 4;
+inline constexpr std::size_t checkpoint_fixed_bytes = 3 * 16 + 1 + 24 + 8 + 4;
 inline constexpr std::size_t live_range_bytes = 24;
 
 inline std::size_t checkpoint_record_bytes(const LogState& state) {
@@ -260,8 +302,10 @@ inline std::size_t checkpoint_record_bytes(const LogState& state) {
 inline void put(raft::codec::Gather& out, const LogState& state) {
     out.put(state.base);
     out.put(state.last);
+    out.put(state.promised);
     out.put(state.has_hard_state);
     raft::codec::put(out, state.hard_state);
+    out.put(state.mended_in);
     out.put(static_cast<std::uint32_t>(state.live.ranges().size()));
     for (const LiveRange& range : state.live.ranges()) {
         out.put(range.segment);
@@ -273,9 +317,11 @@ inline void put(raft::codec::Gather& out, const LogState& state) {
 inline std::optional<LogState> get_checkpoint(raft::codec::Reader& in) {
     LogState state;
     state.base = in.get_position();
-    state.last = in.get_index();
+    state.last = in.get_position();
+    state.promised = in.get_position();
     state.has_hard_state = in.get_flag();
     raft::codec::get(in, state.hard_state);
+    state.mended_in = in.get<std::uint64_t>();
     const std::uint32_t count = in.get<std::uint32_t>();
     if (count > in.remaining() / live_range_bytes) return std::nullopt;
     raft::Index end = state.base.index;
@@ -289,7 +335,7 @@ inline std::optional<LogState> get_checkpoint(raft::codec::Reader& in) {
         end = range.last;
         state.live.add(range);
     }
-    if (!in.done() || end != state.last) return std::nullopt;
+    if (!in.done() || end != state.last.index) return std::nullopt;
     return state;
 }
 
@@ -307,7 +353,7 @@ public:
         entry_offsets_.clear();
         segment_ = segment;
         offset_ = offset;
-        out_.reserve(batch_record_bytes);
+        out_.reserve(opening_bytes);
     }
     void add(const LogState& state) {
         record(RecordType::checkpoint, [&] { put(out_, state); });
@@ -326,30 +372,26 @@ public:
     void add_end() {
         record(RecordType::end, [] {});
     }
-    /// Completes the batch: the padding, what recovery needs to know of its pieces, and its head.
-    void finish(std::uint64_t number) {
+    /// Completes the batch: the padding, what recovery needs to know of its pieces, and its
+    /// opening.
+    /// @param after  what it leads to
+    void finish(std::uint64_t number, const LogState& after) {
         const std::size_t bytes = out_.size() - batch_record_bytes;
         while (out_.size() % batch_alignment != 0) out_.put(std::uint8_t{0});
-        // The pieces of the head and of the seal have bits enough, whatever else is in them.
-        pieces_.begin(offset_ + batch_record_bytes);
+        // The pieces of the opening and of the seal have bits enough, whatever else is in them.
+        pieces_.begin(offset_ + opening_bytes);
         out_.for_each_part([&](std::span<const std::byte> part) { pieces_.scan(part); },
-                           batch_record_bytes);
+                           opening_bytes);
         const std::size_t words = out_.copied().size();
         for (const LoneBit& bit : pieces_.lone_bits()) out_.put(bit.word());
         out_.put(
             batch_seal(std::span(out_.copied()).subspan(words), segment_, offset_ + out_.size()));
 
-        std::byte* const head = out_.copied().data();
-        std::byte* const body = head + record_header_bytes;
-        raft::codec::store_little(body, number);
-        raft::codec::store_little(body + 8, static_cast<std::uint32_t>(bytes));
-        raft::codec::store_little(body + 12, pieces_.blank());
-        raft::codec::store_little(body + 16,
-                                  static_cast<std::uint32_t>(pieces_.lone_bits().size()));
-        raft::codec::store_little(body + 20, batch_mark);
-        put_head(0, RecordType::batch, batch_body_bytes);
-        const auto covered = std::span(out_.copied()).subspan(8, batch_record_bytes - 8);
-        raft::codec::store_little(head, checksum(covered, record_seed(segment_, offset_)));
+        const BatchHead head{number, static_cast<std::uint32_t>(bytes), pieces_.blank(),
+                             static_cast<std::uint32_t>(pieces_.lone_bits().size())};
+        put_batch_record(head);
+        put_summary(
+            {head, after.last, after.promised, after.hard_state.term, after.hard_state.voted_for});
     }
 
     std::size_t size() const { return out_.size(); }
@@ -367,6 +409,37 @@ public:
     void clear() { out_.clear(); }
 
 private:
+    static void store(std::byte* body, const BatchHead& head) {
+        raft::codec::store_little(body, head.number);
+        raft::codec::store_little(body + 8, head.record_bytes);
+        raft::codec::store_little(body + 12, head.blank_pieces);
+        raft::codec::store_little(body + 16, head.lone_bits);
+        raft::codec::store_little(body + 20, batch_mark);
+    }
+    void put_batch_record(const BatchHead& head) {
+        store(out_.copied().data() + record_header_bytes, head);
+        close_record(0, RecordType::batch, batch_body_bytes);
+    }
+    void put_summary(const BatchSummary& summary) {
+        std::byte* const body = out_.copied().data() + batch_record_bytes + record_header_bytes;
+        store(body, summary.head);
+        const std::uint64_t words[] = {
+            summary.last.index.value,    summary.last.term.value, summary.promised.index.value,
+            summary.promised.term.value, summary.term.value,      summary.voted_for.value,
+            0xb5b5b5b5b5b5b5b5};
+        for (std::size_t i = 0; i < std::size(words); ++i) {
+            raft::codec::store_little(body + batch_body_bytes + 8 * i, words[i]);
+        }
+        close_record(batch_record_bytes, RecordType::summary, summary_body_bytes);
+    }
+    /// The record that begins at `at` of the copied bytes, and lies in them, has its body.
+    void close_record(std::size_t at, RecordType type, std::size_t body_bytes) {
+        put_head(at, type, body_bytes);
+        const auto covered = std::span(out_.copied()).subspan(at + 8, 8 + body_bytes);
+        raft::codec::store_little(out_.copied().data() + at,
+                                  checksum(covered, record_seed(segment_, offset_ + at)));
+    }
+
     void put_head(std::size_t at, RecordType type, std::size_t body_bytes) {
         std::byte* const head = out_.copied().data() + at;
         raft::codec::store_little(head + 8, static_cast<std::uint32_t>(body_bytes));

@@ -71,16 +71,18 @@ public:
 
     /// Takes over what recovery found; blocks. @pre nothing is being written
     raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
+        present_ = std::move(log.lost);
         for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
+        next_batch_ = log.next_batch;
+        state_ = std::move(log.state);
+        if (log.to_be_mended) return mend(log);
         auto unused = std::move(log.unused);
         offset_ = log.frontier;
-        if (present_.empty() || log.ended) {
+        if (log.used.empty() || log.ended) {
             present_.push_back(unused.front());
             unused.erase(unused.begin());
             offset_ = segment_header_bytes;
         }
-        next_batch_ = log.next_batch;
-        state_ = std::move(log.state);
         // A copy of the file may have holes.
         if (auto result = files_.preallocate(present_.back()->file, present_.back()->capacity);
             !result) {
@@ -318,13 +320,32 @@ private:
     }
     /// Makes what was encoded durable at offset_.
     raft::Result<void> write_batch() {
-        encoder_.finish(next_batch_);
+        encoder_.finish(next_batch_, state_);
         auto result = writer_->write(active_->file, offset_, encoder_.parts());
         if (result) result = files_.sync(active_->file);
         if (!result) return result;
         offset_ += encoder_.size();
         ++next_batch_;
         encoder_.clear();
+        return {};
+    }
+
+    /// What is damaged stays as it is, and what is left of the log goes on behind it. The number of
+    /// the new segment leaves a gap, as where segments were removed: so its first batch, which says
+    /// what the log is now, is believed whatever is before it.
+    raft::Result<void> mend(ScannedLog<Files>& log) {
+        for (const auto& segment : log.unused) {
+            if (auto result = files_.remove(segment->path); !result) return result;
+        }
+        auto made = make_segment(files_, directory_, {log.log_id, log.next_segment}, segment_bytes_,
+                                 options_.pieces.fill_bytes);
+        if (!made) return made.error();
+        go_on_in(std::move(*made));
+        state_.mended_in = active_->id.number;
+        Outcome outcome;
+        if (auto result = write(outcome); !result) return result;
+        prepare_next();
+        remove_unneeded();
         return {};
     }
 
@@ -353,9 +374,11 @@ private:
     }
 
     /// Gives up the segments that hold no entry of the log any more, once the active segment's
-    /// first batch is durable, which carries all else that they held (docs/format.md).
+    /// first batch is durable, which carries all else that they held (docs/format.md). While the
+    /// log lacks something, what is left of it may be all that anybody has.
     void remove_unneeded() {
         if (at_start()) return;  // nothing carries it yet
+        if (state_.promised.index.value != 0) return;
         const auto unneeded = [&](const auto& segment) {
             return segment != active_ && !state_.live.needs(segment->id.number);
         };
@@ -496,7 +519,7 @@ private:
     std::uint64_t offset_ = 0;                      ///< where the next batch goes
     std::uint64_t next_batch_ = 1;
     LogState state_;                       ///< as of the last write that was encoded
-    std::vector<SegmentPointer> present_;  ///< ascending; the last is active
+    std::vector<SegmentPointer> present_;  ///< the last is active
     BatchEncoder encoder_;
 };
 

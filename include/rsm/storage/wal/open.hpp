@@ -48,7 +48,8 @@ struct OpenedWal {
 };
 
 /// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
-/// save for files that were never finished.
+/// save for files that were never finished. What is damaged it gives up, where it can be told what
+/// had been promised; no damaged file is changed, but those of which nothing is needed go in time.
 template <class Files>
 class WalOpener {
 public:
@@ -69,7 +70,7 @@ public:
         }
         if (!result) return result.error();
         if (stored_) opened_.identity = std::move(stored_->identity);
-        remove_older_snapshots();
+        if (!opened_.log.to_be_mended) remove_other_snapshots();
         return std::move(opened_);
     }
 
@@ -180,20 +181,32 @@ private:
 
     // ---- snapshots ----
 
-    /// The newest snapshot must be whole, because the log it stands for may be gone.
+    /// The newest that is whole: the log that it stands for may be gone.
     raft::Result<void> load_snapshot() {
-        if (snapshots_.empty()) return {};
-        auto kept = wal::load_snapshot(files_, options_.directory, snapshots_.back());
-        if (!kept) return kept.error();
-        opened_.snapshot = std::move(*kept);
-        opened_.recovered.snapshot = opened_.snapshot->meta;
-        return verify_snapshot(files_, opened_.snapshot, options_.pieces.snapshot_read_bytes);
+        for (auto position = snapshots_.rbegin(); position != snapshots_.rend(); ++position) {
+            auto kept = wal::load_snapshot(files_, options_.directory, *position);
+            raft::Result<void> result;
+            if (kept) {
+                result = verify_snapshot(files_, *kept, options_.pieces.snapshot_read_bytes);
+            } else {
+                result = kept.error();
+            }
+            if (result) {
+                opened_.snapshot = std::move(*kept);
+                opened_.recovered.snapshot = opened_.snapshot->meta;
+                return {};
+            }
+            if (result.error().code != StorageErrc::corrupted) return result;
+            opened_.report.push_back(result.error().what);
+            damaged_.push_back(*position);
+        }
+        return {};
     }
-    /// Nobody reads them any more, so one that stays does no harm. @pre the newest one's name is
-    /// durable
-    void remove_older_snapshots() {
+    /// Nobody reads them any more, so one that stays does no harm; a damaged one that is newer is
+    /// of no use either. @pre the name of the one that is kept is durable, and so is the log
+    void remove_other_snapshots() {
         for (const raft::LogPosition position : snapshots_) {
-            if (position == snapshots_.back()) break;
+            if (opened_.snapshot == nullptr || position == opened_.snapshot->meta.last) continue;
             const auto result = files_.remove(snapshot_path(options_.directory, position));
             if (!result) opened_.report.push_back("left alone: " + result.error().message());
         }
@@ -219,17 +232,40 @@ private:
         return {};
     }
 
+    /// Entries are of no use without the state that they continue. A snapshot may also have been
+    /// installed right before the node stopped, and the log not have come so far yet.
+    void give_up_without_snapshot() {
+        LogState& state = opened_.log.state;
+        for (const raft::LogPosition position : damaged_) {
+            state.promise(position);
+            if (state.promised.index.value != 0) opened_.log.to_be_mended = true;
+        }
+        const raft::LogPosition reached = opened_.recovered.snapshot.last;
+        if (reached.index >= state.base.index) return;
+        if (opened_.log.damages.empty()) {
+            opened_.report.push_back("the snapshot that covers the released log up to entry " +
+                                     std::to_string(state.base.index.value) +
+                                     " is damaged or missing");
+        }
+        const raft::LogPosition before = state.last;
+        state.reset(reached);
+        state.lose_after(reached);
+        state.promise(before);
+        opened_.log.to_be_mended = true;
+    }
+
     raft::Result<void> read_log() {
-        LogScanner<Files> scanner(files_, options_.directory);
+        LogScanner<Files> scanner(
+            files_, options_.directory,
+            stored_ ? std::optional(stored_->log_id) : std::optional<std::uint64_t>());
         auto log = scanner.run(segments_);
         if (!log) return log.error();
         opened_.log = std::move(*log);
         if (auto result = check_log_id(opened_.log); !result) return result;
+        cut_lost(opened_.log, scanner);
+        give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;
-        if (auto result = assemble(opened_.log, scanner, recovered, opened_.index, opened_.account);
-            !result) {
-            return result;
-        }
+        assemble(opened_.log, recovered, opened_.index, opened_.account);
         for (std::string& note : describe_repair(opened_.log)) {
             opened_.report.push_back(std::move(note));
         }
@@ -239,10 +275,18 @@ private:
                                  options_.directory + ": " + is_void.error().what};
         }
         if (*is_void) {
-            opened_.report.push_back(
-                "gave up the log up to entry " + std::to_string(opened_.log.state.last.value) +
-                ", in whose place " + opened_.snapshot->path + " was received");
-            opened_.void_after = recovered.base;
+            opened_.report.push_back("gave up the log up to entry " +
+                                     std::to_string(opened_.log.state.last.index.value) +
+                                     ", in whose place " + opened_.snapshot->path +
+                                     " was received");
+            LogState after = opened_.log.state;
+            after.reset(recovered.base);
+            recovered.promised = after.promised;
+            if (opened_.log.to_be_mended) {
+                opened_.log.state = std::move(after);
+            } else {
+                opened_.void_after = recovered.base;
+            }
             opened_.index.clear();
             opened_.account.restart(recovered.base);
         }
@@ -257,6 +301,7 @@ private:
     std::vector<std::string> unfinished_;
     std::vector<std::uint64_t> segments_;
     std::vector<raft::LogPosition> snapshots_;
+    std::vector<raft::LogPosition> damaged_;  ///< of these
     OpenedWal<Files> opened_;
 };
 

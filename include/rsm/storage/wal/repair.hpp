@@ -26,25 +26,57 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
-/// the account. Errors: corrupted where a segment that is needed is missing.
+/// The last entry of a segment that can be believed in. What is lost of a damaged one may have
+/// replaced all but what was committed; but where it is the last one, the log that it leads to is
+/// one that the node had, and where the log was mended behind it, that was made from what is here.
 template <class Files>
-raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files>& scanner,
-                            raft::Recovered& recovered, EntryIndex<Segment<Files>>& index,
-                            LogAccount& account) {
+raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& scanned) {
+    const raft::Index last = scanned.end() - 1;
+    const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
+    const bool sure =
+        !scanned.damaged || is_last || scanned.segment->id.number < log.state.mended_in;
+    return sure ? last : std::min(last, scanned.committed);
+}
+
+/// Gives the log up where an entry is that no segment holds any more.
+template <class Files>
+void cut_lost(ScannedLog<Files>& log, const LogScanner<Files>& scanner) {
+    LogState& state = log.state;
+    raft::LogPosition end = state.base;
+    for (const LiveRange& range : state.live.ranges()) {
+        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
+            return scanned.segment->id.number;
+        });
+        if (found == log.used.end()) {
+            if (log.damages.empty()) log.damages.push_back(scanner.missing(range.segment).what);
+            break;
+        }
+        const raft::Index last = last_of(log, *found);
+        if (range.first < found->first || range.first > last) break;
+        end.index = std::min(range.last, last);
+        end.term = found->term_at(end.index);
+        if (end.index != range.last) break;
+    }
+    if (end == state.last) return;
+    state.lose_after(end);
+    log.to_be_mended = true;
+}
+
+/// Puts together what the scan found: fills in `recovered` (without the snapshot), the index and
+/// the account. @pre cut_lost() was called
+template <class Files>
+void assemble(const ScannedLog<Files>& log, raft::Recovered& recovered,
+              EntryIndex<Segment<Files>>& index, LogAccount& account) {
     recovered.hard_state = log.state.hard_state;
     recovered.base = log.state.base;
-    recovered.last = log.state.last;
+    recovered.last = log.state.last.index;
+    recovered.promised = log.state.promised;
     account.restart(log.state.base);
     if (log.state.has_hard_state) account.set_has_hard_state();
     for (const LiveRange& range : log.state.live.ranges()) {
         const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
             return scanned.segment->id.number;
         });
-        if (found == log.used.end()) return scanner.missing(range.segment);
-        if (range.first < found->first || range.last >= found->end()) {
-            return damage(found->segment->path, 0, "entries are missing");
-        }
         for (raft::Index i = range.first; i <= range.last; ++i) {
             const auto at = static_cast<std::size_t>(i - found->first);
             index.append(found->segment, i, found->offsets[at]);
@@ -64,20 +96,28 @@ raft::Result<void> assemble(const ScannedLog<Files>& log, const LogScanner<Files
             }
         }
     }
-    return {};
 }
 
 /// What the repair does to what was found, a sentence for each.
 template <class Files>
 std::vector<std::string> describe_repair(const ScannedLog<Files>& log) {
-    std::vector<std::string> notes;
+    std::vector<std::string> notes = log.damages;
+    const raft::LogPosition promised = log.state.promised;
+    if (promised.index.value != 0) {
+        notes.push_back(
+            "the log, which had come to entry " + std::to_string(promised.index.value) +
+            " of term " + std::to_string(promised.term.value) + ", ends with entry " +
+            std::to_string(log.state.last.index.value) +
+            " now: until the other members have brought the rest again, this node does not lead, "
+            "and votes only for who has as much as it had");
+    }
     if (log.torn) {
         const TornTail<Files>& torn = *log.torn;
         notes.push_back("cut " + std::to_string(torn.end - torn.frontier) + " bytes from offset " +
                         std::to_string(torn.frontier) + " of " + torn.segment->path +
                         ", what is left of a write that was never completed; the log ends with "
                         "entry " +
-                        std::to_string(log.state.last.value));
+                        std::to_string(log.state.last.index.value));
     }
     for (const LoneBit& bit : log.restored) {
         notes.push_back("made good a bit at offset " + std::to_string(bit.offset) + " of " +

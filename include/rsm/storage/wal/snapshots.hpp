@@ -137,23 +137,27 @@ public:
         const auto count =
             files_.read_at(snapshot_->file, snapshot_->content_offset + position_, wanted);
         failed_ = !count || *count != wanted.size();
+        if (!count) failure_ = count.error();
         if (failed_) return 0;
         sum_.update(wanted);
         position_ += wanted.size();
         failed_ = position_ == snapshot_->meta.size && sum_.value() != snapshot_->meta.checksum;
         return failed_ ? 0 : wanted.size();
     }
+    /// Why it could not be read, where a call has failed.
+    const std::optional<raft::Failure>& failure() const { return failure_; }
 
 private:
     Files files_;
     KeptPointer<Files> snapshot_;
     std::uint64_t position_ = 0;
     Checksum sum_;
+    std::optional<raft::Failure> failure_;
     bool failed_ = false;
 };
 
 /// Reads all of a snapshot, so many bytes at a time. Errors: corrupted where the content is not
-/// what was written.
+/// what was written; the operating system's own.
 template <class Files>
 raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>& snapshot,
                                    std::size_t buffer_bytes) {
@@ -161,6 +165,7 @@ raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>&
     raft::Buffer buffer(buffer_bytes);
     std::uint64_t total = 0;
     while (const std::size_t count = source.read(buffer.writable())) total += count;
+    if (source.failure()) return *source.failure();
     const raft::SnapshotMeta& meta = snapshot->meta;
     if (total != meta.size || (meta.size == 0 && meta.checksum != checksum({}))) {
         return damage(snapshot->path, snapshot->content_offset, "the snapshot is damaged");

@@ -37,13 +37,17 @@ public:
 
     /// The entry `index` now is in `segment`; it and all behind it were elsewhere, if anywhere.
     void append(std::uint64_t segment, raft::Index index) {
-        while (!ranges_.empty() && ranges_.back().first >= index) ranges_.pop_back();
-        if (!ranges_.empty() && ranges_.back().last >= index) ranges_.back().last = index - 1;
+        truncate_after(index - 1);
         if (!ranges_.empty() && ranges_.back().segment == segment) {
             ranges_.back().last = index;
         } else {
             ranges_.push_back({segment, index, index});
         }
+    }
+    /// What is behind `last` is not in the log any more.
+    void truncate_after(raft::Index last) {
+        while (!ranges_.empty() && ranges_.back().first > last) ranges_.pop_back();
+        if (!ranges_.empty()) ranges_.back().last = std::min(ranges_.back().last, last);
     }
     void release(raft::Index through) {
         while (!ranges_.empty() && ranges_.front().last <= through) ranges_.pop_front();
@@ -65,19 +69,35 @@ private:
 /// is this, as of the end of the segment before it.
 struct LogState {
     raft::LogPosition base;
-    raft::Index last;
+    raft::LogPosition last;
+    raft::LogPosition promised;  ///< Recovered::promised
     bool has_hard_state = false;
     raft::HardState hard_state;
+    /// The segment in which the log went on behind damage, for the last time; 0: never.
+    std::uint64_t mended_in = 0;
     LiveRanges live;
 
     void reset(raft::LogPosition position) {
         base = position;
-        last = position.index;
         live.clear();
+        end_at(position);
     }
-    void append(std::uint64_t segment, raft::Index index) {
-        live.append(segment, index);
-        last = index;
+    void append(std::uint64_t segment, raft::LogPosition entry) {
+        live.append(segment, entry.index);
+        end_at(entry);
+    }
+    /// The log, which was promised to reach further, reaches to `end`. @pre base.index <= end.index
+    void lose_after(raft::LogPosition end) {
+        const raft::LogPosition before = std::exchange(last, end);
+        live.truncate_after(end.index);
+        // Later entries may have been applied, but not here.
+        hard_state.commit = std::min(hard_state.commit, end.index);
+        promise(before);
+    }
+    /// The node may have acknowledged a log up to `end`.
+    void promise(raft::LogPosition end) {
+        if (!raft::is_up_to_date(promised, end)) promised = end;
+        end_at(last);
     }
     void set(raft::HardState state) {
         has_hard_state = true;
@@ -90,12 +110,18 @@ struct LogState {
     }
     void apply(std::uint64_t segment, const raft::Write& write) {
         if (write.reset) reset(*write.reset);
-        for (const raft::Entry& entry : write.entries) append(segment, entry.index);
+        for (const raft::Entry& entry : write.entries) append(segment, entry.position());
         if (write.hard_state) set(*write.hard_state);
         if (write.release) release(*write.release);
     }
 
     friend bool operator==(const LogState&, const LogState&) = default;
+
+private:
+    void end_at(raft::LogPosition position) {
+        last = position;
+        if (raft::is_up_to_date(last, promised)) promised = raft::LogPosition{};
+    }
 };
 
 /// Where each entry's record lies: four bytes for each entry. Entries that are released stay in

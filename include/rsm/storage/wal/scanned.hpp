@@ -1,0 +1,119 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What the files of a log are found to hold.
+#ifndef RSM_STORAGE_WAL_SCANNED_HPP
+#define RSM_STORAGE_WAL_SCANNED_HPP
+
+#include <raft/base/types.hpp>
+#include <raft/driver/recovery.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
+#include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/pieces.hpp>
+#include <rsm/storage/wal/segment.hpp>
+#include <rsm/storage/wal/state.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rsm::inline v0::detail::wal {
+
+/// What one segment holds: the entries that it itself does not replace, contiguous.
+template <class Files>
+struct ScannedSegment {
+    std::shared_ptr<Segment<Files>> segment;
+    raft::Index first{1};
+    std::vector<std::uint32_t> offsets;
+    std::vector<std::uint32_t> sizes;
+    std::vector<raft::TermRun> runs;
+    std::vector<raft::Entry> memberships;
+    bool damaged = false;   ///< it ends in damage, and is not to be continued
+    raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
+
+    raft::Index end() const { return first + offsets.size(); }
+    void clear() {
+        offsets.clear();
+        sizes.clear();
+        runs.clear();
+        memberships.clear();
+    }
+    void append(raft::LogPosition entry, std::uint64_t offset, std::size_t size) {
+        if (offsets.empty() || entry.index < first) {
+            clear();
+            first = entry.index;
+        } else if (entry.index < end()) {
+            const auto kept = static_cast<std::size_t>(entry.index - first);
+            offsets.resize(kept);
+            sizes.resize(kept);
+            while (!runs.empty() && runs.back().first >= entry.index) runs.pop_back();
+            while (!memberships.empty() && memberships.back().index >= entry.index) {
+                memberships.pop_back();
+            }
+        }
+        raft::add_to_runs(runs, entry.index, entry.term);
+        offsets.push_back(static_cast<std::uint32_t>(offset));
+        sizes.push_back(static_cast<std::uint32_t>(size));
+    }
+    /// Without the entries whose records lie at `offset` or behind it.
+    void drop_from(std::uint64_t offset) {
+        while (!offsets.empty() && offsets.back() >= offset) {
+            offsets.pop_back();
+            sizes.pop_back();
+        }
+        while (!runs.empty() && runs.back().first >= end()) runs.pop_back();
+        while (!memberships.empty() && memberships.back().index >= end()) memberships.pop_back();
+    }
+    /// @pre first <= index < end()
+    raft::Term term_at(raft::Index index) const {
+        const auto after = std::ranges::upper_bound(runs, index, {}, &raft::TermRun::first);
+        return std::prev(after)->term;
+    }
+};
+
+/// A stretch of a segment that a crash left half written.
+template <class Files>
+struct TornTail {
+    std::shared_ptr<Segment<Files>> segment;
+    std::uint64_t frontier = 0;        ///< the batch that is not whole would begin here
+    std::uint64_t end = 0;             ///< behind it is nothing but zeros
+    std::uint64_t invalid_offset = 0;  ///< the record that shows it
+};
+
+/// How much of what a log has come to is known, where some of it is damaged.
+enum class Knowledge : std::uint8_t {
+    all,       ///< its state, as of the last batch that was read
+    promises,  ///< a state that it had, and what was promised since
+    nothing,   ///< a state that it had
+};
+
+/// The whole log as found.
+template <class Files>
+struct ScannedLog {
+    std::uint64_t log_id = 0;
+    LogState state;
+    Knowledge known = Knowledge::all;  ///< of what `state` says
+    std::uint64_t next_batch = 1;
+    std::vector<ScannedSegment<Files>> used;  ///< in order; the last one is to be continued
+    std::vector<std::shared_ptr<Segment<Files>>> unused;  ///< behind it, prepared
+    std::uint64_t frontier = segment_header_bytes;        ///< where the last used one is continued
+    bool ended = false;  ///< the last used one is not: the log goes on in the first unused one
+    std::uint64_t last_batch = 0;  ///< where the last batch begins; 0 is nowhere
+    std::optional<TornTail<Files>> torn;
+    std::vector<LoneBit> restored;  ///< bits of the last batch that are missing in the file
+
+    std::vector<std::string> damages;  ///< a sentence each, with file and offset
+    /// Of which nothing could be read; to be removed when nobody asks for them any more.
+    std::vector<std::shared_ptr<Segment<Files>>> lost;
+    bool to_be_mended = false;       ///< it is to go on in a new segment, from `state`
+    std::uint64_t next_segment = 0;  ///< a number for that, which leaves a gap
+};
+
+}  // namespace rsm::detail::wal
+
+#endif

@@ -1,0 +1,290 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a write-ahead log makes of damage: it keeps a log that it had, knows what was promised, and
+// takes in again what others bring; or it says what to do.
+#include "wal_support.hpp"
+
+#include <raft/protocol/stable.hpp>
+#include <rsm/storage/wal.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace wal_heal_test {
+
+namespace {
+
+using namespace raft::test;
+using namespace rsm_test;
+
+/// What a log came to, write by write.
+struct Story {
+    std::vector<raft::Write> writes;
+    /// After each write: the entries, from index 1 on.
+    std::vector<std::vector<raft::Entry>> logs;
+    raft::HardState hard;
+    std::shared_ptr<FakeDisk> disk;
+
+    void add(raft::Write write) {
+        std::vector<raft::Entry> log = logs.empty() ? std::vector<raft::Entry>{} : logs.back();
+        if (!write.entries.empty()) {
+            const auto kept = static_cast<std::size_t>(write.entries.front().index.value - 1);
+            log.resize(kept, entry(1, 1));
+            log.insert(log.end(), write.entries.begin(), write.entries.end());
+        }
+        if (write.hard_state) hard = *write.hard_state;
+        logs.push_back(std::move(log));
+        writes.push_back(std::move(write));
+    }
+    const std::vector<raft::Entry>& log() const { return logs.back(); }
+    raft::LogPosition last() const { return log().back().position(); }
+};
+
+raft::Write voted(raft::Write write, std::uint64_t term, std::uint64_t vote, std::uint64_t commit) {
+    write.hard_state = raft::HardState{{term}, {vote}, {commit}};
+    return write;
+}
+
+/// Entries that replace others, votes without entries, and commits that follow.
+Story troubled_story(std::size_t payload) {
+    Story story;
+    story.add(voted(write_of({entry(1, 1, payload), entry(2, 1, payload)}), 1, 1, 0));
+    story.add(voted(write_of({entry(3, 1, payload), entry(4, 1, payload)}), 1, 1, 2));
+    story.add(voted({}, 3, 2, 2));
+    story.add(voted(write_of({entry(3, 3, payload)}), 3, 2, 2));
+    story.add(voted(write_of({entry(4, 3, payload), entry(5, 3, payload)}), 3, 2, 3));
+    story.add(voted(write_of({entry(6, 3, payload)}), 3, 2, 5));
+    story.add(voted({}, 7, 3, 5));
+    story.add(voted(write_of({entry(6, 7, payload), entry(7, 7, payload)}), 7, 3, 5));
+    story.disk = disk_with(story.writes);
+    return story;
+}
+
+std::vector<raft::Entry> entries_of(StorageNode<FakeWal>& node, const raft::Recovered& recovered) {
+    if (recovered.last == recovered.base.index) return {};
+    const auto read = node.read(recovered.base.index.value + 1, std::size_t{1} << 20);
+    REQUIRE(read.has_value());
+    REQUIRE(read->size() == recovered.last.value - recovered.base.index.value);
+    return *read;
+}
+raft::LogPosition end_of(const raft::Recovered& recovered) {
+    if (recovered.runs.empty()) return recovered.base;
+    return {recovered.last, recovered.runs.back().term};
+}
+
+/// Whether it is a log that the story knows, with all that was promised.
+void check_honest(const Story& story, StorageNode<FakeWal>& node,
+                  const raft::Recovered& recovered) {
+    CHECK(recovered.hard_state.term == story.hard.term);
+    CHECK(recovered.hard_state.voted_for == story.hard.voted_for);
+    CHECK(recovered.hard_state.commit <= recovered.last);
+    const bool keeps = raft::is_up_to_date(end_of(recovered), story.last()) ||
+                       raft::is_up_to_date(recovered.promised, story.last());
+    CHECK(keeps);
+    const std::vector<raft::Entry> found = entries_of(node, recovered);
+    const auto base = static_cast<std::ptrdiff_t>(recovered.base.index.value);
+    const bool known = std::ranges::any_of(story.logs, [&](const auto& log) {
+        return log.size() >= found.size() + static_cast<std::size_t>(base) &&
+               std::equal(found.begin(), found.end(), log.begin() + base);
+    });
+    CHECK(known);
+    for (const raft::Entry& one : found) {
+        if (one.index > recovered.hard_state.commit) break;
+        CHECK(one == story.log()[static_cast<std::size_t>(one.index.value - 1)]);
+    }
+}
+
+/// What a leader sends: all from where the logs differ.
+raft::Write missing_of(const Story& story, const std::vector<raft::Entry>& found,
+                       raft::Index base) {
+    raft::Write write;
+    for (const raft::Entry& one : story.log()) {
+        if (one.index <= base) continue;
+        const auto at = static_cast<std::size_t>(one.index.value - base.value - 1);
+        const bool same = write.entries.empty() && at < found.size() && found[at] == one;
+        if (!same) write.entries.push_back(one);
+    }
+    return write;
+}
+
+/// Starts on a damaged disk, again and again, with what is lacking brought in between. Returns
+/// whether it was refused.
+bool heals(const Story& story, const FakeFiles& files) {
+    for (int start = 0; start < 4; ++start) {
+        CAPTURE(start);
+        StorageNode<FakeWal> node(fake_wal(files));
+        const auto recovered = node.recover();
+        if (!recovered) {
+            CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
+            CHECK(recovered.error().what.find("start it on an empty directory") !=
+                  std::string::npos);
+            CHECK(start == 0);
+            return false;
+        }
+        check_honest(story, node, *recovered);
+        if (start == 2) {
+            const auto found = entries_of(node, *recovered);
+            const raft::Write missing = missing_of(story, found, recovered->base.index);
+            if (!missing.entries.empty()) REQUIRE(node.write(missing).has_value());
+        }
+        if (start == 3) {
+            CHECK(recovered->promised == raft::LogPosition{});
+            CHECK(recovered->last == story.last().index);
+            CHECK(entries_of(node, *recovered) == story.log());
+        }
+        node.close();
+    }
+    return true;
+}
+
+}  // namespace
+
+TEST_CASE("A log in one segment heals from a changed byte, or says what to do") {
+    const Story story = troubled_story(30);
+    const std::string whole = story.disk->names.at("d/" + first_segment)->now;
+    const std::size_t end = frontier(whole);
+    std::size_t refused = 0;
+    for (std::size_t place = 0; place < end; ++place) {
+        CAPTURE(place);
+        std::string content = whole;
+        content[place] = static_cast<char>(content[place] ^ 8);
+        if (!heals(story, changed(*story.disk, first_segment, content))) ++refused;
+    }
+    // Its header, without which nobody knows here which log it is of.
+    CHECK(refused == rsm::detail::wal::segment_header_bytes);
+}
+
+TEST_CASE("A log in several segments heals from a changed byte in any of them") {
+    const Story story = troubled_story(700);
+    const std::vector<std::string> names = segment_names(*story.disk);
+    REQUIRE(names.size() >= 4);
+    for (const std::string& name : names) {
+        CAPTURE(name);
+        const std::string whole = story.disk->names.at(name)->now;
+        const std::size_t end = frontier(whole);
+        for (std::size_t place = 0; place < end; place += place < 400 ? 1U : 37U) {
+            CAPTURE(place);
+            std::string content = whole;
+            content[place] = static_cast<char>(content[place] ^ 8);
+            CHECK(heals(story, changed(*story.disk, name.substr(2), content)));
+        }
+    }
+}
+
+TEST_CASE("A log heals from a sector of zeros or of something else") {
+    for (const std::size_t payload : {30U, 700U}) {
+        const Story story = troubled_story(payload);
+        for (const std::string& name : segment_names(*story.disk)) {
+            CAPTURE(name);
+            const std::string whole = story.disk->names.at(name)->now;
+            const bool newest = name == segment_names(*story.disk).rbegin()[1];
+            for (std::size_t place = 512; place < frontier(whole); place += 512) {
+                for (const char fill : {'\0', 'x'}) {
+                    CAPTURE(place);
+                    CAPTURE(fill);
+                    std::string content = whole;
+                    std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(place), 512, fill);
+                    const FakeFiles files = changed(*story.disk, name.substr(2), content);
+                    // What becomes zeros in the last batch looks as if it had not been written.
+                    const bool last = newest || payload == 30;
+                    if (last && fill == '\0') continue;
+                    const bool healed = heals(story, files);
+                    if (!last) CHECK(healed);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("A log heals where a segment is missing, as long as a later one says what was promised") {
+    const Story story = troubled_story(700);
+    const std::vector<std::string> names = segment_names(*story.disk);
+    for (std::size_t i = 0; i + 1 < names.size(); ++i) {
+        CAPTURE(i);
+        const FakeFiles files =
+            changed(*story.disk, first_segment, story.disk->names.at("d/" + first_segment)->now);
+        files.disk->names.erase(names[i]);
+        files.disk->durable_names = files.disk->names;
+        const bool newest = i + 2 == names.size();
+        CHECK(heals(story, files) == !newest);
+    }
+}
+
+TEST_CASE("A log without the snapshot that it continues heals from nothing") {
+    Story story = troubled_story(30);
+    FakeFiles files(story.disk);
+    {
+        StorageNode<FakeWal> node(fake_wal(files));
+        node.start();
+        REQUIRE(node.save(position(5, 3), "state").has_value());
+        raft::Write release;
+        release.release = position(4, 3);
+        REQUIRE(node.write(release).has_value());
+        node.close();
+    }
+    const std::string name = rsm::detail::wal::snapshot_path("d", position(5, 3)).substr(2);
+    const std::string whole = files.disk->names.at("d/" + name)->now;
+    for (std::size_t place = 0; place < whole.size(); ++place) {
+        CAPTURE(place);
+        std::string content = whole;
+        content[place] = static_cast<char>(content[place] ^ 1);
+        FakeFiles damaged = changed(*files.disk, name, content);
+        {
+            StorageNode<FakeWal> node(fake_wal(damaged));
+            const raft::Recovered recovered = node.start();
+            CHECK(recovered.snapshot.empty());
+            CHECK(recovered.last == raft::Index{0});
+            CHECK(recovered.promised == story.last());
+            CHECK(recovered.hard_state.term == story.hard.term);
+            CHECK(recovered.hard_state.commit == raft::Index{0});
+            REQUIRE_FALSE(node.storage().recovery_report().empty());
+            CHECK(node.storage().recovery_report().front().starts_with("d/" + name));
+            node.close();
+        }
+        // A leader sends a snapshot, then the entries behind it.
+        StorageNode<FakeWal> node(fake_wal(damaged));
+        CHECK(node.start().promised == story.last());
+        const raft::SnapshotMeta meta{position(6, 7), voters(3), 3,
+                                      rsm::detail::checksum(std::as_bytes(std::span("new", 3)))};
+        REQUIRE(node.receive(meta, 0, "new").has_value());
+        raft::Write reset;
+        reset.reset = meta.last;
+        reset.entries = {story.log().back()};
+        REQUIRE(node.write(reset).has_value());
+        node.close();
+        StorageNode<FakeWal> again(fake_wal(damaged));
+        const raft::Recovered recovered = again.start();
+        CHECK(recovered.snapshot.last == meta.last);
+        CHECK(recovered.promised == raft::LogPosition{});
+        CHECK(recovered.last == story.last().index);
+        again.close();
+    }
+}
+
+TEST_CASE("A damaged snapshot of a log that is all there costs nothing") {
+    Story story = troubled_story(30);
+    FakeFiles files(story.disk);
+    {
+        StorageNode<FakeWal> node(fake_wal(files));
+        node.start();
+        REQUIRE(node.save(position(5, 3), "state").has_value());
+        node.close();
+    }
+    const std::string name = rsm::detail::wal::snapshot_path("d", position(5, 3)).substr(2);
+    FakeFiles damaged = changed(*files.disk, name, "rubbish");
+    StorageNode<FakeWal> node(fake_wal(damaged));
+    const raft::Recovered recovered = node.start();
+    CHECK(recovered.promised == raft::LogPosition{});
+    CHECK(entries_of(node, recovered) == story.log());
+    REQUIRE(node.storage().recovery_report().size() == 1);
+}
+
+}  // namespace wal_heal_test
