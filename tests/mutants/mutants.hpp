@@ -58,6 +58,11 @@ namespace mutants {
     M(tail_left_in_place, "durability", "recovery leaves a torn tail in place")                    \
     M(damage_is_the_end, "durability", "damage in the log is taken for its end")                   \
     M(blank_piece_off, "durability", "a damaged last batch is taken for a torn one")               \
+    M(loss_forgotten, "durability", "who has lost entries votes for who lacks them")               \
+    M(lossy_candidate, "durability", "who has lost entries stands for election")                   \
+    M(promise_not_kept, "durability", "what was lost is forgotten at the next start")              \
+    M(damaged_snapshot_forgotten, "durability", "a damaged snapshot was not promised")             \
+    M(replaced_entries_believed, "durability", "what is lost has replaced nothing")                \
     M(truncated_bytes_counted, "durability", "replaced entries still count as persisted")          \
     M(checkpoint_without_vote, "durability", "a new segment does not take over the hard state")    \
     M(segment_removed_early, "durability", "a segment with live entries is removed")               \
