@@ -77,6 +77,10 @@ inline raft::Failure damage(const std::string& path, std::uint64_t offset,
                            path + " at offset " + std::to_string(offset) + ": " + what);
 }
 
+/// What to do where nobody can tell any more what a node has promised; ends a sentence.
+inline constexpr const char* begin_anew =
+    "; start this node on an empty directory, to be taken in again";
+
 }  // namespace detail
 }  // namespace rsm
 

@@ -103,7 +103,9 @@ raft::Result<StoredIdentity> load_identity(const Files& files, const std::string
     if (!size) return size.error();
     constexpr std::size_t least = identity_prefix_bytes + 8 + 8;
     if (*size < least || *size > identity_bytes_max) {
-        return damage(path, 0, "it has " + std::to_string(*size) + " bytes, which is no identity");
+        return damage(
+            path, 0,
+            "it has " + std::to_string(*size) + " bytes, which is no identity" + begin_anew);
     }
     raft::Buffer buffer(static_cast<std::size_t>(*size));
     const auto count = files.read_at(*file, 0, buffer.writable());
@@ -111,7 +113,7 @@ raft::Result<StoredIdentity> load_identity(const Files& files, const std::string
     const auto covered = buffer.writable().first(buffer.writable().size() - 8);
     if (*count != *size || std::memcmp(buffer.data(), identity_magic.data(), 8) != 0 ||
         checksum(covered) != raft::codec::load_little<std::uint64_t>(buffer.data() + *size - 8)) {
-        return damage(path, 0, "the identity is damaged");
+        return damage(path, 0, std::string("the identity is damaged") + begin_anew);
     }
     const auto version = raft::codec::load_little<std::uint32_t>(buffer.data() + 8);
     if (version != identity_version) {
@@ -119,7 +121,7 @@ raft::Result<StoredIdentity> load_identity(const Files& files, const std::string
                                path + " has version " + std::to_string(version));
     }
     auto stored = decode_identity(buffer.share(0, *count));
-    if (!stored) return damage(path, 0, "the identity is damaged");
+    if (!stored) return damage(path, 0, std::string("the identity is damaged") + begin_anew);
     return *std::move(stored);
 }
 

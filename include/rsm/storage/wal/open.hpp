@@ -176,7 +176,8 @@ private:
     raft::Failure without_identity() const {
         return storage_failure(StorageErrc::corrupted,
                                identity_path(options_.directory) +
-                                   " is missing, although there is a log or a snapshot");
+                                   " is missing, although there is a log or a snapshot" +
+                                   begin_anew);
     }
 
     // ---- snapshots ----
@@ -218,7 +219,7 @@ private:
         if (!snapshots_.empty() || stored_) {
             // The first segment is made before anything else, so it has been there.
             return storage_failure(StorageErrc::corrupted,
-                                   options_.directory + ": the log is missing");
+                                   options_.directory + ": the log is missing" + begin_anew);
         }
         if (auto result = check_founding(); !result) return result;
         const SegmentId id{files_.unique_id(), 1};

@@ -96,11 +96,11 @@ private:
         }
     }
     raft::Failure beyond_help() const {
-        return storage_failure(
-            StorageErrc::corrupted,
-            log_.damages.front() +
-                "; with it is lost what this node has promised last, so that it must not vote "
-                "any more: start it on an empty directory, to be taken in again");
+        return storage_failure(StorageErrc::corrupted,
+                               log_.damages.front() +
+                                   "; with it is lost what this node has promised last, so that it "
+                                   "must not vote any more" +
+                                   begin_anew);
     }
     void note(const raft::Failure& damage) { log_.damages.push_back(damage.what); }
     static bool is_damage(const raft::Failure& failure) {

@@ -124,7 +124,7 @@ bool heals(const Story& story, const FakeFiles& files) {
         const auto recovered = node.recover();
         if (!recovered) {
             CHECK(recovered.error().code == rsm::StorageErrc::corrupted);
-            CHECK(recovered.error().what.find("start it on an empty directory") !=
+            CHECK(recovered.error().what.find("start this node on an empty directory") !=
                   std::string::npos);
             CHECK(start == 0);
             return false;

@@ -253,12 +253,14 @@ TEST_CASE("A directory without its identity, without its log, or with another's 
     SUBCASE("no identity") {
         files.disk->names.erase("d/identity");
         CHECK(start(files).error().what ==
-              "d/identity is missing, although there is a log or a snapshot");
+              std::string("d/identity is missing, although there is a log or a snapshot") +
+                  rsm::detail::begin_anew);
     }
     SUBCASE("no log") {
         std::erase_if(files.disk->names,
                       [](const auto& file) { return file.first.ends_with(".wal"); });
-        CHECK(start(files).error().what == "d: the log is missing");
+        CHECK(start(files).error().what ==
+              std::string("d: the log is missing") + rsm::detail::begin_anew);
     }
     SUBCASE("the identity of another log") {
         put_identity(files, wal::encode_identity({one, 7}));
@@ -276,7 +278,9 @@ TEST_CASE("A directory without its identity, without its log, or with another's 
         const auto sum = rsm::detail::checksum(std::span(bytes).first(bytes.size() - 8));
         raft::codec::store_little(bytes.data() + bytes.size() - 8, sum);
         put_identity(files, bytes);
-        CHECK(start(files).error().what == "d/identity at offset 0: the identity is damaged");
+        CHECK(start(files).error().what ==
+              std::string("d/identity at offset 0: the identity is damaged") +
+                  rsm::detail::begin_anew);
     }
     SUBCASE("any changed or missing byte of it") {
         const std::string whole = files.disk->names["d/identity"]->now;
