@@ -39,7 +39,8 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
-///   names file and offset. Of the snapshots it finds it gives the newest; older ones need not be
+///   names file and offset; or, where it still knows the last term and vote and how far the log had
+///   come, gives what is left and says so in Recovered::promised. Of the snapshots it finds it gives the newest; older ones need not be
 ///   kept. raft/driver/recovery.hpp puts the runs of terms together and says whether the log is
 ///   void because that snapshot is no prefix of it. The commit index that it gives lets the node
 ///   deliver up to there before it has heard of a leader, unless Options::recover_commit_index is
