@@ -40,11 +40,11 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 /// - `recover()` is called once, before anything else, and may block. It repairs what a crash may
 ///   leave (a torn tail, an unfinished snapshot) and refuses anything else with a Failure that
 ///   names file and offset; or, where it still knows the last term and vote and how far the log had
-///   come, gives what is left and says so in Recovered::promised. Of the snapshots it finds it gives the newest; older ones need not be
-///   kept. raft/driver/recovery.hpp puts the runs of terms together and says whether the log is
-///   void because that snapshot is no prefix of it. The commit index that it gives lets the node
-///   deliver up to there before it has heard of a leader, unless Options::recover_commit_index is
-///   off; a storage may give less, down to 0.
+///   come, gives what is left and says so in Recovered::promised. Of the snapshots it finds it
+///   gives the newest; older ones need not be kept. raft/driver/recovery.hpp puts the runs of terms
+///   together and says whether the log is void because that snapshot is no prefix of it. The commit
+///   index that it gives lets the node deliver up to there before it has heard of a leader, unless
+///   Options::recover_commit_index is off; a storage may give less, down to 0.
 /// - `append(write, done)` makes a write durable: all of it or, after a crash, nothing of it, and
 ///   never without those before it. Writes complete in submission order; several may be under way,
 ///   and the storage is expected to gather what waits into one sync. A failed write or sync is
