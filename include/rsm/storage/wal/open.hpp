@@ -238,8 +238,9 @@ private:
     void give_up_without_snapshot() {
         LogState& state = opened_.log.state;
         for (const raft::LogPosition position : damaged_) {
+            const raft::LogPosition before = state.promised;
             state.promise(position);
-            if (state.promised.index.value != 0) opened_.log.to_be_mended = true;
+            if (state.promised != before) opened_.log.to_be_mended = true;
         }
         const raft::LogPosition reached = opened_.recovered.snapshot.last;
         if (reached.index >= state.base.index) return;
@@ -248,10 +249,8 @@ private:
                                      std::to_string(state.base.index.value) +
                                      " is damaged or missing");
         }
-        const raft::LogPosition before = state.last;
-        state.reset(reached);
+        state.base = reached;
         state.lose_after(reached);
-        state.promise(before);
         opened_.log.to_be_mended = true;
     }
 

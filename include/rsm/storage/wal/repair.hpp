@@ -38,15 +38,20 @@ raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& s
     return sure ? last : std::min(last, scanned.committed);
 }
 
+template <class Files>
+auto find_segment(const ScannedLog<Files>& log, std::uint64_t number) {
+    return std::ranges::find(log.used, number, [](const ScannedSegment<Files>& scanned) {
+        return scanned.segment->id.number;
+    });
+}
+
 /// Gives the log up where an entry is that no segment holds any more.
 template <class Files>
 void cut_lost(ScannedLog<Files>& log, const LogScanner<Files>& scanner) {
     LogState& state = log.state;
     raft::LogPosition end = state.base;
     for (const LiveRange& range : state.live.ranges()) {
-        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
-            return scanned.segment->id.number;
-        });
+        const auto found = find_segment(log, range.segment);
         if (found == log.used.end()) {
             if (log.damages.empty()) log.damages.push_back(scanner.missing(range.segment).what);
             break;
@@ -74,9 +79,7 @@ void assemble(const ScannedLog<Files>& log, raft::Recovered& recovered,
     account.restart(log.state.base);
     if (log.state.has_hard_state) account.set_has_hard_state();
     for (const LiveRange& range : log.state.live.ranges()) {
-        const auto found = std::ranges::find(log.used, range.segment, [](const auto& scanned) {
-            return scanned.segment->id.number;
-        });
+        const auto found = find_segment(log, range.segment);
         for (raft::Index i = range.first; i <= range.last; ++i) {
             const auto at = static_cast<std::size_t>(i - found->first);
             index.append(found->segment, i, found->offsets[at]);

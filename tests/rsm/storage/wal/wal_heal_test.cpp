@@ -145,6 +145,17 @@ bool heals(const Story& story, const FakeFiles& files) {
     return true;
 }
 
+/// The story's disk with a snapshot of its fifth entry, and what is written then.
+FakeFiles with_snapshot(const Story& story, const raft::Write& then) {
+    FakeFiles files(story.disk);
+    StorageNode<FakeWal> node(fake_wal(files));
+    node.start();
+    REQUIRE(node.save(position(5, 3), "state").has_value());
+    if (then != raft::Write{}) REQUIRE(node.write(then).has_value());
+    node.close();
+    return files;
+}
+
 }  // namespace
 
 TEST_CASE("A log in one segment heals from a changed byte, or says what to do") {
@@ -219,17 +230,10 @@ TEST_CASE("A log heals where a segment is missing, as long as a later one says w
 }
 
 TEST_CASE("A log without the snapshot that it continues heals from nothing") {
-    Story story = troubled_story(30);
-    FakeFiles files(story.disk);
-    {
-        StorageNode<FakeWal> node(fake_wal(files));
-        node.start();
-        REQUIRE(node.save(position(5, 3), "state").has_value());
-        raft::Write release;
-        release.release = position(4, 3);
-        REQUIRE(node.write(release).has_value());
-        node.close();
-    }
+    const Story story = troubled_story(30);
+    raft::Write release;
+    release.release = position(4, 3);
+    const FakeFiles files = with_snapshot(story, release);
     const std::string name = rsm::detail::wal::snapshot_path("d", position(5, 3)).substr(2);
     const std::string whole = files.disk->names.at("d/" + name)->now;
     for (std::size_t place = 0; place < whole.size(); ++place) {
@@ -249,9 +253,11 @@ TEST_CASE("A log without the snapshot that it continues heals from nothing") {
             CHECK(node.storage().recovery_report().front().starts_with("d/" + name));
             node.close();
         }
+        const std::vector<std::string> segments = segment_names(*damaged.disk);
         // A leader sends a snapshot, then the entries behind it.
         StorageNode<FakeWal> node(fake_wal(damaged));
         CHECK(node.start().promised == story.last());
+        CHECK(segment_names(*damaged.disk) == segments);
         const raft::SnapshotMeta meta{position(6, 7), voters(3), 3,
                                       rsm::detail::checksum(std::as_bytes(std::span("new", 3)))};
         REQUIRE(node.receive(meta, 0, "new").has_value());
@@ -270,14 +276,8 @@ TEST_CASE("A log without the snapshot that it continues heals from nothing") {
 }
 
 TEST_CASE("A damaged snapshot of a log that is all there costs nothing") {
-    Story story = troubled_story(30);
-    FakeFiles files(story.disk);
-    {
-        StorageNode<FakeWal> node(fake_wal(files));
-        node.start();
-        REQUIRE(node.save(position(5, 3), "state").has_value());
-        node.close();
-    }
+    const Story story = troubled_story(30);
+    const FakeFiles files = with_snapshot(story, {});
     const std::string name = rsm::detail::wal::snapshot_path("d", position(5, 3)).substr(2);
     FakeFiles damaged = changed(*files.disk, name, "rubbish");
     StorageNode<FakeWal> node(fake_wal(damaged));
