@@ -93,7 +93,7 @@ public:
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
                      self.log_, self.snapshots_, self.office_, self.timer_, self.reads_,
-                     self.journal_, self.now_);
+                     self.journal_, self.detached_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
 
@@ -102,6 +102,7 @@ private:
 
     void take(const Step& step, Message& message);
     void take(const Step& step, Message& message, VoteRequest& request) {
+        load_lacking(step, office_, timer_, log_, message.from, request);
         answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message, request);
     }
     void take(const Step& step, Message& message, VoteReply& reply) {
@@ -123,6 +124,9 @@ private:
     void take(const Step& step, Message& message, TimeoutNow& request) {
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
     }
+    void take(const Step& step, Message& message, LackingEntries& lacking) {
+        take_lacking(step, office_, timer_, log_, configuration_, message.from, lacking);
+    }
     void take(const Step&, Tick&) {}
     void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
@@ -137,6 +141,9 @@ private:
         take_applied(step, reads_, log_, applied.index);
     }
     void take(const Step& step, EntriesLoaded& loaded) { take_loaded(step, office_, log_, loaded); }
+    void take(const Step& step, DetachedLoaded& loaded) {
+        take_detached(step, office_, timer_, log_, configuration_, detached_, loaded);
+    }
     void take(const Step& step, SnapshotTaken& taken) {
         take_own_snapshot(step, configuration_, office_, log_, journal_, snapshots_, taken);
     }
@@ -159,6 +166,7 @@ private:
     ElectionTimer timer_;
     Reads reads_;
     Journal journal_;
+    Detached detached_;
     Time now_;
 };
 
@@ -174,6 +182,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
       snapshots_{recovered.snapshot, {}, {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},
+      detached_{recovered.detached, {}},
       now_(now) {
     if (!founder) configuration_.joins();
     enter_term_of_log(ballot_, log_);
@@ -223,6 +232,7 @@ inline void Core::finish(const Step& step, bool held_log) {
     }
     settle(step, configuration_, log_);
     regain(step, log_);
+    reattach(step, office_, timer_, log_, detached_);
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());

@@ -90,6 +90,8 @@
 //   -        a follower that lost what it acknowledged  rules/replication.hpp doubt
 //   -        a log that lost what it acknowledged        parts/log.hpp up_to_date
 //   -        a log that has that again                   rules/durability.hpp regain
+//   -        who lacks entries gets them without a leader  rules/log_repair.hpp take_lacking
+//   -        what is left of a log behind damage           rules/log_repair.hpp take_detached
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        what a leader owes each follower           rules/leading.hpp serve
 #ifndef RSM_RAFT_RAFT_HPP

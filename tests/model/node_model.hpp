@@ -312,6 +312,7 @@ private:
         void change_ended(const ChangeOutcome&) {}
         void handover_ended(const HandoverOutcome&) {}
         void load(const LoadEntries& load) { read_back(node, load, effect); }
+        void load(const LoadDetached&) {}
         void load(const LoadChunk& load) { node.answers.push_back(read_chunk(node, load)); }
         void store(StoreChunk chunk) {
             const ChunkOutcome outcome = NodeModel::store(node, chunk, effect);

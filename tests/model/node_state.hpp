@@ -82,7 +82,7 @@ struct Answer {
 
     Input input() const {
         switch (kind) {
-            case Kind::entries: return EntriesLoaded{reader, entries};
+            case Kind::entries: return EntriesLoaded{reader, entries, false};
             case Kind::snapshot_taken: return SnapshotTaken{meta};
             case Kind::chunk_loaded: return ChunkLoaded{reader, meta, offset, data};
             case Kind::chunk_stored: return ChunkStored{meta, outcome};

@@ -352,6 +352,10 @@ private:
             ++cluster.loads;
             node.answers.push_back(cluster.read_back(node, load));
         }
+        void load(const LoadDetached& load) {
+            node.answers.push_back(
+                DetachedLoaded{load.first, node.durable.read_detached(load.first, 2)});
+        }
         void load(const LoadChunk& load) { node.answers.push_back(read_chunk(node, load)); }
         void store(StoreChunk chunk) {
             node.answers.push_back(ChunkStored{chunk.meta, cluster.store(node, chunk)});
@@ -418,7 +422,7 @@ private:
         return loaded;
     }
     Input read_back(const Node& target, const LoadEntries& load) {
-        EntriesLoaded loaded{load.reader, {}};
+        EntriesLoaded loaded{load.reader, {}, load.repairs};
         if (!target.begun.holds(load.first)) {
             fail("node " + name(target) + " reads back an entry that its log does not hold");
         }

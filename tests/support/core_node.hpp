@@ -47,6 +47,7 @@ struct Disk {
     LogPosition base;
     std::vector<Entry> log;  // from base.index + 1 on
     LogPosition promised{};
+    std::vector<std::vector<Entry>> detached{};  // behind damage
 
     Index last() const { return base.index + log.size(); }
     LogPosition end() const { return log.empty() ? base : log.back().position(); }
@@ -55,6 +56,13 @@ struct Disk {
         if (is_up_to_date(end(), promised)) promised = end();
         log.resize(last - base.index);
         hard.commit = std::min(hard.commit, last);
+    }
+    /// Finds these damaged, and the rest of the log behind them. @pre base.index < first <= end
+    void lose(Index first, Index end) {
+        const auto behind = log.begin() + static_cast<std::ptrdiff_t>(end - base.index);
+        // The entry in front of what is left is the last of those that are lost.
+        detached.emplace_back(behind - 1, log.end());
+        lose_after(first - 1);
     }
     bool holds(Index index) const { return index > base.index && index <= last(); }
     const Entry& at(Index index) const { return log[index - base.index - 1]; }
@@ -75,6 +83,17 @@ struct Disk {
             base = *write.release;
         }
         if (is_up_to_date(end(), promised)) promised = LogPosition{};
+        if (promised.index.value == 0) detached.clear();
+    }
+    /// Storage::read_detached.
+    std::vector<Entry> read_detached(Index first, std::size_t most) const {
+        std::vector<Entry> entries;
+        for (const std::vector<Entry>& run : detached) {
+            for (std::size_t i = 1; i < run.size() && entries.size() < most; ++i) {
+                if (run[i].index == first + entries.size()) entries.push_back(run[i]);
+            }
+        }
+        return entries;
     }
     bool covers(LogPosition position) const {
         if (position == base) return true;
@@ -82,7 +101,16 @@ struct Disk {
     }
     /// Storage::recover.
     Recovered recover(const SnapshotMeta& snapshot) {
-        Recovered recovered{hard, snapshot, base, last(), {}, {}, promised};
+        Recovered recovered{hard, snapshot, base, last(), {}, {}, promised, {}};
+        for (const std::vector<Entry>& run : detached) {
+            if (run.size() < 2) continue;
+            DetachedRun& told = recovered.detached.emplace_back();
+            told.before = run.front().position();
+            told.last = run.back().index;
+            for (std::size_t i = 1; i < run.size(); ++i) {
+                add_to_runs(told.runs, run[i].index, run[i].term);
+            }
+        }
         for (const Entry& held : log) {
             add_to_runs(recovered.runs, held.index, held.term);
             if (held.kind == EntryKind::membership) recovered.memberships.push_back(held);

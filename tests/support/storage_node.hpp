@@ -91,6 +91,11 @@ public:
         return wait<std::vector<raft::Entry>>(
             [&](auto done) { storage_->read({first}, max_bytes, done); });
     }
+    raft::Result<std::vector<raft::Entry>> read_detached(std::uint64_t first,
+                                                         std::size_t max_bytes) {
+        return wait<std::vector<raft::Entry>>(
+            [&](auto done) { storage_->read_detached({first}, max_bytes, done); });
+    }
     raft::Result<raft::SnapshotMeta> save(raft::LogPosition last, std::string text) {
         return wait<raft::SnapshotMeta>([&](auto done) {
             storage_->save_snapshot(last, raft::test::voters(3), produce(std::move(text)), done);

@@ -106,6 +106,10 @@ struct MessageText {
     void operator()(const TimeoutNow& request) {
         out << "TimeoutNow (term " << request.term.value << ")";
     }
+    void operator()(const LackingEntries& lacking) {
+        out << "LackingEntries (term " << lacking.term.value << ", after "
+            << text_of(lacking.previous) << ", " << text_of(lacking.entries) << ")";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

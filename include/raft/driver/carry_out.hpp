@@ -31,7 +31,8 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
                                  const ProposalOutcome& proposal, const SnapshotMeta& meta,
                                  std::span<const Entry> entries, const ReadOutcome& read,
                                  const ChangeOutcome& change, const HandoverOutcome& handover,
-                                 const LoadEntries& load, const LoadChunk& chunk, StoreChunk store,
+                                 const LoadEntries& load, const LoadDetached& detached,
+                                 const LoadChunk& chunk, StoreChunk store,
                                  const std::vector<Index>& needed, const Event& event) {
     handler.begin_write(std::move(write));
     handler.send(std::move(message));
@@ -43,6 +44,7 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
     handler.change_ended(change);
     handler.handover_ended(handover);
     handler.load(load);
+    handler.load(detached);
     handler.load(chunk);
     handler.store(std::move(store));
     handler.abandon_transfer();
@@ -72,6 +74,7 @@ void carry_out(Output& output, H& handler) {
     for (const ChangeOutcome& outcome : output.changes) handler.change_ended(outcome);
     for (const HandoverOutcome& outcome : output.handovers) handler.handover_ended(outcome);
     for (const LoadEntries& load : output.load_entries) handler.load(load);
+    if (output.load_detached) handler.load(*output.load_detached);
     for (const LoadChunk& load : output.load_chunks) handler.load(load);
     for (StoreChunk& store : output.store_chunks) handler.store(std::move(store));
     if (output.abandon_transfer) handler.abandon_transfer();

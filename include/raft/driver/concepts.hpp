@@ -125,6 +125,16 @@ concept ClaimedStorage = Storage<S> &&
     storage.renounce(std::move(renounced));
 };
 
+/// A Storage that gives what it has of a log behind damage.
+///
+/// - `read_detached(first, max_bytes, done)` is what read() is, for the entries of
+///   Recovered::detached. Not final: a failure says that they cannot be read (any more).
+template <class S>
+concept DetachingStorage = Storage<S> &&
+    requires(S& storage, Index first, std::size_t max_bytes, EntriesRead done) {
+    storage.read_detached(first, max_bytes, std::move(done));
+};
+
 /// A Storage whose room has an end.
 ///
 /// - `refuses()`: why it has no more room than its last reserve, if so. The reserve is for votes,

@@ -384,6 +384,7 @@ private:
             engine.host_.handover_ended(outcome);
         }
         void load(const LoadEntries& load) { engine.load(load); }
+        void load(const LoadDetached& load) { engine.load(load); }
         void load(const LoadChunk& load) { engine.load(load); }
         void store(StoreChunk&& store) { engine.store(std::move(store)); }
         void abandon_transfer() { engine.storage_.abandon_transfer(); }
@@ -453,11 +454,20 @@ private:
 
     // Entries and snapshots between memory and storage.
     void load(const LoadEntries& load) {
-        storage_.read(load.first, load.max_bytes,
-                      [this, reader = load.reader](Result<std::vector<Entry>> entries) {
-                          if (!entries) return fail(entries.error());
-                          take_in(EntriesLoaded{reader, std::move(*entries)});
-                      });
+        storage_.read(load.first, load.max_bytes, [this, load](Result<std::vector<Entry>> entries) {
+            if (!entries) return fail(entries.error());
+            take_in(EntriesLoaded{load.reader, std::move(*entries), load.repairs});
+        });
+    }
+    void load(const LoadDetached& load) {
+        if constexpr (DetachingStorage<StorageType>) {
+            storage_.read_detached(load.first, load.max_bytes,
+                                   [this, first = load.first](Result<std::vector<Entry>> entries) {
+                                       DetachedLoaded loaded{first, {}};
+                                       if (entries) loaded.entries = std::move(*entries);
+                                       take_in(std::move(loaded));
+                                   });
+        }
     }
     void load(const LoadChunk& load) {
         storage_.read_chunk(

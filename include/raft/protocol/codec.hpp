@@ -280,6 +280,11 @@ inline bool makes_sense(AppendRequest& request) {
     for (Entry& entry : request.entries) entry.index = ++index;
     return true;
 }
+inline bool makes_sense(LackingEntries& lacking) {
+    Index index = lacking.previous.index;
+    for (Entry& entry : lacking.entries) entry.index = ++index;
+    return true;
+}
 /// Stated so that the sum cannot overflow.
 inline bool makes_sense(SnapshotChunk& chunk) {
     return chunk.offset <= chunk.meta.size && chunk.data.size() <= chunk.meta.size - chunk.offset;

@@ -23,9 +23,12 @@ struct VoteRequest {
     /// The leader itself has asked for it, so who hears from that leader may vote all the same
     /// (thesis, section 4.2.3).
     bool by_handover = false;
+    /// The sender has lost entries that it had, cannot lead before it has them again, and asks for
+    /// what comes after `last`.
+    bool lacks_entries = false;
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.term, self.pre_vote, self.last, self.by_handover);
+        return visit(self.term, self.pre_vote, self.last, self.by_handover, self.lacks_entries);
     }
     friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
@@ -125,9 +128,22 @@ struct TimeoutNow {
     friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
 };
 
+/// What another node, which does not lead, has in its log after the end of the receiver's, which
+/// has lost entries: its answer to VoteRequest::lacks_entries.
+struct LackingEntries {
+    Term term;
+    LogPosition previous;  ///< the entry before the first of `entries`
+    std::vector<Entry> entries;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.previous, self.entries);
+    }
+    friend bool operator==(const LackingEntries&, const LackingEntries&) = default;
+};
+
 struct Message {
     using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
-                              SnapshotReply, TimeoutNow>;
+                              SnapshotReply, TimeoutNow, LackingEntries>;
     NodeId from;
     NodeId to;
     Body body;
@@ -144,7 +160,8 @@ struct Message {
 /// Whether it asks for something, and is no answer.
 inline bool is_request(const Message::Body& body) {
     return !std::holds_alternative<VoteReply>(body) && !std::holds_alternative<AppendReply>(body) &&
-           !std::holds_alternative<SnapshotReply>(body);
+           !std::holds_alternative<SnapshotReply>(body) &&
+           !std::holds_alternative<LackingEntries>(body);
 }
 
 /// The term that a message carries, whatever its kind.
@@ -184,6 +201,9 @@ inline bool within_limits(const SnapshotReply& body) {
     return all_within_limits(body.term, body.last, body.next_offset, body.match);
 }
 inline bool within_limits(const TimeoutNow& body) { return within_limits(body.term); }
+inline bool within_limits(const LackingEntries& body) {
+    return all_within_limits(body.term, body.previous);
+}
 
 }  // namespace detail
 

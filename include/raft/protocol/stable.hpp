@@ -56,6 +56,31 @@ struct Identity {
     friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+/// Consecutive entries that the node's log had behind damage, and that are whole in its storage.
+/// What lies between the log and them is lacking.
+struct DetachedRun {
+    LogPosition before;         ///< what the log had in front of them
+    std::vector<TermRun> runs;  ///< of (before.index, last]; not empty
+    Index last;
+
+    Term term_at(Index index) const {
+        std::size_t run = runs.size() - 1;
+        while (run != 0 && runs[run].first > index) --run;
+        return runs[run].term;
+    }
+    /// Whether a log that ends here goes on with them, or with what is left of them: logs that have
+    /// an entry of one index and term in common are the same up to there (Log Matching, 5.3).
+    bool continues(LogPosition end) const {
+        if (end.index < before.index || end.index >= last) return false;
+        return end.term == (end.index == before.index ? before.term : term_at(end.index));
+    }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.before, self.runs, self.last);
+    }
+    friend bool operator==(const DetachedRun&, const DetachedRun&) = default;
+};
+
 /// What a node finds at its start. A fresh node finds the value-initialised one.
 ///
 /// A storage that finds some of what was durable damaged gives the log up to there and says in
@@ -77,6 +102,9 @@ struct Recovered {
     /// Where the log may have ended as its node has acknowledged it, where that is more than it has
     /// now; else 0@0. The storage keeps it until the log is as up to date again.
     LogPosition promised{};
+    /// Where something is promised: what the storage has of it behind the damage, to be asked for
+    /// with read_detached() (see DetachingStorage).
+    std::vector<DetachedRun> detached{};
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

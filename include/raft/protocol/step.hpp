@@ -75,6 +75,13 @@ struct Applied {
 struct EntriesLoaded {
     NodeId reader;
     std::vector<Entry> entries;
+    bool repairs = false;  ///< as it was asked
+};
+
+/// Answers a LoadDetached. Consecutive entries; none: they cannot be read.
+struct DetachedLoaded {
+    Index first;  ///< as it was asked
+    std::vector<Entry> entries;
 };
 
 /// A snapshot of this node's own state machine has become durable.
@@ -96,9 +103,9 @@ struct ChunkStored {
     ChunkOutcome outcome = ChunkOutcome::stored;
 };
 
-using Input =
-    std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
-                 SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange, HandOver>;
+using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
+                           SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
+                           HandOver, DetachedLoaded>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
@@ -174,7 +181,15 @@ struct LoadEntries {
     NodeId reader;
     Index first;
     std::size_t max_bytes = 0;
+    bool repairs = false;  ///< the reader lacks them, and this node is not its leader
     friend bool operator==(const LoadEntries&, const LoadEntries&) = default;
+};
+
+/// Read entries of Recovered::detached.
+struct LoadDetached {
+    Index first;
+    std::size_t max_bytes = 0;
+    friend bool operator==(const LoadDetached&, const LoadDetached&) = default;
 };
 
 /// Read a piece of a kept snapshot, for a follower.
@@ -246,6 +261,7 @@ struct Output {
     std::vector<ChangeOutcome> changes;
     std::vector<HandoverOutcome> handovers;
     std::vector<LoadEntries> load_entries;
+    std::optional<LoadDetached> load_detached;
     std::vector<LoadChunk> load_chunks;
     std::vector<StoreChunk> store_chunks;
     /// What has been kept of a snapshot that a leader sent will not be continued: drop it.
@@ -269,6 +285,7 @@ struct Output {
         changes.clear();
         handovers.clear();
         load_entries.clear();
+        load_detached.reset();
         load_chunks.clear();
         store_chunks.clear();
         abandon_transfer = false;

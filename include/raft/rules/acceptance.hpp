@@ -47,19 +47,27 @@ inline bool keep_what_fits(const Step& step, const Log& log, AppendRequest& requ
     return here != 0;
 }
 
-/// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
-/// late request must not cut off what a newer one has brought. False: no correct node sends this.
-inline bool append_received(const Step& step, Log& log, Configuration& configuration, NodeId leader,
-                            AppendRequest& request) {
-    Term least = request.previous.term;
-    for (const Entry& entry : request.entries) {
-        const bool in_order = entry.term >= least && entry.term <= request.term;
-        if (!in_order || !is_well_formed(entry)) {  // terms never fall along a log
-            step.announce(EventKind::protocol_violation, leader, entry.index);
+/// Whether the entries of a message can stand in a log behind its `previous`: terms never fall
+/// along a log, and none is later than the sender's.
+template <class Body>
+bool are_sound(const Step& step, NodeId sender, const Body& body) {
+    Term least = body.previous.term;
+    for (const Entry& entry : body.entries) {
+        const bool in_order = entry.term >= least && entry.term <= body.term;
+        if (!in_order || !is_well_formed(entry)) {
+            step.announce(EventKind::protocol_violation, sender, entry.index);
             return false;
         }
         least = entry.term;
     }
+    return true;
+}
+
+/// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
+/// late request must not cut off what a newer one has brought. False: no correct node sends this.
+inline bool append_received(const Step& step, Log& log, Configuration& configuration, NodeId leader,
+                            AppendRequest& request) {
+    if (!are_sound(step, leader, request)) return false;
     for (Entry& entry : request.entries) {
         if (log.matches(entry.position())) continue;
         if (entry.index <= log.last_index()) {

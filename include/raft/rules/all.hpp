@@ -16,6 +16,7 @@
 #include <raft/rules/health.hpp>
 #include <raft/rules/leading.hpp>
 #include <raft/rules/loading.hpp>
+#include <raft/rules/log_repair.hpp>
 #include <raft/rules/member_change.hpp>
 #include <raft/rules/membership.hpp>
 #include <raft/rules/proposals.hpp>

@@ -86,12 +86,14 @@ enum class Candidacy : std::uint8_t {
 };
 
 /// A learner that hears from no leader may have been removed while it was away. It asks as one that
-/// could stand does, to be told; what is granted counts for nothing.
+/// could stand does, to be told; what is granted counts for nothing. One that has lost entries asks
+/// for them in this way (log_repair.hpp).
 inline void ask_whether_member(const Step& step, const Log& log) {
     if (!may_vote(step, log) || step.term() >= max_term) return;
     for (const Member& member : step.membership().members) {
         if (member.id == step.self || !member.votes()) continue;
-        step.send(member.id, VoteRequest{{step.term().value + 1}, true, log.last()});
+        step.send(member.id,
+                  VoteRequest{{step.term().value + 1}, true, log.last(), false, !log.is_whole()});
     }
 }
 

@@ -9,6 +9,7 @@
 #include <raft/protocol/step.hpp>
 #include <raft/rules/application.hpp>
 #include <raft/rules/context.hpp>
+#include <raft/rules/log_repair.hpp>
 #include <raft/rules/replication.hpp>
 
 #include <cstddef>
@@ -25,7 +26,9 @@ inline void drop_replaced(const Log& log, EntriesLoaded& loaded) {
 
 inline void take_loaded(const Step& step, Office& office, Log& log, EntriesLoaded& loaded) {
     drop_replaced(log, loaded);
-    if (loaded.reader) {
+    if (loaded.repairs) {
+        send_lacking(step, log, loaded);
+    } else if (loaded.reader) {
         send_loaded(step, office, log, loaded);
     } else {
         hand_over_loaded(step, log, loaded);

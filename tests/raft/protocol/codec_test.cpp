@@ -108,6 +108,9 @@ std::vector<raft::Message> samples() {
         message(SnapshotReply{Term{most}, end, most, 0, TransferOutcome::rejected, {}}),
         message(TimeoutNow{}),
         message(TimeoutNow{Term{most}}),
+        message(LackingEntries{}),
+        message(LackingEntries{
+            Term{most}, {{3}, {2}}, {entry(4, 2, EntryKind::operation, pattern(1))}}),
     };
 }
 
@@ -164,7 +167,7 @@ TEST_CASE("a vote request has these bytes") {
         message(raft::VoteRequest{raft::Term{3}, true, {raft::Index{0x1234}, raft::Term{2}}});
     CHECK(encoded(sample) == hex("01 0100000000000000 0200000000000000 a100000000000000"
                                  "a200000000000000 0300000000000000"
-                                 "01 3412000000000000 0200000000000000 00"));
+                                 "01 3412000000000000 0200000000000000 00 00"));
 }
 
 TEST_CASE("a vote reply has these bytes") {

@@ -65,6 +65,7 @@ struct Recorder {
     void change_ended(const ChangeOutcome&) {}
     void handover_ended(const HandoverOutcome&) {}
     void load(const LoadEntries&) { order += "load "; }
+    void load(const LoadDetached&) { order += "detached "; }
     void load(const LoadChunk&) { order += "load "; }
     void store(StoreChunk&&) { order += "store "; }
     void abandon_transfer() { order += "abandon "; }
@@ -180,6 +181,7 @@ TEST_CASE("a step is carried out in the one safe order") {
     output.apply = entries(1, {1});
     output.reads.emplace_back();
     output.load_entries.emplace_back();
+    output.load_detached.emplace();
     output.load_chunks.emplace_back();
     output.store_chunks.emplace_back();
     output.abandon_transfer = true;
@@ -188,8 +190,9 @@ TEST_CASE("a step is carried out in the one safe order") {
     Output same = output;
     Recorder recorder;
     carry_out(output, recorder);
-    CHECK(recorder.order ==
-          "write send defer proposed restore apply read load load store abandon drop event");
+    CHECK(
+        recorder.order ==
+        "write send defer proposed restore apply read load detached load store abandon drop event");
     Recorder failing;
     failing.stops = true;
     carry_out(same, failing);

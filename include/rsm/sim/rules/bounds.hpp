@@ -88,7 +88,8 @@ inline Broken reads_bounded(const raft::Core& core, const raft::Options& options
     return detail::exceeds(core.self(), "keeps too many reads");
 }
 
-inline Broken message_bounded(raft::NodeId from, const raft::AppendRequest& request,
+/// @param request  that carries entries
+inline Broken message_bounded(raft::NodeId from, const auto& request,
                               const raft::Options& options) {
     std::size_t bytes = 0;
     bool too_large = false;

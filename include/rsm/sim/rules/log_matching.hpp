@@ -57,7 +57,8 @@ public:
         verified_[core.self().value] = {};
         return verify(core);
     }
-    Broken sent(raft::NodeId from, const raft::AppendRequest& request) {
+    /// @param request  that carries entries
+    Broken sent(raft::NodeId from, const auto& request) {
         raft::Term previous = request.previous.term;
         for (const raft::Entry& entry : request.entries) {
             if (Broken broken = compare(from, entry.position(), previous, digest_of(entry))) {

@@ -305,6 +305,11 @@ private:
         report(Rule::handovers,
                handovers_.asked(message.core, message.to, request.term, message.now));
     }
+    void sent(const Sent& message, const raft::LackingEntries& lacking) {
+        spoke(message, lacking.term);
+        report(Rule::log_matching, log_matching_.sent(message.from, lacking));
+        report(Rule::bounds, message_bounded(message.from, lacking, options_));
+    }
 
     raft::Options options_;
     std::array<std::uint64_t, rules> asked_{};

@@ -51,6 +51,10 @@ inline std::string label(const raft::SnapshotReply& reply) {
     return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
 }
 inline std::string label(const raft::TimeoutNow&) { return "TimeoutNow"; }
+inline std::string label(const raft::LackingEntries& lacking) {
+    return "LackingEntries " + std::to_string(lacking.entries.size()) + " after " +
+           text(lacking.previous);
+}
 
 inline TraceMessage kind_of(const raft::VoteRequest& request) {
     return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
@@ -65,6 +69,7 @@ inline TraceMessage kind_of(const raft::AppendReply&) { return TraceMessage::app
 inline TraceMessage kind_of(const raft::SnapshotChunk&) { return TraceMessage::snapshot; }
 inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::snapshot_reply; }
 inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::handover; }
+inline TraceMessage kind_of(const raft::LackingEntries&) { return TraceMessage::append; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {

@@ -44,6 +44,11 @@ public:
         return read_batch_head(from(offset), id_, offset);
     }
 
+    std::optional<BatchSummary> summary(std::uint64_t offset) const {
+        return read_summary(from(offset), id_, offset);
+    }
+    std::uint64_t size() const { return bytes_.size(); }
+
     /// The batch at `offset`, which must bear the number.
     BatchCheck check(std::uint64_t offset, std::uint64_t number) const {
         const auto rest = from(offset);

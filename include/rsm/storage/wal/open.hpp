@@ -11,6 +11,7 @@
 #include <rsm/storage/detail/log_account.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
+#include <rsm/storage/wal/detached.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/identity.hpp>
 #include <rsm/storage/wal/recovery.hpp>
@@ -42,6 +43,7 @@ struct OpenedWal {
     raft::Recovered recovered;
     EntryIndex<Segment<Files>> index;
     LogAccount account;
+    DetachedEntries<Files> detached;              ///< what is left behind damage
     KeptPointer<Files> snapshot;                  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
     std::vector<std::string> report;              ///< what an operator should know, a sentence each
@@ -262,6 +264,8 @@ private:
         if (!log) return log.error();
         opened_.log = std::move(*log);
         if (auto result = check_log_id(opened_.log); !result) return result;
+        std::vector<ScannedSegment<Files>> behind;
+        if (!opened_.log.damages.empty()) behind = choose_detached(opened_.log);
         cut_lost(opened_.log, scanner);
         give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;
@@ -290,6 +294,8 @@ private:
             opened_.index.clear();
             opened_.account.restart(recovered.base);
         }
+        opened_.detached = DetachedEntries<Files>(std::move(behind), opened_.log.state);
+        recovered.detached = opened_.detached.describe();
         return repair(files_, *opened_.directory, opened_.log);
     }
 

@@ -15,6 +15,7 @@
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/batches.hpp>
+#include <rsm/storage/wal/detached.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/scanned.hpp>
 #include <rsm/storage/wal/segment.hpp>
@@ -312,6 +313,7 @@ private:
         if (!state || (follows && *state != log_.state)) return false;
         log_.state = std::move(*state);
         log_.known = Knowledge::all;
+        log_.promises_in = 0;
         return true;
     }
 
@@ -350,12 +352,13 @@ private:
                                       {load_little<std::uint64_t>(record.body.data() + 8)}};
         const auto kind = static_cast<raft::EntryKind>(record.body[16]);
         LogState& state = log_.state;
+        const raft::LogPosition last = state.last;
         if (!raft::codec::known(kind) || entry.index <= state.base.index ||
             entry.index > state.last.index + 1) {
             return false;
         }
         state.append(scanned.segment->id.number, entry);
-        scanned.append(entry, offset, record.size());
+        scanned.append(last, entry, offset, record.size());
         if (kind == raft::EntryKind::membership) {
             const auto payload = record.body.subspan(raft::codec::entry_header_bytes);
             scanned.memberships.push_back(
@@ -384,7 +387,10 @@ private:
         if (empty) log_.ended = log_.ended && sound;
         if (!sound) {
             lose(scanned, sound.error());
-            if (whole) learn_promises(offset);
+            if (whole) {
+                collect_behind(batches_, scanned.segment, offset, log_.next_batch, log_.behind);
+                learn_promises(segment.id.number, offset);
+            }
         } else if (tail != 0) {
             log_.torn = TornTail<Files>{scanned.segment, offset, offset + tail, invalid_offset};
         }
@@ -399,11 +405,12 @@ private:
     }
     /// What was promised by the batches from `offset` on, whose records are lost. A later segment
     /// says all that they led to.
-    void learn_promises(std::uint64_t offset) {
+    void learn_promises(std::uint64_t segment, std::uint64_t offset) {
         const auto summary = batches_.newest_summary(offset, log_.next_batch);
         if (!summary) return;
         log_.next_batch = summary->head.number + 1;
         log_.known = Knowledge::promises;
+        log_.promises_in = segment;
         LogState& state = log_.state;
         state.set({summary->term, summary->voted_for, state.hard_state.commit});
         state.promise(summary->promised);

@@ -105,6 +105,7 @@ public:
         }
         identity_ = std::move(opened->identity);
         account_ = std::move(opened->account);
+        detached_ = std::move(opened->detached);
         index_ = std::move(opened->index);
         if (opened->snapshot != nullptr) kept_.push_back(std::move(opened->snapshot));
         indexed_last_ = account_.last_index();
@@ -118,6 +119,7 @@ public:
         raft::Index replaces = no_index;
         if (!refused) {
             account_.apply(write);
+            if (!write.entries.empty()) detached_.appended(write.entries.back().position());
             if (!write.entries.empty()) replaces = write.entries.front().index - 1;
             if (write.reset) replaces = write.reset->index;
             readable_last_ = std::min(readable_last_, replaces);
@@ -159,6 +161,19 @@ public:
         run_on(
             lanes_->background, reads_, std::move(done),
             [files = files_, plan = std::move(plan)] { return plan.read(files); }, first_pause);
+    }
+
+    void read_detached(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
+        if (!open()) return refuse(std::move(done));
+        auto plan = detached_.plan(first, max_bytes, options_.pieces.read_gap_bytes);
+        if (!plan) {
+            return fail(std::move(done),
+                        storage_failure(StorageErrc::invalid_read,
+                                        "read detached index " + std::to_string(first.value)));
+        }
+        run_on(
+            lanes_->background, reads_, std::move(done),
+            [files = files_, plan = std::move(*plan)] { return plan.read(files); }, first_pause);
     }
 
     std::uint64_t persisted_bytes() const { return account_.persisted_bytes(); }
@@ -412,6 +427,7 @@ private:
     void release_files() {
         callbacks_->begin();
         index_.clear();
+        detached_ = {};
         kept_.clear();
         lanes_->snapshots.post([this, lane = std::exchange(snapshots_, nullptr),
                                 log = std::exchange(log_, nullptr), callbacks = callbacks_] {
@@ -437,6 +453,7 @@ private:
 
     LogAccount account_;                ///< as of the writes begun
     EntryIndex<Segment<Files>> index_;  ///< as of the writes completed
+    DetachedEntries<Files> detached_;   ///< what is left behind damage, as long as some is lacking
     raft::Index indexed_last_;
     raft::Index readable_last_;  ///< entries up to here are indexed, and no write replaces them
     std::deque<PendingWrite> writes_;

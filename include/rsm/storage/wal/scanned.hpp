@@ -24,10 +24,14 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// What one segment holds: the entries that it itself does not replace, contiguous.
+/// What one segment holds, or a part of it: the entries that it itself does not replace,
+/// contiguous.
 template <class Files>
 struct ScannedSegment {
     std::shared_ptr<Segment<Files>> segment;
+    /// What the log had in front of the first of them; the first one itself, where that is not
+    /// known.
+    raft::LogPosition before;
     raft::Index first{1};
     std::vector<std::uint32_t> offsets;
     std::vector<std::uint32_t> sizes;
@@ -37,37 +41,51 @@ struct ScannedSegment {
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
 
     raft::Index end() const { return first + offsets.size(); }
+    /// What follows in a log that ends in `before`.
+    raft::DetachedRun as_detached() const {
+        raft::DetachedRun detached{before, runs, end() - 1};
+        raft::TermRun& front = detached.runs.front();
+        front.first = before.index + 1;
+        if (detached.runs.size() > 1 && detached.runs[1].first == front.first) {
+            detached.runs.erase(detached.runs.begin());
+        }
+        return detached;
+    }
     void clear() {
         offsets.clear();
         sizes.clear();
         runs.clear();
         memberships.clear();
     }
-    void append(raft::LogPosition entry, std::uint64_t offset, std::size_t size) {
-        if (offsets.empty() || entry.index < first) {
+    /// @param last  of the log that the entry is appended to
+    void append(raft::LogPosition last, raft::LogPosition entry, std::uint64_t offset,
+                std::size_t size) {
+        if (offsets.empty() || entry.index <= first) {
+            // What is in front of one that is replaced stays.
+            const bool replaces =
+                !offsets.empty() && entry.index == first && before.index + 1 == first;
+            if (!replaces) before = entry.index == last.index + 1 ? last : entry;
             clear();
             first = entry.index;
-        } else if (entry.index < end()) {
-            const auto kept = static_cast<std::size_t>(entry.index - first);
-            offsets.resize(kept);
-            sizes.resize(kept);
-            while (!runs.empty() && runs.back().first >= entry.index) runs.pop_back();
-            while (!memberships.empty() && memberships.back().index >= entry.index) {
-                memberships.pop_back();
-            }
+        } else {
+            truncate_from(entry.index);
         }
         raft::add_to_runs(runs, entry.index, entry.term);
         offsets.push_back(static_cast<std::uint32_t>(offset));
         sizes.push_back(static_cast<std::uint32_t>(size));
     }
+    void truncate_from(raft::Index index) {
+        if (index >= end()) return;
+        const std::size_t kept = index > first ? index - first : 0;
+        offsets.resize(kept);
+        sizes.resize(kept);
+        while (!runs.empty() && runs.back().first >= index) runs.pop_back();
+        while (!memberships.empty() && memberships.back().index >= index) memberships.pop_back();
+    }
     /// Without the entries whose records lie at `offset` or behind it.
     void drop_from(std::uint64_t offset) {
-        while (!offsets.empty() && offsets.back() >= offset) {
-            offsets.pop_back();
-            sizes.pop_back();
-        }
-        while (!runs.empty() && runs.back().first >= end()) runs.pop_back();
-        while (!memberships.empty() && memberships.back().index >= end()) memberships.pop_back();
+        const auto from = std::ranges::lower_bound(offsets, offset);
+        truncate_from(first + static_cast<std::uint64_t>(from - offsets.begin()));
     }
     /// @pre first <= index < end()
     raft::Term term_at(raft::Index index) const {
@@ -98,6 +116,7 @@ struct ScannedLog {
     std::uint64_t log_id = 0;
     LogState state;
     Knowledge known = Knowledge::all;  ///< of what `state` says
+    std::uint64_t promises_in = 0;     ///< the segment that tells them, where only they are known
     std::uint64_t next_batch = 1;
     std::vector<ScannedSegment<Files>> used;  ///< in order; the last one is to be continued
     std::vector<std::shared_ptr<Segment<Files>>> unused;  ///< behind it, prepared
@@ -107,6 +126,8 @@ struct ScannedLog {
     std::optional<TornTail<Files>> torn;
     std::vector<LoneBit> restored;  ///< bits of the last batch that are missing in the file
 
+    /// Of each damaged segment, what whole batches behind the damage hold.
+    std::vector<ScannedSegment<Files>> behind;
     std::vector<std::string> damages;  ///< a sentence each, with file and offset
     /// Of which nothing could be read; to be removed when nobody asks for them any more.
     std::vector<std::shared_ptr<Segment<Files>>> lost;

@@ -80,6 +80,28 @@ raft::LogPosition end_of(const raft::Recovered& recovered) {
     return {recovered.last, recovered.runs.back().term};
 }
 
+/// Whether what is told to be left behind damage is what a log of the story had in that place.
+void check_detached(const Story& story, StorageNode<FakeWal>& node,
+                    const raft::Recovered& recovered) {
+    if (recovered.promised == raft::LogPosition{}) CHECK(recovered.detached.empty());
+    for (const raft::DetachedRun& run : recovered.detached) {
+        REQUIRE(run.before.index < run.last);
+        CHECK(run.last > recovered.last);
+        const auto read = node.read_detached(run.before.index.value + 1, std::size_t{1} << 20);
+        REQUIRE(read.has_value());
+        REQUIRE(read->size() == run.last.value - run.before.index.value);
+        const auto known = [&](const std::vector<raft::Entry>& log) {
+            const auto at = static_cast<std::ptrdiff_t>(run.before.index.value);
+            if (log.size() < run.last.value) return false;
+            const bool follows =
+                at == 0 || log[static_cast<std::size_t>(at) - 1].term == run.before.term;
+            return follows && std::equal(read->begin(), read->end(), log.begin() + at);
+        };
+        CHECK(std::ranges::any_of(story.logs, known));
+        for (const raft::Entry& one : *read) CHECK(run.term_at(one.index) == one.term);
+    }
+}
+
 /// Whether it is a log that the story knows, with all that was promised.
 void check_honest(const Story& story, StorageNode<FakeWal>& node,
                   const raft::Recovered& recovered) {
@@ -100,6 +122,7 @@ void check_honest(const Story& story, StorageNode<FakeWal>& node,
         if (one.index > recovered.hard_state.commit) break;
         CHECK(one == story.log()[static_cast<std::size_t>(one.index.value - 1)]);
     }
+    check_detached(story, node, recovered);
 }
 
 /// What a leader sends: all from where the logs differ.
@@ -226,6 +249,62 @@ TEST_CASE("A log heals where a segment is missing, as long as a later one says w
         files.disk->durable_names = files.disk->names;
         const bool newest = i + 2 == names.size();
         CHECK(heals(story, files) == !newest);
+    }
+}
+
+/// What is left behind the damage, and read, until the log is what it was.
+void reattach(const Story& story, StorageNode<FakeWal>& node, const raft::Recovered& recovered) {
+    raft::LogPosition last = end_of(recovered);
+    for (const raft::DetachedRun& run : recovered.detached) {
+        while (last.index < run.before.index || last == end_of(recovered)) {
+            const raft::Entry& next = story.log()[static_cast<std::size_t>(last.index.value)];
+            REQUIRE(node.write(write_of({next})).has_value());
+            last = next.position();
+        }
+        REQUIRE(run.continues(last));
+        const auto entries = node.read_detached(last.index.value + 1, std::size_t{1} << 20);
+        REQUIRE(entries.has_value());
+        REQUIRE(node.write(write_of(*entries)).has_value());
+        last = entries->back().position();
+    }
+    CHECK(last == story.last());
+}
+
+TEST_CASE("Behind one damaged batch the rest of the log is there") {
+    for (const std::size_t payload : {30U, 1500U}) {
+        Story story;
+        for (std::uint64_t i = 1; i <= 12; ++i) {
+            story.add(voted(write_of({entry(i, (i + 1) / 2, payload)}), i, 1, i));
+        }
+        story.disk = disk_with(story.writes);
+        std::size_t damaged = 0;
+        for (const std::string& name : segment_names(*story.disk)) {
+            const std::string whole = story.disk->names.at(name)->now;
+            for (std::uint64_t i = 1; i < 12; ++i) {
+                const std::string payload_of(payload, static_cast<char>('a' + i % 26));
+                const std::size_t place = whole.find(payload_of);
+                if (place == std::string::npos) continue;
+                CAPTURE(i);
+                std::string content = whole;
+                content[place] = static_cast<char>(content[place] ^ 8);
+                const FakeFiles files = changed(*story.disk, name.substr(2), content);
+                StorageNode<FakeWal> node(fake_wal(files));
+                const raft::Recovered recovered = node.start();
+                REQUIRE(recovered.last == raft::Index{i - 1});
+                REQUIRE_FALSE(recovered.detached.empty());
+                CHECK(recovered.detached.front().before.index == raft::Index{i});
+                CHECK(recovered.detached.back().last == raft::Index{12});
+                reattach(story, node, recovered);
+                node.close();
+                StorageNode<FakeWal> again(fake_wal(files));
+                const raft::Recovered whole_again = again.start();
+                CHECK(whole_again.promised == raft::LogPosition{});
+                CHECK(entries_of(again, whole_again) == story.log());
+                again.close();
+                ++damaged;
+            }
+        }
+        CHECK(damaged == 11);
     }
 }
 
