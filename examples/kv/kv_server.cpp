@@ -64,6 +64,7 @@ struct Arguments {
     std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
     std::uint64_t election_timeout_ms = 500;
+    std::uint64_t disk_stall_timeout_ms = 5000;
     std::size_t max_clients = 10000;
     std::size_t client_memory = std::size_t{256} << 20;
     std::uint64_t request_timeout_ms = 30'000;
@@ -118,6 +119,11 @@ void declare(CLI::App& app, Arguments& arguments) {
     app.add_option("--election-timeout", arguments.election_timeout_ms,
                    "Milliseconds without a leader until a node stands for election")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
+        ->capture_default_str();
+    app.add_option("--disk-stall-timeout", arguments.disk_stall_timeout_ms,
+                   "Milliseconds that a write of the log may take until this node neither leads "
+                   "nor votes; until it has come to its end")
+        ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{600'000}))
         ->capture_default_str();
     app.add_option("--max-clients", arguments.max_clients,
                    "Connections at once, as far as there are descriptors for them")
@@ -305,6 +311,7 @@ private:
         options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
         kv::fit_commands(options.raft);
         options.raft.election_timeout = election;
+        options.raft.disk_stall_timeout = milliseconds(arguments.disk_stall_timeout_ms);
         options.raft.heartbeat_interval =
             std::min(options.raft.heartbeat_interval, raft::Duration(election) / 5);
         options.raft.commit_notice_delay =

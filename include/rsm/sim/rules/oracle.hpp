@@ -90,6 +90,7 @@ public:
         note_memberships(core, chronicle_);
         report(Rule::members_in_force, members_in_force(core, chronicle_));
         events_.restarted(core);
+        stable_leadership_.restarted(core.self());
         removed_fall_silent_.restarted(core.self());
         node.up = true;
     }

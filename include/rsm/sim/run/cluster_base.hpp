@@ -344,7 +344,10 @@ protected:
             case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
             case raft::EventKind::log_truncated: happened(Counter::truncations); break;
             case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
-            case raft::EventKind::disk_stalled: happened(Counter::stalled_leaders); break;
+            case raft::EventKind::disk_stalled:
+                happened(oracle_.stable_leadership().leads(node) ? Counter::stalled_leaders
+                                                                 : Counter::stalled_others);
+                break;
             case raft::EventKind::members_changed: happened(Counter::membership_changes); break;
             case raft::EventKind::acknowledgement_lost:
                 happened(Counter::lost_acknowledgements);
