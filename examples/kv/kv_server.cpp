@@ -63,6 +63,7 @@ struct Arguments {
     std::uint64_t snapshot_threshold = std::uint64_t{64} << 20;
     std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
+    std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     std::uint64_t election_timeout_ms = 500;
     std::uint64_t disk_stall_timeout_ms = 5000;
     std::size_t max_clients = 10000;
@@ -106,6 +107,11 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t{0}, size_max))
         ->default_str("64MiB");
+    app.add_option("--segment-size", arguments.segment_bytes,
+                   "Bytes of a file of the log, one of which is always kept in reserve, e.g. 16MiB")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t{4096}, std::uint64_t{1} << 30))
+        ->default_str("16MiB");
     app.add_option("--skip-operation", arguments.skip_operations,
                    "Log index of an operation at which every server stops, as their last line "
                    "says; the same on all servers, once for each")
@@ -272,6 +278,9 @@ public:
         };
         rsm::WalOptions storage;
         storage.directory = arguments.data;
+        storage.segment_bytes = arguments.segment_bytes;
+        storage.pieces.first_segment_bytes =
+            std::min(storage.pieces.first_segment_bytes, storage.segment_bytes);
         replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 

@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
-#include <variant>
 
 namespace raft::inline v0 {
 
@@ -110,6 +109,24 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
     });
 }
 
+/// Whether the disk is why leadership, or to stand for it, is to be given up. A leader whose writes
+/// wait for room still serves reads, and could not be voted for again: it stays as long as nobody
+/// has more room.
+inline bool yields_for_disk(const Step& step, const Office& office, const Log& log) {
+    const Reign* const reign = office.reign();
+    if (!step.disk.stalled || !step.disk.full || reign == nullptr) return step.disk.stalled;
+    const Successor other = best_successor(step, *reign, log, Successor::by_priority);
+    return other.node && other.has_room;
+}
+
+/// Nobody has to wait for an election timeout where the leader knows that it is one no more. @pre
+/// it leads
+inline void ask_successor(const Step& step, const Office& office, const Log& log,
+                          bool (*is_less)(const Successor&, const Successor&)) {
+    const NodeId successor = best_successor(step, *office.reign(), log, is_less).node;
+    if (successor) step.send(successor, TimeoutNow{step.term()});
+}
+
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
 /// disk hangs, which does not stand for election either. Nor does one lead whom others do not
 /// recognize as the member of its id, or go on standing that has no vote any more.
@@ -118,7 +135,10 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     if (office.role() == Role::follower) return;
     const bool in_vain =
         office.leads() ? step.configuration.is_unrecognized() : !may_stand(step, log);
-    if (in_vain || step.disk.stalled) {
+    if (in_vain || yields_for_disk(step, office, log)) {
+        if (!in_vain && office.leads()) {
+            ask_successor(step, office, log, Successor::by_priority);
+        }
         return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
     }
     Reign* reign = office.reign();
@@ -137,9 +157,7 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
     const bool stays =
         !is_settled(step.configuration, log) || step.membership().is_voter(step.self);
     if (stays) return;
-    const NodeId successor =
-        best_successor(step, std::get<Reign>(office.held), log, Successor::by_match).node;
-    if (successor) step.send(successor, TimeoutNow{step.term()});
+    ask_successor(step, office, log, Successor::by_match);
     // What was to be read for the followers may be released in this step.
     step.out.load_entries.clear();
     step.out.load_chunks.clear();

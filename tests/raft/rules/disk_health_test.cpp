@@ -327,6 +327,27 @@ TEST_CASE("where no voter has room, or those that have it are behind, leadership
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a leader whose writes wait for room goes on serving reads where nobody has more") {
+    Led cluster;
+    for (const std::uint64_t id : {2U, 3U}) cluster.set_room(id, true);
+    cluster.run(milliseconds(200));
+    cluster.set_room(1, true);
+    cluster.hang(1);
+    cluster.propose(1, "waits for room");
+    cluster.run(seconds(20));
+    CHECK(cluster.core(1).disk().stalled);
+    REQUIRE(cluster.leader() == 1);
+    const Token read = cluster.read(1);
+    cluster.run(milliseconds(200));
+    REQUIRE(cluster.outcome_of(read).has_value());
+    CHECK(cluster.outcome_of(read)->refusal == Refusal::none);
+    // It gives way as soon as another one has some.
+    cluster.set_room(3, false);
+    cluster.run(milliseconds(200));
+    CHECK(cluster.leader() == 3);
+    CHECK(cluster.failure == "");
+}
+
 TEST_CASE("room comes before priority") {
     Led cluster;
     Membership target = of({1, 2, 3});
