@@ -35,6 +35,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -189,10 +190,11 @@ private:
     void read_while_full() {
         const Node leader = trio_.await_leader();
         const std::string term = kv::field(trio_.account(leader), "term");
+        const std::vector<std::string_view> get{"GET", "key-0"};
         for (int i = 0; i < 50; ++i) {
             const std::int64_t begin = now();
             const auto outcome =
-                trio_.clerks().ask({trio_.servers().client(leader)}, {"GET", "key-0"}).front();
+                trio_.clerks().ask({trio_.servers().client(leader)}, get).front();
             demand(!outcome.error && outcome.reply.type == kv::Reply::Type::bulk,
                    "a read fails while all disks are full: " + outcome.error.message() + " " +
                        outcome.reply.text);
