@@ -182,9 +182,9 @@ private:
         read_while_full();
         trio_.measure(room_again, [this] {
             // What was not acknowledged before does not count.
-            give_back(Trio::all());
             trio_.clerks().load().silence.heard();
             trio_.clerks().load().silence.begin();
+            give_back(Trio::all());
         });
     }
     void read_while_full() {
@@ -193,8 +193,7 @@ private:
         const std::vector<std::string_view> get{"GET", "key-0"};
         for (int i = 0; i < 50; ++i) {
             const std::int64_t begin = now();
-            const auto outcome =
-                trio_.clerks().ask({trio_.servers().client(leader)}, get).front();
+            const auto outcome = trio_.clerks().ask({trio_.servers().client(leader)}, get).front();
             demand(!outcome.error && outcome.reply.type == kv::Reply::Type::bulk,
                    "a read fails while all disks are full: " + outcome.error.message() + " " +
                        outcome.reply.text);

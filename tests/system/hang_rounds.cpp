@@ -1,10 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// hang_rounds: lets the disk of each of three kv-server processes hang in turn, the leader's once
-// more, while three clerks read and write: fdatasync does not return. Then it asks for an account.
-// Writes must go on within a few election timeouts of when the node notices, which must neither
-// lead nor vote until its disk is well again, and then come back by itself. It says for how long no
-// write was acknowledged.
+// hang_rounds: lets the disk of each of three kv-server processes hang in turn, and then that of a
+// follower and that of the leader, while three clerks read and write: fdatasync does not return.
+// Then it asks for an account. Writes must go on within a few election timeouts of when the node
+// notices, which must neither lead nor vote until its disk is well again, and then come back by
+// itself. It says for how long no write was acknowledged.
 //
 //   hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS] [--seed N]
 //   [--history FILE]
@@ -61,6 +61,8 @@ public:
         start_all();
         trio_.begin();
         for (const Node node : Trio::all()) hang(node);
+        // Each may have led just then.
+        hang(trio_.follower(trio_.await_leader(), settings_.seed));
         hang(trio_.await_leader());
         trio_.clerks().end();
         trio_.search_logs();
@@ -70,7 +72,7 @@ public:
     const Load& load() const { return trio_.clerks().load(); }
     const Gaps& gaps() { return trio_.gaps(); }
     std::string summary() const {
-        return "4 disks that hung for " + std::to_string(settings_.seconds) + " s, " +
+        return "5 disks that hung for " + std::to_string(settings_.seconds) + " s, " +
                std::to_string(leaders_) + " of them a leader's";
     }
 

@@ -122,14 +122,24 @@ struct Handover {
 };
 
 /// When a leader looks for a voter that is to be preferred to itself: ever less often, in case that
-/// the one it finds cannot lead, or cannot lead for long. Kept from one reign of the node to the
-/// next.
-struct Preference {
+/// the one it finds cannot lead, or cannot lead for long.
+struct Patience {
     Time look_at;
     Duration pause{};  ///< before that
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.look_at, self.pause);
+    }
+    friend bool operator==(const Patience&, const Patience&) = default;
+};
+
+/// Kept from one reign of the node to the next.
+struct Preference {
+    Patience priority;  ///< for a higher one
+    Patience room;      ///< for room on the disk, where the leader has none
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.priority, self.room);
     }
     friend bool operator==(const Preference&, const Preference&) = default;
 };

@@ -22,9 +22,9 @@ namespace raft::inline v0 {
 inline constexpr std::uint64_t max_writes_under_way = 1024;
 
 /// Makes the one write of a step, if anything has changed, and binds to it (or to the last one
-/// under way, or to the next one where it has to wait) all messages that must wait: a vote, a term, an acknowledgement of entries ("updated
-/// on stable storage before responding to RPCs", Figure 2). Which messages wait is decided where
-/// they are made, by Step::send() and send_when_durable().
+/// under way, or to the next one where it has to wait) all messages that must wait: a vote, a term,
+/// an acknowledgement of entries ("updated on stable storage before responding to RPCs", Figure 2).
+/// Which messages wait is decided where they are made, by Step::send() and send_when_durable().
 inline void record(const Step& step, Ballot& ballot, Log& log, Journal& journal) {
     const bool entries = log.begun() < log.last_index();
     const bool is_due = ballot.changed || entries || journal.reset || journal.release;

@@ -124,29 +124,41 @@ inline void end_handover_with_reign(const Step& step, Reign& reign, bool succeed
 
 // ---- who is to lead --------------------------------------------------------------------------
 
+/// The first pause is `first`, in election timeouts. @pre the node has just become the leader
+inline void begin_patience(const Step& step, Patience& patience, int first) {
+    const bool is_long_ago = step.now > saturated_sum(patience.look_at, patience.pause);
+    const Duration least = first * step.options.election_timeout;
+    patience.pause = is_long_ago ? least : std::max(least, patience.pause);
+    patience.look_at = saturated_sum(step.now, patience.pause);
+}
+/// The next pause is twice as long, up to `longest`, in election timeouts.
+inline void spend_patience(const Step& step, Patience& patience, int longest) {
+    patience.pause = std::min(2 * patience.pause, longest * step.options.election_timeout);
+    patience.look_at = saturated_sum(step.now, patience.pause);
+}
+
 /// The first pause is long enough for a node that comes and goes not to take leadership each time.
-/// @pre the node has just become the leader
+/// A leader without room refuses what clients ask for, so that has more haste. @pre the node has
+/// just become the leader
 inline void begin_preference(const Step& step, Preference& preference) {
-    const bool is_long_ago = step.now > saturated_sum(preference.look_at, preference.pause);
-    const Duration first = 8 * step.options.election_timeout;
-    preference.pause = is_long_ago ? first : std::max(first, preference.pause);
-    preference.look_at = saturated_sum(step.now, preference.pause);
+    begin_patience(step, preference.priority, 8);
+    begin_patience(step, preference.room, 1);
 }
 
 /// Leadership is for a voter that has room on its disk, and of those for the one of the highest
 /// priority, as soon as that one could take it at once.
 inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
                              const Log& log) {
-    const bool busy = reign.handover || reign.change || step.membership().joint();
-    if (busy || step.now < preference.look_at) return;
+    if (reign.handover || reign.change || step.membership().joint()) return;
     const Member* const own = step.membership().find(step.self);
     const Successor best = best_successor(step, reign, log, Successor::by_priority);
     if (own == nullptr || !best.is_close) return;
     const bool has_room = !step.disk.full;
     const bool alike = best.has_room == has_room;
     if (alike ? best.priority <= own->priority : has_room) return;
-    preference.pause = std::min(2 * preference.pause, 128 * step.options.election_timeout);
-    preference.look_at = saturated_sum(step.now, preference.pause);
+    Patience& patience = alike ? preference.priority : preference.room;
+    if (step.now < patience.look_at) return;
+    spend_patience(step, patience, alike ? 128 : 16);
     const Time deadline = saturated_sum(step.now, step.options.election_timeout);
     reign.handover = Handover{0, best.node, deadline, std::nullopt};
 }

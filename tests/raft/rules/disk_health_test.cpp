@@ -375,9 +375,9 @@ TEST_CASE("leadership does not wander while room comes and goes") {
         }
         cluster.run(milliseconds(200));
     }
-    // A minute; the first pause is 4 s, and each is twice the one before: 4, 8, 16, 32.
-    CHECK(cluster.seen(EventKind::became_leader) >= 3);
-    CHECK(cluster.seen(EventKind::became_leader) <= 8);
+    // A minute, in which there could be more than a hundred without pauses.
+    CHECK(cluster.seen(EventKind::became_leader) >= 6);
+    CHECK(cluster.seen(EventKind::became_leader) <= 20);
     CHECK(cluster.failure == "");
 }
 

@@ -94,7 +94,7 @@ public:
         if (!ought || seen.has_handed_over) return {};
         if (!seen.ought_since) seen.ought_since = now;
         const raft::Duration longest =
-            8 * options_.election_timeout + 4 * options_.heartbeat_interval;
+            2 * options_.election_timeout + 4 * options_.heartbeat_interval;
         if (now - *seen.ought_since < longest) return {};
         return wrong(core, "leads without room, although another one has some");
     }
