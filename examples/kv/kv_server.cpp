@@ -171,7 +171,8 @@ std::string announced(const Arguments& arguments, const std::vector<tcp::accepto
 /// How many clients there are descriptors for, besides those that the node needs itself.
 std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
     const std::size_t limit = kv::raise_descriptor_limit();
-    const std::size_t own = kv::own_descriptors(members, arguments.snapshot_threshold);
+    const std::size_t own =
+        kv::own_descriptors(members, arguments.snapshot_threshold, arguments.segment_bytes);
     if (limit <= own) {
         throw std::runtime_error("a node needs " + std::to_string(own) +
                                  " descriptors and one for each client, and " +
