@@ -110,13 +110,10 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
 }
 
 /// Whether the disk is why leadership, or to stand for it, is to be given up. A leader whose writes
-/// wait for room still serves reads, and could not be voted for again: it stays as long as nobody
-/// has more room.
-inline bool yields_for_disk(const Step& step, const Office& office, const Log& log) {
-    const Reign* const reign = office.reign();
-    if (!step.disk.stalled || !step.disk.full || reign == nullptr) return step.disk.stalled;
-    const Successor other = best_successor(step, *reign, log, Successor::by_priority);
-    return other.node && other.has_room;
+/// wait for room still serves reads, and could not be voted for again: it stays until another one
+/// has room (see prefer_successor()).
+inline bool yields_for_disk(const Step& step, const Office& office) {
+    return step.disk.stalled && !(step.disk.full && office.leads());
 }
 
 /// Nobody has to wait for an election timeout where the leader knows that it is one no more. @pre
@@ -135,7 +132,7 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     if (office.role() == Role::follower) return;
     const bool in_vain =
         office.leads() ? step.configuration.is_unrecognized() : !may_stand(step, log);
-    if (in_vain || yields_for_disk(step, office, log)) {
+    if (in_vain || yields_for_disk(step, office)) {
         if (!in_vain && office.leads()) {
             ask_successor(step, office, log, Successor::by_priority);
         }

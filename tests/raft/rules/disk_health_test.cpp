@@ -258,6 +258,10 @@ TEST_CASE("leadership is not handed to a node whose disk hangs") {
                 offered = offered || cluster.core(1).handover() != nullptr;
             }
             CHECK(offered == !stalled);
+            if (!stalled) continue;
+            cluster.step(1, HandOver{7, {}, milliseconds(400)});
+            REQUIRE(cluster.core(1).handover() != nullptr);
+            CHECK(cluster.core(1).handover()->target == NodeId{3});
         }
     }
 }
