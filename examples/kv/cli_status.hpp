@@ -55,7 +55,21 @@ inline std::vector<MemberRow> members_of(const Row& row) {
     return members;
 }
 
-/// What is odd about a member, by the account of the server that bears its id.
+/// What is wrong with a server's disk, by its own account.
+inline std::string disk_remark(const Fields& fields) {
+    if (number(fields, "disk_stalled") != 0) return "its disk hangs";
+    const std::string storage = field(fields, "storage");
+    return storage == "ok" || storage == "-" ? "" : storage;
+}
+/// What is wrong with a member's disk, by the account of the server that leads it.
+inline std::string disk_remark(const MemberRow& member, const Fields& leader) {
+    const std::string said = field(leader, "follower_" + std::to_string(member.node));
+    if (said.find(",disk_stalled=1") != std::string::npos) return "its disk hangs";
+    return said.find(",disk_full=1") == std::string::npos ? "" : "its disk is full";
+}
+
+/// What is odd about a member, by the account of the server that bears its id, or else by that of
+/// its leader.
 inline std::string remark_on(const MemberRow& member, const std::vector<Row>& rows) {
     const auto is_told = [](const std::string& instance) {
         return instance.find_first_not_of("0-") != std::string::npos;
@@ -66,8 +80,10 @@ inline std::string remark_on(const MemberRow& member, const std::vector<Row>& ro
         if (is_told(instance) && is_told(member.instance) && instance != member.instance) {
             return "other instance: " + instance + " answers";
         }
+        return disk_remark(row.fields);
     }
-    return {};
+    const Row* const leader = leader_of(rows);
+    return leader == nullptr ? "" : disk_remark(member, leader->fields);
 }
 
 namespace detail {

@@ -63,7 +63,9 @@ struct Arguments {
     std::uint64_t snapshot_threshold = std::uint64_t{64} << 20;
     std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
+    std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     std::uint64_t election_timeout_ms = 500;
+    std::uint64_t disk_stall_timeout_ms = 5000;
     std::size_t max_clients = 10000;
     std::size_t client_memory = std::size_t{256} << 20;
     std::uint64_t request_timeout_ms = 30'000;
@@ -105,6 +107,11 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t{0}, size_max))
         ->default_str("64MiB");
+    app.add_option("--segment-size", arguments.segment_bytes,
+                   "Bytes of a file of the log, one of which is always kept in reserve, e.g. 16MiB")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t{4096}, std::uint64_t{1} << 30))
+        ->default_str("16MiB");
     app.add_option("--skip-operation", arguments.skip_operations,
                    "Log index of an operation at which every server stops, as their last line "
                    "says; the same on all servers, once for each")
@@ -118,6 +125,11 @@ void declare(CLI::App& app, Arguments& arguments) {
     app.add_option("--election-timeout", arguments.election_timeout_ms,
                    "Milliseconds without a leader until a node stands for election")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
+        ->capture_default_str();
+    app.add_option("--disk-stall-timeout", arguments.disk_stall_timeout_ms,
+                   "Milliseconds that a write of the log may take until this node neither leads "
+                   "nor votes; until it has come to its end")
+        ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{600'000}))
         ->capture_default_str();
     app.add_option("--max-clients", arguments.max_clients,
                    "Connections at once, as far as there are descriptors for them")
@@ -159,7 +171,8 @@ std::string announced(const Arguments& arguments, const std::vector<tcp::accepto
 /// How many clients there are descriptors for, besides those that the node needs itself.
 std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
     const std::size_t limit = kv::raise_descriptor_limit();
-    const std::size_t own = kv::own_descriptors(members, arguments.snapshot_threshold);
+    const std::size_t own =
+        kv::own_descriptors(members, arguments.snapshot_threshold, arguments.segment_bytes);
     if (limit <= own) {
         throw std::runtime_error("a node needs " + std::to_string(own) +
                                  " descriptors and one for each client, and " +
@@ -266,6 +279,9 @@ public:
         };
         rsm::WalOptions storage;
         storage.directory = arguments.data;
+        storage.segment_bytes = arguments.segment_bytes;
+        storage.pieces.first_segment_bytes =
+            std::min(storage.pieces.first_segment_bytes, storage.segment_bytes);
         replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
@@ -305,6 +321,7 @@ private:
         options.operation_timeout = milliseconds(arguments.operation_timeout_ms);
         kv::fit_commands(options.raft);
         options.raft.election_timeout = election;
+        options.raft.disk_stall_timeout = milliseconds(arguments.disk_stall_timeout_ms);
         options.raft.heartbeat_interval =
             std::min(options.raft.heartbeat_interval, raft::Duration(election) / 5);
         options.raft.commit_notice_delay =

@@ -85,7 +85,8 @@ inline std::string describe(const raft::Event& event) {
         case raft::EventKind::leader_known: return "leader: " + node + term;
         case raft::EventKind::quorum_lost: return "no quorum answers, giving up leadership" + term;
         case raft::EventKind::disk_stalled:
-            return "a write of this node hangs, giving up leadership" + term;
+            return "DISK HANGS: a write of this node does not end, so it neither leads nor votes" +
+                   term;
         case raft::EventKind::log_truncated:
             return "log: entries from " + index + " on replaced by the leader's" + term;
         case raft::EventKind::snapshot_installed:
@@ -117,6 +118,11 @@ inline std::string describe(const raft::Event& event) {
                    " another instance bears this node's id; waiting to be taken in" + term;
         case raft::EventKind::log_regained:
             return "log: HEALED, the peers have brought what was damaged, up to " + index + term;
+        case raft::EventKind::disk_recovered:
+            return "disk: what hung has been written, this node takes part again" + term;
+        case raft::EventKind::disk_full:
+            return "DISK FULL: while it is, a node that has room is to lead" + term;
+        case raft::EventKind::disk_has_room: return "disk: there is room again" + term;
     }
     return "an event of an unknown kind" + term;
 }

@@ -6,6 +6,7 @@
 #define RSM_EXAMPLES_KV_PROCESS_HPP
 
 #include <raft/protocol/options.hpp>
+#include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -38,10 +39,11 @@ inline std::size_t raise_descriptor_limit() {
 
 /// How many descriptors a node keeps for itself before any client has one.
 /// @param snapshot_bytes  at which a snapshot is taken and the log before it released
-inline std::size_t own_descriptors(std::size_t members, std::uint64_t snapshot_bytes) {
+/// @param segment_bytes   of each file of the log, above 0
+inline std::size_t own_descriptors(std::size_t members, std::uint64_t snapshot_bytes,
+                                   std::uint64_t segment_bytes = rsm::WalOptions{}.segment_bytes) {
     // The log is one file for each segment. While a snapshot is being written or sent it grows
     // beyond the size at which that began.
-    constexpr std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     constexpr std::uint64_t more_log_bytes = raft::Options{}.max_hold_bytes;
     constexpr std::uint64_t most_segments = 4096;
     const std::uint64_t log_bytes =

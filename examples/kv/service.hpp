@@ -246,6 +246,7 @@ public:
         detail::add_line(text, "snapshot_bytes", status.snapshot_bytes);
         detail::add_line(text, "persisted_bytes", status.persisted_bytes);
         detail::add_line(text, "storage", status.refuses.empty() ? "ok" : status.refuses);
+        detail::add_line(text, "disk_stalled", std::uint64_t{status.disk_stalled});
         detail::add_line(text, "instance", detail::hex(status.instance.value));
         detail::add_line(text, "members_settled", std::uint64_t{status.members_settled});
         detail::add_line(text, "changing_members", std::uint64_t{status.changing_members});
@@ -268,7 +269,9 @@ public:
                              "state=" + std::string(detail::name_of(follower.state)) +
                                  ",match=" + std::to_string(match) +
                                  ",lag=" + std::to_string(last > match ? last - match : 0) +
-                                 ",last_contact_ms=" + std::to_string(contact.count()));
+                                 ",last_contact_ms=" + std::to_string(contact.count()) +
+                                 ",disk_stalled=" + std::to_string(int{follower.disk_stalled}) +
+                                 ",disk_full=" + std::to_string(int{follower.disk_full}));
         }
         for (const rsm::PeerStatus& peer : status.peers) {
             using std::chrono::milliseconds;

@@ -87,13 +87,15 @@ public:
     bool holds_log() const { return office_.holds_log(); }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const { return office_.followers(); }
-    Time deadline() const { return next_deadline(office_, timer_); }
+    /// Whether this node's own disk hangs, and whether it has room.
+    const DiskHealth& disk() const { return disk_; }
+    Time deadline() const { return next_deadline(options_, office_, timer_, disk_, log_); }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
                      self.log_, self.snapshots_, self.office_, self.timer_, self.reads_,
-                     self.journal_, self.detached_, self.now_);
+                     self.journal_, self.disk_, self.detached_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
 
@@ -137,6 +139,7 @@ private:
         take_persisted(ballot_, log_, journal_, persisted.id);
         count_own_vote(step, ballot_, office_, timer_, log_);
     }
+    void take(const Step& step, StorageRoom& room) { take_room(step, disk_, room); }
     void take(const Step& step, Applied& applied) {
         take_applied(step, reads_, log_, applied.index);
     }
@@ -166,6 +169,7 @@ private:
     ElectionTimer timer_;
     Reads reads_;
     Journal journal_;
+    DiskHealth disk_;
     Detached detached_;
     Time now_;
 };
@@ -192,7 +196,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
 inline void Core::step(Time now, std::span<Input> inputs, Output& output) {
     output.clear();
     now_ = std::max(now_, now);
-    const Step step{options_, self_, instance_, configuration_, ballot_, now_, output};
+    const Step step{options_, self_, instance_, configuration_, ballot_, disk_, now_, output};
     const bool held_log = office_.holds_log();
     excuse_pause(step, office_, timer_, log_);
     for (Input& input : inputs) {
@@ -217,6 +221,7 @@ inline void Core::take(const Step& step, Message& message) {
 /// The end of a step: what follows from the state that all inputs together have led to.
 /// @param held_log  before them
 inline void Core::finish(const Step& step, bool held_log) {
+    watch_disk(step, disk_, timer_, log_);
     check_leadership(step, ballot_, office_, timer_, reads_, log_);
     if (!office_.leads() && now_ >= timer_.expires) {
         const Candidacy candidacy = options_.pre_vote ? Candidacy::pre_vote : Candidacy::vote;

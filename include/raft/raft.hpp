@@ -68,7 +68,8 @@
 //   8        reads: a quorum's echo confirms them       rules/reads.hpp confirm_reads
 //   T 6.4    reads: the state machine is far enough     rules/reads.hpp release_reads
 //   T 3.10   leadership transfer: the leader            rules/handover.hpp advance_handover
-//            leadership is for the highest priority     rules/handover.hpp prefer_successor
+//            leadership is for who has room and the
+//            highest priority                           rules/handover.hpp prefer_successor
 //   T 3.10   leadership transfer: its target            rules/election.hpp take_timeout_now
 //   T 4.1    a membership falls back with its entry     rules/membership.hpp truncate_entries
 //   T 4.1    requests are heard from everybody          rules/admission.hpp is_admitted
@@ -80,7 +81,10 @@
 //   T 9.6    pre-vote                                   rules/election.hpp stand_for_election
 //   T 10.2.1 entries are sent without waiting           parts/progress.hpp allowance
 //   T 10.2.1 the own write counts when it is durable    rules/commit.hpp advance_commit
-//   -        a leader whose disk hangs steps down       rules/health.hpp disk_hangs
+//   -        when a disk hangs                          rules/health.hpp watch_disk
+//   -        a leader whose disk hangs steps down       rules/health.hpp check_leadership
+//   -        whose disk hangs does not vote             rules/election.hpp answer_vote_request
+//   -        a disk that hangs is told of               rules/acceptance.hpp tell_of_disk
 //   -        time in which a node did not run excuses   rules/health.hpp excuse_pause
 //   -        numbers that no cluster comes to           rules/admission.hpp is_plausible
 //   -        whose answers count                        rules/admission.hpp is_trusted

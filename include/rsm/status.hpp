@@ -25,6 +25,8 @@ struct Status {
         raft::ProgressState state{};
         raft::Index match;              ///< known to be durable there
         raft::Duration last_contact{};  ///< time since it was last heard of
+        bool disk_stalled = false;      ///< as it said last: it neither votes nor can lead
+        bool disk_full = false;         ///< as it said last: it takes nothing new from clients
     };
 
     raft::NodeId self;
@@ -43,6 +45,9 @@ struct Status {
     std::uint64_t persisted_bytes = 0;
     /// Why the storage takes nothing new from clients at present; empty: it does.
     std::string refuses;
+    /// A write of this node has been under way for longer than Options::disk_stall_timeout: until
+    /// it ends, this node neither leads nor votes.
+    bool disk_stalled = false;
     raft::Instance instance;        ///< 0: the storage keeps none
     std::vector<Member> members;    ///< of the membership in force here
     bool members_settled = true;    ///< that one is committed

@@ -93,6 +93,9 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::other_instance: return "other instance";
         case raft::EventKind::unrecognized: return "unrecognized";
         case raft::EventKind::log_regained: return "log regained";
+        case raft::EventKind::disk_recovered: return "disk recovered";
+        case raft::EventKind::disk_full: return "disk full";
+        case raft::EventKind::disk_has_room: return "disk has room";
     }
     return "unknown";
 }

@@ -199,4 +199,20 @@ TEST_CASE("kv status: a server that bears a member's id and is another is remark
     CHECK(remark("node:2\r\ninstance:00b2\r\n") == "other instance: 00b2 answers");
 }
 
+TEST_CASE("kv status: a disk that hangs or is full is remarked on, by whoever knows") {
+    const kv::MemberRow member{2, "voter", "b:1", "00a1", "1"};
+    const auto remark = [&member](const std::string& account) {
+        return kv::remark_on(member, {{"x:1", kv::parse_fields(account), ""}});
+    };
+    CHECK(remark("node:2\r\ndisk_stalled:0\r\nstorage:ok\r\n").empty());
+    CHECK(remark("node:2\r\ndisk_stalled:1\r\nstorage:ok\r\n") == "its disk hangs");
+    CHECK(remark("node:2\r\nstorage:allocate d/7: no space\r\n") == "allocate d/7: no space");
+    // It does not answer itself.
+    const std::string leader = "node:1\r\nrole:leader\r\nfollower_2:state=probe";
+    CHECK(remark(leader + ",disk_stalled=0,disk_full=0\r\n").empty());
+    CHECK(remark(leader + ",disk_stalled=1,disk_full=0\r\n") == "its disk hangs");
+    CHECK(remark(leader + ",disk_stalled=0,disk_full=1\r\n") == "its disk is full");
+    CHECK(remark("node:1\r\nrole:follower\r\nfollower_2:x,disk_full=1\r\n").empty());
+}
+
 }  // namespace member_test

@@ -92,6 +92,7 @@ TEST_CASE("process: a node keeps descriptors for its log, and more for a longer 
     CHECK(usual < 300);
     CHECK(kv::own_descriptors(3, 1024 * mebibyte) >= usual + 2 * (1024 - 64) / 16);
     CHECK(kv::own_descriptors(7, 64 * mebibyte) > usual);
+    CHECK(kv::own_descriptors(3, 64 * mebibyte, 8 * mebibyte) >= usual + 2 * 64 / 16);
     CHECK(kv::own_descriptors(3, UINT64_MAX / 2) < 10'000);
 }
 

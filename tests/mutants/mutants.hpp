@@ -121,6 +121,12 @@ namespace mutants {
     M(log_not_held, "liveness", "the log is released although a transfer under way needs it")      \
     M(heartbeat_waits_for_disk, "liveness", "entries take the place of a heartbeat")               \
     M(stalled_leader_stays, "liveness", "a leader whose disk hangs keeps leading")                 \
+    M(stalled_votes, "elections", "a node whose disk hangs votes")                                 \
+    M(stalled_stands, "elections", "a node whose disk hangs stands for election")                  \
+    M(stall_never_ends, "liveness", "a disk that has hung once counts as one that hangs for ever") \
+    M(stalled_asked_to_lead, "handover", "leadership is handed to a node whose disk hangs")        \
+    M(full_leader_stays, "handover", "a leader without room leads on, whoever has some")           \
+    M(handed_to_the_full, "handover", "a leader without room hands over to one without room")      \
     M(contact_on_send, "liveness", "a leader takes what it sends for a sign of life")              \
     M(lonely_leader_stays, "liveness", "a leader without a quorum keeps leading")                  \
     M(superseded_by_snapshot, "outcomes", "what a snapshot covers is reported as not committed")   \

@@ -137,6 +137,33 @@ TEST_CASE("what the leader's own disk has not got counts in its budget, whoever 
     CHECK(cluster.propose(1, payload).refusal == Refusal::none);
 }
 
+TEST_CASE("a disk that hangs gathers no more writes than a few, and is given the rest in one") {
+    for (const std::uint64_t hanging : {1U, 2U}) {
+        CoreCluster cluster = led(3);
+        cluster.node(hanging).disk_stalled = true;
+        std::size_t most = 0;
+        for (int i = 0; i < 3000; ++i) {
+            CHECK(cluster.propose(1, "x").refusal == Refusal::none);
+            cluster.settle();
+            most = std::max(most, cluster.node(hanging).writes.size());
+        }
+        CHECK(most == max_writes_under_way);
+        const Index last = cluster.core(1).log().last_index();
+        CHECK(cluster.core(hanging).log().begun() < last);
+        CHECK(cluster.core(hanging).log().last_index() == last);
+        CHECK(cluster.core(hanging).log().commit() >= last - 1);  // by the two others
+        cluster.step(hanging, *cluster.complete_write(hanging));
+        REQUIRE(cluster.core(hanging).log().begun() == last);
+        CHECK(cluster.node(hanging).writes.back().entries.size() > 1000);
+        cluster.node(hanging).disk_stalled = false;
+        cluster.settle();
+        CHECK(cluster.core(hanging).log().durable() == last);
+        for (const Progress& follower : cluster.core(1).followers()) CHECK(follower.match == last);
+        cluster.check();
+        CHECK(cluster.failure == "");
+    }
+}
+
 TEST_CASE("what the leader's state machine has not applied counts in its budget") {
     Options options;
     options.max_entry_bytes = 1000;

@@ -82,8 +82,12 @@ public:
     /// What each server says when it is asked this; those that do not answer in time say nothing.
     std::vector<kv::CallOutcome> ask(const std::vector<std::string>& servers,
                                      std::string_view word) {
+        return ask(servers, std::vector{word});
+    }
+    std::vector<kv::CallOutcome> ask(const std::vector<std::string>& servers,
+                                     const std::vector<std::string_view>& words) {
         std::string request;
-        kv::append_request(request, {&word, 1});
+        kv::append_request(request, words);
         std::vector<kv::CallOutcome> outcomes(servers.size());
         std::vector<std::unique_ptr<kv::Caller>> callers;
         std::size_t missing = servers.size();

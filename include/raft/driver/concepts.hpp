@@ -139,7 +139,8 @@ concept DetachingStorage = Storage<S> &&
 ///
 /// - `refuses()`: why it has no more room than its last reserve, if so. The reserve is for votes,
 ///   terms and what others have decided; what clients ask for should be refused until it is
-///   nothing again. That comes by itself.
+///   nothing again. That comes by itself. Asked at each turn; a leader that has no room passes
+///   leadership on to a voter that has.
 template <class S>
 concept LimitedStorage = Storage<S> && requires(const S& storage) {
     { storage.refuses() } -> std::convertible_to<const std::optional<Failure>&>;

@@ -251,6 +251,7 @@ private:
     void take_turn() {
         in_turn_ = true;
         turn_due_ = false;
+        look_for_room();
         // What a step leads to at once (Applied) is worth a second one, not a trip through the
         // executor; more than that would keep messages waiting.
         for (int steps = 0; steps < 2 && !halted_; ++steps) {
@@ -273,6 +274,13 @@ private:
             clock_.arm(deadline);
         }
         if (!inbox_.empty()) wake();
+    }
+    /// The core is told of what the storage has come to say since.
+    void look_for_room() {
+        if constexpr (LimitedStorage<StorageType>) {
+            const bool full = storage_.refuses().has_value();
+            if (full != core_->disk().full) inbox_.push_back(StorageRoom{full});
+        }
     }
     /// An exception (no memory) in the midst of something leaves a state that nobody knows, so it
     /// ends the node as a failed write does, instead of leaving it deaf.

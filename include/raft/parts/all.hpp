@@ -7,6 +7,7 @@
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/configuration.hpp>
 #include <raft/parts/detached.hpp>
+#include <raft/parts/disk_health.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>

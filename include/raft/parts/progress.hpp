@@ -96,6 +96,9 @@ struct Progress {
     SnapshotTransfer transfer;    ///< snapshot: the one under way
     std::optional<LogHold> hold;  ///< the log is kept for this follower
 
+    bool disk_stalled = false;  ///< as of its last answer: its disk hangs
+    bool disk_full = false;     ///< likewise: its storage has no room
+
     Instance instance;  ///< of the member; 0: not told
     Instance claimed;   ///< of the node that answers to the id, where it is another one
     Time claimed_at;    ///< since when that one alone has answered
@@ -108,6 +111,9 @@ struct Progress {
     /// Whether it may have less than it has acknowledged, or has had; then it may have forgotten
     /// votes, too.
     bool is_doubtful() const { return doubted_round != 0 || lost_before; }
+
+    /// Whether it could lead as far as it is known: nothing is lacking, and its disk writes.
+    bool is_able() const { return !is_doubtful() && !disk_stalled; }
 
     void become_probe(Index from) {
         enter(ProgressState::probe);
@@ -188,8 +194,9 @@ struct Progress {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.doubted_round, self.doubted_match, self.trusted_round, self.lost_before,
-                     self.transfer, self.hold, self.instance, self.claimed, self.claimed_at,
-                     self.catch_up, self.departure, self.in_flight_, self.in_flight_bytes_);
+                     self.transfer, self.hold, self.disk_stalled, self.disk_full, self.instance,
+                     self.claimed, self.claimed_at, self.catch_up, self.departure, self.in_flight_,
+                     self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

@@ -121,15 +121,25 @@ struct Handover {
     friend bool operator==(const Handover&, const Handover&) = default;
 };
 
-/// When a leader looks for a voter of a higher priority than its own: ever less often, in case that
-/// the one it finds cannot lead, or cannot lead for long. Kept from one reign of the node to the
-/// next.
-struct Preference {
+/// When a leader looks for a voter that is to be preferred to itself: ever less often, in case that
+/// the one it finds cannot lead, or cannot lead for long.
+struct Patience {
     Time look_at;
     Duration pause{};  ///< before that
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.look_at, self.pause);
+    }
+    friend bool operator==(const Patience&, const Patience&) = default;
+};
+
+/// Kept from one reign of the node to the next.
+struct Preference {
+    Patience priority;  ///< for a higher one
+    Patience room;      ///< for room on the disk, where the leader has none
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.priority, self.room);
     }
     friend bool operator==(const Preference&, const Preference&) = default;
 };
@@ -142,7 +152,6 @@ struct Reign {
     bool holds_log = false;  ///< the log was not released as far as this node could
     Time heartbeat_at;
     Time quorum_check_at;
-    std::optional<Time> stall_seen_at;
     std::optional<Time> commit_notice_at;
     std::optional<MemberChange> change;
     std::optional<Handover> handover;
@@ -176,8 +185,8 @@ struct Reign {
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
-                     self.quorum_check_at, self.stall_seen_at, self.commit_notice_at, self.change,
-                     self.handover, self.readmissions);
+                     self.quorum_check_at, self.commit_notice_at, self.change, self.handover,
+                     self.readmissions);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };

@@ -32,7 +32,7 @@
 namespace raft::inline v0::codec {
 
 /// The version of the encodings in this file; it travels in handshakes and file headers.
-inline constexpr std::uint8_t format_version = 2;
+inline constexpr std::uint8_t format_version = 3;
 
 template <std::unsigned_integral Word>
 void store_little(std::byte* target, Word value) {

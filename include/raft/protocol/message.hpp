@@ -72,9 +72,14 @@ struct AppendReply {
     /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
     LogPosition hint;
     std::uint64_t round = 0;  ///< echo of the request
+    /// The sender's oldest write hangs: it neither votes nor leads. One that must not tell its term
+    /// yet, because that is what hangs, says this in term 0, and nothing else.
+    bool disk_stalled = false;
+    bool disk_full = false;  ///< the sender's storage has no room for what clients ask for
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.term, self.accepted, self.index, self.hint, self.round);
+        return visit(self.term, self.accepted, self.index, self.hint, self.round, self.disk_stalled,
+                     self.disk_full);
     }
     friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };

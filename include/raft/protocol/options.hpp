@@ -31,8 +31,9 @@ struct Options {
     /// How long a leader waits for the next entries to carry a risen commit index to followers
     /// before it says so in a message of its own. At most heartbeat_interval; 0: at once.
     Duration commit_notice_delay = std::chrono::milliseconds(10);
-    /// A leader whose own oldest write has not become durable for this long, and for a heartbeat
-    /// more, gives up leadership: a stalled disk must not hold up the cluster. More than 0.
+    /// A node whose oldest write has not become durable for this long, and for a heartbeat more,
+    /// gives up leadership, and neither stands for election nor votes until it has: a stalled disk
+    /// must not hold up the cluster. More than 0.
     Duration disk_stall_timeout = std::chrono::seconds(5);
     /// See max_hold_bytes. At least 0.
     Duration max_hold_time = std::chrono::minutes(10);

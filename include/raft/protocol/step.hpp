@@ -103,9 +103,14 @@ struct ChunkStored {
     ChunkOutcome outcome = ChunkOutcome::stored;
 };
 
+/// Whether the storage has room for what clients ask for. At first it has.
+struct StorageRoom {
+    bool full = false;
+};
+
 using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
                            SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
-                           HandOver, DetachedLoaded>;
+                           HandOver, StorageRoom, DetachedLoaded>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
@@ -158,7 +163,7 @@ enum class HandoverResult : std::uint8_t {
     done,          ///< another term has begun, or the target leads already
     not_leader,    ///< refused: this node does not lead
     no_voter,      ///< the target does not vote, or no longer, or is no member
-    no_successor,  ///< refused: the target, or everybody that could lead, is not heard from
+    no_successor,  ///< the target, or whoever could lead, is not heard from, or its disk hangs
     busy,          ///< refused: a handover is under way
     timed_out,     ///< the node goes on leading
     interrupted,   ///< the node leads no more, for another reason; the target may lead yet
@@ -218,7 +223,7 @@ enum class EventKind : std::uint8_t {
     became_leader,
     leader_known,         ///< `node` leads the term
     quorum_lost,          ///< this leader has not heard from a quorum and steps down
-    disk_stalled,         ///< this leader's own write hangs and it steps down
+    disk_stalled,         ///< this node's oldest write hangs: it neither leads, stands nor votes
     log_truncated,        ///< entries from `index` on conflicted with the leader's
     snapshot_installed,   ///< a leader's snapshot up to `index` replaces the state
     snapshot_rejected,    ///< a received snapshot did not have its checksum
@@ -233,6 +238,9 @@ enum class EventKind : std::uint8_t {
     other_instance,        ///< `node` is not the one that the membership has under its id
     unrecognized,          ///< `node` takes this one for another than the member of its id
     log_regained,          ///< what this node's storage had lost, up to `index`, is there again
+    disk_recovered,        ///< the writes of this node whose disk hung have come to an end
+    disk_full,             ///< this node's storage has no room for what clients ask for
+    disk_has_room,         ///< it has room again
 };
 
 /// Something that an operator or a test may want to know.

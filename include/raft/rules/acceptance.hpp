@@ -79,13 +79,35 @@ inline bool append_received(const Step& step, Log& log, Configuration& configura
     return true;
 }
 
+/// An answer, which says besides how the disk is.
+inline AppendReply begin_reply(const Step& step) {
+    AppendReply reply;
+    reply.term = step.term();
+    reply.disk_stalled = step.disk.stalled;
+    reply.disk_full = step.disk.full;
+    return reply;
+}
+
+/// A term that the disk does not take cannot be told, and so no answer is given in it. That the
+/// disk hangs needs no term.
+inline void tell_of_disk(const Step& step, NodeId leader) {
+    if (!step.disk.stalled || step.ballot.durable()) return;
+    AppendReply notice = begin_reply(step);
+    notice.term = Term{};
+    step.out.send.push_back(step.addressed(leader, notice));
+}
+
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
 /// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
 inline void acknowledge(const Step& step, const Log& log, NodeId leader,
                         const AppendRequest& request, Index match) {
-    AppendReply reply{step.term(), true, match, {}, request.round};
+    AppendReply reply = begin_reply(step);
+    reply.accepted = true;
+    reply.index = match;
+    reply.round = request.round;
     if (match > log.durable() && !request.entries.empty()) {
+        reply.disk_stalled = false;  // or it does not leave
         step.send_when_durable(leader, reply);
         return;
     }
@@ -96,8 +118,7 @@ inline void acknowledge(const Step& step, const Log& log, NodeId leader,
 /// Rules 2 to 5. @pre follow()
 inline void accept_entries(const Step& step, Log& log, Configuration& configuration, NodeId leader,
                            AppendRequest& request) {
-    AppendReply refusal;
-    refusal.term = step.term();
+    AppendReply refusal = begin_reply(step);
     refusal.index = request.previous.index;
     refusal.round = request.round;
     skip_committed(log, request);
@@ -120,13 +141,12 @@ inline void answer_append_request(const Step& step, Ballot& ballot, Office& offi
                                   Configuration& configuration, const Message& message,
                                   AppendRequest& request) {
     if (follow(step, ballot, office, timer, reads, message)) {
+        tell_of_disk(step, message.from);
         return accept_entries(step, log, configuration, message.from, request);
     }
     // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
     // by now, with a log of another length.
-    AppendReply refusal;
-    refusal.term = step.term();
-    step.send(message.from, refusal);
+    step.send(message.from, begin_reply(step));
 }
 
 }  // namespace raft

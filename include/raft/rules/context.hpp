@@ -7,6 +7,7 @@
 #include <raft/base/types.hpp>
 #include <raft/parts/ballot.hpp>
 #include <raft/parts/configuration.hpp>
+#include <raft/parts/disk_health.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
@@ -23,6 +24,7 @@ struct Step {
     Instance instance;
     const Configuration& configuration;
     const Ballot& ballot;
+    const DiskHealth& disk;
     Time now;
     Output& out;
 

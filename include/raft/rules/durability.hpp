@@ -10,18 +10,27 @@
 #include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
 namespace raft::inline v0 {
 
+/// So many writes are under way at most. Each takes memory besides what it writes, so a disk that
+/// hangs must not gather as many as there are steps: what is new then waits for one of them to end,
+/// and goes with the next.
+inline constexpr std::uint64_t max_writes_under_way = 1024;
+
 /// Makes the one write of a step, if anything has changed, and binds to it (or to the last one
-/// under way) all messages that must wait: a vote, a term, an acknowledgement of entries ("updated
-/// on stable storage before responding to RPCs", Figure 2). Which messages wait is decided where
-/// they are made, by Step::send() and send_when_durable().
+/// under way, or to the next one where it has to wait) all messages that must wait: a vote, a term,
+/// an acknowledgement of entries ("updated on stable storage before responding to RPCs", Figure 2).
+/// Which messages wait is decided where they are made, by Step::send() and send_when_durable().
 inline void record(const Step& step, Ballot& ballot, Log& log, Journal& journal) {
     const bool entries = log.begun() < log.last_index();
-    if (ballot.changed || entries || journal.reset || journal.release) {
+    const bool is_due = ballot.changed || entries || journal.reset || journal.release;
+    const bool waits =
+        is_due && journal.begun.value >= journal.durable.value + max_writes_under_way;
+    if (is_due && !waits) {
         journal.begun.value += 1;
         Write& write = step.out.write.emplace();
         write.id = journal.begun;
@@ -35,7 +44,8 @@ inline void record(const Step& step, Ballot& ballot, Log& log, Journal& journal)
         if (ballot.changed) ballot.written(write.id);
         write.release = std::exchange(journal.release, std::nullopt);
     }
-    for (DeferredMessage& deferred : step.out.send_after) deferred.after = journal.begun;
+    const WriteId last{journal.begun.value + (waits ? 1 : 0)};
+    for (DeferredMessage& deferred : step.out.send_after) deferred.after = last;
 }
 
 /// The write `id` and all before it are durable.

@@ -104,6 +104,7 @@ inline void stand_for_election(const Step& step, Ballot& ballot, Office& office,
                                ElectionTimer& timer, Log& log, Candidacy candidacy) {
     timer.restart(step.options, step.now);
     if (!may_stand(step, log)) return ask_whether_member(step, log);
+    if (step.disk.stalled) return;
     const bool pre_vote = candidacy == Candidacy::pre_vote;
     if (ballot.term >= max_term) return step.announce(EventKind::number_out_of_range, step.self);
     office.held = Candidate{pre_vote, {}};
@@ -181,7 +182,8 @@ inline bool follows_another(const Step& step, const Office& office, NodeId candi
 }
 
 /// RequestVote, receiver implementation (Figure 2), and the same for pre-votes (thesis, 9.6).
-/// Whoever hears from a leader does not help to depose it: the term stays as it is.
+/// Whoever hears from a leader does not help to depose it, and whoever's disk hangs could not keep
+/// what it promised: the term stays as it is.
 inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office,
                                 ElectionTimer& timer, Reads& reads, const Log& log,
                                 const Message& message, const VoteRequest& request) {
@@ -194,7 +196,8 @@ inline void answer_vote_request(const Step& step, Ballot& ballot, Office& office
     const bool is_later = request.term > ballot.term;
     const bool is_agreed = is_later && request.by_handover;
     const bool loyal = is_later && hears_from_leader(step, office, timer);
-    if (!is_agreed && (loyal || is_starting(step, timer))) {
+    const bool is_bound = !is_agreed && (loyal || is_starting(step, timer));
+    if (is_bound || step.disk.stalled) {
         // One that is a member no more asks until it is told.
         if (request.pre_vote || without.index.value != 0) answer(false);
         return;

@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// How a leader passes leadership on: because it is asked to, because a voter of a higher priority
-// is there, or because it is a voter no more (thesis, section 3.10 and 4.2.2).
+// How a leader passes leadership on: because it is asked to, because a voter is there that has room
+// on its disk or a higher priority, or because it is a voter no more (thesis, section 3.10 and
+// 4.2.2).
 #ifndef RSM_RAFT_RULES_HANDOVER_HPP
 #define RSM_RAFT_RULES_HANDOVER_HPP
 
@@ -27,10 +28,12 @@ struct Successor {
     Index match;
     std::uint32_t priority = 0;
     bool is_close = false;  ///< it has all that is committed
+    bool has_room = true;   ///< on its disk
 
-    /// Where it can be brought up to date first, the priority counts.
+    /// Where it can be brought up to date first, the priority counts, after room on the disk.
     static bool by_priority(const Successor& one, const Successor& other) {
         if (one.is_close != other.is_close) return other.is_close;
+        if (one.has_room != other.has_room) return other.has_room;
         if (one.priority != other.priority) return one.priority < other.priority;
         return one.match < other.match;
     }
@@ -48,10 +51,11 @@ inline Successor best_successor(const Step& step, const Reign& reign, const Log&
     for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
         const bool votes = member != nullptr && member->votes_in_new();
-        if (!votes || follower.is_doubtful() || !is_heard(step, reign, follower.node)) continue;
+        if (!votes || !follower.is_able() || !is_heard(step, reign, follower.node)) continue;
         const bool is_close =
             follower.state == ProgressState::replicate && follower.match >= log.commit();
-        const Successor found{follower.node, follower.match, member->priority, is_close};
+        const Successor found{follower.node, follower.match, member->priority, is_close,
+                              !follower.disk_full};
         if (!best.node || is_less(best, found)) best = found;
     }
     return best;
@@ -83,7 +87,7 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
     const Member* const member = step.membership().find(target);
     if (member == nullptr || !member->votes_in_new()) return answer(HandoverResult::no_voter);
     const Progress* const successor = reign->find(target);
-    const bool can_lead = successor != nullptr && !successor->is_doubtful();
+    const bool can_lead = successor != nullptr && successor->is_able();
     if (!can_lead || !is_heard(step, *reign, target)) return answer(HandoverResult::no_successor);
     reign->handover =
         Handover{asked.token, target, saturated_sum(step.now, asked.patience), std::nullopt};
@@ -91,7 +95,8 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
 
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
 /// updates the target server's log to match its own" (step 2). Asked again at heartbeats, for
-/// messages may be lost, and given up at the deadline, or when the target has lost its vote.
+/// messages may be lost, and given up at the deadline, or when the target has lost its vote or its
+/// disk hangs.
 inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (!reign.handover) return;
     Handover& handover = *reign.handover;
@@ -100,6 +105,7 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (target == nullptr || member == nullptr || !member->votes_in_new()) {
         return end_handover(step, reign, HandoverResult::no_voter);
     }
+    if (target->disk_stalled) return end_handover(step, reign, HandoverResult::no_successor);
     if (step.now >= handover.deadline) {
         return end_handover(step, reign, HandoverResult::timed_out);
     }
@@ -116,28 +122,43 @@ inline void end_handover_with_reign(const Step& step, Reign& reign, bool succeed
     end_handover(step, reign, succeeded ? HandoverResult::done : HandoverResult::interrupted);
 }
 
-// ---- priorities ------------------------------------------------------------------------------
+// ---- who is to lead --------------------------------------------------------------------------
 
-/// The first pause is long enough for a node that comes and goes not to take leadership each time.
-/// @pre the node has just become the leader
-inline void begin_preference(const Step& step, Preference& preference) {
-    const bool is_long_ago = step.now > saturated_sum(preference.look_at, preference.pause);
-    const Duration first = 8 * step.options.election_timeout;
-    preference.pause = is_long_ago ? first : std::max(first, preference.pause);
-    preference.look_at = saturated_sum(step.now, preference.pause);
+/// The first pause is `first`, in election timeouts. @pre the node has just become the leader
+inline void begin_patience(const Step& step, Patience& patience, int first) {
+    const bool is_long_ago = step.now > saturated_sum(patience.look_at, patience.pause);
+    const Duration least = first * step.options.election_timeout;
+    patience.pause = is_long_ago ? least : std::max(least, patience.pause);
+    patience.look_at = saturated_sum(step.now, patience.pause);
+}
+/// The next pause is twice as long, up to `longest`, in election timeouts.
+inline void spend_patience(const Step& step, Patience& patience, int longest) {
+    patience.pause = std::min(2 * patience.pause, longest * step.options.election_timeout);
+    patience.look_at = saturated_sum(step.now, patience.pause);
 }
 
-/// Leadership is for the voter of the highest priority, as soon as that one could take it at once.
+/// The first pause is long enough for a node that comes and goes not to take leadership each time.
+/// A leader without room refuses what clients ask for, so that has more haste. @pre the node has
+/// just become the leader
+inline void begin_preference(const Step& step, Preference& preference) {
+    begin_patience(step, preference.priority, 8);
+    begin_patience(step, preference.room, 1);
+}
+
+/// Leadership is for a voter that has room on its disk, and of those for the one of the highest
+/// priority, as soon as that one could take it at once.
 inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
                              const Log& log) {
-    const bool busy = reign.handover || reign.change || step.membership().joint();
-    if (busy || step.now < preference.look_at) return;
+    if (reign.handover || reign.change || step.membership().joint()) return;
     const Member* const own = step.membership().find(step.self);
     const Successor best = best_successor(step, reign, log, Successor::by_priority);
-    const bool is_preferred = own != nullptr && best.is_close && best.priority > own->priority;
-    if (!is_preferred) return;
-    preference.pause = std::min(2 * preference.pause, 128 * step.options.election_timeout);
-    preference.look_at = saturated_sum(step.now, preference.pause);
+    if (own == nullptr || !best.is_close) return;
+    const bool has_room = !step.disk.full;
+    const bool alike = best.has_room == has_room;
+    if (alike ? best.priority <= own->priority : has_room) return;
+    Patience& patience = alike ? preference.priority : preference.room;
+    if (step.now < patience.look_at) return;
+    spend_patience(step, patience, alike ? 128 : 16);
     const Time deadline = saturated_sum(step.now, step.options.election_timeout);
     reign.handover = Handover{0, best.node, deadline, std::nullopt};
 }

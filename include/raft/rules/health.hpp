@@ -1,11 +1,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// A leader that cannot serve gives way (thesis, 6.2), and time in which a node did not run is held
-// against nobody.
+// A leader that cannot serve gives way (thesis, 6.2), a node whose disk hangs takes no part in
+// elections, and time in which a node did not run is held against nobody.
 #ifndef RSM_RAFT_RULES_HEALTH_HPP
 #define RSM_RAFT_RULES_HEALTH_HPP
 
 #include <raft/parts/ballot.hpp>
+#include <raft/parts/disk_health.hpp>
 #include <raft/parts/election_timer.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
@@ -16,16 +17,30 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
+#include <utility>
 
 namespace raft::inline v0 {
 
+/// When the disk has to be looked at; nothing: not before something is told of it.
+inline std::optional<Time> next_look(const Options& options, const DiskHealth& disk,
+                                     const Log& log) {
+    if (disk.stalled) return std::nullopt;
+    if (disk.late_since) return saturated_sum(*disk.late_since, options.heartbeat_interval);
+    const std::optional<Time> write = log.oldest_write();
+    if (!write) return std::nullopt;
+    return saturated_sum(*write, options.disk_stall_timeout);
+}
+
 /// When a node must be given a step at the latest.
-inline Time next_deadline(const Office& office, const ElectionTimer& timer) {
+inline Time next_deadline(const Options& options, const Office& office, const ElectionTimer& timer,
+                          const DiskHealth& disk, const Log& log) {
     const Reign* reign = office.reign();
-    if (reign == nullptr) return timer.expires;
-    Time earliest = std::min(reign->heartbeat_at, reign->quorum_check_at);
-    if (reign->commit_notice_at) earliest = std::min(earliest, *reign->commit_notice_at);
+    Time earliest = timer.expires;
+    if (reign != nullptr) {
+        earliest = std::min(reign->heartbeat_at, reign->quorum_check_at);
+        if (reign->commit_notice_at) earliest = std::min(earliest, *reign->commit_notice_at);
+    }
+    if (const auto look = next_look(options, disk, log)) earliest = std::min(earliest, *look);
     return earliest;
 }
 
@@ -33,7 +48,7 @@ inline Time next_deadline(const Office& office, const ElectionTimer& timer) {
 /// the others, whose messages may be waiting to be read, nor about the disk. What is judged by how
 /// long it takes is therefore judged by how long it took while the node ran.
 inline void excuse_pause(const Step& step, Office& office, ElectionTimer& timer, Log& log) {
-    const Duration late = step.now - next_deadline(office, timer);
+    const Duration late = step.now - next_deadline(step.options, office, timer, step.disk, log);
     if (late <= Duration{}) {
         timer.pauses = 0;
         return;
@@ -53,20 +68,37 @@ inline void excuse_pause(const Step& step, Office& office, ElectionTimer& timer,
     // What has come meanwhile is heard before anything is judged; but once, or a node that is
     // always late would never judge.
     if (reign == nullptr && timer.pauses == 1) {
-        timer.expires = step.now + heartbeat + timer.random.below(heartbeat);
+        const Time soon = step.now + heartbeat + timer.random.below(heartbeat);
+        timer.expires = std::max(timer.expires, soon);
     }
 }
 
-/// Whether the oldest write has been under way for too long. Its end may be waiting to be told, so
-/// that is looked at twice, a heartbeat apart.
-inline bool disk_hangs(const Step& step, Reign& reign, const Log& log) {
+/// Finds out whether the oldest write has been under way for too long, on whatever node. Its end
+/// may be waiting to be told, so that is looked at twice, a heartbeat apart, and not before a node
+/// that was stopped has heard what came meanwhile. The disk is well again when what it has still to
+/// write is not late.
+inline void watch_disk(const Step& step, DiskHealth& disk, const ElectionTimer& timer,
+                       const Log& log) {
     const std::optional<Time> write = log.oldest_write();
     if (!write || step.now - *write < step.options.disk_stall_timeout) {
-        reign.stall_seen_at.reset();
-        return false;
+        disk.late_since.reset();
+        if (std::exchange(disk.stalled, false)) {
+            step.announce(EventKind::disk_recovered, step.self);
+        }
+        return;
     }
-    if (!reign.stall_seen_at) reign.stall_seen_at = step.now;
-    return step.now - *reign.stall_seen_at >= step.options.heartbeat_interval;
+    if (timer.pauses == 1) return;
+    if (!disk.late_since) disk.late_since = step.now;
+    const bool hangs = step.now - *disk.late_since >= step.options.heartbeat_interval;
+    if (hangs && !std::exchange(disk.stalled, true)) {
+        step.announce(EventKind::disk_stalled, step.self);
+    }
+}
+
+/// The storage has no room any more, or has some again.
+inline void take_room(const Step& step, DiskHealth& disk, const StorageRoom& room) {
+    if (std::exchange(disk.full, room.full) == room.full) return;
+    step.announce(room.full ? EventKind::disk_full : EventKind::disk_has_room, step.self);
 }
 
 /// Whether a quorum, this node included, has been heard of for the last election timeout (check
@@ -77,30 +109,42 @@ inline bool hears_from_quorum(const Step& step, const Reign& reign) {
     });
 }
 
+/// Whether the disk is why leadership, or to stand for it, is to be given up. A leader whose writes
+/// wait for room still serves reads, and could not be voted for again: it stays until another one
+/// has room (see prefer_successor()).
+inline bool yields_for_disk(const Step& step, const Office& office) {
+    return step.disk.stalled && !(step.disk.full && office.leads());
+}
+
+/// Nobody has to wait for an election timeout where the leader knows that it is one no more. @pre
+/// it leads
+inline void ask_successor(const Step& step, const Office& office, const Log& log,
+                          bool (*is_less)(const Successor&, const Successor&)) {
+    const NodeId successor = best_successor(step, *office.reign(), log, is_less).node;
+    if (successor) step.send(successor, TimeoutNow{step.term()});
+}
+
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
-/// disk hangs. Nor does one lead whom others do not recognize as the member of its id, or go on
-/// standing that has no vote any more.
+/// disk hangs, which does not stand for election either. Nor does one lead whom others do not
+/// recognize as the member of its id, or go on standing that has no vote any more.
 inline void check_leadership(const Step& step, Ballot& ballot, Office& office, ElectionTimer& timer,
                              Reads& reads, const Log& log) {
     if (office.role() == Role::follower) return;
     const bool in_vain =
         office.leads() ? step.configuration.is_unrecognized() : !may_stand(step, log);
-    if (in_vain) {
+    if (in_vain || yields_for_disk(step, office)) {
+        if (!in_vain && office.leads()) {
+            ask_successor(step, office, log, Successor::by_priority);
+        }
         return become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
     }
     Reign* reign = office.reign();
     if (reign == nullptr || timer.pauses == 1) return;
-    const auto step_down = [&](EventKind why) {
-        step.announce(why, step.self);
-        become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
-    };
-    if (disk_hangs(step, *reign, log)) {
-        return step_down(EventKind::disk_stalled);
-    }
     if (step.now < reign->quorum_check_at) return;
     reign->quorum_check_at = step.now + step.options.election_timeout;
-    if (!step.options.check_quorum) return;
-    if (!hears_from_quorum(step, *reign)) step_down(EventKind::quorum_lost);
+    if (!step.options.check_quorum || hears_from_quorum(step, *reign)) return;
+    step.announce(EventKind::quorum_lost, step.self);
+    become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }
 
 /// A leader that is a voter no more "steps down once C_new is committed" (thesis, section 4.2.2),
@@ -110,9 +154,7 @@ inline void retire(const Step& step, Ballot& ballot, Office& office, ElectionTim
     const bool stays =
         !is_settled(step.configuration, log) || step.membership().is_voter(step.self);
     if (stays) return;
-    const NodeId successor =
-        best_successor(step, std::get<Reign>(office.held), log, Successor::by_match).node;
-    if (successor) step.send(successor, TimeoutNow{step.term()});
+    ask_successor(step, office, log, Successor::by_match);
     // What was to be read for the followers may be released in this step.
     step.out.load_entries.clear();
     step.out.load_chunks.clear();

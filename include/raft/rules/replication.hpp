@@ -126,9 +126,13 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
                               NodeId sender, const AppendReply& reply) {
     Reign* reign = office.reign();
     if (reign == nullptr) return;
-    if (reply.term < step.term()) return;
+    const bool is_notice = reply.term == Term{};
+    if (reply.term < step.term() && !is_notice) return;
     Progress* follower = reign->find(sender);
     if (follower == nullptr) return;
+    follower->disk_stalled = reply.disk_stalled;
+    follower->disk_full = reply.disk_full;
+    if (is_notice) return;  // it promises nothing, not even that it follows
     if (reply.index > log.last_index() || reply.round > reign->rounds.latest) {
         step.announce(EventKind::protocol_violation, sender, reply.index);
         return;

@@ -193,6 +193,7 @@ public:
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();
         if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
+        status.disk_stalled = core.disk().stalled;
         status.instance = core.instance();
         status.members = core.membership().members;
         status.members_settled = raft::is_settled(core.configuration(), core.log());
@@ -204,8 +205,9 @@ public:
         status.skipped_operations = skipped_.done();
         const raft::Time now = engine_.now();
         for (const raft::Progress& follower : core.followers()) {
-            status.followers.push_back(
-                {follower.node, follower.state, follower.match, now - follower.last_contact});
+            status.followers.push_back({follower.node, follower.state, follower.match,
+                                        now - follower.last_contact, follower.disk_stalled,
+                                        follower.disk_full});
         }
         if constexpr (requires { engine_.transport().peers(); }) {
             status.peers = engine_.transport().peers();

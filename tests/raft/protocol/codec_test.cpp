@@ -98,7 +98,8 @@ std::vector<raft::Message> samples() {
              entry(10, 5, EntryKind::operation, pattern(codec::Gather::reference_bytes)),
              entry(11, 5, EntryKind::operation, pattern(codec::Gather::reference_bytes - 1))}}),
         message(AppendReply{}),
-        message(AppendReply{Term{most}, true, Index{most}, end, most}),
+        message(AppendReply{Term{most}, true, Index{most}, end, most, true, false}),
+        message(AppendReply{Term{}, false, {}, {}, 0, false, true}),
         message(SnapshotChunk{}),
         message(SnapshotChunk{Term{5}, meta(most), most, {}}),
         message(SnapshotChunk{Term{5}, meta(10000), 0, pattern(10000)}),
@@ -195,12 +196,12 @@ TEST_CASE("an append request has these bytes") {
 }
 
 TEST_CASE("an append reply has these bytes") {
-    const raft::Message sample = message(
-        raft::AppendReply{raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9});
+    const raft::Message sample = message(raft::AppendReply{
+        raft::Term{5}, true, raft::Index{8}, {raft::Index{7}, raft::Term{4}}, 9, true, false});
     CHECK(encoded(sample) == hex("04 0100000000000000 0200000000000000 a100000000000000"
                                  "a200000000000000 0500000000000000"
                                  "01 0800000000000000 0700000000000000 0400000000000000"
-                                 "0900000000000000"));
+                                 "0900000000000000 01 00"));
 }
 
 TEST_CASE("a snapshot chunk has these bytes") {

@@ -33,7 +33,8 @@ struct Bench {
     Ballot ballot{Term{5}, {}, {}, false, {}};
     Output out;
     Time now;
-    Step step{options, NodeId{1}, {}, configuration, ballot, now, out};
+    DiskHealth disk;
+    Step step{options, NodeId{1}, {}, configuration, ballot, disk, now, out};
 };
 Reign reign_heard_at(Time contact) {
     Reign reign;
@@ -75,12 +76,12 @@ TEST_CASE("the log is held for nobody who has been silent, or held it, for so lo
 TEST_CASE("a disk that has hung for so long hangs") {
     for (const Duration passed : long_times) {
         Bench bench(passed);
-        Reign reign;
         Log log;
         std::vector<Entry> none;
         log.begin_write({1}, Time{}, none);
-        reign.stall_seen_at = Time{};
-        CHECK(disk_hangs(bench.step, reign, log));
+        bench.disk.late_since = Time{};
+        watch_disk(bench.step, bench.disk, ElectionTimer(1), log);
+        CHECK(bench.disk.stalled);
     }
 }
 

@@ -39,7 +39,8 @@ struct Bench {
     Ballot ballot{Term{5}, {}, {}, false, {}};
     Output out;
     Time now = at(milliseconds(1000));
-    Step step{options, NodeId{1}, {}, configuration, ballot, now, out};
+    DiskHealth disk;
+    Step step{options, NodeId{1}, {}, configuration, ballot, disk, now, out};
 };
 Log log_of(std::vector<std::uint64_t> terms) {
     return Log(recovered({Term{5}, {}, {}}, entries(1, std::move(terms))));

@@ -111,10 +111,10 @@ TEST_CASE("a frame and the greetings have these bytes") {
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
           "43000000"
-          "02"
+          "03"
           "01"
           "0000"
-          "a8617c64d97ee384"
+          "df4541a36454b846"
           "02"
           "0100000000000000"
           "0200000000000000"

@@ -187,6 +187,12 @@ TEST_CASE("Stable leadership: a reign ends for a candidate and for nothing else"
           "hears from no quorum");
     CHECK_FALSE(rule.event({2}, raft::EventKind::became_pre_candidate));
     CHECK_FALSE(rule.event({1}, raft::EventKind::disk_stalled));
+    StableLeadership other(3, true);
+    CHECK_FALSE(other.event({1}, raft::EventKind::became_leader));
+    CHECK_FALSE(other.event({2}, raft::EventKind::disk_stalled));
+    CHECK(broken_rule(other.event({1}, raft::EventKind::disk_stalled)) == "stable leadership");
+    CHECK_FALSE(other.event({1}, raft::EventKind::became_follower));
+    CHECK_FALSE(other.event({1}, raft::EventKind::disk_stalled));
     CHECK_FALSE(StableLeadership(3, false).event({1}, raft::EventKind::quorum_lost));
     CHECK_FALSE(nobody_stood({0, 1}, {0, 1}));
     CHECK(broken_rule(nobody_stood({0, 1}, {1, 1})) == "stable leadership");

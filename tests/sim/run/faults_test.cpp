@@ -217,4 +217,12 @@ TEST_CASE("one leader's disk hangs soon after another's") {
     CHECK(seen.met(Counter::stalled_leaders, Counter::stalled_leaders) > 0);
 }
 
+TEST_CASE("disks hang under others than leaders, and full leaders hand over") {
+    const Coverage hanging = seen_on(Theme::hanging_disks, 3);
+    CHECK(hanging.met(Counter::stalled_disks, Counter::stalled_disks) > 0);
+    const Coverage seen = seen_on(Theme::full_leaders, 3);
+    CHECK(seen.met(Counter::full_disks, Counter::noticed_full) > 0);
+    CHECK(seen.met(Counter::noticed_full, Counter::handed_for_room) > 0);
+}
+
 }  // namespace faults_test

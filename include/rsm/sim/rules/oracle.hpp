@@ -37,6 +37,7 @@
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/state_machine_safety.hpp>
+#include <rsm/sim/rules/troubled_disks.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/rules/votes.hpp>
 
@@ -70,6 +71,7 @@ public:
           returning_members_(nodes, options.election_timeout),
           repetition_(options.heartbeat_interval),
           prompt_step_down_(nodes, options),
+          troubled_disks_(nodes, options),
           stable_leadership_(nodes, reigns_last),
           events_(nodes) {}
     Oracle(const Oracle&) = delete;
@@ -90,6 +92,8 @@ public:
         note_memberships(core, chronicle_);
         report(Rule::members_in_force, members_in_force(core, chronicle_));
         events_.restarted(core);
+        stable_leadership_.restarted(core.self());
+        troubled_disks_.restarted(core.self());
         removed_fall_silent_.restarted(core.self());
         node.up = true;
     }
@@ -127,6 +131,7 @@ public:
         if (now == chronicle_.of(core.self()).seen) return;
         const Look before = std::exchange(chronicle_.of(core.self()).seen, now);
         report(Rule::marks_in_order, marks_in_order(core));
+        report(Rule::troubled_disks, troubled_disks_.step(core, before));
         report(Rule::only_forward, only_forward(core.self(), before, now));
         report(Rule::only_forward, log_not_ahead(core));
         if (!ended) report(Rule::events, events_.step(core));
@@ -141,9 +146,11 @@ public:
     /// For each message that leaves a node. `core` and `now` are the sender's.
     void sent(const raft::Message& message, const raft::Core& core, raft::Time now) {
         const raft::Recovered* disk = durable_.view(message.from);
+        troubled_disks_.spoke(core, now);
         const bool requests = std::holds_alternative<raft::AppendRequest>(message.body);
         if (requests && core.role() == raft::Role::leader) {
             report(Rule::prompt_step_down, prompt_step_down_.spoke(core, now));
+            report(Rule::troubled_disks, troubled_disks_.leads(core, now));
             report(Rule::handovers, handovers_.spoke(core, now));
             report(Rule::member_changes, returning_members_.spoke(core, now));
             report(Rule::member_changes, lets_go_of_leavers(core, now, options_.election_timeout));
@@ -157,6 +164,8 @@ public:
     /// For each message that a node takes in. `core` and `now` are the receiver's.
     void received(const raft::Message& message, const raft::Core& core, raft::Time now) {
         prompt_step_down_.heard(message, core, now);
+        const auto* const reply = std::get_if<raft::AppendReply>(&message.body);
+        if (reply != nullptr) troubled_disks_.heard(core, message, *reply);
     }
 
     /// Everything of one node, without regard to what was verified before: at the end of a run.
@@ -302,6 +311,7 @@ private:
     void sent(const Sent& message, const raft::TimeoutNow& request) {
         spoke(message, request.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
+        report(Rule::troubled_disks, troubled_disks_.asked(message.core, message.to));
         report(Rule::handovers,
                handovers_.asked(message.core, message.to, request.term, message.now));
     }
@@ -326,6 +336,7 @@ private:
     ReturningMembers returning_members_;
     Repetition repetition_;
     PromptStepDown prompt_step_down_;
+    TroubledDisks troubled_disks_;
     StableLeadership stable_leadership_;
     Events events_;
 };

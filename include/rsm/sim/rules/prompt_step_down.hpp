@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Prompt step-down: a leader whose disk hangs, or that hears from no quorum, does not go on
-// leading. Both are told by nothing that it says of itself.
+// leading. Both are told by nothing that it says of itself. One that waits for room on its disk may
+// lead on, if nobody has more.
 #ifndef RSM_SIM_RULES_PROMPT_STEP_DOWN_HPP
 #define RSM_SIM_RULES_PROMPT_STEP_DOWN_HPP
 
@@ -85,6 +86,7 @@ private:
         reign.durable = log.durable();
     }
     Broken check_disk(const raft::Core& core, const SeenReign& reign, raft::Time now) const {
+        if (core.disk().full) return {};  // see TroubledDisks
         // A node that is late counts only the time in which it ran, which is half at least: what is
         // later by more than a heartbeat is a gap.
         const raft::Duration longest =

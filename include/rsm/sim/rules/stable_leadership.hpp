@@ -23,18 +23,30 @@ public:
     /// @param reigns_last  nothing is done that may end a reign: a leader gives way only where
     ///                     others stand for election
     StableLeadership(std::size_t nodes, bool reigns_last)
-        : reigns_last_(reigns_last), candidacies_(nodes + 1), at_election_(nodes + 1) {}
+        : reigns_last_(reigns_last),
+          candidacies_(nodes + 1),
+          at_election_(nodes + 1),
+          leads_(nodes + 1) {}
 
     Broken event(raft::NodeId id, raft::EventKind kind) {
         switch (kind) {
             case raft::EventKind::became_pre_candidate:
             case raft::EventKind::became_candidate: ++candidacies_[id.value]; return {};
-            case raft::EventKind::became_leader: at_election_[id.value] = all(); return {};
+            case raft::EventKind::became_leader:
+                at_election_[id.value] = all();
+                leads_[id.value] = true;
+                return {};
+            case raft::EventKind::became_follower: leads_[id.value] = false; return {};
             case raft::EventKind::quorum_lost: return gave_way(id, "hears from no quorum");
-            case raft::EventKind::disk_stalled: return gave_way(id, "its disk hangs");
+            case raft::EventKind::disk_stalled:
+                return leads(id) ? gave_way(id, "its disk hangs") : Broken{};
             default: return {};
         }
     }
+    /// A node was started.
+    void restarted(raft::NodeId id) { leads_[id.value] = false; }
+    /// Whether it leads, by what it has said.
+    bool leads(raft::NodeId id) const { return leads_[id.value]; }
     /// By node: how often it has stood for election or asked whether it should.
     const std::vector<std::uint64_t>& candidacies() const { return candidacies_; }
 
@@ -53,6 +65,7 @@ private:
     bool reigns_last_;
     std::vector<std::uint64_t> candidacies_;
     std::vector<std::uint64_t> at_election_;  ///< by node: of all nodes, when it was elected
+    std::vector<bool> leads_;                 ///< by node
 };
 
 /// @param before, now  candidacies, with nothing wrong between the two

@@ -320,6 +320,7 @@ protected:
         raft::Index snapshot{};  // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
+        bool hands_over_for_room = false;
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
@@ -344,7 +345,11 @@ protected:
             case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
             case raft::EventKind::log_truncated: happened(Counter::truncations); break;
             case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
-            case raft::EventKind::disk_stalled: happened(Counter::stalled_leaders); break;
+            case raft::EventKind::disk_stalled:
+                happened(oracle_.stable_leadership().leads(node) ? Counter::stalled_leaders
+                                                                 : Counter::stalled_others);
+                break;
+            case raft::EventKind::disk_full: happened(Counter::noticed_full); break;
             case raft::EventKind::members_changed: happened(Counter::membership_changes); break;
             case raft::EventKind::acknowledgement_lost:
                 happened(Counter::lost_acknowledgements);
@@ -441,6 +446,9 @@ protected:
             report(Rule::machines_that_throw, machines_that_throw_.stops(id));
         }
         Node& node = nodes_[id.value];
+        const bool hands_over = hands_over_for_room(core(id));
+        const bool did = std::exchange(node.hands_over_for_room, hands_over);
+        if (hands_over && !did) happened(Counter::handed_for_room);
         if (node.files.is_wiped() && is_itself(core(id))) node.files.taken_in();
         // Who stops removes nothing any more.
         if (running(id) && node.files.is_look_due()) {
@@ -455,6 +463,9 @@ protected:
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
     }
 
+    static bool hands_over_for_room(const raft::Core& core) {
+        return core.handover() != nullptr && core.handover()->token == 0 && core.disk().full;
+    }
     /// Whether the membership that a node has knows which instance of itself it is.
     static bool is_itself(const raft::Core& core) {
         const raft::Member* const member = core.membership().find(core.self());

@@ -51,6 +51,7 @@ enum class Fault : std::uint8_t {
     short_pause,       ///< of the leader, over before or about when the others miss it
     damaged_transfer,  ///< pieces of a snapshot arrive altered or cut short
     leaders_stall,     ///< the disk of the leader hangs, and that of the next one, too
+    leader_full,       ///< that of the leader has no room for long, and sometimes no other either
     poison,            ///< an operation makes the state machine throw, wherever it is applied
     throwing_machine,  ///< one node's, once, where its state is saved or restored
     no_memory,         ///< for what one node's state machine does, once
@@ -98,6 +99,7 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "short-pause",
     "damaged-transfer",
     "leaders-stall",
+    "leader-full",
     "poison",
     "throwing-machine",
     "no-memory",

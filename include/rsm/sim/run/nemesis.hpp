@@ -119,6 +119,7 @@ private:
             case Fault::short_pause: return pause_shortly(cluster_.leader());
             case Fault::damaged_transfer: return damage_transfer();
             case Fault::leaders_stall: return stall_leaders();
+            case Fault::leader_full: return fill_leader();
             case Fault::poison: return poison();
             case Fault::throwing_machine: return make_throw(node);
             case Fault::no_memory: return run_out_of_memory(node);
@@ -293,6 +294,24 @@ private:
                            [this, last, end] { stall_next_leader(last, end); });
     }
     /// What others have done without it comes before its disk has given what it was asked for.
+    /// For longer than a leader waits until it looks for another one that has room.
+    void fill_leader() {
+        const raft::NodeId leader = cluster_.leader();
+        if (!leader) return;
+        const raft::Duration lasts = 20 * cluster_.plan().options.raft.election_timeout;
+        const bool others = random_.below(3) == 0;
+        for (const raft::NodeId node : targets()) {
+            if ((!others && node != leader) || !cluster_.running(node)) continue;
+            fill(node);
+            world().call_after(lasts, [this, node] { repair(node); });
+        }
+    }
+    void fill(raft::NodeId node) {
+        DiskHistory& history = cluster_.disk_history(node);
+        history.refusing = history.full = true;
+        cluster_.happened(Counter::full_disks);
+        cluster_.disk(node).set_capacity(cluster_.disk(node).used());
+    }
     void stall_behind(raft::NodeId node) {
         const raft::Duration away = draw(plan_.lasts_max);
         stall(node, away + draw(plan_.lasts_max / 4));
@@ -334,9 +353,7 @@ private:
                 disk.fail_after(1 + random_.below(3), DiskFault::sync_error);
             }
         } else {
-            cluster_.happened(Counter::full_disks);
-            history.full = true;
-            disk.set_capacity(disk.used());
+            fill(node);
         }
         undo_later([this, node] { repair(node); });
     }

@@ -143,7 +143,7 @@ private:
     /// What comes to a plan that is drawn already.
     void rarities(RunPlan& plan) {
         constexpr Theme themes[] = {Theme::stalling_leaders, Theme::damaged_transfers,
-                                    Theme::throwing_machines};
+                                    Theme::throwing_machines, Theme::full_leaders};
         if (plan.theme == Theme::none && chance(10)) {
             plan.theme = themes[below(std::size(themes))];
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);

@@ -49,6 +49,7 @@ enum class Theme : std::uint8_t {
     minority_faults,   ///< that last, while the others go on
     // Drawn for themselves.
     stalling_leaders,   ///< one after the other, as soon as each leads
+    full_leaders,       ///< for so long that another one has to take over
     damaged_transfers,  ///< of snapshots, of which there are many
     throwing_machines,  ///< operations that throw, and snapshots and restarts around them
     count_
@@ -60,7 +61,7 @@ inline constexpr std::uint64_t member_themes = static_cast<std::uint64_t>(Theme:
 inline constexpr std::uint64_t calm_themes = static_cast<std::uint64_t>(Theme::stalling_leaders) -
                                              static_cast<std::uint64_t>(Theme::slow_followers);
 inline constexpr bool is_calm(Theme theme) {
-    return theme >= Theme::slow_followers && theme <= Theme::stalling_leaders;
+    return theme >= Theme::slow_followers && theme <= Theme::full_leaders;
 }
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::count_)> theme_names{
     "none",
@@ -86,6 +87,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::co
     "chased-snapshots",
     "minority-faults",
     "stalling-leaders",
+    "full-leaders",
     "damaged-transfers",
     "throwing-machines"};
 
@@ -121,6 +123,7 @@ public:
             case Theme::chased_snapshots: return chased_snapshots();
             case Theme::minority_faults: return minority_faults();
             case Theme::stalling_leaders: return stalling_leaders();
+            case Theme::full_leaders: return full_leaders();
             case Theme::damaged_transfers: return damaged_transfers();
             case Theme::throwing_machines: return throwing_machines();
             default: return;
@@ -411,6 +414,16 @@ private:
         raft().election_timeout = 3 * raft().heartbeat_interval;
         raft().disk_stall_timeout = milliseconds(60 + below(100));
         only({Fault::leaders_stall}, 4000, 1000);
+    }
+    void full_leaders() {
+        calm();
+        under_load();
+        cluster_.nodes = 3 + 2 * below(2);
+        cluster_.segment_bytes = 4096;
+        raft().heartbeat_interval = milliseconds(30 + below(20));
+        raft().election_timeout = 3 * raft().heartbeat_interval;
+        raft().disk_stall_timeout = milliseconds(100 + below(1000));
+        only({Fault::leader_full}, 4000, 1000);
     }
     /// In many pieces, and often.
     void many_snapshots() {

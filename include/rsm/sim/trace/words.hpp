@@ -85,9 +85,12 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::leader_known:
             return "follows node " + std::to_string(event.node.value);
         case raft::EventKind::quorum_lost: return "hears from no quorum and steps down";
-        case raft::EventKind::disk_stalled: return "steps down for its disk hangs";
+        case raft::EventKind::disk_stalled: return "its disk hangs: neither leads nor votes";
         case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
         case raft::EventKind::log_regained: return "has again what it had lost";
+        case raft::EventKind::disk_recovered: return "its disk writes again";
+        case raft::EventKind::disk_full: return "its disk is full";
+        case raft::EventKind::disk_has_room: return "its disk has room again";
         case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
         case raft::EventKind::snapshot_unreadable:
             return "its newest snapshot is damaged or cannot be read";

@@ -1,0 +1,195 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// hang_rounds: lets the disk of each of three kv-server processes hang in turn, and then that of a
+// follower and that of the leader, while three clerks read and write: fdatasync does not return.
+// Then it asks for an account. Writes must go on within a few election timeouts of when the node
+// notices, which must neither lead nor vote until its disk is well again, and then come back by
+// itself. It says for how long no write was acknowledged.
+//
+//   hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS] [--seed N]
+//   [--history FILE]
+#include "support/temporary_directory.hpp"
+#include "trio.hpp"
+#include "verdict.hpp"
+
+#include <kv/cli_service.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <random>
+#include <stdexcept>
+#include <string>
+
+#include <stdlib.h>
+
+namespace {
+
+using namespace system_test;
+using Clock = std::chrono::steady_clock;
+
+struct Settings {
+    std::string server;
+    std::string library;
+    std::uint64_t seconds = 30;
+    std::uint64_t stall_ms = 5000;
+    std::uint64_t seed = 0;
+    std::string history;
+};
+
+void set_environment(const char* name, const std::string& value) {
+    if (::setenv(name, value.c_str(), 1) != 0) throw std::runtime_error("no memory");
+}
+
+class Run {
+public:
+    Run(const Settings& settings, const std::filesystem::path& directory)
+        : settings_(settings),
+          directory_(directory),
+          trio_(settings.server, directory,
+                {"--snapshot-threshold", "64KiB", "--election-timeout",
+                 std::to_string(election_timeout.count()), "--disk-stall-timeout",
+                 std::to_string(settings.stall_ms)},
+                settings.seed) {}
+
+    void run() {
+        start_all();
+        trio_.begin();
+        for (const Node node : Trio::all()) hang(node);
+        // Each may have led just then.
+        hang(trio_.follower(trio_.await_leader(), settings_.seed));
+        hang(trio_.await_leader());
+        trio_.clerks().end();
+        trio_.search_logs();
+        demand(leaders_ > 0, "no leader's disk has hung");
+    }
+
+    const Load& load() const { return trio_.clerks().load(); }
+    const Gaps& gaps() { return trio_.gaps(); }
+    std::string summary() const {
+        return "5 disks that hung for " + std::to_string(settings_.seconds) + " s, " +
+               std::to_string(leaders_) + " of them a leader's";
+    }
+
+private:
+    std::string switch_of(Node node) const {
+        return directory_ / ("hangs-" + std::to_string(node));
+    }
+
+    /// Only they find the library and the switch in their environment.
+    void start_all() {
+        set_environment("LD_PRELOAD", settings_.library);
+        const char* const checks = std::getenv("ASAN_OPTIONS");
+        set_environment("ASAN_OPTIONS",
+                        (checks == nullptr ? std::string() : checks + std::string(":")) +
+                            "verify_asan_link_order=0");
+        for (const Node node : Trio::all()) {
+            set_environment("RSM_DISK_HANGS", switch_of(node));
+            trio_.servers().found(node);
+        }
+        ::unsetenv("LD_PRELOAD");
+    }
+
+    void hang(Node node) {
+        const bool leads = trio_.await_leader() == node;
+        leaders_ += leads ? 1 : 0;
+        std::cout << Trio::name(node) << (leads ? ", the leader:" : ":") << std::flush;
+        const std::string kind = leads ? "a leader's disk hangs" : "a follower's disk hangs";
+        const std::int64_t gap = trio_.measure(kind, [&] { hang_for_long(node); });
+        judge(kind, gap, leads);
+        trio_.clerks().wait(Trio::name(node) + " is well again",
+                            [&] { return kv::field(trio_.account(node), "disk_stalled") == "0"; });
+        trio_.await_all(node);
+        trio_.clerks().wait("the leader knows that it is", [&] {
+            return trio_.leader() == node || trio_.leader_says(node, ",disk_stalled=0");
+        });
+        trio_.measure("all are well",
+                      [this] { trio_.clerks().wait_for_operations(300, "all serve"); });
+        std::cout << std::endl;
+    }
+
+    void hang_for_long(Node node) {
+        const auto end = Clock::now() + std::chrono::seconds(settings_.seconds);
+        rsm_test::write_file(switch_of(node), "");
+        trio_.clerks().wait(Trio::name(node) + " says that its disk hangs",
+                            [&] { return kv::field(trio_.account(node), "disk_stalled") == "1"; });
+        trio_.clerks().wait("another one leads", [&] {
+            const Node leader = trio_.leader();
+            return leader != 0 && leader != node;
+        });
+        trio_.clerks().wait("the leader says so, too",
+                            [&] { return trio_.leader_says(node, ",disk_stalled=1"); });
+        const Node leader = trio_.leader();
+        const std::string term = kv::field(trio_.account(leader), "term");
+        trio_.clerks().wait(
+            "time passes", [&] { return Clock::now() >= end; },
+            std::chrono::seconds(settings_.seconds + 60));
+        demand(kv::field(trio_.account(node), "disk_stalled") == "1",
+               Trio::name(node) + " takes its disk for well while that hangs");
+        demand(kv::field(trio_.account(node), "role") == "follower",
+               Trio::name(node) + " stands for election while its disk hangs");
+        demand(kv::field(trio_.account(leader), "term") == term,
+               "an election was held while a follower's disk hung");
+        std::filesystem::remove(switch_of(node));
+    }
+
+    /// The goal is two election timeouts after it was noticed. What a busy machine adds is not the
+    /// service's fault, so the bound is ten times as much.
+    void judge(const std::string& kind, std::int64_t gap, bool leads) const {
+        using std::chrono::nanoseconds;
+        const nanoseconds noticed =
+            leads ? std::chrono::milliseconds(settings_.stall_ms) + election_timeout / 5
+                  : std::chrono::milliseconds(0);
+        demand(nanoseconds(gap) <= noticed + 10 * 2 * election_timeout,
+               "too long without a write: " + kind);
+    }
+
+    const Settings& settings_;
+    std::filesystem::path directory_;
+    Trio trio_;
+    std::uint64_t leaders_ = 0;
+};
+
+bool run(const Settings& settings) {
+    std::cout << "seed " << settings.seed << std::endl;
+    rsm_test::TemporaryDirectory directory;
+    Run run(settings, directory.path());
+    const bool good = tell(run, directory, settings.history);
+    run.gaps().print();
+    return good;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    Settings settings;
+    settings.seed = std::random_device{}();
+    CLI::App app("Lets the disks of a kv cluster hang under load and checks what clients saw.");
+    app.add_option("SERVER", settings.server, "The kv-server program")
+        ->required()
+        ->check(CLI::ExistingFile);
+    app.add_option("LIBRARY", settings.library, "What makes a disk hang, to be preloaded")
+        ->required()
+        ->check(CLI::ExistingFile);
+    app.add_option("--seconds", settings.seconds, "For how long each hangs")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{600}))
+        ->capture_default_str();
+    app.add_option("--stall", settings.stall_ms,
+                   "Milliseconds after which a server takes its disk for one that hangs")
+        ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
+        ->capture_default_str();
+    app.add_option("--seed", settings.seed, "Of the clerks; by default another in every run");
+    app.add_option("--history", settings.history, "Where to write what the clerks saw");
+    CLI11_PARSE(app, count, words);
+    try {
+        return run(settings) ? EXIT_SUCCESS : EXIT_FAILURE;
+    } catch (const std::exception& error) {
+        std::cout << "hang_rounds: " << error.what() << std::endl;
+        return EXIT_FAILURE;
+    }
+}
