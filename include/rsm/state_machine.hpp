@@ -73,6 +73,15 @@ concept Freezes = requires(const SM& fixed, SnapshotWriter& out) {
     std::declval<const decltype(fixed.freeze())&>().snapshot(out);
 };
 
+/// What does not freeze is written in place once its state is large (Options::max_captured_bytes):
+/// the storage's thread calls `snapshot`, or `serialize`, while the node applies nothing and goes
+/// on to answer reads. So const functions may run side by side, as those of the standard library.
+/// Nobody waits for a disk that hangs, so that thread may still read the machine, and be the one to
+/// destroy it, after the Replicated and while the program ends: the machine owns what it writes,
+/// uses no object that may be gone by then, and lets pass what the archive throws to end it early.
+template <class SM>
+concept SnapshotsInPlace = (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&!Freezes<SM>;
+
 /// A deterministic state machine: `Applies`, and a state that can be saved and read back, either
 /// by hand (`snapshot` and `restore`) or because an archive can carry the whole object
 /// (`serialize`). Replicated says in a sentence what another one lacks.

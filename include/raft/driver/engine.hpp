@@ -38,7 +38,8 @@ namespace raft::inline v0 {
 /// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
 ///   restore. They count as applied when the call returns, unless the host says later that they are
 ///   (PacingHost).
-/// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
+/// - `restore(meta, source)`: replace the state by a snapshot, whose content the source has, a
+///   std::unique_ptr that is the host's from then on. A failure is final.
 /// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
 /// - `snapshot_failed(failure)`: it could not be made; the log stays, and the host may ask again
 ///   later.
@@ -49,15 +50,15 @@ template <class H>
 concept EngineHost = requires(H host, const ProposalOutcome& proposal, const ReadOutcome& read,
                               const ChangeOutcome& change, const HandoverOutcome& handover,
                               std::span<const Entry> entries, const SnapshotMeta& meta,
-                              ByteSource& source, const Event& event, const Failure& failure,
-                              Time now) {
+                              std::unique_ptr<ByteSource> source, const Event& event,
+                              const Failure& failure, Time now) {
     host.wake();
     host.proposed(proposal);
     host.read_ready(read);
     host.change_ended(change);
     host.handover_ended(handover);
     host.apply(entries);
-    { host.restore(meta, source) } -> std::same_as<Result<void>>;
+    { host.restore(meta, std::move(source)) } -> std::same_as<Result<void>>;
     host.snapshot_saved(meta);
     host.snapshot_failed(failure);
     host.observe(event);
@@ -73,7 +74,9 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
 ///   wait, and on a leader they count in Options::max_uncommitted_bytes, so that proposals are
 ///   refused as overload instead of piling up.
 /// - `restore(meta, source)` may come meanwhile; it covers these entries. What is left of them can
-///   be dropped; saying that they are applied is neither needed nor harmful then.
+///   be dropped; saying that they are applied is neither needed nor harmful then. But for that of
+///   start(), it may be put off likewise: the host keeps the source, has entries that come wait
+///   behind it, and answers no read before it is done. One that fails later is told to fail().
 template <class H>
 concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> entries) {
     { host.apply(entries) } -> std::same_as<bool>;
@@ -448,7 +451,7 @@ private:
     Result<void> restore(const SnapshotMeta& meta) {
         Result<std::unique_ptr<ByteSource>> source = storage_.open_snapshot(meta);
         if (!source) return source.error();
-        return host_.restore(meta, **source);
+        return host_.restore(meta, std::move(*source));
     }
 
     // Entries and snapshots between memory and storage.

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -88,16 +89,27 @@ std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size
     return skipped;
 }
 
-/// Collects in memory, for machines that cannot be written while they go on.
+/// Collects in memory, up to a limit in bytes; what comes to more than that it lets go.
 class PieceSink final : public raft::ByteSink {
 public:
+    static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+
+    explicit PieceSink(std::size_t limit = no_limit) : limit_(limit) {}
     void write(std::span<const std::byte> bytes) override {
+        if (beyond_) return;
+        beyond_ = bytes.size() > limit_ - bytes_;
+        if (beyond_) return pieces_.clear();
+        bytes_ += bytes.size();
         pieces_.push_back(raft::Bytes::copy_of(bytes));
     }
+    bool beyond() const { return beyond_; }
     std::vector<raft::Bytes> take() { return std::move(pieces_); }
 
 private:
     std::vector<raft::Bytes> pieces_;
+    std::size_t limit_;
+    std::size_t bytes_ = 0;
+    bool beyond_ = false;
 };
 
 /// Reads what a PieceSink has collected.
@@ -123,8 +135,22 @@ private:
     std::size_t at_ = 0;  // in the next piece
 };
 
+/// The state as it is now, written out into memory; nothing if that takes more than `limit` bytes.
+template <class Machine>
+std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
+                                                    const std::vector<raft::Index>& skipped,
+                                                    std::size_t buffer_bytes, std::size_t limit) {
+    PieceSink memory(limit);
+    write_state(memory, machine, skipped, buffer_bytes);
+    if (memory.beyond()) return std::nullopt;
+    auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
+    return [pieces](raft::ByteSink& sink) {
+        for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
+    };
+}
+
 /// Captures the state as it is now. A machine that freezes gives an image, which the producer
-/// writes wherever it is called; any other is written out here and now.
+/// writes wherever it is called; any other is written out into memory, whatever that takes.
 template <class Machine>
 raft::SnapshotProducer capture_state(const Machine& machine,
                                      const std::vector<raft::Index>& skipped = {},
@@ -135,12 +161,7 @@ raft::SnapshotProducer capture_state(const Machine& machine,
             write_state(sink, *image, skipped, buffer_bytes);
         };
     } else {
-        PieceSink memory;
-        write_state(memory, machine, skipped, buffer_bytes);
-        auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
-        return [pieces](raft::ByteSink& sink) {
-            for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
-        };
+        return *collect_state(machine, skipped, buffer_bytes, PieceSink::no_limit);
     }
 }
 
