@@ -173,21 +173,21 @@ private:
         const rsm::Status status = replica_.status();
         Round& now = *rounds_.back();
         const bool grown = status.persisted_bytes >= static_cast<std::uint64_t>(settings_.between);
-        if (begun_at_ == 0 && grown && status.snapshot == snapshot_) {
-            begun_at_ = now_ns();
-            now.resident_before = resident_bytes();
-        }
-        if (begun_at_ == 0) return;
+        if (begun_at_ == 0 && grown && status.snapshot == snapshot_) begun_at_ = now_ns();
         if (now_ns() >= sampled_at_ + second_ns / 100) {
             sampled_at_ = now_ns();
-            now.resident_most = std::max(now.resident_most, resident_bytes());
+            const std::uint64_t resident = resident_bytes();
+            if (begun_at_ == 0) now.resident_before = resident;
+            now.resident_most = std::max(now.resident_most, resident);
         }
+        if (begun_at_ == 0) return;
         if (status.snapshot == snapshot_) return;
         snapshot_ = status.snapshot;
         ended_at_ = now_ns();
         now.seconds = static_cast<double>(ended_at_ - begun_at_) * 1e-9;
         begun_at_ = 0;
         rounds_.push_back(std::make_unique<Round>());
+        rounds_.back()->resident_before = resident_bytes();
     }
 
     boost::asio::io_context& io_;

@@ -77,6 +77,9 @@ struct Recovered {
     /// Where the log may have ended as its node has acknowledged it, where that is more than it has
     /// now; else 0@0. The storage keeps it until the log is as up to date again.
     LogPosition promised{};
+    /// Up to where the state machine has applied the log already, where it keeps its state itself.
+    /// That is committed. The storage knows nothing of it.
+    Index applied{};
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

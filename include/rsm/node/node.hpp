@@ -227,7 +227,7 @@ public:
 
     void read_ready(const raft::ReadOutcome& outcome) {
         switch (outcome.refusal) {
-            case raft::Refusal::none: return answer_read(outcome.token);
+            case raft::Refusal::none: return reads_.answer(outcome.token, state_.machine());
             case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
@@ -238,6 +238,12 @@ public:
     }
     void handover_ended(const raft::HandoverOutcome& outcome) {
         handovers_.end(outcome.token, error_of(outcome.result, not_leader()));
+    }
+
+    raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
+        const raft::Result<raft::Index> applied = state_.recovered(log);
+        if (applied && *applied >= log.snapshot.last.index) snapshot_ = log.snapshot.last.index;
+        return applied;
     }
 
     bool apply(std::span<const raft::Entry> entries) {
@@ -319,12 +325,6 @@ private:
         return raft::saturated_sum(engine_.now(), timeout);
     }
 
-    void answer_read(raft::Token token) {
-        // Rare and short, and as good as any limit to what may wait.
-        if (state_.outdated()) return reads_.fail(token, Errc::overloaded);
-        reads_.answer(token, state_.machine());
-    }
-
     /// What has waited for the machine.
     void catch_up() {
         if (state_.lent()) return;
@@ -357,6 +357,8 @@ private:
             state_.applied(entries.back().position());
         } catch (const SkipRefused& refused) {
             machine_failed(refused.what());
+        } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
+            machine_failed(wrong.what());
         } catch (...) {
             machine_failed("the state machine threw at the operation of index " +
                            std::to_string(at.value) + " (" + thrown_text() +
@@ -378,6 +380,10 @@ private:
         const bool skip = state_.skipped().wanted(entry.index);
         if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
         if (!is_operation) return;
+        if (state_.holds(entry.index)) {
+            if (own && own->complete) own->complete(Errc::result_lost);
+            return;
+        }
         try {
             skip ? skip_operation(entry, own) : apply_operation(entry, own);
         } catch (...) {
@@ -405,10 +411,10 @@ private:
         const Operation& operation = at_hand ? *own->operation : *decoded;
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
-            state_.apply(operation);
+            state_.apply(operation, entry.position());
             if (wanted) own->complete.completion({});
         } else {
-            Result result = state_.apply(operation);
+            Result result = state_.apply(operation, entry.position());
             if (wanted) own->complete.completion({}, std::move(result));
         }
     }
@@ -453,13 +459,21 @@ private:
         if (!policy_.due(now, bytes, held_bytes(bytes), at.index > snapshot_)) return;
         policy_.begun(now);
         try {
-            engine_.take_snapshot(at, state_.capture(engine_.core().snapshot().size, options_));
+            auto captured = state_.capture(engine_.core().snapshot().size, options_);
+            if (!is_of_use(captured.position.index)) return policy_.failed(now);
+            engine_.take_snapshot(captured.position, std::move(captured.produce));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
                              "take a snapshot of index " + std::to_string(at.index.value)});
         } catch (...) {
             machine_failed(ReplicaState<Machine>::snapshot_threw(at.index, thrown_text()));
         }
+    }
+
+    /// What makes operations durable in groups may hand out the same state as before.
+    bool is_of_use(raft::Index position) const {
+        if (position == snapshot_) return policy_.is_damaged() && position.value != 0;
+        return position > snapshot_;
     }
 
     /// What a follower still needs of the log below the newest snapshot would not go by another

@@ -75,12 +75,16 @@ void write_state(raft::ByteSink& sink, const State& state,
 }
 
 /// Gives the operations that the state lacks.
+/// @param last  the snapshot's position, for those that keep it themselves
 template <class Machine>
 std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
-                                    std::size_t buffer_bytes = snapshot_buffer_bytes) {
+                                    std::size_t buffer_bytes = snapshot_buffer_bytes,
+                                    [[maybe_unused]] raft::LogPosition last = {}) {
     SnapshotReader in(source, size, buffer_bytes);
     std::vector<raft::Index> skipped = read_head(in);
-    if constexpr (SnapshotsByHand<Machine>) {
+    if constexpr (Persistent<Machine>) {
+        machine.restore(in, last);
+    } else if constexpr (SnapshotsByHand<Machine>) {
         machine.restore(in);
     } else {
         in >> machine;
@@ -149,6 +153,16 @@ std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
     };
 }
 
+/// Writes an image wherever it is called.
+template <class Image>
+raft::SnapshotProducer image_producer(Image image, std::vector<raft::Index> skipped,
+                                      std::size_t buffer_bytes) {
+    auto shared = std::make_shared<const Image>(std::move(image));
+    return [shared, skipped = std::move(skipped), buffer_bytes](raft::ByteSink& sink) {
+        write_state(sink, *shared, skipped, buffer_bytes);
+    };
+}
+
 /// Captures the state as it is now. A machine that freezes gives an image, which the producer
 /// writes wherever it is called; any other is written out into memory, whatever that takes.
 template <class Machine>
@@ -156,10 +170,7 @@ raft::SnapshotProducer capture_state(const Machine& machine,
                                      const std::vector<raft::Index>& skipped = {},
                                      std::size_t buffer_bytes = snapshot_buffer_bytes) {
     if constexpr (Freezes<Machine>) {
-        auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
-        return [image, skipped, buffer_bytes](raft::ByteSink& sink) {
-            write_state(sink, *image, skipped, buffer_bytes);
-        };
+        return image_producer(machine.freeze(), skipped, buffer_bytes);
     } else {
         return *collect_state(machine, skipped, buffer_bytes, PieceSink::no_limit);
     }
@@ -191,7 +202,7 @@ raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
                                                      const raft::SnapshotMeta& meta,
                                                      Machine& machine, std::size_t buffer_bytes) {
     try {
-        return read_state(source, meta.size, machine, buffer_bytes);
+        return read_state(source, meta.size, machine, buffer_bytes, meta.last);
     } catch (const std::exception& error) {
         return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                              "snapshot at index " + std::to_string(meta.last.index.value) +
