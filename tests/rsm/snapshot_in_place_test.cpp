@@ -428,6 +428,23 @@ TEST_CASE("where memory runs out as a state is written in place, that is done ag
     CHECK(group.value(1) == 2);
 }
 
+TEST_CASE("what was put off comes before what has not been, also when nobody reads any more") {
+    rsm::detail::ReplicaState<Sum> state(Sum{}, {});
+    const auto captured = state.capture(1, in_place());
+    CHECK(state.busy());
+    raft::SnapshotMeta meta;
+    meta.last = {{7}, {1}};
+    state.put_off(meta, nullptr);
+    Collected collected;
+    CHECK_THROWS_WITH(captured.produce(collected), nobody_waits);
+    CHECK_FALSE(state.lent());
+    CHECK(state.busy());
+    const auto late = state.take_late_restore();
+    REQUIRE(late.has_value());
+    CHECK(late->meta == meta);
+    CHECK_FALSE(state.busy());
+}
+
 TEST_CASE("a small state is collected, and a large one is not") {
     rsm::Options options = in_place();
     options.max_captured_bytes = 2000;

@@ -153,19 +153,20 @@ public:
     /// @param last_bytes  what the last snapshot took; 0: not known  @pre !busy()
     Captured capture(std::uint64_t last_bytes, const Options& options) {
         const std::size_t buffer_bytes = options.snapshot_buffer_bytes;
+        const std::vector<raft::Index>& lacking = skipped_.done();
         if constexpr (Freezes<Machine>) {
             auto image = machine().freeze();
             raft::LogPosition at = position_;
             if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
-            return {at, image_producer(std::move(image), skipped_.done(), buffer_bytes)};
+            return {at, image_producer(std::move(image), lacking, buffer_bytes)};
         } else {
             if (last_bytes <= options.max_captured_bytes) {
-                auto collected = collect_state(machine(), skipped_.done(), buffer_bytes,
+                auto collected = collect_state(machine(), lacking, buffer_bytes,
                                                options.max_captured_bytes);
                 if (collected) return {position(), std::move(*collected)};
             }
             lent_at_ = position().index;
-            return {position(), machine_.lend(skipped_.done(), buffer_bytes)};
+            return {position(), machine_.lend(lacking, buffer_bytes)};
         }
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
