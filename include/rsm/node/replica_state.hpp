@@ -107,12 +107,14 @@ public:
     template <class Apply>
     bool throws(const Apply& apply) {
         if constexpr (Persistent<Machine>) {
+            const raft::LogPosition before = position();
             try {
                 apply();
             } catch (const NotNoted&) {
                 throw;
             } catch (...) {
-                return true;  // and has changed nothing
+                if (position() != before) throw;  // it has not left things as they were
+                return true;
             }
         } else {
             const SavedState<Machine> before(machine());
