@@ -36,9 +36,9 @@
 
 namespace {
 
+using boost::system::error_code;
 using lmdb_kv::Operation;
 using lmdb_kv::Store;
-using boost::system::error_code;
 using Replica = rsm::Replicated<Store, rsm::TcpTransport, rsm::WalStorage>;
 
 constexpr std::size_t map_bytes = std::size_t{1} << 30;
@@ -78,15 +78,14 @@ public:
         : replica_(replica), input_(io, ::dup(STDIN_FILENO)) {}
 
     void read() {
-        boost::asio::async_read_until(
-            input_, boost::asio::dynamic_buffer(text_, longest_line), '\n',
-            [this](error_code error, std::size_t count) {
-                if (error) return replica_.async_stop([](error_code) {});
-                const std::string line = text_.substr(0, count - 1);
-                text_.erase(0, count);
-                carry_out(line);
-                read();
-            });
+        boost::asio::async_read_until(input_, boost::asio::dynamic_buffer(text_, longest_line),
+                                      '\n', [this](error_code error, std::size_t count) {
+                                          if (error) return replica_.async_stop([](error_code) {});
+                                          const std::string line = text_.substr(0, count - 1);
+                                          text_.erase(0, count);
+                                          carry_out(line);
+                                          read();
+                                      });
     }
 
 private:
@@ -157,8 +156,7 @@ int main(int count, char** arguments) try {
     };
     boost::asio::io_context io{1};
     Replica replica{io.get_executor(), Store{words[1] + "/database", map_bytes},
-                    rsm::TcpTransport{tcp}, rsm::WalStorage{words[1] + "/log"},
-                    std::move(options)};
+                    rsm::TcpTransport{tcp}, rsm::WalStorage{words[1] + "/log"}, std::move(options)};
     Commands commands(io, replica);
     commands.read();
     io.run();

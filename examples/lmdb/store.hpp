@@ -28,7 +28,7 @@ struct Operation {
     enum class Kind : std::uint8_t { put, erase, add };
     Kind kind = Kind::put;
     std::string key;
-    std::string value;         ///< put: the new one
+    std::string value;        ///< put: the new one
     std::int64_t amount = 0;  ///< add: to the integer that the value spells; an absent one is 0
 
     template <class Archive>
@@ -78,7 +78,8 @@ public:
 
     Result apply(const Operation& operation, raft::LogPosition position) {
         if (!writing_) writing_.emplace(environment_, Transaction::Kind::write);
-        Transaction step = writing_->part();  // if anything fails, nothing of the operation has happened
+        Transaction step =
+            writing_->part();  // if anything fails, nothing of the operation has happened
         const Result result = carry_out(step, operation);
         step.put(environment_->notes(), position_key, encode(position));
         step.commit();

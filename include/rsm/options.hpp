@@ -43,9 +43,9 @@ struct Options {
     /// raised to 16 if it is less.
     std::size_t snapshot_buffer_bytes = rsm::snapshot_buffer_bytes;
 
-    /// What a state without `freeze` may take in a snapshot for that to be collected in memory, after
-    /// which operations go on at once. A larger one is written in place: the storage's thread reads
-    /// the machine (see SnapshotsInPlace), and operations wait until it has; votes, entries,
+    /// What a state without `freeze` may take in a snapshot for that to be collected in memory,
+    /// after which operations go on at once. A larger one is written in place: the storage's thread
+    /// reads the machine (see SnapshotsInPlace), and operations wait until it has; votes, entries,
     /// heartbeats and reads do not. The size of the snapshot before tells which; a state that has
     /// grown beyond the limit since is serialized once in vain. The largest size_t: none is written
     /// in place.

@@ -64,9 +64,8 @@ concept Persistent = std::movable<SM> && HasOperation<SM> &&
 /// names its index and what was thrown, and Options::skip_operations is the way out.
 template <class SM>
 concept Applies = std::movable<SM> && HasOperation<SM> && Loggable<typename SM::Operation> &&
-    (Persistent<SM> || requires(SM& machine, const typename SM::Operation& operation) {
-        machine.apply(operation);
-    });
+    (Persistent<SM> ||
+     requires(SM & machine, const typename SM::Operation& operation) { machine.apply(operation); });
 
 /// Writes its state by hand, without changing it.
 template <class SM>
@@ -76,9 +75,10 @@ concept WritesSnapshot = requires(const SM& fixed, SnapshotWriter& out) {
 
 /// Replaces its whole state by hand, leaving nothing of the state before.
 template <class SM>
-concept ReadsSnapshot = (Persistent<SM> && requires(SM& machine, SnapshotReader& in) {
-    machine.restore(in, raft::LogPosition{});
-}) || (!Persistent<SM> && requires(SM& machine, SnapshotReader& in) { machine.restore(in); });
+concept ReadsSnapshot =
+    (Persistent<SM> &&
+     requires(SM & machine, SnapshotReader& in) { machine.restore(in, raft::LogPosition{}); }) ||
+    (!Persistent<SM> && requires(SM & machine, SnapshotReader& in) { machine.restore(in); });
 
 /// Both sides by hand. One of them alone is refused: what it writes nothing could read.
 template <class SM>
@@ -131,13 +131,12 @@ namespace detail {
 
 template <class SM>
 struct AppliedTo {
-    using Type = decltype(std::declval<SM&>().apply(
-        std::declval<const typename SM::Operation&>()));
+    using Type = decltype(std::declval<SM&>().apply(std::declval<const typename SM::Operation&>()));
 };
 template <Persistent SM>
 struct AppliedTo<SM> {
-    using Type = decltype(std::declval<SM&>().apply(
-        std::declval<const typename SM::Operation&>(), raft::LogPosition{}));
+    using Type = decltype(std::declval<SM&>().apply(std::declval<const typename SM::Operation&>(),
+                                                    raft::LogPosition{}));
 };
 
 }  // namespace detail

@@ -164,9 +164,7 @@ struct Group {
         return cluster.run_until([&] { return is_complete(id); });
     }
     int restores(std::uint64_t id) { return databases[id]->restores; }
-    std::uint64_t snapshot(std::uint64_t id) {
-        return cluster.node(id).status().snapshot.value;
-    }
+    std::uint64_t snapshot(std::uint64_t id) { return cluster.node(id).status().snapshot.value; }
 
     std::map<std::uint64_t, DatabasePointer> databases;
     std::vector<std::string> failures;
@@ -268,8 +266,7 @@ TEST_CASE("a restore that ends in a crash is done again") {
     group.add(100);
     group.databases[behind]->crash_in_restore = true;
     group.cluster.start(behind);
-    REQUIRE(group.cluster.run_until(
-        [&] { return group.cluster.node(behind).status().stopped; }));
+    REQUIRE(group.cluster.run_until([&] { return group.cluster.node(behind).status().stopped; }));
     CHECK(group.databases[behind]->durable.applied == raft::LogPosition{});
     CHECK(says(group.refusal(behind), "the power fails"));
     group.databases[behind]->crash_in_restore = false;
@@ -368,8 +365,9 @@ TEST_CASE("a machine that does not keep the position with its state stops its no
     REQUIRE(group.cluster.run_until([&] { return group.cluster.node(1).status().stopped; }));
     group.cluster.run_for(1s);
     REQUIRE(group.failures.size() == 1);
-    CHECK(says(group.failures[0], "the state machine says that it is at index 2 of term 1 after "
-                                  "the operation of index 3 of term 1"));
+    CHECK(says(group.failures[0],
+               "the state machine says that it is at index 2 of term 1 after "
+               "the operation of index 3 of term 1"));
     CHECK(*ended == std::vector<Error>{rsm::Errc::interrupted});
 }
 

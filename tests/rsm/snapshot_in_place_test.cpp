@@ -118,8 +118,7 @@ struct Group {
         REQUIRE(cluster.run_until([&] {
             if (cluster.elect() == 0) return false;
             const rsm::Status leads = cluster.node(cluster.leader()).status();
-            return leads.last == leads.commit &&
-                   cluster.node(id).status().snapshot == leads.commit;
+            return leads.last == leads.commit && cluster.node(id).status().snapshot == leads.commit;
         }));
         rsm_test::SnapshotDisk& disk = cluster.disk(id);
         disk.hold_snapshots = true;

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// lmdb_rounds: kills nodes of a cluster of lmdb-kv processes with SIGKILL, one at a time and now and
-// then all at once, while a client adds and puts without a pause, and then asks for an account.
+// lmdb_rounds: kills nodes of a cluster of lmdb-kv processes with SIGKILL, one at a time and now
+// and then all at once, while a client adds and puts without a pause, and then asks for an account.
 //
 //   lmdb_rounds PATH/TO/lmdb-kv [--rounds N] [--seed N]
 //
@@ -19,8 +19,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

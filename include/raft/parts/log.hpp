@@ -39,8 +39,8 @@ public:
           durable_(recovered.last),
           commit_(std::max(recovered.snapshot.last.index,
                            std::min(std::max(commit, recovered.applied), recovered.last))),
-          handed_(std::max(recovered.snapshot.last.index,
-                           std::min(recovered.applied, recovered.last))),
+          handed_(
+              std::max(recovered.snapshot.last.index, std::min(recovered.applied, recovered.last))),
           applied_(handed_) {
         regain();
     }

@@ -101,12 +101,11 @@ struct Options {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.election_timeout, self.heartbeat_interval, self.commit_notice_delay,
                      self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
-                     self.barrier_on_election, self.recover_commit_index,
-                     self.apply_durable_only, self.max_entry_bytes, self.max_message_bytes,
-                     self.window_bytes, self.max_uncommitted_bytes,
-                     self.apply_batch_bytes, self.log_cache_bytes, self.retained_bytes,
-                     self.max_hold_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,
-                     self.max_waiting_reads);
+                     self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
+                     self.max_entry_bytes, self.max_message_bytes, self.window_bytes,
+                     self.max_uncommitted_bytes, self.apply_batch_bytes, self.log_cache_bytes,
+                     self.retained_bytes, self.max_hold_bytes, self.snapshot_chunk_bytes,
+                     self.snapshot_window_bytes, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };

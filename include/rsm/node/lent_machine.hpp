@@ -137,8 +137,8 @@ private:
 
     static constexpr bool writes_without_exception = [] {
         if constexpr (WritesSnapshot<Machine>) {
-            return noexcept(std::declval<const Machine&>().snapshot(
-                std::declval<SnapshotWriter&>()));
+            return noexcept(
+                std::declval<const Machine&>().snapshot(std::declval<SnapshotWriter&>()));
         } else {
             return false;
         }

@@ -57,13 +57,14 @@ public:
         const raft::LogPosition at = machine().applied();
         const raft::Index end = std::max(log.last, log.promised.index);
         if (at.index > end) {
-            return foreign(at, "the log of this node ends at index " +
-                                   std::to_string(end.value) + ": it is an older copy, or another");
+            return foreign(at, "the log of this node ends at index " + std::to_string(end.value) +
+                                   ": it is an older copy, or another");
         }
         const std::optional<raft::Term> term = term_at(log, at.index);
         if (term && *term != at.term) {
             return foreign(at, "the log of this node has an entry of term " +
-                                   std::to_string(term->value) + " there: they are not of one "
+                                   std::to_string(term->value) +
+                                   " there: they are not of one "
                                    "history");
         }
         skipped_.were_skipped(at.index);
@@ -83,11 +84,11 @@ public:
     /// A machine that keeps its state itself has not kept the position with it.
     struct NotNoted : std::runtime_error {
         NotNoted(raft::LogPosition said, raft::LogPosition given)
-            : std::runtime_error("the state machine says that it is at index " +
-                                 std::to_string(said.index.value) + " of term " +
-                                 std::to_string(said.term.value) + " after the operation of index " +
-                                 std::to_string(given.index.value) + " of term " +
-                                 std::to_string(given.term.value)) {}
+            : std::runtime_error(
+                  "the state machine says that it is at index " + std::to_string(said.index.value) +
+                  " of term " + std::to_string(said.term.value) + " after the operation of index " +
+                  std::to_string(given.index.value) + " of term " +
+                  std::to_string(given.term.value)) {}
     };
 
     ResultOf<Machine> apply(const typename Machine::Operation& operation,
@@ -163,8 +164,8 @@ public:
             return {at, image_producer(std::move(image), lacking, buffer_bytes)};
         } else {
             if (last_bytes <= options.max_captured_bytes) {
-                auto collected = collect_state(machine(), lacking, buffer_bytes,
-                                               options.max_captured_bytes);
+                auto collected =
+                    collect_state(machine(), lacking, buffer_bytes, options.max_captured_bytes);
                 if (collected) return {position(), std::move(*collected)};
             }
             lent_at_ = position().index;

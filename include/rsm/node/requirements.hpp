@@ -50,8 +50,8 @@ struct OperationRequirements<SM, true> {
         "rsm: the state machine's Operation has no serialize: give it the member template "
         "<class Archive> void serialize(Archive&, unsigned), or such a function beside "
         "it");
-    static constexpr bool applies = Persistent<SM> ||
-        requires(SM & machine, const Operation& operation) {
+    static constexpr bool applies =
+        Persistent<SM> || requires(SM & machine, const Operation& operation) {
         machine.apply(operation);
     };
     static constexpr bool applies_at_position = requires(SM & machine, const Operation& operation) {
