@@ -143,7 +143,10 @@ public:
             if (entry.kind == raft::EntryKind::operation) ++applied_;
         }
     }
-    raft::Result<void> restore(const raft::SnapshotMeta&, raft::ByteSource&) { return {}; }
+    raft::Result<void> restore(const raft::SnapshotMeta&,
+                               const std::unique_ptr<raft::ByteSource>&) {
+        return {};
+    }
     void snapshot_saved(const raft::SnapshotMeta&) {}
     void snapshot_failed(const raft::Failure&) {}
     void observe(const raft::Event&) {}

@@ -43,6 +43,14 @@ struct Options {
     /// raised to 16 if it is less.
     std::size_t snapshot_buffer_bytes = rsm::snapshot_buffer_bytes;
 
+    /// What a state without `freeze` may take in a snapshot for that to be collected in memory,
+    /// after which operations go on at once. A larger one is written in place: the storage's thread
+    /// reads the machine (see SnapshotsInPlace), and operations wait until it has; votes, entries,
+    /// heartbeats and reads do not. The size of the snapshot before tells which; a state that has
+    /// grown beyond the limit since is serialized once in vain. The largest size_t: none is written
+    /// in place.
+    std::size_t max_captured_bytes = std::size_t{16} << 20;
+
     /// The algorithm's own. `raft.retained_bytes` is kept at or below a quarter of
     /// snapshot_threshold, so that releasing the log always leaves room below the threshold.
     raft::Options raft = {};

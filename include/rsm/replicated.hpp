@@ -83,7 +83,8 @@ public:
     ///         contradict each other, an address that is none (std::errc::invalid_argument), a
     ///         transport that cannot listen, a storage that is in use by another process, damaged,
     ///         of an unknown format or of another node, cluster or list of members
-    ///         (StorageErrc::foreign), a snapshot that `machine` refuses. Nothing else, but for
+    ///         (StorageErrc::foreign), a snapshot that `machine` refuses, a Persistent machine that
+    ///         the log does not belong to. Nothing else, but for
     ///         std::bad_alloc and what moving the arguments throws.
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
@@ -450,6 +451,7 @@ private:
         config.founding = founding(transport, options);
         config.founder = !options.birth || options.birth->founder;
         config.options = options.raft;
+        if constexpr (Persistent<Machine>) config.options.apply_durable_only = true;
         if (options.snapshot_threshold >= 0) {
             const auto quarter = static_cast<std::size_t>(options.snapshot_threshold / 4);
             config.options.retained_bytes = std::min(config.options.retained_bytes, quarter);

@@ -4,6 +4,7 @@
 #ifndef RSM_STATE_MACHINE_HPP
 #define RSM_STATE_MACHINE_HPP
 
+#include <raft/base/types.hpp>
 #include <rsm/archive.hpp>
 
 #include <concepts>
@@ -22,6 +23,34 @@ concept HasOperation = requires {
 template <class T>
 concept Loggable = std::movable<T> && std::default_initializable<T> && Serializable<T>;
 
+/// Keeps its state on a disk of its own, a database say, together with how far it has come in the
+/// log; so no start restores or repeats what is in there already, and each operation gets into the
+/// database once.
+///
+/// - `applied()`: the position of the last operation in the state; 0@0 if there is none. It is kept
+///   with the state, so that after a crash both are those of one moment, be it an earlier one.
+/// - `apply(operation, position)`: takes the operation in and notes its position, in one
+///   transaction. If it throws it has changed nothing.
+/// - `restore(reader, last)`: replaces the state, and notes the position `last`. A crash in the
+///   midst leaves the state before, or one that says of itself that it is at 0@0; the next start
+///   restores again.
+/// - what `freeze()` returns, if there is one, has an `applied()` too: the position of the last
+///   operation in the image. It may lie before the machine's own. One that makes several operations
+///   durable together hands out what is durable, for the log is released up to the image only, and
+///   what is lost in a crash comes from there again.
+///
+/// Such a machine gets operations only once they are durable in the node's own log. A start is
+/// refused if the log does not reach as far as the machine, or has another history. Make the
+/// machine anew for each start, from what its disk holds; a copy of it is not needed, and a
+/// snapshot of it takes room in the node's directory for one state.
+template <class SM>
+concept Persistent = std::movable<SM> && HasOperation<SM> &&
+    requires(SM& machine, const SM& fixed, const typename SM::Operation& operation,
+             raft::LogPosition position) {
+    { fixed.applied() } -> std::convertible_to<raft::LogPosition>;
+    machine.apply(operation, position);
+};
+
 /// The minimum: an operation type that an archive can carry, and a function that takes it in.
 ///
 /// `apply` must be deterministic: the same operations in the same order give the same state and
@@ -35,9 +64,8 @@ concept Loggable = std::movable<T> && std::default_initializable<T> && Serializa
 /// names its index and what was thrown, and Options::skip_operations is the way out.
 template <class SM>
 concept Applies = std::movable<SM> && HasOperation<SM> && Loggable<typename SM::Operation> &&
-    requires(SM machine, const typename SM::Operation& operation) {
-    machine.apply(operation);
-};
+    (Persistent<SM> ||
+     requires(SM & machine, const typename SM::Operation& operation) { machine.apply(operation); });
 
 /// Writes its state by hand, without changing it.
 template <class SM>
@@ -47,9 +75,10 @@ concept WritesSnapshot = requires(const SM& fixed, SnapshotWriter& out) {
 
 /// Replaces its whole state by hand, leaving nothing of the state before.
 template <class SM>
-concept ReadsSnapshot = requires(SM& machine, SnapshotReader& in) {
-    machine.restore(in);
-};
+concept ReadsSnapshot =
+    (Persistent<SM> &&
+     requires(SM & machine, SnapshotReader& in) { machine.restore(in, raft::LogPosition{}); }) ||
+    (!Persistent<SM> && requires(SM & machine, SnapshotReader& in) { machine.restore(in); });
 
 /// Both sides by hand. One of them alone is refused: what it writes nothing could read.
 template <class SM>
@@ -57,8 +86,8 @@ concept SnapshotsByHand = WritesSnapshot<SM> && ReadsSnapshot<SM>;
 
 /// Leaves both sides to an archive, which carries the whole object (`serialize`).
 template <class SM>
-concept SnapshotsByArchive = !WritesSnapshot<SM> && !ReadsSnapshot<SM> && Serializable<SM> &&
-                             !requires(SM & machine, SnapshotWriter& out) {
+concept SnapshotsByArchive = !Persistent<SM> && !WritesSnapshot<SM> && !ReadsSnapshot<SM> &&
+                             Serializable<SM> && !requires(SM & machine, SnapshotWriter& out) {
     machine.snapshot(out);
 };
 
@@ -73,17 +102,48 @@ concept Freezes = requires(const SM& fixed, SnapshotWriter& out) {
     std::declval<const decltype(fixed.freeze())&>().snapshot(out);
 };
 
+/// The image says how far it has come; see Persistent.
+template <class SM>
+concept FreezesWithPosition = Freezes<SM> && requires(const SM& fixed) {
+    {
+        std::declval<const decltype(fixed.freeze())&>().applied()
+        } -> std::convertible_to<raft::LogPosition>;
+};
+
+/// What does not freeze is written in place once its state is large (Options::max_captured_bytes):
+/// the storage's thread calls `snapshot`, or `serialize`, while the node applies nothing and goes
+/// on to answer reads. So const functions may run side by side, as those of the standard library.
+/// Nobody waits for a disk that hangs, so that thread may still read the machine, and be the one to
+/// destroy it, after the Replicated and while the program ends: the machine owns what it writes,
+/// uses no object that may be gone by then, and lets pass what the archive throws to end it early.
+template <class SM>
+concept SnapshotsInPlace = (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&!Freezes<SM>;
+
 /// A deterministic state machine: `Applies`, and a state that can be saved and read back, either
 /// by hand (`snapshot` and `restore`) or because an archive can carry the whole object
 /// (`serialize`). Replicated says in a sentence what another one lacks.
 template <class SM>
 concept StateMachine = Applies<SM> &&
-    (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&(SnapshotsByHand<SM> || !Freezes<SM>);
+    (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&(SnapshotsByHand<SM> || !Freezes<SM>)&&(
+        !Persistent<SM> || !Freezes<SM> || FreezesWithPosition<SM>);
+
+namespace detail {
+
+template <class SM>
+struct AppliedTo {
+    using Type = decltype(std::declval<SM&>().apply(std::declval<const typename SM::Operation&>()));
+};
+template <Persistent SM>
+struct AppliedTo<SM> {
+    using Type = decltype(std::declval<SM&>().apply(std::declval<const typename SM::Operation&>(),
+                                                    raft::LogPosition{}));
+};
+
+}  // namespace detail
 
 /// What `apply` returns; `void` is allowed.
 template <Applies SM>
-using ResultOf = std::remove_cvref_t<decltype(std::declval<SM&>().apply(
-    std::declval<const typename SM::Operation&>()))>;
+using ResultOf = std::remove_cvref_t<typename detail::AppliedTo<SM>::Type>;
 
 }  // namespace rsm
 

@@ -16,6 +16,13 @@ struct Operation {
     using Operation = ::Operation; \
     void apply(const Operation&) {}
 
+// One that keeps its state itself, likewise.
+struct Persistent {
+    using Operation = ::Operation;
+    void apply(const Operation&, raft::LogPosition) {}
+    raft::LogPosition applied() const { return {}; }
+};
+
 #if defined(MISTAKE_none)
 // MISTAKE none:
 struct ByArchive {
@@ -160,6 +167,36 @@ struct Machine {
     RSM_APPLIES
     template <class Archive>
     void serialize(Archive&, unsigned) {}
+    Sound freeze() const { return {}; }
+};
+
+#elif defined(MISTAKE_position_of_nothing)
+// MISTAKE position_of_nothing: apply takes a raft::LogPosition, but there is no
+struct Machine {
+    using Operation = ::Operation;
+    void apply(const Operation&, raft::LogPosition) {}
+    void snapshot(rsm::SnapshotWriter&) const {}
+    void restore(rsm::SnapshotReader&) {}
+};
+
+#elif defined(MISTAKE_restore_without_position)
+// MISTAKE restore_without_position: needs void restore(rsm::SnapshotReader&, raft::LogPosition)
+struct Machine : Persistent {
+    void snapshot(rsm::SnapshotWriter&) const {}
+    void restore(rsm::SnapshotReader&) {}
+};
+
+#elif defined(MISTAKE_persistent_without_snapshot)
+// MISTAKE persistent_without_snapshot: needs void snapshot(rsm::SnapshotWriter&) const
+struct Machine : Persistent {
+    void restore(rsm::SnapshotReader&, raft::LogPosition) {}
+};
+
+#elif defined(MISTAKE_image_without_position)
+// MISTAKE image_without_position: so what its freeze returns needs a raft::LogPosition applied()
+struct Machine : Persistent {
+    void snapshot(rsm::SnapshotWriter&) const {}
+    void restore(rsm::SnapshotReader&, raft::LogPosition) {}
     Sound freeze() const { return {}; }
 };
 

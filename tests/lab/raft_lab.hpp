@@ -119,8 +119,9 @@ public:
     void apply(std::span<const raft::Entry> entries) {
         for (const raft::Entry& entry : entries) deliver(entry);
     }
-    raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
-        rsm::SnapshotReader in(source, meta.size);
+    raft::Result<void> restore(const raft::SnapshotMeta& meta,
+                               const std::unique_ptr<raft::ByteSource>& source) {
+        rsm::SnapshotReader in(*source, meta.size);
         std::uint64_t index = 0;
         std::map<std::uint64_t, std::string> commands;
         in >> index >> commands;

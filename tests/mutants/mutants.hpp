@@ -71,6 +71,10 @@ namespace mutants {
     M(suffix_kept, "snapshots", "an installed snapshot keeps a log that conflicts with it")        \
     M(chunks_unordered, "snapshots", "pieces of a snapshot are kept in any order, unverified")     \
     M(chunk_never_resent, "snapshots", "a piece that was lost is not sent again")                  \
+    M(applies_while_lent, "snapshots", "operations go on while a state is written in place")       \
+    M(late_entries_lost, "snapshots", "what waited for a lent machine is left out")                \
+    M(thrown_in_place_ignored, "snapshots",                                                        \
+      "a node goes on whose machine threw as it was written")                                      \
     M(segment_removed_unsynced, "durability", "segments go before what follows is durable")        \
     M(names_not_synced, "durability", "recovery does not make the names durable that it finds")    \
     M(cut_error_swallowed, "durability", "an error while a torn tail is cut is ignored")           \

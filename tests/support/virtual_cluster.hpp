@@ -15,7 +15,9 @@
 #include <rsm/storage/memory.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <utility>
@@ -23,16 +25,26 @@
 
 namespace rsm_test {
 
-template <class Machine, class Transport = CutTransport>
+/// A storage in memory, on disks that a test holds back.
+struct OnHeldDisks : rsm::MemoryStorage {
+    using Disk = HeldDisk;
+    using MemoryStorage::MemoryStorage;
+};
+
+/// @param Storage  a plan, made from a shared Storage::Disk
+template <class Machine, class Transport = CutTransport, class Storage = OnHeldDisks>
 class VirtualCluster {
 public:
-    using Replica = rsm::Replicated<Machine, Transport, rsm::MemoryStorage, rsm::sim::Clock>;
+    using Replica = rsm::Replicated<Machine, Transport, Storage, rsm::sim::Clock>;
+    using Disk = typename Storage::Disk;
+    using Make = std::function<Machine(std::uint64_t id)>;
 
-    explicit VirtualCluster(std::uint64_t size, rsm::Options options = {})
-        : options_(std::move(options)) {
+    /// @param make  gives a machine for a start of the node; absent: Machine{} is one
+    explicit VirtualCluster(std::uint64_t size, rsm::Options options = {}, Make make = {})
+        : options_(std::move(options)), make_(std::move(make)) {
         for (std::uint64_t id = 1; id <= size; ++id) {
             members_.push_back({id});
-            disks_[id] = std::make_shared<HeldDisk>();
+            disks_[id] = std::make_shared<Disk>();
         }
         for (const raft::NodeId id : members_) start(id.value);
     }
@@ -43,20 +55,22 @@ public:
     void start(std::uint64_t id) {
         rsm::Options options = options_;
         options.seed = id + 17 * ++starts_;
-        replicas_.start(id, world_.get_executor(), Machine{},
-                        Transport{network_, raft::NodeId{id}, members_},
-                        rsm::MemoryStorage{disks_[id]}, options, rsm::sim::Clock{world_});
+        replicas_.start(id, world_.get_executor(), machine(id),
+                        Transport{network_, raft::NodeId{id}, members_}, Storage{disks_[id]},
+                        options, rsm::sim::Clock{world_});
     }
     /// One more, which is no member of the cluster yet.
     void add(std::uint64_t id) {
-        disks_[id] = std::make_shared<HeldDisk>();
+        disks_[id] = std::make_shared<Disk>();
         start(id);
     }
     /// What was not durable is lost.
     void crash(std::uint64_t id) { replicas_.crash(id); }
 
     Replica& node(std::uint64_t id) { return replicas_[id]; }
-    HeldDisk& disk(std::uint64_t id) { return *disks_.at(id); }
+    Disk& disk(std::uint64_t id) { return *disks_.at(id); }
+    /// Its content is lost. @pre that the node is down
+    void replace_disk(std::uint64_t id) { disks_[id] = std::make_shared<Disk>(); }
     CutNetwork& network() { return *network_; }
     rsm::sim::World& world() { return world_; }
     bool up(std::uint64_t id) const { return replicas_.up(id); }
@@ -78,12 +92,20 @@ public:
     }
 
 private:
+    Machine machine(std::uint64_t id) {
+        if constexpr (std::default_initializable<Machine>) {
+            if (!make_) return Machine{};
+        }
+        return make_(id);
+    }
+
     rsm::Options options_;
+    Make make_;
     std::uint64_t starts_ = 0;
     rsm::sim::World world_;
     std::shared_ptr<CutNetwork> network_ = std::make_shared<CutNetwork>();
     std::vector<raft::NodeId> members_;
-    std::map<std::uint64_t, std::shared_ptr<HeldDisk>> disks_;
+    std::map<std::uint64_t, std::shared_ptr<Disk>> disks_;
     Replicas<Replica> replicas_;
 };
 

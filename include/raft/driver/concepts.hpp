@@ -61,10 +61,11 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   the entries will not agree. What must hold is that it rises with what is appended and falls
 ///   with what is replaced, reset and released.
 /// - `save_snapshot(last, membership, produce, done)` writes a snapshot aside, makes it durable
-///   under its final name and then calls done with its size and checksum filled in. `produce` may
-///   be called on another thread. Several may be under way, in any order of positions, also below
-///   that of a snapshot which is kept. Not final: a failure says that there is no such snapshot,
-///   and leaves nothing behind.
+///   under its final name and then calls done with its size and checksum filled in. `produce` is
+///   called once at most, possibly on another thread, and has returned or is not called any more
+///   once done is. Several may be under way, in any order of positions, also below that of a
+///   snapshot which is kept. Not final: a failure says that there is no such snapshot, and leaves
+///   nothing behind.
 /// - `receive_chunk(meta, offset, data, done)` collects a snapshot from a peer; offset 0 begins
 ///   (anew); each call continues where the last ended. Several may be under way; they complete in
 ///   order. At the end size and checksum are verified, and the snapshot is made durable before

@@ -38,7 +38,8 @@ namespace raft::inline v0 {
 /// - `apply(entries)`: committed entries, in order, each exactly once since the start or the last
 ///   restore. They count as applied when the call returns, unless the host says later that they are
 ///   (PacingHost).
-/// - `restore(meta, source)`: replace the state by a snapshot. A failure is final.
+/// - `restore(meta, source)`: replace the state by a snapshot, whose content the source has, a
+///   std::unique_ptr that is the host's from then on. A failure is final.
 /// - `snapshot_saved(meta)`: a snapshot that take_snapshot() asked for is durable.
 /// - `snapshot_failed(failure)`: it could not be made; the log stays, and the host may ask again
 ///   later.
@@ -49,15 +50,15 @@ template <class H>
 concept EngineHost = requires(H host, const ProposalOutcome& proposal, const ReadOutcome& read,
                               const ChangeOutcome& change, const HandoverOutcome& handover,
                               std::span<const Entry> entries, const SnapshotMeta& meta,
-                              ByteSource& source, const Event& event, const Failure& failure,
-                              Time now) {
+                              std::unique_ptr<ByteSource> source, const Event& event,
+                              const Failure& failure, Time now) {
     host.wake();
     host.proposed(proposal);
     host.read_ready(read);
     host.change_ended(change);
     host.handover_ended(handover);
     host.apply(entries);
-    { host.restore(meta, source) } -> std::same_as<Result<void>>;
+    { host.restore(meta, std::move(source)) } -> std::same_as<Result<void>>;
     host.snapshot_saved(meta);
     host.snapshot_failed(failure);
     host.observe(event);
@@ -73,10 +74,25 @@ concept EngineHost = requires(H host, const ProposalOutcome& proposal, const Rea
 ///   wait, and on a leader they count in Options::max_uncommitted_bytes, so that proposals are
 ///   refused as overload instead of piling up.
 /// - `restore(meta, source)` may come meanwhile; it covers these entries. What is left of them can
-///   be dropped; saying that they are applied is neither needed nor harmful then.
+///   be dropped; saying that they are applied is neither needed nor harmful then. But for that of
+///   start(), it may be put off likewise: the host keeps the source, and has entries that come wait
+///   behind it. No read is answered meanwhile, for that takes an entry of the leader's own term to
+///   be applied. One that fails later is told to fail().
 template <class H>
 concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> entries) {
     { host.apply(entries) } -> std::same_as<bool>;
+};
+
+/// An EngineHost whose state machine keeps its state itself.
+///
+/// - `recovered(recovered)`, in start(), before anything else: the index up to which the state has
+///   been applied; all that is committed then. Where it reaches the snapshot, that is not restored,
+///   and apply() begins behind it. A failure says that state and log are not of one history, and
+///   ends the start. Where the log has lost entries (Recovered::promised), it may be beyond the
+///   log: entries come again then, and a restore() may lie before what the state has.
+template <class H>
+concept PersistentHost = EngineHost<H> && requires(H host, const Recovered& recovered) {
+    { host.recovered(recovered) } -> std::same_as<Result<Index>>;
 };
 
 /// Who a node is.
@@ -123,9 +139,7 @@ public:
         if (Result<void> valid = check_memberships(*recovered); !valid) return valid;
         adopt_identity();
         if (Result<void> valid = check_founding(); !valid) return valid;
-        if (!recovered->snapshot.empty()) {
-            if (Result<void> restored = restore(recovered->snapshot); !restored) return restored;
-        }
+        if (Result<void> restored = restore_newest(*recovered); !restored) return restored;
         core_.emplace(config_.options, config_.self, config_.founding, *recovered, config_.seed,
                       clock_.now(), config_.instance, config_.founder);
         clock_.start([this] {
@@ -229,6 +243,16 @@ private:
             if (!problem.empty()) return refuse(problem);
         }
         return {};
+    }
+    Result<void> restore_newest(Recovered& recovered) {
+        if constexpr (PersistentHost<Host>) {
+            const Result<Index> applied = host_.recovered(recovered);
+            if (!applied) return applied.error();
+            recovered.applied = *applied;
+        }
+        const SnapshotMeta& newest = recovered.snapshot;
+        if (newest.empty() || recovered.applied >= newest.last.index) return {};
+        return restore(newest);
     }
     /// What the storage was given at its birth holds, not what this start says.
     void adopt_identity() {
@@ -457,7 +481,7 @@ private:
     Result<void> restore(const SnapshotMeta& meta) {
         Result<std::unique_ptr<ByteSource>> source = storage_.open_snapshot(meta);
         if (!source) return source.error();
-        return host_.restore(meta, **source);
+        return host_.restore(meta, std::move(*source));
     }
 
     // Entries and snapshots between memory and storage.

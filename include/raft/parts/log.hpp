@@ -37,9 +37,11 @@ public:
           promised_(recovered.promised),
           begun_(recovered.last),
           durable_(recovered.last),
-          commit_(std::max(recovered.snapshot.last.index, std::min(commit, recovered.last))),
-          handed_(recovered.snapshot.last.index),
-          applied_(recovered.snapshot.last.index) {
+          commit_(std::max(recovered.snapshot.last.index,
+                           std::min(std::max(commit, recovered.applied), recovered.last))),
+          handed_(
+              std::max(recovered.snapshot.last.index, std::min(recovered.applied, recovered.last))),
+          applied_(handed_) {
         regain();
     }
 

@@ -53,6 +53,10 @@ struct Options {
     /// has heard of a leader. When off, the commit index is volatile, as in Figure 2: beyond its
     /// snapshot a node applies nothing until an entry is committed in its own time.
     bool recover_commit_index = true;
+    /// The state machine gets an entry only when it is durable on this node, and not merely
+    /// committed, so that the log of a state machine which keeps its state itself always reaches as
+    /// far as that does.
+    bool apply_durable_only = false;
 
     // ---- bytes ----
 
@@ -98,11 +102,11 @@ struct Options {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.election_timeout, self.heartbeat_interval, self.commit_notice_delay,
                      self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
-                     self.barrier_on_election, self.recover_commit_index, self.max_entry_bytes,
-                     self.max_message_bytes, self.window_bytes, self.max_uncommitted_bytes,
-                     self.apply_batch_bytes, self.log_cache_bytes, self.retained_bytes,
-                     self.max_hold_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,
-                     self.max_waiting_reads);
+                     self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
+                     self.max_entry_bytes, self.max_message_bytes, self.window_bytes,
+                     self.max_uncommitted_bytes, self.apply_batch_bytes, self.log_cache_bytes,
+                     self.retained_bytes, self.max_hold_bytes, self.snapshot_chunk_bytes,
+                     self.snapshot_window_bytes, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };

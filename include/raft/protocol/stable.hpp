@@ -105,6 +105,9 @@ struct Recovered {
     /// Where something is promised: what the storage has of it behind the damage, to be asked for
     /// with read_detached() (see DetachingStorage).
     std::vector<DetachedRun> detached{};
+    /// Up to where the state machine has applied the log already, where it keeps its state itself.
+    /// That is committed. The storage knows nothing of it.
+    Index applied{};
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

@@ -10,19 +10,27 @@
 #include <raft/rules/context.hpp>
 #include <raft/rules/reads.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
 namespace raft::inline v0 {
 
+/// Up to where entries may be handed over.
+inline Index ready_to_apply(const Step& step, const Log& log) {
+    const Index limit = step.options.apply_durable_only ? log.durable() : log.commit();
+    return std::min(log.commit(), limit);
+}
+
 /// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine"
 /// (Figure 2). One batch at a time, so that a long backlog does not keep the node from its
 /// heartbeats.
 inline void hand_over(const Step& step, Log& log) {
-    if (log.handed() != log.applied() || log.handed() == log.commit()) return;
+    const Index last = ready_to_apply(step, log);
+    if (log.handed() != log.applied() || log.handed() >= last) return;
     const Index first = log.handed() + 1;
     if (log.cached(first)) {
-        log.copy(first, log.commit(), step.options.apply_batch_bytes, step.out.apply);
+        log.copy(first, last, step.options.apply_batch_bytes, step.out.apply);
         log.handed_to(step.out.apply.back().index);
     } else if (!log.reading_back()) {
         log.set_reading_back(true);
@@ -39,7 +47,8 @@ inline void take_applied(const Step& step, Reads& reads, Log& log, Index index) 
 /// Hands over entries that were read back for the state machine. @pre they are not replaced
 inline void hand_over_loaded(const Step& step, Log& log, EntriesLoaded& loaded) {
     log.set_reading_back(false);
-    while (!loaded.entries.empty() && loaded.entries.back().index > log.commit()) {
+    const Index last = ready_to_apply(step, log);
+    while (!loaded.entries.empty() && loaded.entries.back().index > last) {
         loaded.entries.pop_back();
     }
     const bool next = !loaded.entries.empty() && log.handed() == log.applied() &&

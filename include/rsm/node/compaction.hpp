@@ -34,6 +34,7 @@ public:
     /// The newest snapshot is not good: a new one is due, whatever the log's size, and even of the
     /// same state.
     void damaged() { damaged_ = true; }
+    bool is_damaged() const { return damaged_; }
     /// Where one damaged snapshot follows another, the pauses between them grow; one that is due
     /// because the log has grown does not wait for that.
     void begun(raft::Time now) {

@@ -9,6 +9,7 @@
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/detail/thrown.hpp>
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
 #include <rsm/node/compaction.hpp>
@@ -16,8 +17,7 @@
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
-#include <rsm/node/saved_state.hpp>
-#include <rsm/node/skipped_operations.hpp>
+#include <rsm/node/replica_state.hpp>
 #include <rsm/options.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
@@ -42,16 +42,6 @@
 
 namespace rsm::inline v0::detail {
 
-/// What the exception that is being handled says. @pre there is one
-inline std::string thrown_text() {
-    try {
-        throw;
-    } catch (const std::exception& error) {
-        return error.what();
-    } catch (...) {
-        return "an exception of an unknown type";
-    }
-}
 /// The user's own function threw the exception that is being handled.
 inline boost::system::error_code thrown_code() {
     return detailed_code(Errc::user_exception, {0, thrown_text()});
@@ -72,10 +62,9 @@ public:
          Options options, OpenTransport open_transport, OpenStorage open_storage,
          OpenClock open_clock)
         : queue_(std::move(queue)),
-          machine_(std::move(machine)),
+          state_(std::move(machine), options.skip_operations),
           options_(std::move(options)),
           policy_(options_.snapshot_threshold),
-          skipped_(options_.skip_operations),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
     Node(const Node&) = delete;
@@ -202,7 +191,7 @@ public:
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
         status.leader_address = address_of(status.leader);
-        status.skipped_operations = skipped_.done();
+        status.skipped_operations = state_.skipped().done();
         const raft::Time now = engine_.now();
         for (const raft::Progress& follower : core.followers()) {
             status.followers.push_back({follower.node, follower.state, follower.match,
@@ -215,7 +204,7 @@ public:
         return status;
     }
 
-    const Machine& machine() const { return machine_; }
+    const Machine& machine() const { return state_.machine(); }
     const Options& options() const { return options_; }
     Engine& engine() { return engine_; }
 
@@ -240,7 +229,7 @@ public:
 
     void read_ready(const raft::ReadOutcome& outcome) {
         switch (outcome.refusal) {
-            case raft::Refusal::none: return reads_.answer(outcome.token, machine_);
+            case raft::Refusal::none: return reads_.answer(outcome.token, state_.machine());
             case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
@@ -253,49 +242,46 @@ public:
         handovers_.end(outcome.token, error_of(outcome.result, not_leader()));
     }
 
-    void apply(std::span<const raft::Entry> entries) {
-        raft::Index at;
-        try {
-            for (const raft::Entry& entry : entries) {
-                at = entry.index;
-                apply_entry(entry);
-            }
-            applied_ = entries.back().position();
-        } catch (const SkipRefused& refused) {
-            machine_failed(refused.what());
-        } catch (...) {
-            machine_failed("the state machine threw at the operation of index " +
-                           std::to_string(at.value) + " (" + thrown_text() +
-                           "), as it will on every node and after every restart unless "
-                           "skip_operations leaves that operation out on all nodes");
-        }
+    raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
+        const raft::Result<raft::Index> applied = state_.recovered(log);
+        if (applied && *applied >= log.snapshot.last.index) snapshot_ = log.snapshot.last.index;
+        return applied;
     }
 
-    raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
-        auto restored = restore_state(source, meta, machine_, options_.snapshot_buffer_bytes);
-        if (!restored) return restored.error();
-        std::string refused = skipped_.restore(meta.last.index, std::move(*restored));
-        if (!refused.empty()) {
-            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
-                                 std::move(refused)};
-        }
-        applied_ = meta.last;
-        snapshot_ = meta.last.index;
-        operations_.restore(meta.last);
+    bool apply(std::span<const raft::Entry> entries) {
+        const bool now = !state_.busy();
+        now ? take_in(entries) : state_.put_off(entries);
+        return now;
+    }
+
+    raft::Result<void> restore(const raft::SnapshotMeta& meta,
+                               std::unique_ptr<raft::ByteSource> source) {
+        if (!state_.busy()) return replace_state(meta, *source);
+        state_.put_off(meta, std::move(source));
         return {};
     }
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
+        state_.returned();
         snapshot_ = std::max(snapshot_, meta.last.index);
         held_unknown_ = true;
         policy_.ended();
+        catch_up();
     }
 
     void snapshot_failed(const raft::Failure& failure) {
-        policy_.failed(engine_.now());
-        if (!options_.on_notice) return;
-        options_.on_notice("a snapshot could not be saved and is tried again later: " +
-                           failure.message());
+        std::string thrown = state_.returned();
+        if (!thrown.empty()) return machine_failed(std::move(thrown));
+        if (state_.outdated()) {
+            policy_.ended();
+        } else {
+            policy_.failed(engine_.now());
+            if (options_.on_notice) {
+                options_.on_notice("a snapshot could not be saved and is tried again later: " +
+                                   failure.message());
+            }
+        }
+        catch_up();
     }
 
     void observe(const raft::Event& event) {
@@ -307,6 +293,8 @@ public:
     }
 
     raft::Time tick(raft::Time now) {
+        // A machine that is written in place is free again before its file is durable.
+        catch_up();
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
@@ -339,6 +327,48 @@ private:
         return raft::saturated_sum(engine_.now(), timeout);
     }
 
+    /// What has waited for the machine.
+    void catch_up() {
+        if (state_.lent()) return;
+        if (const auto late = state_.take_late_restore()) {
+            const raft::Result<void> replaced = replace_state(late->meta, *late->source);
+            if (!replaced) return engine_.fail(replaced.error());
+        }
+        const std::vector<raft::Entry> entries = state_.take_late_entries();
+        if (entries.empty() || engine_.halted()) return;
+        take_in(entries);
+        engine_.applied(entries.back().index);
+    }
+
+    raft::Result<void> replace_state(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
+        const raft::Result<void> restored =
+            state_.restore(meta, source, options_.snapshot_buffer_bytes);
+        if (!restored) return restored;
+        snapshot_ = meta.last.index;
+        operations_.restore(meta.last);
+        return {};
+    }
+
+    void take_in(std::span<const raft::Entry> entries) {
+        raft::Index at;
+        try {
+            for (const raft::Entry& entry : entries) {
+                at = entry.index;
+                apply_entry(entry);
+            }
+            state_.applied(entries.back().position());
+        } catch (const SkipRefused& refused) {
+            machine_failed(refused.what());
+        } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
+            machine_failed(wrong.what());
+        } catch (...) {
+            machine_failed("the state machine threw at the operation of index " +
+                           std::to_string(at.value) + " (" + thrown_text() +
+                           "), as it will on every node and after every restart unless "
+                           "skip_operations leaves that operation out on all nodes");
+        }
+    }
+
     /// Leaving an operation out would make this replica another than the others.
     struct SkipRefused : std::runtime_error {
         SkipRefused(raft::Index index, const char* why)
@@ -349,9 +379,13 @@ private:
     void apply_entry(const raft::Entry& entry) {
         std::optional<PendingOperation> own = operations_.apply(entry.position());
         const bool is_operation = entry.kind == raft::EntryKind::operation;
-        const bool skip = skipped_.wanted(entry.index);
+        const bool skip = state_.skipped().wanted(entry.index);
         if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
         if (!is_operation) return;
+        if (state_.holds(entry.index)) {
+            if (own && own->complete) own->complete(Errc::result_lost);
+            return;
+        }
         try {
             skip ? skip_operation(entry, own) : apply_operation(entry, own);
         } catch (...) {
@@ -362,18 +396,13 @@ private:
 
     /// Tries it: only what throws here may have thrown everywhere.
     void skip_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
-        const SavedState<Machine> before(machine_);
-        try {
-            apply_operation(entry, own);
-        } catch (...) {
-            before.put_back(machine_);
-            skipped_.add(entry.index);
-            if (own && own->complete) own->complete(Errc::skipped);
-            return;
+        if (!state_.throws([&] { apply_operation(entry, own); })) {
+            throw SkipRefused(entry.index,
+                              "the state machine does not throw at that operation: replicas would "
+                              "differ");
         }
-        throw SkipRefused(entry.index,
-                          "the state machine does not throw at that operation: replicas would "
-                          "differ");
+        state_.skipped().add(entry.index);
+        if (own && own->complete) own->complete(Errc::skipped);
     }
 
     void apply_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
@@ -384,10 +413,10 @@ private:
         const Operation& operation = at_hand ? *own->operation : *decoded;
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
-            machine_.apply(operation);
+            state_.apply(operation, entry.position());
             if (wanted) own->complete.completion({});
         } else {
-            Result result = machine_.apply(operation);
+            Result result = state_.apply(operation, entry.position());
             if (wanted) own->complete.completion({}, std::move(result));
         }
     }
@@ -425,22 +454,28 @@ private:
     }
 
     void take_snapshot_if_due() {
-        if (applied_.index.value == 0) return;
+        const raft::LogPosition at = state_.position();
+        if (at.index.value == 0 || state_.busy()) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
+        if (!policy_.due(now, bytes, held_bytes(bytes), at.index > snapshot_)) return;
         policy_.begun(now);
         try {
-            engine_.take_snapshot(
-                applied_, capture_state(machine_, skipped_.done(), options_.snapshot_buffer_bytes));
+            auto captured = state_.capture(engine_.core().snapshot().size, options_);
+            if (!is_of_use(captured.position.index)) return policy_.failed(now);
+            engine_.take_snapshot(captured.position, std::move(captured.produce));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
-                             "take a snapshot of index " + std::to_string(applied_.index.value)});
+                             "take a snapshot of index " + std::to_string(at.index.value)});
         } catch (...) {
-            machine_failed("the state machine threw when a snapshot of index " +
-                           std::to_string(applied_.index.value) + " was taken (" + thrown_text() +
-                           ")");
+            machine_failed(ReplicaState<Machine>::snapshot_threw(at.index, thrown_text()));
         }
+    }
+
+    /// What makes operations durable in groups may hand out the same state as before.
+    bool is_of_use(raft::Index position) const {
+        if (position == snapshot_) return policy_.is_damaged() && position.value != 0;
+        return position > snapshot_;
     }
 
     /// What a follower still needs of the log below the newest snapshot would not go by another
@@ -492,16 +527,14 @@ private:
 
     const std::shared_ptr<CompletionQueue> queue_;
     std::weak_ptr<Node> self_;
-    Machine machine_;
+    ReplicaState<Machine> state_;
     Options options_;
     SnapshotPolicy policy_;
-    SkippedOperations skipped_;
     BufferWriter writer_;
     Operations operations_;
     PendingReads<Machine> reads_;
     PendingChanges changes_;
     PendingChanges handovers_;
-    raft::LogPosition applied_;
     raft::Index snapshot_;          // the newest one's
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
     bool held_unknown_ = false;

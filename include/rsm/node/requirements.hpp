@@ -4,6 +4,7 @@
 #ifndef RSM_NODE_REQUIREMENTS_HPP
 #define RSM_NODE_REQUIREMENTS_HPP
 
+#include <raft/base/types.hpp>
 #include <raft/driver/concepts.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/plan.hpp>
@@ -49,9 +50,16 @@ struct OperationRequirements<SM, true> {
         "rsm: the state machine's Operation has no serialize: give it the member template "
         "<class Archive> void serialize(Archive&, unsigned), or such a function beside "
         "it");
-    static constexpr bool applies = requires(SM & machine, const Operation& operation) {
+    static constexpr bool applies =
+        Persistent<SM> || requires(SM & machine, const Operation& operation) {
         machine.apply(operation);
     };
+    static constexpr bool applies_at_position = requires(SM & machine, const Operation& operation) {
+        machine.apply(operation, raft::LogPosition{});
+    };
+    static_assert(applies || !applies_at_position,
+                  "rsm: the state machine's apply takes a raft::LogPosition, but there is no "
+                  "raft::LogPosition applied() const that says how far it has come");
     static_assert(applies || NamesApply<SM>,
                   "rsm: the state machine has no apply(const Operation&)");
     static_assert(applies || !NamesApply<SM>,
@@ -70,6 +78,15 @@ struct MachineRequirements {
     static_assert(!ChangesInSnapshot<SM>,
                   "rsm: the state machine's snapshot must be const: "
                   "void snapshot(rsm::SnapshotWriter&) const");
+    static_assert(!Persistent<SM> || ReadsSnapshot<SM>,
+                  "rsm: a state machine that keeps its state itself (applied) needs "
+                  "void restore(rsm::SnapshotReader&, raft::LogPosition)");
+    static_assert(!Persistent<SM> || WritesSnapshot<SM> || ChangesInSnapshot<SM>,
+                  "rsm: a state machine that keeps its state itself (applied) needs "
+                  "void snapshot(rsm::SnapshotWriter&) const");
+    static_assert(!Persistent<SM> || !Freezes<SM> || FreezesWithPosition<SM>,
+                  "rsm: the state machine keeps its state itself (applied), so what its freeze "
+                  "returns needs a raft::LogPosition applied() const");
     // A function of one of the two names may mean something else in a machine that serializes,
     // as long as it is not the other half of what is there.
     static_assert(!ReadsSnapshot<SM> || WritesSnapshot<SM> || ChangesInSnapshot<SM>,

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -74,12 +75,16 @@ void write_state(raft::ByteSink& sink, const State& state,
 }
 
 /// Gives the operations that the state lacks.
+/// @param last  the snapshot's position, for those that keep it themselves
 template <class Machine>
 std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
-                                    std::size_t buffer_bytes = snapshot_buffer_bytes) {
+                                    std::size_t buffer_bytes = snapshot_buffer_bytes,
+                                    [[maybe_unused]] raft::LogPosition last = {}) {
     SnapshotReader in(source, size, buffer_bytes);
     std::vector<raft::Index> skipped = read_head(in);
-    if constexpr (SnapshotsByHand<Machine>) {
+    if constexpr (Persistent<Machine>) {
+        machine.restore(in, last);
+    } else if constexpr (SnapshotsByHand<Machine>) {
         machine.restore(in);
     } else {
         in >> machine;
@@ -88,16 +93,27 @@ std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size
     return skipped;
 }
 
-/// Collects in memory, for machines that cannot be written while they go on.
+/// Collects in memory, up to a limit in bytes; what comes to more than that it lets go.
 class PieceSink final : public raft::ByteSink {
 public:
+    static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+
+    explicit PieceSink(std::size_t limit = no_limit) : limit_(limit) {}
     void write(std::span<const std::byte> bytes) override {
+        if (beyond_) return;
+        beyond_ = bytes.size() > limit_ - bytes_;
+        if (beyond_) return pieces_.clear();
+        bytes_ += bytes.size();
         pieces_.push_back(raft::Bytes::copy_of(bytes));
     }
+    bool beyond() const { return beyond_; }
     std::vector<raft::Bytes> take() { return std::move(pieces_); }
 
 private:
     std::vector<raft::Bytes> pieces_;
+    std::size_t limit_;
+    std::size_t bytes_ = 0;
+    bool beyond_ = false;
 };
 
 /// Reads what a PieceSink has collected.
@@ -123,24 +139,40 @@ private:
     std::size_t at_ = 0;  // in the next piece
 };
 
+/// The state as it is now, written out into memory; nothing if that takes more than `limit` bytes.
+template <class Machine>
+std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
+                                                    const std::vector<raft::Index>& skipped,
+                                                    std::size_t buffer_bytes, std::size_t limit) {
+    PieceSink memory(limit);
+    write_state(memory, machine, skipped, buffer_bytes);
+    if (memory.beyond()) return std::nullopt;
+    auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
+    return [pieces](raft::ByteSink& sink) {
+        for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
+    };
+}
+
+/// Writes an image wherever it is called.
+template <class Image>
+raft::SnapshotProducer image_producer(Image image, std::vector<raft::Index> skipped,
+                                      std::size_t buffer_bytes) {
+    auto shared = std::make_shared<const Image>(std::move(image));
+    return [shared, skipped = std::move(skipped), buffer_bytes](raft::ByteSink& sink) {
+        write_state(sink, *shared, skipped, buffer_bytes);
+    };
+}
+
 /// Captures the state as it is now. A machine that freezes gives an image, which the producer
-/// writes wherever it is called; any other is written out here and now.
+/// writes wherever it is called; any other is written out into memory, whatever that takes.
 template <class Machine>
 raft::SnapshotProducer capture_state(const Machine& machine,
                                      const std::vector<raft::Index>& skipped = {},
                                      std::size_t buffer_bytes = snapshot_buffer_bytes) {
     if constexpr (Freezes<Machine>) {
-        auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
-        return [image, skipped, buffer_bytes](raft::ByteSink& sink) {
-            write_state(sink, *image, skipped, buffer_bytes);
-        };
+        return image_producer(machine.freeze(), skipped, buffer_bytes);
     } else {
-        PieceSink memory;
-        write_state(memory, machine, skipped, buffer_bytes);
-        auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
-        return [pieces](raft::ByteSink& sink) {
-            for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
-        };
+        return *collect_state(machine, skipped, buffer_bytes, PieceSink::no_limit);
     }
 }
 
@@ -170,7 +202,7 @@ raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
                                                      const raft::SnapshotMeta& meta,
                                                      Machine& machine, std::size_t buffer_bytes) {
     try {
-        return read_state(source, meta.size, machine, buffer_bytes);
+        return read_state(source, meta.size, machine, buffer_bytes, meta.last);
     } catch (const std::exception& error) {
         return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                              "snapshot at index " + std::to_string(meta.last.index.value) +

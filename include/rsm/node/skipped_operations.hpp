@@ -26,6 +26,13 @@ public:
     /// @pre operations are applied in the order of their indexes
     void add(raft::Index index) { done_.push_back(index); }
 
+    /// The state has come past index `last` in an earlier run, which had the same list.
+    void were_skipped(raft::Index last) {
+        for (const raft::Index index : wanted_) {
+            if (index <= last) done_.push_back(index);
+        }
+    }
+
     /// A snapshot up to `last`, whose state lacks the operations `done`, takes the place of the
     /// state. Gives a sentence, and changes nothing, if it has an operation that is to be skipped.
     std::string restore(raft::Index last, std::vector<raft::Index> done) {

@@ -119,7 +119,7 @@ struct Host {
     void change_ended(const ChangeOutcome&) {}
     void handover_ended(const HandoverOutcome&) {}
     void apply(std::span<const Entry>) {}
-    Result<void> restore(const SnapshotMeta&, ByteSource&) { return {}; }
+    Result<void> restore(const SnapshotMeta&, const std::unique_ptr<ByteSource>&) { return {}; }
     void snapshot_saved(const SnapshotMeta&) {}
     void snapshot_failed(const Failure&) {}
     void observe(const Event&) {}

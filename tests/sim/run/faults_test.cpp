@@ -121,24 +121,30 @@ TEST_CASE("one node's machine that throws stops that node, and one without memor
 
 TEST_CASE("a node that goes on although its machine threw breaks a rule") {
     MachinesThatThrow rule;
+    raft::Time now{std::chrono::seconds(1)};
     rule.started({1});
-    CHECK_FALSE(rule.stops({1}));
+    CHECK_FALSE(rule.stops({1}, now));
     rule.threw({1}, MachineCall::write, false, "ink");
-    CHECK_FALSE(rule.stops({1}));
+    CHECK_FALSE(rule.stops({1}, now));
     CHECK_FALSE(rule.explains({1}, "something about ink"));
     rule.threw({1}, MachineCall::restore, false, "ink");
-    CHECK(rule.stops({1}));
+    CHECK(rule.stops({1}, now));
     CHECK(rule.explains({1}, "something about ink"));
     CHECK_FALSE(rule.explains({1}, "something else"));
     CHECK_FALSE(rule.explains({2}, "something about ink"));
     rule.poisoned({1}, 7, "poison");
-    CHECK(rule.stops({1}));
+    CHECK(rule.stops({1}, now));
     rule.read({1}, "the state machine threw at the operation of index 30 (poison)");
     CHECK(rule.list() == std::vector<raft::Index>{{30}});
     rule.started({1});
     rule.poisoned({1}, 7, "poison");
-    CHECK_FALSE(rule.stops({1}));  // it skips the operation
+    CHECK_FALSE(rule.stops({1}, now));  // it skips the operation
     CHECK_FALSE(rule.explains({1}, "the state machine did not like the poison"));
+    rule.threw({1}, MachineCall::capture, false, "ink");
+    rule.hears_later({1});
+    CHECK_FALSE(rule.stops({1}, now));  // its storage has to tell it
+    now += std::chrono::seconds(10);
+    CHECK(rule.stops({1}, now));
 }
 
 TEST_CASE("a node with an old copy of its disk gets again what it lacks") {

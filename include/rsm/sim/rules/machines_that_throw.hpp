@@ -10,6 +10,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -39,7 +40,7 @@ public:
     }
     /// An operation threw that throws wherever it is applied.
     void poisoned(raft::NodeId node, std::uint64_t operation, std::string text) {
-        Expected expected{std::move(text), !skips(node, operation), operation};
+        Expected expected{std::move(text), !skips(node, operation), operation, {}};
         expected_[node] = std::move(expected);
     }
     /// Anything else was thrown, by one node's machine only.
@@ -48,7 +49,7 @@ public:
         // The state before an operation that is tried is needed at once.
         const bool later =
             call == MachineCall::write || (call == MachineCall::capture && no_memory);
-        expected_[node] = {std::move(text), !later, std::nullopt};
+        expected_[node] = {std::move(text), !later, std::nullopt, {}};
     }
 
     /// Whether the node whose list has the operation is to go on without it.
@@ -78,10 +79,15 @@ public:
 
     /// Whether its machine has thrown since it was started.
     bool threw(raft::NodeId node) const { return expected_.contains(node); }
+    /// What threw last on the node was called by its storage, which has yet to tell it.
+    void hears_later(raft::NodeId node) { expected_[node].stops_by = raft::Time::max(); }
     /// @pre the node runs and has done a piece of work
-    Broken stops(raft::NodeId node) const {
+    Broken stops(raft::NodeId node, raft::Time now) {
         const auto found = expected_.find(node);
         if (found == expected_.end() || !found->second.stops) return {};
+        raft::Time& by = found->second.stops_by;
+        if (by == raft::Time::max()) by = now + longest_hold_up;
+        if (now < by) return {};
         return broken(node, "goes on although its state machine threw: " + found->second.text);
     }
     /// @param skipped  what the state of a node lacks  @param applied  up to there
@@ -101,7 +107,10 @@ private:
         std::string text;  ///< is in what the node says
         bool stops = false;
         std::optional<std::uint64_t> operation;  ///< that throws on every node
+        raft::Time stops_by{};
     };
+    /// A node that is paused, or whose thread is held up, hears of nothing.
+    static constexpr std::chrono::seconds longest_hold_up{10};
     static constexpr std::string_view at_operation =
         "the state machine threw at the operation of index ";
 

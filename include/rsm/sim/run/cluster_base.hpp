@@ -284,8 +284,9 @@ protected:
               [this](raft::NodeId node) { return durable_view(node); }),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
-          troubles_(std::make_shared<MachineTroubles>(machines_that_throw_,
-                                                      [this](Counter what) { happened(what); })) {
+          troubles_(std::make_shared<MachineTroubles>(
+              machines_that_throw_, [this](Counter what) { happened(what); },
+              plan_.options.max_captured_bytes == 0)) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
@@ -443,7 +444,7 @@ protected:
         if (!watched(id)) return;
         oracle_.step(core(id));
         if (running(id) && machines_that_throw_.threw(id)) {
-            report(Rule::machines_that_throw, machines_that_throw_.stops(id));
+            report(Rule::machines_that_throw, machines_that_throw_.stops(id, world_.now()));
         }
         Node& node = nodes_[id.value];
         const bool hands_over = hands_over_for_room(core(id));

@@ -73,6 +73,7 @@ enum class Counter : std::uint8_t {
     exchanged_disks,
     lost_acknowledgements,
     inherited_changes,
+    states_in_place,
     count_
 };
 
@@ -126,7 +127,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "old copies of disks",
                   "exchanged disks",
                   "acknowledgements lost",
-                  "changes inherited by a leader"};
+                  "changes inherited by a leader",
+                  "states written in place"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.
@@ -142,6 +144,7 @@ constexpr bool is_rare(Counter what) {
         case Counter::streams_repeated:
         case Counter::streams_broken:
         case Counter::expired_sessions:
+        case Counter::states_in_place:
         case Counter::count_: return false;
         default: return true;
     }

@@ -31,8 +31,9 @@ public:
     };
 
     /// @param happened  told what to count
-    MachineTroubles(MachinesThatThrow& rule, std::function<void(Counter)> happened)
-        : rule_(rule), happened_(std::move(happened)) {}
+    /// @param in_place  states that do not freeze are written in place
+    MachineTroubles(MachinesThatThrow& rule, std::function<void(Counter)> happened, bool in_place)
+        : rule_(rule), happened_(std::move(happened)), in_place_(in_place) {}
 
     // ---- what is to be thrown ----
 
@@ -63,7 +64,13 @@ public:
         }
         called(node, MachineCall::apply);
     }
-    void called(raft::NodeId node, MachineCall call) {
+    /// A machine that does not freeze is to write itself.
+    void write_whole(raft::NodeId node) {
+        if (in_place_) happened_(Counter::states_in_place);
+        called(node, MachineCall::capture, in_place_);
+    }
+    /// @param elsewhere  not on the node's own thread, which hears of it later
+    void called(raft::NodeId node, MachineCall call, bool elsewhere = false) {
         const auto prepared = troubles_.find(node);
         if (prepared == troubles_.end() || prepared->second.call != call) return;
         const Thrown thrown = prepared->second.thrown;
@@ -75,6 +82,7 @@ public:
         }
         const std::string text = "node " + std::to_string(node.value) + " is not in the mood";
         rule_.threw(node, call, false, text);
+        if (elsewhere) rule_.hears_later(node);
         throw std::runtime_error(text);
     }
 
@@ -84,6 +92,7 @@ private:
 
     MachinesThatThrow& rule_;
     std::function<void(Counter)> happened_;
+    bool in_place_;
     bool poisons_next_ = false;
     std::set<std::uint64_t> poison_;  ///< operations
     std::map<raft::NodeId, Trouble> troubles_;

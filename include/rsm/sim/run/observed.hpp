@@ -111,7 +111,7 @@ public:
     void snapshot(SnapshotWriter& out) const {
         sequence_->captured(node_, applied_);
         out << signature_ << applied_;
-        troubles_->called(node_, MachineCall::capture);
+        troubles_->write_whole(node_);
         detail::write_machine(out, machine_);
     }
     void restore(SnapshotReader& in) {

@@ -96,6 +96,7 @@ public:
             !has(Fault::pause) && !has(Fault::slow_node) && !has(Fault::clock_jump) &&
             !has(Fault::drift) && !has(Fault::hold_up) && !has(Fault::short_pause) &&
             !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
+        if (chance(50)) plan.cluster.options.max_captured_bytes = 0;
         return plan;
     }
 

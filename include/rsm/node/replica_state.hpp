@@ -1,0 +1,246 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What one replica has made of the log: its machine, how far it has come, what it lacks, and what
+// waits for it while a snapshot of it is being written in place.
+#ifndef RSM_NODE_REPLICA_STATE_HPP
+#define RSM_NODE_REPLICA_STATE_HPP
+
+#include <raft/base/result.hpp>
+#include <raft/base/stream.hpp>
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
+#include <rsm/node/lent_machine.hpp>
+#include <rsm/node/saved_state.hpp>
+#include <rsm/node/skipped_operations.hpp>
+#include <rsm/options.hpp>
+#include <rsm/state_machine.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace rsm::inline v0::detail {
+
+/// All members are used on the node's executor only.
+template <class Machine>
+class ReplicaState {
+public:
+    ReplicaState(Machine machine, std::vector<raft::Index> skip_operations)
+        : machine_(std::move(machine)), skipped_(std::move(skip_operations)) {}
+
+    const Machine& machine() const { return machine_.look(); }
+    /// Of the last entry that it has taken in; where the machine keeps it, of the last operation.
+    raft::LogPosition position() const {
+        if constexpr (Persistent<Machine>) {
+            return machine().applied();
+        } else {
+            return position_;
+        }
+    }
+    SkippedOperations& skipped() { return skipped_; }
+    const SkippedOperations& skipped() const { return skipped_; }
+
+    // ---- the start of a machine that keeps its state itself ----
+
+    /// Gives the index up to which it has come. Failure: it is not what the log has led to.
+    raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
+        const raft::LogPosition at = machine().applied();
+        const raft::Index end = std::max(log.last, log.promised.index);
+        if (at.index > end) {
+            return foreign(at, "the log of this node ends at index " + std::to_string(end.value) +
+                                   ": it is an older copy, or another");
+        }
+        const std::optional<raft::Term> term = term_at(log, at.index);
+        if (term && *term != at.term) {
+            return foreign(at, "the log of this node has an entry of term " +
+                                   std::to_string(term->value) +
+                                   " there: they are not of one "
+                                   "history");
+        }
+        skipped_.were_skipped(at.index);
+        return at.index;
+    }
+    /// Whether the state has it already, although it comes from the log.
+    bool holds(raft::Index index) const {
+        if constexpr (Persistent<Machine>) {
+            return index <= machine().applied().index;
+        } else {
+            return false;
+        }
+    }
+
+    // ---- entries; @pre !busy() ----
+
+    /// A machine that keeps its state itself has not kept the position with it.
+    struct NotNoted : std::runtime_error {
+        NotNoted(raft::LogPosition said, raft::LogPosition given)
+            : std::runtime_error(
+                  "the state machine says that it is at index " + std::to_string(said.index.value) +
+                  " of term " + std::to_string(said.term.value) + " after the operation of index " +
+                  std::to_string(given.index.value) + " of term " +
+                  std::to_string(given.term.value)) {}
+    };
+
+    ResultOf<Machine> apply(const typename Machine::Operation& operation,
+                            [[maybe_unused]] raft::LogPosition position) {
+        if constexpr (!Persistent<Machine>) {
+            return machine_.change().apply(operation);
+        } else if constexpr (std::is_void_v<ResultOf<Machine>>) {
+            machine_.change().apply(operation, position);
+            check_noted(position);
+        } else {
+            ResultOf<Machine> result = machine_.change().apply(operation, position);
+            check_noted(position);
+            return result;
+        }
+    }
+    /// Whether `apply`, which applies an operation, throws; the state is then what it was before.
+    template <class Apply>
+    bool throws(const Apply& apply) {
+        if constexpr (Persistent<Machine>) {
+            const raft::LogPosition before = position();
+            try {
+                apply();
+            } catch (const NotNoted&) {
+                throw;
+            } catch (...) {
+                if (position() != before) throw;  // it has not left things as they were
+                return true;
+            }
+        } else {
+            const SavedState<Machine> before(machine());
+            try {
+                apply();
+            } catch (...) {
+                before.put_back(machine_.change());
+                return true;
+            }
+        }
+        return false;
+    }
+    void applied(raft::LogPosition position) { position_ = position; }
+
+    raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source,
+                               std::size_t buffer_bytes) {
+        if (holds(meta.last.index)) return {};
+        auto lacking = restore_state(source, meta, machine_.change(), buffer_bytes);
+        if (!lacking) return lacking.error();
+        std::string refused = skipped_.restore(meta.last.index, std::move(*lacking));
+        if (!refused.empty()) {
+            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
+                                 std::move(refused)};
+        }
+        position_ = meta.last;
+        return {};
+    }
+
+    // ---- snapshots ----
+
+    struct Captured {
+        raft::LogPosition position;  ///< of the last entry in it
+        raft::SnapshotProducer produce;
+    };
+    /// Captures the state as it is now. What does not freeze is written out into memory as long as
+    /// that takes no more than Options::max_captured_bytes; beyond it is lent to whoever writes the
+    /// snapshot, and busy() until then.
+    /// @param last_bytes  what the last snapshot took; 0: not known  @pre !busy()
+    Captured capture(std::uint64_t last_bytes, const Options& options) {
+        const std::size_t buffer_bytes = options.snapshot_buffer_bytes;
+        const std::vector<raft::Index>& lacking = skipped_.done();
+        if constexpr (Freezes<Machine>) {
+            auto image = machine().freeze();
+            raft::LogPosition at = position_;
+            if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
+            return {at, image_producer(std::move(image), lacking, buffer_bytes)};
+        } else {
+            if (last_bytes <= options.max_captured_bytes) {
+                auto collected =
+                    collect_state(machine(), lacking, buffer_bytes, options.max_captured_bytes);
+                if (collected) return {position(), std::move(*collected)};
+            }
+            lent_at_ = position().index;
+            return {position(), machine_.lend(lacking, buffer_bytes)};
+        }
+    }
+    /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
+    /// it was written.
+    std::string returned() {
+        const std::string thrown = machine_.returned();
+        return thrown.empty() ? thrown : snapshot_threw(lent_at_, thrown);
+    }
+    static std::string snapshot_threw(raft::Index index, const std::string& what) {
+        return "the state machine threw when a snapshot of index " + std::to_string(index.value) +
+               " was taken (" + what + ")";
+    }
+
+    // ---- what waits for the machine ----
+
+    /// The machine is being read elsewhere, or something waits that has to come first.
+    bool busy() const { return machine_.lent() || late_restore_; }
+    bool lent() const { return machine_.lent(); }
+    /// What the machine says is older than what was put off.
+    bool outdated() const { return late_restore_.has_value(); }
+
+    /// @pre busy()
+    void put_off(std::span<const raft::Entry> entries) {
+        late_entries_.assign(entries.begin(), entries.end());
+    }
+    /// Nobody needs the snapshot of a state that is to be replaced. @pre busy()
+    void put_off(const raft::SnapshotMeta& meta, std::unique_ptr<raft::ByteSource> source) {
+        machine_.recall();
+        late_entries_.clear();
+        late_restore_ = LateRestore{meta, std::move(source)};
+    }
+
+    struct LateRestore {
+        raft::SnapshotMeta meta;
+        std::unique_ptr<raft::ByteSource> source;
+    };
+    /// What was put off first, this before the entries. @pre !lent()
+    std::optional<LateRestore> take_late_restore() {
+        return std::exchange(late_restore_, std::nullopt);
+    }
+    std::vector<raft::Entry> take_late_entries() { return std::exchange(late_entries_, {}); }
+
+private:
+    static std::optional<raft::Term> term_at(const raft::Recovered& log, raft::Index index) {
+        if (index == log.snapshot.last.index) return log.snapshot.last.term;
+        if (index == log.base.index) return log.base.term;
+        if (index < log.base.index || index > log.last) return std::nullopt;
+        std::optional<raft::Term> term;
+        for (const raft::TermRun& run : log.runs) {
+            if (run.first <= index) term = run.term;
+        }
+        return term;
+    }
+    static raft::Failure foreign(raft::LogPosition at, const std::string& why) {
+        return {std::make_error_code(std::errc::state_not_recoverable),
+                "the state machine has applied up to index " + std::to_string(at.index.value) +
+                    " of term " + std::to_string(at.term.value) + ", and " + why};
+    }
+    void check_noted(raft::LogPosition position) const {
+        const raft::LogPosition said = machine().applied();
+        if (said != position) throw NotNoted(said, position);
+    }
+
+    LentMachine<Machine> machine_;
+    SkippedOperations skipped_;
+    raft::LogPosition position_;
+    raft::Index lent_at_;
+    std::optional<LateRestore> late_restore_;
+    std::vector<raft::Entry> late_entries_;  // one batch: no others come before it is applied
+};
+
+}  // namespace rsm::detail
+
+#endif
