@@ -47,7 +47,7 @@ inline void tell(const rsm::Remains& remains, std::ostream& out) {
         out << "  DAMAGED: it had come to " << entry_text(remains.promised())
             << ", and what was behind its end is lost here\n";
     }
-    for (const std::string& what : remains.report()) out << "  " << what << '\n';
+    for (const std::string& what : remains.damages()) out << "  " << what << '\n';
 }
 
 /// The one whose log an election would prefer. Throws where they are not of one cluster.

@@ -56,8 +56,8 @@ public:
     }
     /// How far the log had come where that is more than it holds now; else 0@0.
     raft::LogPosition promised() const { return found_->recovered.promised; }
-    /// What was found to be damaged, torn or odd, a sentence each.
-    const std::vector<std::string>& report() const { return found_->report; }
+    /// What was found to be damaged, a sentence each with file and offset.
+    const std::vector<std::string>& damages() const { return found_->damages; }
 
     /// Puts all that is there into a machine in its initial state: the newest snapshot, and then
     /// every entry of the log, whether it was known to be committed or not. Any entry that was

@@ -45,6 +45,7 @@ struct OpenedWal {
     KeptPointer<Files> snapshot;                  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
     std::vector<std::string> report;              ///< what an operator should know, a sentence each
+    std::vector<std::string> damages;             ///< those of it that tell of damage
 };
 
 /// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
@@ -253,10 +254,14 @@ private:
                 return {};
             }
             if (result.error().code != StorageErrc::corrupted) return result;
-            opened_.report.push_back(result.error().what);
+            note_damage(result.error().what);
             damaged_.push_back(*position);
         }
         return {};
+    }
+    void note_damage(const std::string& what) {
+        opened_.report.push_back(what);
+        opened_.damages.push_back(what);
     }
     /// Nobody reads them any more, so one that stays does no harm; a damaged one that is newer is
     /// of no use either. @pre the name of the one that is kept is durable, and so is the log
@@ -300,9 +305,8 @@ private:
         const raft::LogPosition reached = opened_.recovered.snapshot.last;
         if (reached.index >= state.base.index) return;
         if (opened_.log.damages.empty()) {
-            opened_.report.push_back("the snapshot that covers the released log up to entry " +
-                                     std::to_string(state.base.index.value) +
-                                     " is damaged or missing");
+            note_damage("the snapshot that covers the released log up to entry " +
+                        std::to_string(state.base.index.value) + " is damaged or missing");
         }
         state.base = reached;
         state.lose_after(reached);
@@ -321,6 +325,8 @@ private:
         give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;
         assemble(opened_.log, recovered, opened_.index, opened_.account);
+        const std::vector<std::string>& damages = opened_.log.damages;
+        opened_.damages.insert(opened_.damages.end(), damages.begin(), damages.end());
         for (std::string& note : describe_repair(opened_.log)) {
             opened_.report.push_back(std::move(note));
         }
