@@ -90,6 +90,15 @@ struct Transfer {
     std::uint64_t target = 0;  ///< 0: whoever is best prepared
 };
 
+/// A backup for this connection: made, read piece by piece, and let go of.
+struct BackupRequest {
+    enum class Kind : std::uint8_t { barrier, begin, read, end };
+    Kind kind = Kind::barrier;
+    /// begin: what it must contain, an index, which any node may have come to; 0: all that has
+    /// been acknowledged, which only the leader knows. read: the offset.
+    std::uint64_t number = 0;
+};
+
 using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery, MemberQuery,
                              MemberEdit, Transfer>;
 

@@ -12,6 +12,7 @@
 #include <rsm/to_string.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,20 +20,31 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace kv {
 
-/// Which cluster it is: its name, and the members that it was founded with.
+/// Which cluster it is: its name, the members that it was founded with, and the backup, if there
+/// was one.
 struct FoundedCluster {
     std::string name;
     rsm::Members founding;
+    std::uint64_t origin = 0;
 };
 
 namespace detail {
 
 inline std::invalid_argument no_member(std::string_view line) {
     return std::invalid_argument("no member: \"" + std::string(line) + "\"");
+}
+
+inline std::uint64_t parse_origin(std::string_view line, std::string_view digits) {
+    std::uint64_t origin = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stopped, error] = std::from_chars(digits.data(), end, origin, 16);
+    if (error != std::errc{} || stopped != end || origin == 0) throw no_member(line);
+    return origin;
 }
 
 /// "<id> <standing> <address>"
@@ -56,6 +68,7 @@ inline rsm::Member parse_founder(std::string_view line) {
 /// Reads what MEMBER FOUNDING says. @throws std::invalid_argument
 inline FoundedCluster parse_founded(std::string_view text) {
     constexpr std::string_view name = "cluster:";
+    constexpr std::string_view origin = "origin:";
     FoundedCluster cluster;
     while (!text.empty()) {
         const std::size_t end = text.find("\r\n");
@@ -64,6 +77,10 @@ inline FoundedCluster parse_founded(std::string_view text) {
         text.remove_prefix(end + 2);
         if (line.starts_with(name)) {
             cluster.name = line.substr(name.size());
+            continue;
+        }
+        if (line.starts_with(origin)) {
+            cluster.origin = detail::parse_origin(line, line.substr(origin.size()));
             continue;
         }
         rsm::Member founder = detail::parse_founder(line);

@@ -14,14 +14,20 @@
 //   kv member move ID ADDRESS
 //   kv member priority ID PRIORITY
 //   kv transfer [ID]              makes another server lead
+//   kv backup FILE [--from follower | --server ADDRESS]
 //
 // An ADDRESS is where that server talks to the others. Changes of members end when the cluster has
 // them for good, or will not.
 //
-// Exit status: 0 done; 1 the key is absent or has another version, or (status, member, transfer) no
-// leader was found; 2 wrong usage or a request that the service refuses; 3 the write or the change
-// may have taken effect or not; 4 no answer in time to a read.
+// A backup contains all that was acknowledged before the command; a cluster is founded from it with
+// kv-server --restore FILE.
+//
+// Exit status: 0 done; 1 the key is absent or has another version, or (status, member, transfer,
+// backup) no leader, or no follower, was found; 2 wrong usage or a request that the service
+// refuses; 3 the write or the change may have taken effect or not; 4 no answer in time to a read or
+// a backup.
 #include "clerk.hpp"
+#include "cli_backup.hpp"
 #include "cli_members.hpp"
 #include "cli_service.hpp"
 #include "cli_status.hpp"
@@ -135,6 +141,8 @@ int run(int count, char** words) {
         ->required()
         ->check(CLI::Range(std::uint64_t{0}, version_max));
     const kv::LeaderCommands leader_commands(app);
+    kv::BackupWish wish;
+    const CLI::App* const backup = kv::declare_backup(app, wish);
     try {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
@@ -142,6 +150,7 @@ int run(int count, char** words) {
     }
 
     if (*all) return kv::print_status(arguments.cluster, arguments.timeout());
+    if (*backup) return kv::make_backup(arguments.cluster, wish, arguments.timeout());
     if (leader_commands.asked()) return leader_commands.run(arguments.cluster, arguments.timeout());
     if (*get) {
         return ask(arguments, false,

@@ -11,11 +11,17 @@
 //
 // Later ones need neither list nor address of another: --id, --peer, --listen and --data.
 //
+// A cluster that is to begin with a backup is founded with --restore FILE beside --cluster. Where a
+// majority of directories is gone, that file can be made of those that are left:
+//
+//   kv-server rescue DIRECTORY... --to FILE
+//
 // Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
 #include "join.hpp"
 #include "listen.hpp"
 #include "log.hpp"
 #include "process.hpp"
+#include "rescue.hpp"
 #include "server.hpp"
 #include "store.hpp"
 
@@ -55,6 +61,7 @@ struct Arguments {
     std::uint64_t id = 0;
     std::vector<std::string> cluster;  // "id=host:port"
     std::string join;                  // where a server serves clients
+    std::string restore;               // a backup
     std::string peer;
     std::optional<std::string> cluster_name;
     std::string listen;
@@ -84,6 +91,10 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "The nodes that found the cluster, and where they talk to each other: "
                    "ID=HOST:PORT,...")
         ->delimiter(',');
+    app.add_option("--restore", arguments.restore,
+                   "A file of 'kv backup' that the new cluster begins with, the same for all of "
+                   "its founders")
+        ->needs("--cluster");
     app.add_option("--join", arguments.join,
                    "Where a server of the cluster serves clients, for a node that is to be taken "
                    "in with 'kv member add': HOST:PORT")
@@ -200,8 +211,24 @@ Stored stored_identity(const Arguments& arguments) {
     return *std::move(stored);
 }
 
+/// A new directory begins with it. Another one has begun with what it has: the file need not be
+/// there any more, but must not be another one.
+std::optional<rsm::Backup> backup_of(const Arguments& arguments, const Stored& stored) {
+    if (arguments.restore.empty()) return std::nullopt;
+    auto backup = rsm::Backup::open(arguments.restore);
+    if (backup) return *std::move(backup);
+    if (!stored) throw std::runtime_error("--restore: " + backup.error().message());
+    kv::log_line("--restore: not read, since " + arguments.data +
+                 " has begun already: " + backup.error().message());
+    return std::nullopt;
+}
+
 /// The list founds once; later it only must not contradict the directory.
-Origin with_list(const Arguments& arguments, const std::string& name, const Stored& stored) {
+Origin with_list(const Arguments& arguments, const Stored& stored) {
+    const std::optional<rsm::Backup> backup = backup_of(arguments, stored);
+    const std::string founded =
+        backup && !backup->cluster().empty() ? backup->cluster() : default_cluster_name;
+    const std::string name = arguments.cluster_name.value_or(stored ? stored->cluster : founded);
     const raft::NodeId self{arguments.id};
     auto listed = kv::parse_cluster(arguments.cluster, arguments.id);
     if (stored) {
@@ -221,15 +248,22 @@ Origin with_list(const Arguments& arguments, const std::string& name, const Stor
         }
         listed[self] = own;
     }
-    return {std::move(listed), name, {}};
+    Origin origin{std::move(listed), name, {}};
+    if (!backup) return origin;
+    rsm::Members members;
+    for (const auto& [node, address] : origin.peers) {
+        members.push_back(rsm::voter(node.value, address));
+    }
+    origin.birth = rsm::restore(std::move(members), *backup);
+    return origin;
 }
 
 Origin origin_of(const Arguments& arguments) {
     const raft::NodeId self{arguments.id};
     const Stored stored = stored_identity(arguments);
+    if (!arguments.cluster.empty()) return with_list(arguments, stored);
     const std::string name =
         arguments.cluster_name.value_or(stored ? stored->cluster : default_cluster_name);
-    if (!arguments.cluster.empty()) return with_list(arguments, name, stored);
     if (arguments.peer.empty()) {
         throw std::invalid_argument(
             "--peer: needed where --cluster does not say at which address this node talks to "
@@ -248,7 +282,7 @@ Origin origin_of(const Arguments& arguments) {
         throw std::invalid_argument("--cluster-name: \"" + name + "\", and the server at " +
                                     arguments.join + " is of \"" + found.name + "\"");
     }
-    return {{{self, own}}, found.name, rsm::join(std::move(found.founding))};
+    return {{{self, own}}, found.name, rsm::join(std::move(found.founding), found.origin)};
 }
 
 /// A replica, its server, and what ends them.
@@ -291,6 +325,7 @@ public:
         server.client_memory = arguments.client_memory;
         server.request_timeout = std::chrono::milliseconds(arguments.request_timeout_ms);
         server.reply_timeout = std::chrono::milliseconds(arguments.reply_timeout_ms);
+        server.backup_directory = arguments.data;
         server.log = [this](std::string_view text) { client_log_.line(text); };
         server_.emplace(
             *replica_, std::move(acceptors), [this, address] { return members(address); },
@@ -396,6 +431,9 @@ private:
 }  // namespace
 
 int main(int count, char** words) {
+    if (count > 1 && std::string_view(words[1]) == "rescue") {
+        return kv::run_rescue(count - 1, words + 1);
+    }
     Arguments arguments;
     CLI::App app;
     declare(app, arguments);

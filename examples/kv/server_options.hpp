@@ -48,6 +48,12 @@ struct ServerOptions {
     /// How long clients' requests are worked on until the replica gets a turn.
     std::chrono::microseconds slice{1000};
 
+    /// Where backups are written on their way to clients, each as large as the state, without a
+    /// name. Empty: none are made.
+    std::string backup_directory;
+    /// How long a backup waits for the state that it is to have.
+    std::chrono::milliseconds backup_timeout{60'000};
+
     /// Called with a sentence for the operator; must not throw.
     std::function<void(std::string_view)> log = [](std::string_view) {};
 };

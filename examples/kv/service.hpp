@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_SERVICE_HPP
 #define RSM_EXAMPLES_KV_SERVICE_HPP
 
+#include "backups.hpp"
 #include "client_memory.hpp"
 #include "connection_commands.hpp"
 #include "member_commands.hpp"
@@ -84,13 +85,16 @@ public:
           directory_(std::move(directory)),
           options_(std::move(options)),
           memory_(options_.client_memory),
-          queue_(replica.get_executor(), options_.slice) {}
+          queue_(replica.get_executor(), options_.slice),
+          background_(replica.get_executor()) {}
 
     Replica& replica() { return replica_; }
     const ServerOptions& options() const { return options_; }
     ServerCounters& counters() { return counters_; }
     ClientMemory& memory() { return memory_; }
     WorkQueue& queue() { return queue_; }
+    BackupPlaces& backup_places() { return backup_places_; }
+    Background& background() { return background_; }
     void log(const std::string& text) const { options_.log(text); }
 
     Topology topology() const {
@@ -205,12 +209,16 @@ public:
         }
         return text;
     }
-    /// What a node that joins must know: "cluster:<name>" and lines "<id> <standing> <address>".
+    /// What a node that joins must know: "cluster:<name>", "origin:<hex>" where the cluster was
+    /// founded from a backup, and lines "<id> <standing> <address>".
     std::string founding_text() const {
         std::string text;
         if constexpr (requires { replica_.storage().identity(); }) {
             const raft::Identity& identity = replica_.storage().identity();
             detail::add_line(text, "cluster", identity.cluster);
+            if (identity.origin != 0) {
+                detail::add_line(text, "origin", detail::hex(identity.origin));
+            }
             for (const rsm::Member& member : identity.founding.members) {
                 text += std::to_string(member.id.value) + " " +
                         std::string(rsm::to_string(member.standing)) + " " + member.contact +
@@ -379,6 +387,8 @@ private:
     ServerCounters counters_;
     ClientMemory memory_;
     WorkQueue queue_;
+    BackupPlaces backup_places_;
+    Background background_;
 };
 
 }  // namespace kv

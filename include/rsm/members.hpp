@@ -6,9 +6,11 @@
 
 #include <raft/base/types.hpp>
 #include <raft/protocol/membership.hpp>
+#include <rsm/backup.hpp>
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,11 +40,26 @@ struct Birth {
     Members founding;
     /// Whether this node is one of them. If not, it waits until the members take it in.
     bool founder = true;
+    /// Whose state the cluster begins with; absent: it begins with that of a new machine. Only for
+    /// founders, and all of them begin with the same one: a cluster that was founded from another
+    /// backup, or from none, is another cluster.
+    std::optional<Backup> backup = {};
+    /// Of a node that joins: Backup::id of the backup that the cluster was founded from; 0: none.
+    std::uint64_t origin = 0;
 };
 /// A new cluster of these members. Every one of them starts once with the same list.
 inline Birth found(Members members) { return {std::move(members), true}; }
+/// A new cluster of these members that begins with the state of a backup. Every one of them starts
+/// once with the same list and the same backup. It is another cluster than the one that the backup
+/// is of, whose nodes it refuses. Only for a storage that is raft::SeedableStorage (WalStorage is).
+inline Birth restore(Members members, Backup backup) {
+    return {std::move(members), true, std::move(backup)};
+}
 /// A node that is to be taken in by the cluster which was founded with these members.
-inline Birth join(Members founding) { return {std::move(founding), false}; }
+/// @param origin  the backup that it was founded from; 0: none
+inline Birth join(Members founding, std::uint64_t origin = 0) {
+    return {std::move(founding), false, {}, origin};
+}
 /// Nothing: the storage must be there.
 inline Birth reopen() { return {{}, true}; }
 

@@ -8,12 +8,14 @@
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
 #include <raft/protocol/membership.hpp>
+#include <rsm/backup.hpp>
 #include <rsm/clock.hpp>
 #include <rsm/detail/entropy.hpp>
 #include <rsm/error.hpp>
 #include <rsm/node/completion.hpp>
 #include <rsm/node/node.hpp>
 #include <rsm/node/requirements.hpp>
+#include <rsm/node/restoring.hpp>
 #include <rsm/node/temporaries.hpp>
 #include <rsm/options.hpp>
 #include <rsm/plan.hpp>
@@ -83,20 +85,25 @@ public:
     ///         contradict each other, an address that is none (std::errc::invalid_argument), a
     ///         transport that cannot listen, a storage that is in use by another process, damaged,
     ///         of an unknown format or of another node, cluster or list of members
-    ///         (StorageErrc::foreign), a snapshot that `machine` refuses, a Persistent machine that
-    ///         the log does not belong to. Nothing else, but for
+    ///         (StorageErrc::foreign), a snapshot or a backup that `machine` refuses, a Persistent
+    ///         machine that the log does not belong to, a backup that is damaged. Where it is the
+    ///         backup, nothing has been made. Nothing else, but for
     ///         std::bad_alloc and what moving the arguments throws.
     Replicated(const boost::asio::any_io_executor& executor, Machine machine, Transport transport,
                Storage storage, Options options = {}, Clock clock = {})
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
         raft::NodeConfig config = configure(transport, options);
         raft::Identity identity = identify(config);
+        std::optional<raft::Seed> seed = check_backup(storage, options, identity, machine);
         node_ = std::make_shared<Node>(
             queue_, std::move(machine), std::move(config), std::move(options),
             [&] { return open(transport); }, [&] { return open(storage); },
             [&] { return open(clock); });
         if constexpr (raft::ClaimedStorage<Running<Storage>>) {
             node_->engine().storage().claim(std::move(identity));
+        }
+        if constexpr (raft::SeedableStorage<Running<Storage>>) {
+            if (seed) node_->engine().storage().begin_with(*std::move(seed));
         }
         const raft::Result<void> started = node_->start(node_);
         if (started) return;
@@ -194,6 +201,24 @@ public:
     auto async_read(Query&& query, CompletionToken&& token) {
         return async_read(std::forward<Query>(query), node_->options().operation_timeout,
                           std::forward<CompletionToken>(token));
+    }
+
+    /// A state that contains every operation which had completed anywhere before this call, to be
+    /// kept as a backup (Backup::save). It is of one moment, shares with the machine what may be
+    /// shared, and is written when and where the caller likes; a machine that does not freeze is
+    /// serialized here and now, into memory. The errors are those of async_read; none had an
+    /// effect. Completion signature: void(boost::system::error_code, CapturedState).
+    template <class CompletionToken>
+    auto async_capture(std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        return capture(std::nullopt, timeout, std::forward<CompletionToken>(token));
+    }
+    /// The state of this node, whatever its role, once it contains all up to an index: that which
+    /// a leader had applied at the end of a linearizable read makes it contain all that had
+    /// completed before that read. The errors are overloaded, timed_out, user_exception, stopped.
+    template <class CompletionToken>
+    auto async_capture(raft::Index at_least, std::chrono::nanoseconds timeout,
+                       CompletionToken&& token) {
+        return capture(at_least, timeout, std::forward<CompletionToken>(token));
     }
 
     /// What status() says, for any thread. Completion signature:
@@ -302,6 +327,24 @@ private:
 #endif
         return boost::asio::async_initiate<CompletionToken, Signature>(std::move(begin), token,
                                                                        std::forward<Args>(args)...);
+    }
+
+    /// @param at_least  nothing: linearizable, by the leader
+    template <class CompletionToken>
+    auto capture(std::optional<raft::Index> at_least, std::chrono::nanoseconds timeout,
+                 CompletionToken&& token) {
+        using Ending = detail::PendingCaptures::Ending;
+        const auto begin = [where = here(), at_least, timeout](auto handler) {
+            where.run(
+                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
+                 at_least, timeout](Node* node, const Queue& queue) mutable {
+                    typename Ending::Completion completion = carried.take(queue);
+                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                    if (!at_least) return node->capture(std::move(completion), timeout);
+                    node->capture(*at_least, std::move(completion), timeout);
+                });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
     }
 
     /// Asks the node for what ends with an error or without, and has no other result.
@@ -450,6 +493,10 @@ private:
         }
         config.founding = founding(transport, options);
         config.founder = !options.birth || options.birth->founder;
+        if (options.birth) {
+            const auto& backup = options.birth->backup;
+            config.origin = backup ? backup->id() : options.birth->origin;
+        }
         config.options = options.raft;
         if constexpr (Persistent<Machine>) config.options.apply_durable_only = true;
         if (options.snapshot_threshold >= 0) {
@@ -481,7 +528,29 @@ private:
 
     /// Whose state it is, so that a start under another name does not take it over.
     static raft::Identity identify(const raft::NodeConfig& config) {
-        return {config.self, config.cluster, config.founding, config.instance, config.founder};
+        return {config.self,     config.cluster, config.founding,
+                config.instance, config.founder, config.origin};
+    }
+
+    /// What a new storage is to begin with, once the machine has read it.
+    static std::optional<raft::Seed> check_backup(const Storage& storage, const Options& options,
+                                                  const raft::Identity& identity,
+                                                  Machine& machine) {
+        if (!options.birth || !options.birth->backup) return std::nullopt;
+        const auto refuse = [](const raft::Failure& why) {
+            throw boost::system::system_error(boost::system::error_code(why.code), why.what);
+        };
+        if constexpr (raft::SeedableStorage<Running<Storage>>) {
+            if (detail::is_born(storage)) return std::nullopt;
+            auto seed = detail::seed_from(*options.birth->backup, identity.founding, machine,
+                                          options.snapshot_buffer_bytes);
+            if (!seed) refuse(seed.error());
+            return *std::move(seed);
+        } else {
+            refuse({std::make_error_code(std::errc::invalid_argument),
+                    "options: birth.backup needs a storage that can begin with a state"});
+        }
+        return std::nullopt;
     }
 
     Queue queue_;

@@ -114,8 +114,8 @@ concept Storage = requires(S& storage, const S& fixed, Write write, Index index,
 /// - `claim(identity)`, before recover(): whose it is to be. recover() gives a new storage this
 ///   identity, durably, before anything else can be in it. One that has an identity is refused if
 ///   the node, the cluster's name or, unless the claim's are empty, the ids of the founding members
-///   differ; its instance and whether it is a founder are its own. A new storage is refused if the
-///   claim names no founding members.
+///   differ, or a claimed origin that is not 0; its instance and whether it is a founder are its
+///   own. A new storage is refused if the claim names no founding members.
 /// - `identity()`, after recover(): what it holds.
 /// - `renounce(done)`: makes it durable that the node is no founder. A failure is final.
 template <class S>
@@ -134,6 +134,16 @@ template <class S>
 concept DetachingStorage = Storage<S> &&
     requires(S& storage, Index first, std::size_t max_bytes, EntriesRead done) {
     storage.read_detached(first, max_bytes, std::move(done));
+};
+
+/// A Storage that can begin with a state.
+///
+/// - `begin_with(seed)`, after claim() and before recover(): a new storage holds the snapshot
+///   before it has an identity, so that it never comes up as one that was founded without; what a
+///   start that was cut off has left of it is replaced. One that is not new takes no notice.
+template <class S>
+concept SeedableStorage = ClaimedStorage<S> && requires(S& storage, Seed seed) {
+    storage.begin_with(std::move(seed));
 };
 
 /// A Storage whose room has an end.

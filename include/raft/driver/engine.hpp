@@ -98,10 +98,11 @@ concept PersistentHost = EngineHost<H> && requires(H host, const Recovered& reco
 /// Who a node is.
 struct NodeConfig {
     NodeId self;
-    std::string cluster;  ///< its name, which may be empty
-    Instance instance;    ///< see Instance; 0: none
-    bool founder = true;  ///< whether it may be one of the first members, see Core
-    Membership founding;  ///< the cluster's first members
+    std::string cluster;       ///< its name, which may be empty
+    Instance instance;         ///< see Instance; 0: none
+    bool founder = true;       ///< whether it may be one of the first members, see Core
+    Membership founding;       ///< the cluster's first members
+    std::uint64_t origin = 0;  ///< see Identity
     Options options;
     std::uint64_t seed = 0;  ///< of the election timeouts; must differ between nodes
 };
@@ -262,6 +263,7 @@ private:
             config_.instance = identity.instance;
             config_.founder = identity.founder;
             config_.founding = identity.founding;
+            config_.origin = identity.origin;
             config_.cluster = identity.cluster;
         }
     }
@@ -343,8 +345,8 @@ private:
 
     void identify_transport() {
         if constexpr (IdentifyingTransport<TransportType>) {
-            Identity identity{config_.self, config_.cluster, config_.founding, config_.instance,
-                              config_.founder};
+            Identity identity{config_.self,     config_.cluster, config_.founding,
+                              config_.instance, config_.founder, config_.origin};
             transport_.identify(identity);
         }
     }

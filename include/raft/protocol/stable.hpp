@@ -49,9 +49,13 @@ struct Identity {
     Membership founding;
     Instance instance;    ///< drawn; 0: the node has none
     bool founder = true;  ///< see Core
+    /// Names the state that the cluster began with, and belongs to what says which cluster it is;
+    /// 0: the empty one.
+    std::uint64_t origin = 0;
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.node, self.cluster, self.founding, self.instance, self.founder);
+        return visit(self.node, self.cluster, self.founding, self.instance, self.founder,
+                     self.origin);
     }
     friend bool operator==(const Identity&, const Identity&) = default;
 };
@@ -113,6 +117,14 @@ struct Recovered {
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it
 /// owns or shares all that it reads.
 using SnapshotProducer = std::function<void(ByteSink&)>;
+
+/// What a founder's storage begins with in place of nothing: a snapshot that all founders have
+/// alike. It stands for a log that nobody has, up to `last`, which is not 0@0.
+struct Seed {
+    LogPosition last;
+    Membership membership;  ///< the founding members
+    SnapshotProducer produce;
+};
 
 /// What became of a received piece of a snapshot.
 enum class ChunkOutcome : std::uint8_t {

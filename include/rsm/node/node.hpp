@@ -9,11 +9,13 @@
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/backup.hpp>
 #include <rsm/detail/thrown.hpp>
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
 #include <rsm/node/compaction.hpp>
 #include <rsm/node/completion.hpp>
+#include <rsm/node/pending_captures.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
@@ -124,6 +126,19 @@ public:
         if (engine_.halted()) return read->fail(Errc::stopped);
         read->deadline = deadline(timeout);
         engine_.read(reads_.add(std::move(read)));
+    }
+
+    void capture(PendingCaptures::Completion completion, std::chrono::nanoseconds timeout) {
+        read(std::make_unique<Capture>(*this, std::move(completion)), timeout);
+    }
+    void capture(raft::Index at_least, PendingCaptures::Completion completion,
+                 std::chrono::nanoseconds timeout) {
+        using Ending = PendingCaptures::Ending;
+        if (engine_.halted()) return Ending::fail(completion, Errc::stopped);
+        if (at_least <= state_.position().index) return give_state(completion);
+        if (captures_.is_full()) return Ending::fail(completion, Errc::overloaded);
+        captures_.add(at_least, deadline(timeout), std::move(completion));
+        wake();  // the deadline may be the next thing to come
     }
 
     void change_members(Members target, const ChangeOptions& how,
@@ -301,8 +316,11 @@ public:
         tell_refusal();
         operations_.expire(now);
         reads_.expire(now);
+        for (auto& completion : captures_.take_ready(state_.position().index)) give_state(completion);
+        captures_.expire(now);
         const bool pausing = policy_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
+                         captures_.earliest_deadline(),
                          pausing ? policy_.not_before() : raft::Time::max()});
     }
 
@@ -313,6 +331,21 @@ public:
 
 private:
     static constexpr raft::Token nobodys_read = 0;  // PendingReads count from 1
+
+    /// A read that is given the whole state.
+    class Capture final : public PendingRead<Machine> {
+    public:
+        Capture(Node& node, PendingCaptures::Completion completion)
+            : node_(node), completion_(std::move(completion)) {}
+        void answer(const Machine&) override { node_.give_state(completion_); }
+        void fail(boost::system::error_code why) override {
+            PendingCaptures::Ending::fail(completion_, why);
+        }
+
+    private:
+        Node& node_;  // which owns this
+        PendingCaptures::Completion completion_;
+    };
 
     struct Complete {
         typename Ending::Completion completion;
@@ -478,6 +511,24 @@ private:
         return position > snapshot_;
     }
 
+    /// What has been applied, as it is now. A machine that throws here costs a backup, not the
+    /// node.
+    void give_state(PendingCaptures::Completion& completion) {
+        CapturedState state;
+        try {
+            auto captured = state_.copy(options_.snapshot_buffer_bytes);
+            state.last = captured.position;
+            state.membership = engine_.core().configuration().at(captured.position.index);
+            if constexpr (raft::ClaimedStorage<Storage>) {
+                state.identity = engine_.storage().identity();
+            }
+            state.produce = std::move(captured.produce);
+        } catch (...) {
+            return PendingCaptures::Ending::fail(completion, thrown_code());
+        }
+        completion({}, std::move(state));
+    }
+
     /// What a follower still needs of the log below the newest snapshot would not go by another
     /// one, so it does not count toward the threshold.
     std::uint64_t held_bytes(std::uint64_t persisted) {
@@ -518,6 +569,7 @@ private:
     void end_pending() {
         operations_.end();
         reads_.end();
+        captures_.end();
         changes_.end();
         handovers_.end();
     }
@@ -533,6 +585,7 @@ private:
     BufferWriter writer_;
     Operations operations_;
     PendingReads<Machine> reads_;
+    PendingCaptures captures_;
     PendingChanges changes_;
     PendingChanges handovers_;
     raft::Index snapshot_;          // the newest one's

@@ -156,13 +156,10 @@ public:
     /// @param last_bytes  what the last snapshot took; 0: not known  @pre !busy()
     Captured capture(std::uint64_t last_bytes, const Options& options) {
         const std::size_t buffer_bytes = options.snapshot_buffer_bytes;
-        const std::vector<raft::Index>& lacking = skipped_.done();
         if constexpr (Freezes<Machine>) {
-            auto image = machine().freeze();
-            raft::LogPosition at = position_;
-            if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
-            return {at, image_producer(std::move(image), lacking, buffer_bytes)};
+            return freeze(buffer_bytes);
         } else {
+            const std::vector<raft::Index>& lacking = skipped_.done();
             if (last_bytes <= options.max_captured_bytes) {
                 auto collected =
                     collect_state(machine(), lacking, buffer_bytes, options.max_captured_bytes);
@@ -170,6 +167,14 @@ public:
             }
             lent_at_ = position().index;
             return {position(), machine_.lend(lacking, buffer_bytes)};
+        }
+    }
+    /// The same for whoever does not say when it has been written: nothing is lent.
+    Captured copy(std::size_t buffer_bytes) const {
+        if constexpr (Freezes<Machine>) {
+            return freeze(buffer_bytes);
+        } else {
+            return {position(), capture_state(machine(), skipped_.done(), buffer_bytes)};
         }
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
@@ -213,6 +218,12 @@ public:
     std::vector<raft::Entry> take_late_entries() { return std::exchange(late_entries_, {}); }
 
 private:
+    Captured freeze(std::size_t buffer_bytes) const requires Freezes<Machine> {
+        auto image = machine().freeze();
+        raft::LogPosition at = position_;
+        if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
+        return {at, image_producer(std::move(image), skipped_.done(), buffer_bytes)};
+    }
     static std::optional<raft::Term> term_at(const raft::Recovered& log, raft::Index index) {
         if (index == log.snapshot.last.index) return log.snapshot.last.term;
         if (index == log.base.index) return log.base.term;

@@ -82,7 +82,7 @@ private:
 
 using WalStorage = BasicWalStorage<PosixFiles, ThreadLane>;
 
-static_assert(StoragePlan<WalStorage> && raft::ClaimedStorage<Running<WalStorage>>);
+static_assert(StoragePlan<WalStorage> && raft::SeedableStorage<Running<WalStorage>>);
 
 }  // namespace rsm
 

@@ -28,7 +28,11 @@ namespace rsm::inline v0::detail::wal {
 
 inline constexpr std::string_view identity_name = "identity";
 inline constexpr std::string_view identity_magic = "rsm-idt\n";
+/// Of a cluster that began empty. One that did not is of the next version, in which the origin
+/// follows, so that nobody takes it for another cluster who does not know origins.
 inline constexpr std::uint32_t identity_version = 2;
+inline constexpr std::uint32_t identity_version_with_origin = 3;
+inline constexpr std::size_t origin_bytes = 8;
 /// Bounds what a damaged file can make a reader allocate.
 inline constexpr std::uint64_t identity_bytes_max = std::uint64_t{1} << 20;
 static_assert(identity_bytes_max / 2 > raft::max_members * (raft::max_contact_bytes + 64));
@@ -45,6 +49,15 @@ inline std::string identity_path(const std::string& directory) {
     return directory + "/" + std::string(identity_name);
 }
 
+/// How a backup is named.
+inline std::string hexadecimal(std::uint64_t value) {
+    std::string text(16, '0');
+    for (std::size_t i = text.size(); value != 0; value >>= 4) {
+        text[--i] = "0123456789abcdef"[value & 15];
+    }
+    return text;
+}
+
 inline std::string describe(const raft::Identity& identity) {
     std::string text =
         "node " + std::to_string(identity.node.value) + " of cluster \"" + identity.cluster + "\"";
@@ -53,6 +66,7 @@ inline std::string describe(const raft::Identity& identity) {
         text += std::string(before) + std::to_string(member.id.value);
         before = ", ";
     }
+    if (identity.origin != 0) text += ", from backup " + hexadecimal(identity.origin);
     return text;
 }
 
@@ -61,17 +75,22 @@ inline std::string describe(const raft::Identity& identity) {
 inline bool is_of(const raft::Identity& stored, const raft::Identity& claimed) {
     const auto& founders = stored.founding.members;
     return claimed.node == stored.node && claimed.cluster == stored.cluster &&
+           (claimed.origin == 0 || claimed.origin == stored.origin) &&
            (claimed.founding.empty() || std::ranges::equal(claimed.founding.members, founders, {},
                                                            &raft::Member::id, &raft::Member::id));
 }
 
 inline std::vector<std::byte> encode_identity(const StoredIdentity& stored) {
+    const bool has_origin = stored.identity.origin != 0;
     raft::codec::Gather out;
     out.put_text(identity_magic);
-    out.put(identity_version);
+    out.put(has_origin ? identity_version_with_origin : identity_version);
     out.put(std::uint32_t{0});
     out.put(stored.log_id);
-    raft::codec::put(out, stored.identity);
+    raft::codec::Gather fields;
+    raft::codec::put(fields, stored.identity);
+    const std::span<const std::byte> all = fields.copied();
+    out.put_raw(has_origin ? all : all.first(all.size() - origin_bytes));  // it is the last
     out.put(checksum(out.copied()));
     return {out.copied().begin(), out.copied().end()};
 }
@@ -83,13 +102,18 @@ inline bool is_sound(const raft::Identity& identity) {
 }
 
 /// Nothing where the bytes, whose checksum was right, are of no identity.
-inline std::optional<StoredIdentity> decode_identity(const raft::Bytes& bytes) {
-    raft::codec::Reader in(
-        bytes.slice(identity_prefix_bytes, bytes.size() - identity_prefix_bytes - 8));
+inline std::optional<StoredIdentity> decode_identity(std::span<const std::byte> bytes,
+                                                     bool has_origin) {
+    const auto content =
+        bytes.subspan(identity_prefix_bytes, bytes.size() - identity_prefix_bytes - 8);
+    std::vector<std::byte> fields(content.begin(), content.end());
+    if (!has_origin) fields.resize(fields.size() + origin_bytes);
+    raft::codec::Reader in(raft::Bytes::copy_of(fields));
     StoredIdentity stored;
     stored.log_id = in.get<std::uint64_t>();
     raft::codec::get(in, stored.identity);
-    if (!in.done() || !is_sound(stored.identity)) return std::nullopt;
+    const bool fits = has_origin == (stored.identity.origin != 0);
+    if (!in.done() || !fits || !is_sound(stored.identity)) return std::nullopt;
     return stored;
 }
 
@@ -116,11 +140,12 @@ raft::Result<StoredIdentity> load_identity(const Files& files, const std::string
         return damage(path, 0, std::string("the identity is damaged") + begin_anew);
     }
     const auto version = raft::codec::load_little<std::uint32_t>(buffer.data() + 8);
-    if (version != identity_version) {
+    const bool has_origin = version == identity_version_with_origin;
+    if (version != identity_version && !has_origin) {
         return storage_failure(StorageErrc::unsupported_version,
                                path + " has version " + std::to_string(version));
     }
-    auto stored = decode_identity(buffer.share(0, *count));
+    auto stored = decode_identity(buffer.writable(), has_origin);
     if (!stored) return damage(path, 0, std::string("the identity is damaged") + begin_anew);
     return *std::move(stored);
 }

@@ -47,6 +47,7 @@ struct OpenedWal {
     KeptPointer<Files> snapshot;                  ///< the newest; null: none
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
     std::vector<std::string> report;              ///< what an operator should know, a sentence each
+    std::vector<std::string> damages;             ///< those of it that tell of damage
 };
 
 /// Opens a directory: lock, read, check, and only then repair. What it refuses it leaves as it is,
@@ -56,8 +57,10 @@ template <class Files>
 class WalOpener {
 public:
     /// @param claimed  whose directory it must be, or is to become; nothing: nobody asks
-    WalOpener(Files files, const WalOptions& options, const std::optional<raft::Identity>& claimed)
-        : files_(std::move(files)), options_(options), claimed_(claimed) {}
+    /// @param seed     what a new one begins with, if not with nothing
+    WalOpener(Files files, const WalOptions& options, const std::optional<raft::Identity>& claimed,
+              const std::optional<raft::Seed>& seed = no_seed)
+        : files_(std::move(files)), options_(options), claimed_(claimed), seed_(seed) {}
 
     raft::Result<OpenedWal<Files>> run() {
         if (auto result = take_directory(); !result) return result.error();
@@ -66,6 +69,8 @@ public:
         if (auto result = remove_unfinished(); !result) return result.error();
         if (auto result = load_snapshot(); !result) return result.error();
         auto result = segments_.empty() ? create_log() : read_log();
+        if (result && !segments_.empty()) result = repair(files_, *opened_.directory, opened_.log);
+        if (result && is_to_be_seeded()) result = plant();
         if (result && claimed_ && !stored_) {
             stored_ = StoredIdentity{*claimed_, opened_.log.log_id};
             result = save_identity(files_, *opened_.directory, *stored_);
@@ -76,7 +81,32 @@ public:
         return std::move(opened_);
     }
 
+    /// Reads and checks what run() would, takes no lock and changes nothing: the directory may be
+    /// in use, and what is being written there then looks torn. Errors: as those of run(), and
+    /// no_such_file_or_directory; where there is no log at all, StorageErrc::unfounded.
+    raft::Result<OpenedWal<Files>> inspect() {
+        auto handle = files_.open(options_.directory, OpenMode::directory);
+        if (!handle) return handle.error();
+        opened_.directory = std::make_shared<const HeldDirectory<Files>>(
+            HeldDirectory<Files>{options_.directory, {}, std::move(*handle)});
+        if (auto result = read_names(); !result) return result.error();
+        if (has_identity_) {
+            auto stored = load_identity(files_, options_.directory);
+            if (!stored) return stored.error();
+            stored_ = std::move(*stored);
+            opened_.identity = stored_->identity;
+        }
+        if (segments_.empty()) {
+            return storage_failure(StorageErrc::unfounded,
+                                   options_.directory + " holds no log of a node");
+        }
+        if (auto result = load_snapshot(); !result) return result.error();
+        if (auto result = read_log(); !result) return result.error();
+        return std::move(opened_);
+    }
+
 private:
+    static inline const std::optional<raft::Seed> no_seed{};
     raft::Result<void> take_directory() {
         const std::string& path = options_.directory;
         if (claimed_ && claimed_->founding.empty()) {
@@ -140,7 +170,8 @@ private:
     raft::Result<void> check_claim() {
         if (!claimed_) return {};
         if (!has_identity_) {
-            if (snapshots_.empty()) return {};
+            // One that is to begin with a snapshot gets that first: see plant().
+            if (snapshots_.empty() || seed_) return {};
             return without_identity();
         }
         auto stored = load_identity(files_, options_.directory);
@@ -161,6 +192,25 @@ private:
             StorageErrc::foreign,
             identity_path(options_.directory) + " names another log than the one that is here");
     }
+    /// Whether the directory is new, and is to begin with a state.
+    bool is_to_be_seeded() const { return seed_ && claimed_ && !stored_; }
+    /// Puts the state that the cluster begins with in the place of whatever a start that was cut
+    /// off has left of one. Only then comes the identity, without which nothing of it counts.
+    raft::Result<void> plant() {
+        for (const raft::LogPosition position : snapshots_) {
+            auto result = files_.remove(snapshot_path(options_.directory, position));
+            if (!result) return result;
+        }
+        snapshots_.clear();
+        SnapshotLane<Files> lane(files_, opened_.directory, options_.pieces);
+        auto kept = lane.save(seed_->last, seed_->membership, seed_->produce);
+        lane.close();
+        if (!kept) return kept.error();
+        opened_.snapshot = std::move(*kept);
+        opened_.recovered = {};
+        opened_.recovered.snapshot = opened_.snapshot->meta;
+        return fit_to_snapshot();
+    }
     raft::Failure unfounded() const {
         return storage_failure(StorageErrc::unfounded,
                                options_.directory + " is new, and nobody says which cluster node " +
@@ -169,7 +219,13 @@ private:
     }
     /// @pre the directory is new
     raft::Result<void> check_founding() const {
-        if (!claimed_ || is_sound(*claimed_)) return {};
+        if (!claimed_) return {};
+        if (claimed_->origin != 0 && claimed_->founder && !seed_) {
+            return raft::Failure{std::make_error_code(std::errc::invalid_argument),
+                                 options_.directory + " is new, and the state that " +
+                                     describe(*claimed_) + " begins with is not there"};
+        }
+        if (is_sound(*claimed_)) return {};
         if (claimed_->founding.empty()) return unfounded();
         return raft::Failure{
             std::make_error_code(std::errc::invalid_argument),
@@ -200,10 +256,14 @@ private:
                 return {};
             }
             if (result.error().code != StorageErrc::corrupted) return result;
-            opened_.report.push_back(result.error().what);
+            note_damage(result.error().what);
             damaged_.push_back(*position);
         }
         return {};
+    }
+    void note_damage(const std::string& what) {
+        opened_.report.push_back(what);
+        opened_.damages.push_back(what);
     }
     /// Nobody reads them any more, so one that stays does no harm; a damaged one that is newer is
     /// of no use either. @pre the name of the one that is kept is durable, and so is the log
@@ -247,9 +307,8 @@ private:
         const raft::LogPosition reached = opened_.recovered.snapshot.last;
         if (reached.index >= state.base.index) return;
         if (opened_.log.damages.empty()) {
-            opened_.report.push_back("the snapshot that covers the released log up to entry " +
-                                     std::to_string(state.base.index.value) +
-                                     " is damaged or missing");
+            note_damage("the snapshot that covers the released log up to entry " +
+                        std::to_string(state.base.index.value) + " is damaged or missing");
         }
         state.base = reached;
         state.lose_after(reached);
@@ -270,19 +329,31 @@ private:
         give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;
         assemble(opened_.log, recovered, opened_.index, opened_.account);
+        const std::vector<std::string>& damages = opened_.log.damages;
+        opened_.damages.insert(opened_.damages.end(), damages.begin(), damages.end());
         for (std::string& note : describe_repair(opened_.log)) {
             opened_.report.push_back(std::move(note));
         }
+        if (auto result = fit_to_snapshot(); !result) return result;
+        opened_.detached = DetachedEntries<Files>(std::move(behind), opened_.log.state);
+        recovered.detached = opened_.detached.describe();
+        return {};
+    }
+    raft::Result<void> fit_to_snapshot() {
+        raft::Recovered& recovered = opened_.recovered;
+        const bool was_empty = recovered.last.value == 0;
         const auto is_void = raft::fit_to_snapshot(recovered, StorageErrc::corrupted);
         if (!is_void) {
             return raft::Failure{is_void.error().code,
                                  options_.directory + ": " + is_void.error().what};
         }
         if (*is_void) {
-            opened_.report.push_back("gave up the log up to entry " +
-                                     std::to_string(opened_.log.state.last.index.value) +
-                                     ", in whose place " + opened_.snapshot->path +
-                                     " was received");
+            if (!was_empty) {
+                opened_.report.push_back("gave up the log up to entry " +
+                                         std::to_string(opened_.log.state.last.index.value) +
+                                         ", in whose place " + opened_.snapshot->path +
+                                         " was received");
+            }
             LogState after = opened_.log.state;
             after.reset(recovered.base);
             recovered.promised = after.promised;
@@ -294,14 +365,13 @@ private:
             opened_.index.clear();
             opened_.account.restart(recovered.base);
         }
-        opened_.detached = DetachedEntries<Files>(std::move(behind), opened_.log.state);
-        recovered.detached = opened_.detached.describe();
-        return repair(files_, *opened_.directory, opened_.log);
+        return {};
     }
 
     Files files_;
     const WalOptions& options_;
     const std::optional<raft::Identity>& claimed_;
+    const std::optional<raft::Seed>& seed_;
     std::optional<StoredIdentity> stored_;
     bool has_identity_ = false;
     std::vector<std::string> unfinished_;

@@ -44,7 +44,7 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// A BasicWalStorage at work; there stands what it guarantees. Models raft::ClaimedStorage, where
+/// A BasicWalStorage at work; there stands what it guarantees. Models raft::SeedableStorage, where
 /// each member's contract stands. The lanes' side is WalLog and SnapshotLane, which may outlive
 /// this.
 ///
@@ -72,6 +72,8 @@ public:
     /// Says whose directory it is to be; before recover(), which gives a new directory this
     /// identity and refuses one of another. Without it nobody asks.
     void claim(raft::Identity identity) { claimed_ = std::move(identity); }
+    /// What it begins with, if it is new; before recover().
+    void begin_with(raft::Seed seed) { seed_ = std::move(seed); }
     /// The one in the directory; without claim() the empty one.
     const raft::Identity& identity() const { return identity_; }
     /// What recover() did to what it found, and what it left alone: a sentence each, with file and
@@ -92,7 +94,8 @@ public:
             return storage_failure(StorageErrc::closed, "recover " + options_.directory);
         }
         if (raft::Result<void> started = lanes_->start(); !started) return started.error();
-        auto opened = WalOpener<Files>(files_, options_, claimed_).run();
+        auto opened = WalOpener<Files>(files_, options_, claimed_, seed_).run();
+        seed_.reset();
         if (!opened) return opened.error();
         log_ = std::make_shared<Log>(files_, opened->directory, options_, lanes_, reports());
         snapshots_ =
@@ -442,7 +445,8 @@ private:
 
     const WalOptions options_;
     std::optional<raft::Identity> claimed_;
-    raft::Identity identity_;  ///< as it is on the disk
+    std::optional<raft::Seed> seed_;  ///< until recover()
+    raft::Identity identity_;         ///< as it is on the disk
     std::vector<std::string> report_;
     std::optional<raft::Failure> refusal_;  ///< of the next segment
     const Files files_;

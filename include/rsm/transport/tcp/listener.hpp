@@ -220,9 +220,11 @@ private:
                               printable(shared.options.cluster) + "\"");
         }
         if (hello.cluster_id != shared.cluster_id) {
-            return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
-                          "\"" + printable(hello.cluster) +
-                              "\" too, but founded with other members, or at other addresses");
+            return refuse(
+                self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
+                "\"" + printable(hello.cluster) +
+                    "\" too, but founded with other members, at other addresses, or from another "
+                    "backup");
         }
         if (hello.to != shared.options.self) {
             return refuse(self, stranger, AnswerCode::other_node, TcpRefusal::other_node,

@@ -13,8 +13,8 @@
 
 namespace rsm::inline v0::detail {
 
-/// A digest of the cluster's name and of the members that it was founded with. Equal where those
-/// are equal, and else different but for chance. 0: not told.
+/// A digest of the cluster's name, of the members that it was founded with and of the state that it
+/// began with. Equal where those are equal, and else different but for chance. 0: not told.
 struct ClusterId {
     std::uint64_t low = 0;
     std::uint64_t high = 0;
@@ -29,6 +29,7 @@ inline ClusterId cluster_id(const raft::Identity& identity) {
     raft::codec::Gather out;
     raft::codec::put(out, identity.cluster);
     raft::codec::put(out, founding);
+    if (identity.origin != 0) out.put(identity.origin);
     return {checksum(out.copied(), 0), checksum(out.copied(), 1)};
 }
 

@@ -1,0 +1,46 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// What a backup has to pass before a cluster is founded from it.
+#ifndef RSM_NODE_RESTORING_HPP
+#define RSM_NODE_RESTORING_HPP
+
+#include <raft/base/result.hpp>
+#include <raft/protocol/membership.hpp>
+#include <raft/protocol/stable.hpp>
+#include <rsm/backup.hpp>
+#include <rsm/node/saved_state.hpp>
+
+#include <cstddef>
+
+namespace rsm::inline v0::detail {
+
+/// Whether a storage has been given its identity, so that it begins with nothing any more. One
+/// whose plan does not say is asked when it is there.
+template <class Storage>
+bool is_born(const Storage& storage) {
+    if constexpr (requires { storage.identity(); }) {
+        const auto stored = storage.identity();
+        return stored.has_value() && stored->has_value();
+    } else {
+        return false;
+    }
+}
+
+/// Reads all of a backup into the machine, which is in its initial state and will be given it once
+/// more by the storage: one of another machine is found out before anything is made of it.
+/// Errors: corrupted; illegal_byte_sequence where the machine refuses it; the system's own.
+template <class Machine>
+raft::Result<raft::Seed> seed_from(const Backup& backup, const raft::Membership& founding,
+                                   Machine& machine, std::size_t buffer_bytes) {
+    if (auto whole = backup.verify(); !whole) return whole.error();
+    const auto source = backup.source();
+    const auto restored = restore_state(*source, backup.meta(), machine, buffer_bytes);
+    if (!restored) {
+        return raft::Failure{restored.error().code, backup.path() + ": " + restored.error().what};
+    }
+    return raft::Seed{backup.meta().last, founding, backup.producer()};
+}
+
+}  // namespace rsm::detail
+
+#endif
