@@ -85,6 +85,8 @@ public:
     std::size_t unsettled_bytes() const { return office_.unsettled_bytes(); }
     /// Whether the log is longer than this node needs it, because a follower does.
     bool holds_log() const { return office_.holds_log(); }
+    /// Whether the log is as long as Options::max_log_bytes lets it be.
+    bool log_full() const { return room_.none(); }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const { return office_.followers(); }
     Time deadline() const { return next_deadline(office_, timer_); }
@@ -92,7 +94,7 @@ public:
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
-                     self.log_, self.snapshots_, self.office_, self.timer_, self.reads_,
+                     self.log_, self.room_, self.snapshots_, self.office_, self.timer_, self.reads_,
                      self.journal_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
@@ -108,8 +110,8 @@ private:
         take_vote_reply(step, ballot_, office_, timer_, log_, configuration_, message.from, reply);
     }
     void take(const Step& step, Message& message, AppendRequest& request) {
-        answer_append_request(step, ballot_, office_, timer_, reads_, log_, configuration_, message,
-                              request);
+        answer_append_request(step, ballot_, office_, timer_, reads_, log_, room_,
+                              snapshots_.newest, configuration_, message, request);
     }
     void take(const Step& step, Message& message, AppendReply& reply) {
         take_append_reply(step, office_, reads_, log_, message.from, reply);
@@ -124,7 +126,8 @@ private:
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
     }
     void take(const Step&, Tick&) {}
-    void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
+    void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
+    void take(const Step& step, Propose& proposal) { propose(step, office_, log_, room_, proposal); }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
     void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }
@@ -138,13 +141,14 @@ private:
     }
     void take(const Step& step, EntriesLoaded& loaded) { take_loaded(step, office_, log_, loaded); }
     void take(const Step& step, SnapshotTaken& taken) {
-        take_own_snapshot(step, configuration_, office_, log_, journal_, snapshots_, taken);
+        take_own_snapshot(step, configuration_, office_, log_, room_, journal_, snapshots_, taken);
     }
     void take(const Step& step, ChunkLoaded& loaded) {
         send_chunk(step, office_, snapshots_.newest, loaded);
     }
     void take(const Step& step, ChunkStored& stored) {
-        take_stored(step, configuration_, office_, reads_, log_, journal_, snapshots_, stored);
+        take_stored(step, configuration_, office_, reads_, log_, room_, journal_, snapshots_,
+                    stored);
     }
     void finish(const Step& step, bool held_log);
 
@@ -154,6 +158,7 @@ private:
     Configuration configuration_;
     Ballot ballot_;
     Log log_;
+    Room room_;
     Snapshots snapshots_;
     Office office_;
     ElectionTimer timer_;
@@ -214,12 +219,12 @@ inline void Core::finish(const Step& step, bool held_log) {
         stand_for_election(step, ballot_, office_, timer_, log_, candidacy);
     }
     if (office_.leads()) {
-        lead(step, office_, reads_, log_, configuration_, journal_, snapshots_.newest);
+        lead(step, office_, reads_, log_, room_, configuration_, journal_, snapshots_.newest);
         retire(step, ballot_, office_, timer_, reads_, log_);
     }
     // What it held for its followers it does not need when it leads no more.
-    if (held_log && !office_.holds_log()) {
-        release_covered(step, office_, log_, journal_, snapshots_.newest);
+    if ((held_log && !office_.holds_log()) || room_.none()) {
+        release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
     regain(step, log_);

@@ -41,7 +41,8 @@ struct Status {
     raft::Index snapshot;  ///< the last index that the newest snapshot covers
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t persisted_bytes = 0;
-    /// Why the storage takes nothing new from clients at present; empty: it does.
+    /// Why the storage takes nothing new from clients at present, or the log has reached
+    /// raft::Options::max_log_bytes; empty: they do.
     std::string refuses;
     raft::Instance instance;        ///< 0: the storage keeps none
     std::vector<Member> members;    ///< of the membership in force here

@@ -256,6 +256,7 @@ private:
         for (int steps = 0; steps < 2 && !halted_; ++steps) {
             if (steps > 0 && inbox_.empty()) break;
             working_.swap(inbox_);
+            tell_room();
             core_->step(clock_.now(), working_, output_);
             working_.clear();
             Handler handler{*this};
@@ -290,6 +291,15 @@ private:
         } catch (...) {
             fail_with("an exception of an unknown type");
         }
+    }
+
+    /// The core counts what the step takes in, the storage what the steps before have begun to
+    /// write.
+    void tell_room() {
+        const std::uint64_t most = config_.options.max_log_bytes;
+        if (most == 0) return;
+        const std::uint64_t bytes = storage_.persisted_bytes();
+        working_.insert(working_.begin(), LogRoom{most - std::min(most, bytes)});
     }
 
     void take_in(Input input) {

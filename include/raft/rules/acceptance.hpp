@@ -11,6 +11,7 @@
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
@@ -47,10 +48,26 @@ inline bool keep_what_fits(const Step& step, const Log& log, AppendRequest& requ
     return here != 0;
 }
 
+/// Whether the log is as long as it may be, and will be shorter by a snapshot. Where there is
+/// nothing of it that a snapshot could cover, it has to go on: what commits it is still to come.
+inline bool is_full(const Room& room, const Log& log, const SnapshotMeta& newest) {
+    return room.none() && newest.last.index < log.commit();
+}
+
+/// A log that is full takes what it has already, and behind it what leaders append by themselves,
+/// without which nothing would be committed in a new term.
+inline void keep_what_has_room(const Log& log, AppendRequest& request) {
+    const auto fits = [&log](const Entry& entry) {
+        return entry.kind != EntryKind::operation || log.matches(entry.position());
+    };
+    const auto end = std::find_if_not(request.entries.begin(), request.entries.end(), fits);
+    request.entries.erase(end, request.entries.end());
+}
+
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
 /// late request must not cut off what a newer one has brought. False: no correct node sends this.
-inline bool append_received(const Step& step, Log& log, Configuration& configuration, NodeId leader,
-                            AppendRequest& request) {
+inline bool append_received(const Step& step, Log& log, Room& room, Configuration& configuration,
+                            NodeId leader, AppendRequest& request) {
     Term least = request.previous.term;
     for (const Entry& entry : request.entries) {
         const bool in_order = entry.term >= least && entry.term <= request.term;
@@ -66,6 +83,7 @@ inline bool append_received(const Step& step, Log& log, Configuration& configura
             truncate_entries(log, configuration, entry.index);
             step.announce(EventKind::log_truncated, leader, entry.index);
         }
+        room.take(footprint(entry));
         append_entry(log, configuration, std::move(entry));
     }
     return true;
@@ -74,9 +92,11 @@ inline bool append_received(const Step& step, Log& log, Configuration& configura
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
 /// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
+/// @param full  is_full()
 inline void acknowledge(const Step& step, const Log& log, NodeId leader,
-                        const AppendRequest& request, Index match) {
+                        const AppendRequest& request, Index match, bool full) {
     AppendReply reply{step.term(), true, match, {}, request.round};
+    if (full) reply.hint = log.last();
     if (match > log.durable() && !request.entries.empty()) {
         step.send_when_durable(leader, reply);
         return;
@@ -86,8 +106,8 @@ inline void acknowledge(const Step& step, const Log& log, NodeId leader,
 }
 
 /// Rules 2 to 5. @pre follow()
-inline void accept_entries(const Step& step, Log& log, Configuration& configuration, NodeId leader,
-                           AppendRequest& request) {
+inline void accept_entries(const Step& step, Log& log, Room& room, const SnapshotMeta& newest,
+                           Configuration& configuration, NodeId leader, AppendRequest& request) {
     AppendReply refusal;
     refusal.term = step.term();
     refusal.index = request.previous.index;
@@ -100,19 +120,21 @@ inline void accept_entries(const Step& step, Log& log, Configuration& configurat
         return;
     }
     if (!keep_what_fits(step, log, request)) return;
-    if (!append_received(step, log, configuration, leader, request)) return;
+    const bool full = is_full(room, log, newest);
+    if (full) keep_what_has_room(log, request);
+    if (!append_received(step, log, room, configuration, leader, request)) return;
     const Index match = request.previous.index + request.entries.size();
     log.commit_to(std::min(request.commit, match));  // rule 5
-    acknowledge(step, log, leader, request, match);
+    acknowledge(step, log, leader, request, match, full);
 }
 
 /// AppendEntries, receiver implementation (Figure 2).
 inline void answer_append_request(const Step& step, Ballot& ballot, Office& office,
-                                  ElectionTimer& timer, Reads& reads, Log& log,
-                                  Configuration& configuration, const Message& message,
-                                  AppendRequest& request) {
+                                  ElectionTimer& timer, Reads& reads, Log& log, Room& room,
+                                  const SnapshotMeta& newest, Configuration& configuration,
+                                  const Message& message, AppendRequest& request) {
     if (follow(step, ballot, office, timer, reads, message)) {
-        return accept_entries(step, log, configuration, message.from, request);
+        return accept_entries(step, log, room, newest, configuration, message.from, request);
     }
     // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
     // by now, with a log of another length.

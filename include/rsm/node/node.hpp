@@ -74,7 +74,8 @@ public:
         : queue_(std::move(queue)),
           machine_(std::move(machine)),
           options_(std::move(options)),
-          policy_(options_.snapshot_threshold),
+          trigger_{options_.snapshot_threshold, options_.snapshot_factor,
+                   options_.raft.max_log_bytes},
           skipped_(options_.skip_operations),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
@@ -192,7 +193,7 @@ public:
         status.snapshot = core.snapshot().last.index;
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();
-        if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
+        status.refuses = refusal();
         status.instance = core.instance();
         status.members = core.membership().members;
         status.members_settled = raft::is_settled(core.configuration(), core.log());
@@ -233,6 +234,7 @@ public:
             case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
             case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
             case raft::Refusal::handing_over: return operations_.refuse(Errc::handing_over);
+            case raft::Refusal::log_full: return operations_.refuse(Errc::log_full);
         }
     }
 
@@ -426,7 +428,10 @@ private:
         if (applied_.index.value == 0) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
+        const raft::Core& core = engine_.core();
+        const bool grown = trigger_.grown(bytes, held_bytes(bytes), core.snapshot().size,
+                                          rank_of(core.self(), core.membership()));
+        if (!policy_.due(now, grown, applied_.index > snapshot_)) return;
         policy_.begun(now);
         try {
             engine_.take_snapshot(
@@ -457,13 +462,20 @@ private:
             return none;
         }
     }
+    /// Why the log takes nothing more from clients; empty: it does.
+    std::string refusal() {
+        if (const auto& refused = storage_refusal()) return refused->message();
+        const std::uint64_t most = options_.raft.max_log_bytes;
+        if (most == 0 || engine_.storage().persisted_bytes() < most) return {};
+        return "the log has reached its limit of " + std::to_string(most) + " bytes";
+    }
     void tell_refusal() {
-        const std::optional<raft::Failure>& refusal = storage_refusal();
-        if (refusal == told_refusal_) return;
-        told_refusal_ = refusal;
+        std::string refused = refusal();
+        if (refused == told_refusal_) return;
+        told_refusal_ = std::move(refused);
         if (!options_.on_notice) return;
-        options_.on_notice(refusal ? "no room for more of the log: " + refusal->message()
-                                   : "there is room for the log again");
+        options_.on_notice(told_refusal_.empty() ? "there is room for the log again"
+                                                 : "no room for more of the log: " + told_refusal_);
     }
     void tell_recovery() {
         if constexpr (raft::ReportingStorage<Storage>) {
@@ -492,6 +504,7 @@ private:
     std::weak_ptr<Node> self_;
     Machine machine_;
     Options options_;
+    const SnapshotTrigger trigger_;
     SnapshotPolicy policy_;
     SkippedOperations skipped_;
     BufferWriter writer_;
@@ -503,7 +516,7 @@ private:
     raft::Index snapshot_;          // the newest one's
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
     bool held_unknown_ = false;
-    std::optional<raft::Failure> told_refusal_;
+    std::string told_refusal_;
     std::vector<StopCompletion> stops_;
     bool stopped_ = false;
     Leader leader_;  // that not_leader_ names
