@@ -91,6 +91,10 @@ struct Options {
     /// Pieces of a snapshot under way to one follower without its answer; at least
     /// snapshot_chunk_bytes.
     std::size_t snapshot_window_bytes = 4U << 20;
+    /// Of snapshots a leader sends no more than this in a second, to all followers together, so
+    /// that a transfer leaves room on disk and line. In any time it may be more by what a heartbeat
+    /// interval brings, and by one piece. 0: no limit.
+    std::uint64_t snapshot_bytes_per_second = 0;
 
     // ---- counts ----
 
@@ -108,7 +112,7 @@ struct Options {
                      self.max_message_bytes, self.window_bytes, self.max_uncommitted_bytes,
                      self.apply_batch_bytes, self.log_cache_bytes, self.retained_bytes,
                      self.max_hold_bytes, self.max_log_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,
-                     self.max_waiting_reads);
+                     self.snapshot_bytes_per_second, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };

@@ -26,6 +26,7 @@ inline Time next_deadline(const Office& office, const ElectionTimer& timer) {
     if (reign == nullptr) return timer.expires;
     Time earliest = std::min(reign->heartbeat_at, reign->quorum_check_at);
     if (reign->commit_notice_at) earliest = std::min(earliest, *reign->commit_notice_at);
+    if (reign->pace.waiting) earliest = std::min(earliest, reign->pace.free_at);
     return earliest;
 }
 

@@ -79,6 +79,7 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log, const
     for (Progress& follower : reign.followers) {
         serve(step, reign, follower, log, newest, occasions);
     }
+    read_at_pace(step, reign);
     reign.rounds.due = false;
     confirm_reads(step, reign, reads, log);
 }
