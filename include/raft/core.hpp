@@ -77,8 +77,12 @@ public:
         return reign == nullptr || !reign->handover ? nullptr : &*reign->handover;
     }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
-    /// Whether a snapshot is on its way to this node.
+    /// Whether a snapshot is on its way to this node, or part of one is here.
     bool receives_snapshot() const { return snapshots_.incoming.has_value(); }
+    /// It; null: none.
+    const IncomingSnapshot* incoming() const {
+        return snapshots_.incoming ? &*snapshots_.incoming : nullptr;
+    }
     /// Reads that were asked for here and are not answered.
     std::size_t waiting_reads() const { return reads_.waiting; }
     /// Of a leader: see Options::max_uncommitted_bytes.
@@ -176,7 +180,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
       configuration_(std::move(founding), recovered),
       ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, {}, false, {}},
       log_(recovered, options.recover_commit_index ? recovered.hard_state.commit : Index{}),
-      snapshots_{recovered.snapshot, {}, {}},
+      snapshots_{recovered.snapshot, resumed(recovered), {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},
       now_(now) {

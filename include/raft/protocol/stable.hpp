@@ -77,6 +77,11 @@ struct Recovered {
     /// Where the log may have ended as its node has acknowledged it, where that is more than it has
     /// now; else 0@0. The storage keeps it until the log is as up to date again.
     LogPosition promised{};
+    /// What the storage can go on from of a snapshot that a leader was sending: so many bytes of
+    /// its content, as announced, which are as durable as a snapshot. Nothing, and 0: it begins
+    /// anew.
+    std::optional<SnapshotMeta> partial{};
+    std::uint64_t partial_bytes = 0;
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

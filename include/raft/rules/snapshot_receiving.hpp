@@ -46,6 +46,14 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
     step.send(to, reply);
 }
 
+/// A transfer that was under way when the node stopped: whoever sends that snapshot goes on where
+/// it was.
+inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered) {
+    if (!recovered.partial) return std::nullopt;
+    const std::uint64_t kept = recovered.partial_bytes;
+    return IncomingSnapshot{*recovered.partial, Term{}, NodeId{}, kept, kept, {}, false};
+}
+
 /// Makes the transfer to which this piece belongs the one that is under way, where it may be.
 /// False: the piece is of no use here.
 inline bool joins_transfer(const Step& step, const Log& log,
