@@ -131,7 +131,9 @@ private:
     }
     void take(const Step&, Tick&) {}
     void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
-    void take(const Step& step, Propose& proposal) { propose(step, office_, log_, room_, proposal); }
+    void take(const Step& step, Propose& proposal) {
+        propose(step, office_, log_, room_, proposal);
+    }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
     void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }

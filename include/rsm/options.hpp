@@ -29,8 +29,9 @@ inline constexpr std::int64_t gibibytes(std::int64_t count) { return count * 102
 struct Options {
     /// Bytes of persisted Raft state (Storage::persisted_bytes) at which a snapshot is taken and
     /// the log before it released. 0: after every operation. Negative: never, so that the log
-    /// grows for ever. At most half of raft.max_log_bytes, where that is set. Of several members each but the first waits
-    /// for up to a quarter more, so that they do not all write at one moment.
+    /// grows for ever. At most half of raft.max_log_bytes, where that is set. Of several members
+    /// each but the first waits for up to a quarter more, so that they do not all write at one
+    /// moment.
     std::int64_t snapshot_threshold = mebibytes(64);
 
     /// Times the size of the last snapshot: where that is more than snapshot_threshold it takes the
@@ -76,9 +77,8 @@ struct Options {
     /// destroy the node.
     std::function<void(const raft::Event&)> on_event = {};
     /// Called with a sentence for the operator: what recovery cut or left alone (from the
-    /// constructor), whenever that changes, that the storage has no room or that the log is at its limit, and that a
-    /// snapshot could
-    /// not be saved, which is tried again later. Same conditions.
+    /// constructor), whenever that changes, that the storage has no room or that the log is at its
+    /// limit, and that a snapshot could not be saved, which is tried again later. Same conditions.
     std::function<void(const std::string&)> on_notice = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
     /// damaged log, a state machine that threw. Same conditions.

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Sum;
-bool no_memory = false;           // for snapshots
+bool no_memory = false;             // for snapshots
 const Sum* no_memory_of = nullptr;  // for those of this one
 
 struct Sum {

@@ -39,7 +39,8 @@ public:
     bool join(const LoadChunk& load) {
         for (Reading& reading : readings_) {
             if (!reading.is(load)) continue;
-            const auto same = std::find(reading.readers.begin(), reading.readers.end(), load.reader);
+            const auto same =
+                std::find(reading.readers.begin(), reading.readers.end(), load.reader);
             if (same == reading.readers.end()) reading.readers.push_back(load.reader);
             return true;
         }

@@ -102,9 +102,9 @@ struct ChunkStored {
     ChunkOutcome outcome = ChunkOutcome::stored;
 };
 
-using Input =
-    std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
-                 SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange, HandOver, LogRoom>;
+using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
+                           SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
+                           HandOver, LogRoom>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 

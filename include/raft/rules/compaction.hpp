@@ -37,7 +37,8 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
             continue;
         }
         if (!follower.hold) follower.hold = LogHold{step.now, appended};
-        const bool within = !short_of_room && step.now - follower.hold->since <= step.options.max_hold_time &&
+        const bool within = !short_of_room &&
+                            step.now - follower.hold->since <= step.options.max_hold_time &&
                             appended - follower.hold->appended < step.options.max_hold_bytes;
         if (within) held = std::min(held, follower.provided());
     }
@@ -57,7 +58,8 @@ inline void release_covered(const Step& step, Office& office, Log& log, const Ro
         release = release - 1;
     }
     if (Reign* reign = office.reign()) {
-        const Index wanted = std::exchange(release, held_for_followers(step, *reign, log, room, release));
+        const Index wanted =
+            std::exchange(release, held_for_followers(step, *reign, log, room, release));
         reign->holds_log = release < wanted;
     }
     if (release > log.base().index) {
@@ -68,8 +70,8 @@ inline void release_covered(const Step& step, Office& office, Log& log, const Ro
 
 /// A snapshot of the own state machine has become durable.
 inline void take_own_snapshot(const Step& step, Configuration& configuration, Office& office,
-                              Log& log, const Room& room, Journal& journal,
-                              Snapshots& snapshots, SnapshotTaken& taken) {
+                              Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
+                              SnapshotTaken& taken) {
     // One from a leader may be newer, although the log brought its content faster. Of two of one
     // position, the storage keeps the one that it completed last.
     if (taken.meta.last.index >= snapshots.newest.last.index) {

@@ -85,9 +85,9 @@ TEST_CASE("a log that is full takes what leaders append by themselves, or none c
 TEST_CASE("a follower whose log is full votes and hears its leader") {
     Follower follower(2);
     follower.full();
-    const Output vote = follower.core.step(
-        Time{} + std::chrono::hours(1),
-        message(3, 1, VoteRequest{Term{6}, false, position(3, 2), false}));
+    const Output vote =
+        follower.core.step(Time{} + std::chrono::hours(1),
+                           message(3, 1, VoteRequest{Term{6}, false, position(3, 2), false}));
     REQUIRE(vote.write);
     CHECK(vote.write->hard_state->voted_for == NodeId{3});
     CHECK(reply_of(follower.request({3, 2}, {}, 2, 6)).accepted);
@@ -167,7 +167,8 @@ TEST_CASE("a leader sends a full follower nothing but questions, and goes on whe
     CHECK(cluster.failure == "");
 }
 
-TEST_CASE("from half of the limit on nothing is held for followers, at the limit nothing retained") {
+TEST_CASE(
+    "from half of the limit on nothing is held for followers, at the limit nothing retained") {
     Options options = small_chunks();
     options.max_hold_bytes = 1U << 20;
     options.max_log_bytes = 1000;

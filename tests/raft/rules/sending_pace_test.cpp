@@ -64,9 +64,7 @@ struct Paced {
         }
         return most;
     }
-    bool caught_up(std::uint64_t id) {
-        return cluster.node(id).machine == cluster.node(1).machine;
-    }
+    bool caught_up(std::uint64_t id) { return cluster.node(id).machine == cluster.node(1).machine; }
 
     struct Piece {
         Time at;

@@ -95,9 +95,8 @@ public:
         auto opened = WalOpener<Files>(files_, options_, claimed_).run();
         if (!opened) return opened.error();
         log_ = std::make_shared<Log>(files_, opened->directory, options_, lanes_, reports());
-        snapshots_ =
-            std::make_shared<SnapshotLane<Files>>(files_, opened->directory, options_.pieces,
-                                                  std::move(opened->partial));
+        snapshots_ = std::make_shared<SnapshotLane<Files>>(
+            files_, opened->directory, options_.pieces, std::move(opened->partial));
         report_ = std::move(opened->report);
         if (auto result = log_->start(std::move(opened->log), opened->void_after); !result) {
             log_ = nullptr;
