@@ -12,12 +12,14 @@
 #include <raft/protocol/stable.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
+#include <rsm/sim/rules/bounds.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/foreign_disks.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/resumed_transfers.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
@@ -282,6 +284,7 @@ protected:
               plan_.nodes, plan_.options.raft, plan_.reigns_last,
               [this](Violation violation) { violate(std::move(violation)); },
               [this](raft::NodeId node) { return durable_view(node); }),
+          resumed_transfers_(plan_.nodes),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(machines_that_throw_,
@@ -320,6 +323,7 @@ protected:
         raft::Index snapshot{};  // the newest that was seen
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
+        bool full_log = false;
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
@@ -440,6 +444,7 @@ protected:
         if (running(id) && machines_that_throw_.threw(id)) {
             report(Rule::machines_that_throw, machines_that_throw_.stops(id));
         }
+        watch_limits(id);
         Node& node = nodes_[id.value];
         if (node.files.is_wiped() && is_itself(core(id))) node.files.taken_in();
         // Who stops removes nothing any more.
@@ -453,6 +458,25 @@ protected:
         coverage_.count(Counter::snapshots_saved);
         sequence_->saved(id, snapshot);
         if (trace_.enabled()) trace_snapshot(trace_, world_.now(), core(id));
+    }
+
+    /// How long its log is, and what becomes of a snapshot of which it had a part at its start.
+    void watch_limits(raft::NodeId id) {
+        const raft::Core& core = this->core(id);
+        const std::uint64_t most = plan_.options.raft.max_log_bytes;
+        if (most != 0) {
+            const std::uint64_t bytes = persisted_bytes(id);
+            report(Rule::bounds, log_bounded(core, bytes, plan_.options.raft));
+            const bool was_full = std::exchange(nodes_[id.value].full_log, bytes >= most);
+            if (!was_full && bytes >= most) happened(Counter::full_logs);
+        }
+        const DiskHistory& disk = disk_history(id);
+        const raft::IncomingSnapshot* incoming = core.incoming();
+        const bool excused =
+            disk.damaged || disk.failing || disk.full || disk.refusing ||
+            (incoming && damaged_pieces_.explains_report(id, incoming->meta.last.index));
+        report(Rule::resumed_transfers, resumed_transfers_.step(core, excused));
+        if (resumed_transfers_.went_on()) happened(Counter::resumed_transfers);
     }
 
     /// Whether the membership that a node has knows which instance of itself it is.
@@ -500,6 +524,7 @@ protected:
     std::optional<std::string> foreign_refusal_;  // of the latest start on a foreign disk
     Oracle oracle_;
     DamagedPieces damaged_pieces_;
+    ResumedTransfers resumed_transfers_;
     std::shared_ptr<AppliedSequence> sequence_;
     MachinesThatThrow machines_that_throw_;
     std::shared_ptr<MachineTroubles> troubles_;

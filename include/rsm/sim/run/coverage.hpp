@@ -70,6 +70,9 @@ enum class Counter : std::uint8_t {
     exchanged_disks,
     lost_acknowledgements,
     inherited_changes,
+    partial_snapshots,
+    resumed_transfers,
+    full_logs,
     count_
 };
 
@@ -120,7 +123,10 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "old copies of disks",
                   "exchanged disks",
                   "acknowledgements lost",
-                  "changes inherited by a leader"};
+                  "changes inherited by a leader",
+                  "parts of snapshots found at a start",
+                  "transfers that went on after a restart",
+                  "times that a log came to its limit"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.
