@@ -47,6 +47,8 @@ inline void propose(const Step& step, Office& office, Log& log, Room& room, Prop
         outcome.refusal = Refusal::overloaded;
     } else if (room.none()) {
         outcome.refusal = Refusal::log_full;
+        // What fills it may be of an earlier term, and is committed by an entry of this one.
+        ensure_own_entry(step, reign->budget, log);
     } else {
         room.take(size + entry_overhead_bytes);
         append_own(step, reign->budget, log, EntryKind::operation, std::move(proposal.payload));

@@ -135,6 +135,24 @@ TEST_CASE("a leader whose log is full refuses operations, and for that reason") 
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("a leader whose log is full of entries of an earlier term commits them nevertheless") {
+    CoreCluster cluster(3, small_chunks());  // without a barrier
+    cluster.elect(1);
+    cluster.lost = [](const Message& m) { return std::holds_alternative<AppendReply>(m.body); };
+    for (int i = 0; i < 3; ++i) cluster.propose(1, "operation");
+    cluster.settle();
+    cluster.lost = nullptr;
+    cluster.crash(1);
+    cluster.elect(2);
+    REQUIRE(cluster.core(2).log().commit() == Index{0});
+    for (const std::uint64_t id : {2, 3}) cluster.step(id, LogRoom{0});
+    for (int i = 0; i < 3; ++i) CHECK(cluster.propose(2, "more").refusal == Refusal::log_full);
+    cluster.run(milliseconds(150));
+    CHECK(cluster.core(2).log().commit() == Index{4});
+    CHECK(cluster.core(2).log().last_index() == Index{4});
+    CHECK(cluster.core(3).log().commit() == Index{4});
+}
+
 TEST_CASE("a leader sends a full follower nothing but questions, and goes on when it has room") {
     CoreCluster cluster = led();
     cluster.step(3, LogRoom{0});
