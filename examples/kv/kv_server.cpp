@@ -68,6 +68,9 @@ struct Arguments {
     std::string announce;
     std::string data;
     std::uint64_t snapshot_threshold = std::uint64_t{64} << 20;
+    double snapshot_factor = 0.5;
+    std::optional<std::uint64_t> max_log_bytes;
+    std::uint64_t snapshot_rate = 0;
     std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
@@ -123,6 +126,23 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t{4096}, std::uint64_t{1} << 30))
         ->default_str("16MiB");
+    app.add_option("--snapshot-factor", arguments.snapshot_factor,
+                   "The log is compacted when it is so many times as long as the last snapshot, if "
+                   "that is more than --snapshot-threshold; 0: the threshold alone counts")
+        ->check(CLI::Range(0.0, 1000.0))
+        ->capture_default_str();
+    app.add_option("--max-log", arguments.max_log_bytes,
+                   "Bytes of log at which writes are refused until it is compacted, at least twice "
+                   "--snapshot-threshold, e.g. 4GiB; 0: no limit")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t{0}, size_max))
+        ->default_str("2GiB, or 4 times --snapshot-threshold if that is more");
+    app.add_option("--snapshot-rate", arguments.snapshot_rate,
+                   "Bytes in a second at which a leader sends snapshots, to all nodes together, "
+                   "e.g. 50MiB; 0: as fast as it can")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t{0}, size_max))
+        ->default_str("0");
     app.add_option("--skip-operation", arguments.skip_operations,
                    "Log index of an operation at which every server stops, as their last line "
                    "says; the same on all servers, once for each")
@@ -179,11 +199,24 @@ std::string announced(const Arguments& arguments, const std::vector<tcp::accepto
     return rsm::TcpAddress{kv::parse_address("--listen", arguments.listen).host, port}.text();
 }
 
+/// Bytes of log at which writes are refused; 0: none.
+std::uint64_t log_limit(const Arguments& arguments) {
+    constexpr std::uint64_t usual = std::uint64_t{2} << 30;
+    const std::uint64_t threshold = arguments.snapshot_threshold;
+    if (!arguments.max_log_bytes) return std::max(usual, std::min(threshold, UINT64_MAX / 4) * 4);
+    const std::uint64_t limit = *arguments.max_log_bytes;
+    if (limit != 0 && limit / 2 < threshold) {
+        throw std::invalid_argument("--max-log: must be at least twice --snapshot-threshold, or 0");
+    }
+    return limit;
+}
+
 /// How many clients there are descriptors for, besides those that the node needs itself.
 std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
     const std::size_t limit = kv::raise_descriptor_limit();
     const std::size_t own =
-        kv::own_descriptors(members, arguments.snapshot_threshold, arguments.segment_bytes);
+        kv::own_descriptors(members, arguments.snapshot_threshold, log_limit(arguments),
+                            arguments.segment_bytes);
     if (limit <= own) {
         throw std::runtime_error("a node needs " + std::to_string(own) +
                                  " descriptors and one for each client, and " +
@@ -350,6 +383,9 @@ private:
         rsm::Options options;
         options.birth = origin.birth;
         options.snapshot_threshold = static_cast<std::int64_t>(arguments.snapshot_threshold);
+        options.snapshot_factor = arguments.snapshot_factor;
+        options.raft.max_log_bytes = log_limit(arguments);
+        options.raft.snapshot_bytes_per_second = arguments.snapshot_rate;
         for (const std::uint64_t index : arguments.skip_operations) {
             options.skip_operations.push_back({index});
         }

@@ -38,16 +38,22 @@ inline std::size_t raise_descriptor_limit() {
 }
 
 /// How many descriptors a node keeps for itself before any client has one.
-/// @param snapshot_bytes  at which a snapshot is taken and the log before it released
+/// @param snapshot_bytes  at which a snapshot is taken and the log before it released, or more
+/// @param max_log_bytes   beyond which the log does not grow, whatever the state's size; 0: it does
 /// @param segment_bytes   of each file of the log, above 0
 inline std::size_t own_descriptors(std::size_t members, std::uint64_t snapshot_bytes,
+                                   std::uint64_t max_log_bytes,
                                    std::uint64_t segment_bytes = rsm::WalOptions{}.segment_bytes) {
     // The log is one file for each segment. While a snapshot is being written or sent it grows
     // beyond the size at which that began.
     constexpr std::uint64_t more_log_bytes = raft::Options{}.max_hold_bytes;
     constexpr std::uint64_t most_segments = 4096;
-    const std::uint64_t log_bytes =
+    // What a step may bring beyond the limit, and a segment that is used in part at each end.
+    const std::uint64_t more_than_limit = 4 * segment_bytes;
+    const std::uint64_t usual_bytes =
         snapshot_bytes + std::min(snapshot_bytes, most_segments * segment_bytes) + more_log_bytes;
+    const std::uint64_t log_bytes =
+        max_log_bytes == 0 ? usual_bytes : max_log_bytes + more_than_limit;
     const auto segments =
         static_cast<std::size_t>(std::min(log_bytes / segment_bytes, most_segments));
     constexpr std::size_t spare_segments = 5;

@@ -128,7 +128,7 @@ public:
                 write_redirect(topology(), out);
                 break;
             case rsm::ErrorClass::overload:
-                if (why == rsm::Errc::no_space) {
+                if (why == rsm::Errc::no_space || why == rsm::Errc::log_full) {
                     reply.error("BUSY no room for the log (" + replica_.status().refuses +
                                 "), nothing happened, try again later");
                     break;

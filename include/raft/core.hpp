@@ -77,14 +77,20 @@ public:
         return reign == nullptr || !reign->handover ? nullptr : &*reign->handover;
     }
     const SnapshotMeta& snapshot() const { return snapshots_.newest; }
-    /// Whether a snapshot is on its way to this node.
+    /// Whether a snapshot is on its way to this node, or part of one is here.
     bool receives_snapshot() const { return snapshots_.incoming.has_value(); }
+    /// It; null: none.
+    const IncomingSnapshot* incoming() const {
+        return snapshots_.incoming ? &*snapshots_.incoming : nullptr;
+    }
     /// Reads that were asked for here and are not answered.
     std::size_t waiting_reads() const { return reads_.waiting; }
     /// Of a leader: see Options::max_uncommitted_bytes.
     std::size_t unsettled_bytes() const { return office_.unsettled_bytes(); }
     /// Whether the log is longer than this node needs it, because a follower does.
     bool holds_log() const { return office_.holds_log(); }
+    /// Whether the log is as long as Options::max_log_bytes lets it be.
+    bool log_full() const { return room_.none(); }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const { return office_.followers(); }
     /// Whether this node's own disk hangs, and whether it has room.
@@ -94,7 +100,7 @@ public:
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
-                     self.log_, self.snapshots_, self.office_, self.timer_, self.reads_,
+                     self.log_, self.room_, self.snapshots_, self.office_, self.timer_, self.reads_,
                      self.journal_, self.disk_, self.detached_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
@@ -111,8 +117,8 @@ private:
         take_vote_reply(step, ballot_, office_, timer_, log_, configuration_, message.from, reply);
     }
     void take(const Step& step, Message& message, AppendRequest& request) {
-        answer_append_request(step, ballot_, office_, timer_, reads_, log_, configuration_, message,
-                              request);
+        answer_append_request(step, ballot_, office_, timer_, reads_, log_, room_,
+                              snapshots_.newest, configuration_, message, request);
     }
     void take(const Step& step, Message& message, AppendReply& reply) {
         take_append_reply(step, office_, reads_, log_, message.from, reply);
@@ -130,7 +136,10 @@ private:
         take_lacking(step, office_, timer_, log_, configuration_, message.from, lacking);
     }
     void take(const Step&, Tick&) {}
-    void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
+    void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
+    void take(const Step& step, Propose& proposal) {
+        propose(step, office_, log_, room_, proposal);
+    }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
     void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }
@@ -148,13 +157,14 @@ private:
         take_detached(step, office_, timer_, log_, configuration_, detached_, loaded);
     }
     void take(const Step& step, SnapshotTaken& taken) {
-        take_own_snapshot(step, configuration_, office_, log_, journal_, snapshots_, taken);
+        take_own_snapshot(step, configuration_, office_, log_, room_, journal_, snapshots_, taken);
     }
     void take(const Step& step, ChunkLoaded& loaded) {
         send_chunk(step, office_, snapshots_.newest, loaded);
     }
     void take(const Step& step, ChunkStored& stored) {
-        take_stored(step, configuration_, office_, reads_, log_, journal_, snapshots_, stored);
+        take_stored(step, configuration_, office_, reads_, log_, room_, journal_, snapshots_,
+                    stored);
     }
     void finish(const Step& step, bool held_log);
 
@@ -164,6 +174,7 @@ private:
     Configuration configuration_;
     Ballot ballot_;
     Log log_;
+    Room room_;
     Snapshots snapshots_;
     Office office_;
     ElectionTimer timer_;
@@ -183,7 +194,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
       configuration_(std::move(founding), recovered),
       ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, {}, false, {}},
       log_(recovered, options.recover_commit_index ? recovered.hard_state.commit : Index{}),
-      snapshots_{recovered.snapshot, {}, {}},
+      snapshots_{recovered.snapshot, resumed(recovered), {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},
       detached_{recovered.detached, {}},
@@ -228,12 +239,12 @@ inline void Core::finish(const Step& step, bool held_log) {
         stand_for_election(step, ballot_, office_, timer_, log_, candidacy);
     }
     if (office_.leads()) {
-        lead(step, office_, reads_, log_, configuration_, journal_, snapshots_.newest);
+        lead(step, office_, reads_, log_, room_, configuration_, journal_, snapshots_.newest);
         retire(step, ballot_, office_, timer_, reads_, log_);
     }
     // What it held for its followers it does not need when it leads no more.
-    if (held_log && !office_.holds_log()) {
-        release_covered(step, office_, log_, journal_, snapshots_.newest);
+    if ((held_log && !office_.holds_log()) || room_.none()) {
+        release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
     regain(step, log_);

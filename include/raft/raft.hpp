@@ -8,7 +8,8 @@
 //  1. Recover the stored state (Storage::recover) and hand it to the constructor. Give every node
 //     of a cluster another seed.
 //  2. Call step() with everything that has happened since the last call, in order, and with the
-//     time; and at the latest at Output::deadline.
+//     time; and at the latest at Output::deadline. Where Options::max_log_bytes is set, LogRoom is
+//     the first of it.
 //  3. Begin Output::write before anything else. Writes become durable in the order of their ids.
 //     When one is durable, say so with Persisted. A write that fails is final: stop the node.
 //  4. Send Output::send now. Send each of Output::send_after only once the write it names is
@@ -97,6 +98,9 @@
 //   -        who lacks entries gets them without a leader  rules/log_repair.hpp take_lacking
 //   -        what is left of a log behind damage           rules/log_repair.hpp take_detached
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
+//   -        a log that is as long as it may be          rules/acceptance.hpp is_full
+//   -        snapshots leave at a pace                  rules/snapshot_sending.hpp read_at_pace
+//   -        a transfer that outlives its receiver      rules/snapshot_receiving.hpp resumed
 //   -        what a leader owes each follower           rules/leading.hpp serve
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP

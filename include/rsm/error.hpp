@@ -61,6 +61,10 @@ enum class Errc : int {
     /// The change of members was given up, because that was asked for or because newcomers did not
     /// catch up in time. Who votes has not changed; newcomers are members no more.
     given_up,
+    /// The log of this node, which leads, is as long as raft::Options::max_log_bytes lets it be,
+    /// because snapshots cannot be saved, or operations come faster than they are applied and
+    /// snapshots written. Nothing happened; try again later.
+    log_full,
 };
 
 }  // namespace rsm
@@ -131,6 +135,7 @@ private:
                        "lead";
             case Errc::unreachable: return "too few members are heard from";
             case Errc::given_up: return "the change of members was given up";
+            case Errc::log_full: return "the node's log has reached its limit";
         }
         return "unknown rsm error";
     }
@@ -199,6 +204,7 @@ inline ErrorClass error_class(const boost::system::error_code& code) noexcept {
         case Errc::busy:
         case Errc::unreachable:
         case Errc::given_up:
+        case Errc::log_full:
         case Errc::no_space: return ErrorClass::overload;
         case Errc::invalid_members:
         case Errc::too_large:

@@ -17,6 +17,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace rsm::inline v0 {
@@ -28,8 +29,15 @@ inline constexpr std::int64_t gibibytes(std::int64_t count) { return count * 102
 struct Options {
     /// Bytes of persisted Raft state (Storage::persisted_bytes) at which a snapshot is taken and
     /// the log before it released. 0: after every operation. Negative: never, so that the log
-    /// grows for ever.
+    /// grows for ever. At most half of raft.max_log_bytes, where that is set. Of several members
+    /// each but the first waits for up to a quarter more, so that they do not all write at one
+    /// moment.
     std::int64_t snapshot_threshold = mebibytes(64);
+
+    /// Times the size of the last snapshot: where that is more than snapshot_threshold it takes the
+    /// threshold's place, so that a large state is not written again and again for little of a log.
+    /// 0: the threshold alone counts. At most 1000.
+    double snapshot_factor = 0;
 
     /// How long an operation or a read may take before it completes with Errc::timed_out, unless
     /// the call says otherwise. 0: no limit.
@@ -77,13 +85,32 @@ struct Options {
     /// destroy the node.
     std::function<void(const raft::Event&)> on_event = {};
     /// Called with a sentence for the operator: what recovery cut or left alone (from the
-    /// constructor), whenever that changes, that the storage has no room, and that a snapshot could
-    /// not be saved, which is tried again later. Same conditions.
+    /// constructor), whenever that changes, that the storage has no room or that the log is at its
+    /// limit, and that a snapshot could not be saved, which is tried again later. Same conditions.
     std::function<void(const std::string&)> on_notice = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
     /// damaged log, a state machine that threw. Same conditions.
     std::function<void(const raft::Failure&)> on_failure = {};
+
+    /// Whether the fields are in their ranges and agree with each other, `raft` included; the
+    /// failure names the first that does not.
+    raft::Result<void> validate() const;
 };
+
+inline raft::Result<void> Options::validate() const {
+    const auto refuse = [](const char* what) {
+        return raft::Failure{std::make_error_code(std::errc::invalid_argument), what};
+    };
+    if (!(snapshot_factor >= 0 && snapshot_factor <= 1000))
+        return refuse("options: snapshot_factor must be in [0, 1000]");
+    if (raft.max_log_bytes != 0) {
+        if (snapshot_threshold < 0)
+            return refuse("options: raft.max_log_bytes needs snapshots (snapshot_threshold >= 0)");
+        if (raft.max_log_bytes / 2 < static_cast<std::uint64_t>(snapshot_threshold))
+            return refuse("options: raft.max_log_bytes must be >= 2 * snapshot_threshold");
+    }
+    return raft.validate();
+}
 
 }  // namespace rsm
 

@@ -119,7 +119,7 @@ public:
     ///
     /// - committed: no error.
     /// - not committed, now or ever: not_leader (leader_in(code) may name who to ask), overloaded,
-    ///   no_space, too_large, user_exception, superseded, skipped, stopped.
+    ///   no_space, log_full, too_large, user_exception, superseded, skipped, stopped.
     /// - unknown: timed_out, result_lost, interrupted.
     ///
     /// Completion signature: void(boost::system::error_code, Result), without the second where
@@ -478,6 +478,10 @@ private:
     }
 
     static raft::NodeConfig configure(const Transport& transport, const Options& options) {
+        if (const raft::Result<void> valid = options.validate(); !valid) {
+            throw boost::system::system_error(
+                make_error_code(boost::system::errc::invalid_argument), valid.error().what);
+        }
         if constexpr (requires { transport.max_message_bytes(); }) {
             constexpr std::size_t headers = 4096;
             if (options.raft.max_message_bytes + headers > transport.max_message_bytes()) {

@@ -43,7 +43,8 @@ struct Status {
     raft::Index snapshot;  ///< the last index that the newest snapshot covers
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t persisted_bytes = 0;
-    /// Why the storage takes nothing new from clients at present; empty: it does.
+    /// Why the storage takes nothing new from clients at present, or the log has reached
+    /// raft::Options::max_log_bytes; empty: they do.
     std::string refuses;
     /// A write of this node has been under way for longer than Options::disk_stall_timeout: until
     /// it ends, this node neither leads nor votes.

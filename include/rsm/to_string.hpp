@@ -66,6 +66,7 @@ inline std::string_view to_string(raft::Refusal refusal) {
         case raft::Refusal::overloaded: return "overloaded";
         case raft::Refusal::too_large: return "too large";
         case raft::Refusal::handing_over: return "handing over";
+        case raft::Refusal::log_full: return "log full";
     }
     return "unknown";
 }

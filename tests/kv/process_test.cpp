@@ -87,13 +87,16 @@ TEST_CASE("process: the limit for descriptors is raised as far as it goes") {
 
 TEST_CASE("process: a node keeps descriptors for its log, and more for a longer one") {
     constexpr std::uint64_t mebibyte = 1U << 20;
-    const std::size_t usual = kv::own_descriptors(3, 64 * mebibyte);
+    const std::size_t usual = kv::own_descriptors(3, 64 * mebibyte, 0);
     CHECK(usual > 100);
     CHECK(usual < 300);
-    CHECK(kv::own_descriptors(3, 1024 * mebibyte) >= usual + 2 * (1024 - 64) / 16);
-    CHECK(kv::own_descriptors(7, 64 * mebibyte) > usual);
-    CHECK(kv::own_descriptors(3, 64 * mebibyte, 8 * mebibyte) >= usual + 2 * 64 / 16);
-    CHECK(kv::own_descriptors(3, UINT64_MAX / 2) < 10'000);
+    CHECK(kv::own_descriptors(3, 1024 * mebibyte, 0) >= usual + 2 * (1024 - 64) / 16);
+    CHECK(kv::own_descriptors(7, 64 * mebibyte, 0) > usual);
+    CHECK(kv::own_descriptors(3, 64 * mebibyte, 0, 8 * mebibyte) >= usual + 2 * 64 / 16);
+    CHECK(kv::own_descriptors(3, UINT64_MAX / 2, 0) < 10'000);
+    // A limit of the log is one of its files, too.
+    CHECK(kv::own_descriptors(3, 64 * mebibyte, 2048 * mebibyte) >= usual + 128 - 72);
+    CHECK(kv::own_descriptors(3, 64 * mebibyte, 256 * mebibyte) < usual);
 }
 
 TEST_CASE("addresses: a cluster that cannot be meant is refused in a sentence") {

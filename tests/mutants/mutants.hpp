@@ -248,7 +248,17 @@ namespace mutants {
       "the target is asked to stand again and again at once")                                      \
     M(handover_unanswered, "handover", "a handover has no answer when the reign ends")             \
     M(loyal_at_handover, "handover", "a vote for the target is refused for loyalty")               \
-    M(late_timeout_now, "handover", "what the leader of an earlier term has asked for is done")
+    M(late_timeout_now, "handover", "what the leader of an earlier term has asked for is done")    \
+    M(log_unlimited, "limits", "a leader takes operations in although its log is at its limit")    \
+    M(full_log_goes_on, "limits", "a follower takes entries in although its log is at its limit")  \
+    M(full_for_ever, "limits", "a log at its limit takes nothing, though no snapshot can help")    \
+    M(fullness_sticks, "limits", "a follower whose log was full is sent nothing any more")         \
+    M(waits_too_long, "limits", "members wait for a whole threshold more before a snapshot")       \
+    M(pace_for_each, "limits", "each follower is sent snapshots as fast as it takes them")         \
+    M(late_for_its_turn, "snapshots", "a piece that waits for its turn counts as lost")            \
+    M(transfer_begun_anew, "snapshots", "what was received is dropped when a leader begins")       \
+    M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
+    M(marks_left, "limits", "the marks of a transfer stay after its end")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

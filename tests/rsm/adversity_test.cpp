@@ -127,27 +127,27 @@ TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
 }
 
 TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
-    rsm::detail::SnapshotPolicy policy(1000);
-    CHECK(!policy.due(at(0s), 10, 0, false));
+    rsm::detail::SnapshotPolicy policy;
+    CHECK(!policy.due(at(0s), false, false));
     policy.damaged();
-    CHECK(policy.due(at(0s), 10, 0, false));
+    CHECK(policy.due(at(0s), false, false));
     policy.begun(at(0s));
-    CHECK(!policy.due(at(0s), 10, 0, false));
+    CHECK(!policy.due(at(0s), false, false));
     policy.ended();
-    CHECK(!policy.due(at(9s), 10, 0, false));
+    CHECK(!policy.due(at(9s), false, false));
 }
 
 TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
-    rsm::detail::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy;
     raft::Time now = at(0s);
     for (const auto pause : {1s, 2s, 4s, 8s}) {
         policy.damaged();
-        REQUIRE(policy.due(now, 0, 0, false));
+        REQUIRE(policy.due(now, false, false));
         policy.begun(now);
         policy.ended();
         policy.damaged();
-        CHECK(!policy.due(now + pause - 1ms, 0, 0, false));
-        CHECK(policy.due(now + pause, 0, 0, false));
+        CHECK(!policy.due(now + pause - 1ms, false, false));
+        CHECK(policy.due(now + pause, false, false));
         now += pause;
     }
     policy.begun(now);
@@ -155,33 +155,34 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
     policy.begun(now);  // a sound one
     policy.ended();
     policy.damaged();
-    CHECK(policy.due(now + 16s, 0, 0, false));
+    CHECK(policy.due(now + 16s, false, false));
     policy.begun(now + 16s);
     CHECK(policy.not_before() == now + 17s);
 }
 
 TEST_CASE("damaged snapshots, one after the other, do not keep the log from being compacted") {
-    rsm::detail::SnapshotPolicy policy(1000);
+    rsm::detail::SnapshotPolicy policy;
     for (const auto now : {0s, 10s, 20s}) {
         policy.damaged();
         policy.begun(at(now));
         policy.ended();
         policy.damaged();
-        CHECK(!policy.due(at(now), 999, 0, true));
-        CHECK(policy.due(at(now), 1000, 0, true));
+        CHECK(!policy.due(at(now), false, true));
+        CHECK(policy.due(at(now), true, true));
     }
     policy.failed(at(20s));
-    CHECK(!policy.due(at(20s), 1000, 0, true));
-    CHECK(policy.due(at(21s), 1000, 0, true));
+    CHECK(!policy.due(at(20s), true, true));
+    CHECK(policy.due(at(21s), true, true));
 }
 
 TEST_CASE("what is held for a follower does not make one snapshot follow another") {
-    rsm::detail::SnapshotPolicy policy(1000);
-    CHECK(policy.due(at(0s), 1000, 0, true));
-    CHECK(!policy.due(at(0s), 5999, 5000, true));
-    CHECK(policy.due(at(0s), 6000, 5000, true));
-    CHECK(!policy.due(at(0s), 6000, 5000, false));
-    CHECK(!rsm::detail::SnapshotPolicy(-1).due(at(0s), 1U << 30, 0, true));
+    const rsm::detail::SnapshotTrigger trigger{1000};
+    CHECK(trigger.grown(1000, 0, 0, {}));
+    CHECK(!trigger.grown(5999, 5000, 0, {}));
+    CHECK(trigger.grown(6000, 5000, 0, {}));
+    const rsm::detail::SnapshotPolicy policy;
+    CHECK(policy.due(at(0s), true, true));
+    CHECK(!policy.due(at(0s), true, false));
 }
 
 TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the others go on") {

@@ -84,6 +84,7 @@ struct MessageText {
         out << "AppendReply (term " << reply.term.value << ", ";
         if (reply.accepted) {
             out << "agrees to " << reply.index.value;
+            if (reply.hint.index.value != 0) out << ", takes no more";
         } else {
             out << "refused after " << reply.index.value << ", hint " << text_of(reply.hint);
         }

@@ -70,7 +70,8 @@ using ChunkRead = std::function<void(Result<Bytes>)>;
 ///   (anew); each call continues where the last ended. Several may be under way; they complete in
 ///   order. At the end size and checksum are verified, and the snapshot is made durable before
 ///   done says `installed`. Not final: a failure drops what was collected, as a rejection does, and
-///   all further calls are rejected until one begins anew.
+///   all further calls are rejected until one begins anew. A storage may keep what it has of one
+///   through a restart (Recovered::partial); then the first call may continue there.
 /// - `abandon_transfer()` drops what was collected of a snapshot that is not complete, as of the
 ///   calls of receive_chunk() so far; nothing where there is none.
 /// - Snapshots of one position replace each other: the one whose save or receipt completes last is

@@ -9,6 +9,7 @@
 #include <raft/base/ring.hpp>
 #include <raft/core.hpp>
 #include <raft/driver/carry_out.hpp>
+#include <raft/driver/chunk_cache.hpp>
 #include <raft/driver/concepts.hpp>
 #include <raft/protocol/step.hpp>
 
@@ -121,7 +122,8 @@ public:
           transport_(open_transport()),
           storage_(open_storage()),
           clock_(open_clock()),
-          host_(host) {
+          host_(host),
+          chunks_(config_.options.snapshot_window_bytes) {
         static_assert(EngineHost<Host>);  // here, because a host may hold its engine
     }
     Engine(const Engine&) = delete;
@@ -283,6 +285,7 @@ private:
         for (int steps = 0; steps < 2 && !halted_; ++steps) {
             if (steps > 0 && inbox_.empty()) break;
             working_.swap(inbox_);
+            tell_room();
             core_->step(clock_.now(), working_, output_);
             working_.clear();
             Handler handler{*this};
@@ -324,6 +327,15 @@ private:
         } catch (...) {
             fail_with("an exception of an unknown type");
         }
+    }
+
+    /// The core counts what the step takes in, the storage what the steps before have begun to
+    /// write.
+    void tell_room() {
+        const std::uint64_t most = config_.options.max_log_bytes;
+        if (most == 0) return;
+        const std::uint64_t bytes = storage_.persisted_bytes();
+        working_.insert(working_.begin(), LogRoom{most - std::min(most, bytes)});
     }
 
     void take_in(Input input) {
@@ -504,12 +516,27 @@ private:
         }
     }
     void load(const LoadChunk& load) {
-        storage_.read_chunk(
-            load.meta, load.offset, load.max_bytes, [this, load](Result<Bytes> data) {
-                ChunkLoaded loaded{load.reader, load.meta, load.offset, std::nullopt};
-                if (data) loaded.data = std::move(*data);
-                take_in(std::move(loaded));
-            });
+        if (!sends_to_several()) chunks_.forget();
+        if (std::optional<Bytes> data = chunks_.find(load)) {
+            return take_in(ChunkLoaded{load.reader, load.meta, load.offset, std::move(data)});
+        }
+        if (chunks_.join(load)) return;
+        storage_.read_chunk(load.meta, load.offset, load.max_bytes,
+                            [this, load](Result<Bytes> data) { chunk_read(load, data); });
+    }
+    void chunk_read(const LoadChunk& load, const Result<Bytes>& data) {
+        for (const NodeId reader : chunks_.read(load)) {
+            ChunkLoaded loaded{reader, load.meta, load.offset, std::nullopt};
+            if (data) loaded.data = *data;
+            take_in(std::move(loaded));
+        }
+        if (data && sends_to_several()) chunks_.keep(load, *data);
+    }
+    bool sends_to_several() const {
+        const auto followers = core_->followers();
+        return std::count_if(followers.begin(), followers.end(), [](const Progress& follower) {
+                   return follower.state == ProgressState::snapshot;
+               }) > 1;
     }
     void store(StoreChunk&& store) {
         storage_.receive_chunk(
@@ -534,6 +561,7 @@ private:
     ClockType clock_;
     Host& host_;
     std::optional<Core> core_;
+    ChunkCache chunks_;
 
     std::vector<Input> inbox_;    // what has come since the last turn
     std::vector<Input> working_;  // its other half: the two swap, so neither allocates for long

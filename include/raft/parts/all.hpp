@@ -14,6 +14,7 @@
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/parts/transfer.hpp>
 
 #endif

@@ -83,6 +83,7 @@ struct Progress {
     /// Entries are being read back from storage. A change of state does not end that: the answer
     /// may have become useless, but there is never more than one question.
     bool reading = false;
+    bool full = false;  ///< its log takes nothing more at present; each answer says it anew
 
     /// The read round whose echo tells a lost acknowledgement from an old refusal, and what had
     /// been acknowledged when it was asked for; 0: none asked.
@@ -137,6 +138,7 @@ struct Progress {
     /// The bytes that may be sent now; 0 means none. Something may always be sent when nothing is
     /// under way, however small the window.
     std::size_t allowance(std::size_t window_bytes) const {
+        if (full) return 0;
         switch (state) {
             case ProgressState::probe: return paused ? 0 : window_bytes;
             case ProgressState::replicate:
@@ -171,6 +173,13 @@ struct Progress {
         return news;
     }
 
+    /// It takes nothing more at present: what is under way to it is lost, and the next question is
+    /// whether it does again.
+    void become_full() {
+        if (!full && state == ProgressState::replicate) become_replicate();
+        full = true;
+    }
+
     /// The follower does not have what it had acknowledged after `index`. Only acceptances that
     /// echo `since_round` or a later one count from now on.
     void lost_after(Index index, std::uint64_t since_round) {
@@ -193,9 +202,10 @@ struct Progress {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
-                     self.doubted_round, self.doubted_match, self.trusted_round, self.lost_before,
-                     self.transfer, self.hold, self.disk_stalled, self.disk_full, self.instance,
-                     self.claimed, self.claimed_at, self.catch_up, self.departure, self.in_flight_,
+                     self.full, self.doubted_round, self.doubted_match, self.trusted_round,
+                     self.lost_before, self.transfer, self.hold, self.disk_stalled, self.disk_full,
+                     self.instance, self.claimed, self.claimed_at, self.catch_up, self.departure,
+                     self.in_flight_,
                      self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;

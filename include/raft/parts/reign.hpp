@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/parts/progress.hpp>
 #include <raft/parts/reads.hpp>
+#include <raft/parts/transfer.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/step.hpp>
@@ -156,6 +157,7 @@ struct Reign {
     std::optional<MemberChange> change;
     std::optional<Handover> handover;
     std::vector<Readmission> readmissions;  ///< the latest
+    SendingPace pace;                       ///< of snapshots
 
     Progress* find(NodeId node) {
         for (Progress& follower : followers) {
@@ -186,7 +188,7 @@ struct Reign {
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
                      self.quorum_check_at, self.commit_notice_at, self.change, self.handover,
-                     self.readmissions);
+                     self.readmissions, self.pace);
     }
     friend bool operator==(const Reign&, const Reign&) = default;
 };

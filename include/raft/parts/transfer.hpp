@@ -81,6 +81,29 @@ struct SnapshotTransfer {
     friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
 };
 
+/// How fast a leader sends snapshots, to all followers together: a bucket of bytes that fills with
+/// time, told by the moment at which it is no longer overdrawn.
+struct SendingPace {
+    Time free_at;          ///< then the next piece may be read
+    NodeId last;           ///< the follower for which one was read last; the next ones come first
+    bool waiting = false;  ///< a piece is wanted, and it is too early
+
+    /// A piece is read. @param full  in which time the bucket fills @pre bytes_per_second > 0
+    void spend(std::uint64_t bytes, std::uint64_t bytes_per_second, Duration full, Time now) {
+        constexpr std::uint64_t second = 1'000'000'000;
+        const std::uint64_t seconds = bytes / bytes_per_second;
+        // A whole number is at most 1 GiB, and so is what is left of it.
+        const std::uint64_t rest = bytes % bytes_per_second * second / bytes_per_second;
+        const Duration takes{static_cast<std::int64_t>(seconds * second + rest)};
+        free_at = std::max(free_at, now - full) + takes;
+    }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.free_at, self.last, self.waiting);
+    }
+    friend bool operator==(const SendingPace&, const SendingPace&) = default;
+};
+
 /// A snapshot that is being received. Pieces are given to the storage in order, several at once.
 struct IncomingSnapshot {
     SnapshotMeta meta;

@@ -70,6 +70,8 @@ struct AppendReply {
     /// term than the answer.
     Index index;
     /// Refused: the last place where the logs may agree (fast backup, end of section 5.3).
+    /// Accepted: the end of a log that takes nothing more at present, because it is as long as it
+    /// may be; 0@0: it takes more.
     LogPosition hint;
     std::uint64_t round = 0;  ///< echo of the request
     /// The sender's oldest write hangs: it neither votes nor leads. One that must not tell its term

@@ -84,11 +84,22 @@ struct Options {
     /// more than this since then, and no longer than max_hold_time. Beyond that the follower gets
     /// the next snapshot. 0: nothing is kept.
     std::size_t max_hold_bytes = std::size_t{1} << 30;
+    /// Storage::persisted_bytes() from which on the log takes nothing more that a snapshot could
+    /// have made room for: a leader refuses operations, and a follower leaves entries with its
+    /// leader, which waits. Votes, heartbeats, reads, what the log has, barriers and memberships go
+    /// on. From half of it on nothing is kept for followers (max_hold_bytes), and from all of it on
+    /// nothing is retained either. What one step brings may exceed it: an operation on a leader, a
+    /// message on a follower. 0: no limit.
+    std::uint64_t max_log_bytes = 0;
     /// The content of one snapshot message. More than 0, at most max_message_bytes.
     std::size_t snapshot_chunk_bytes = 256U << 10;
     /// Pieces of a snapshot under way to one follower without its answer; at least
     /// snapshot_chunk_bytes.
     std::size_t snapshot_window_bytes = 4U << 20;
+    /// Of snapshots a leader sends no more than this in a second, to all followers together, so
+    /// that a transfer leaves room on disk and line. In any time it may be more by what a heartbeat
+    /// interval brings, and by one piece. 0: no limit.
+    std::uint64_t snapshot_bytes_per_second = 0;
 
     // ---- counts ----
 
@@ -105,8 +116,9 @@ struct Options {
                      self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
                      self.max_entry_bytes, self.max_message_bytes, self.window_bytes,
                      self.max_uncommitted_bytes, self.apply_batch_bytes, self.log_cache_bytes,
-                     self.retained_bytes, self.max_hold_bytes, self.snapshot_chunk_bytes,
-                     self.snapshot_window_bytes, self.max_waiting_reads);
+                     self.retained_bytes, self.max_hold_bytes, self.max_log_bytes,
+                     self.snapshot_chunk_bytes, self.snapshot_window_bytes,
+                     self.snapshot_bytes_per_second, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };

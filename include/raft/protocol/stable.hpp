@@ -112,6 +112,11 @@ struct Recovered {
     /// Up to where the state machine has applied the log already, where it keeps its state itself.
     /// That is committed. The storage knows nothing of it.
     Index applied{};
+    /// What the storage can go on from of a snapshot that a leader was sending: so many bytes of
+    /// its content, as announced, which are as durable as a snapshot. Nothing, and 0: it begins
+    /// anew.
+    std::optional<SnapshotMeta> partial{};
+    std::uint64_t partial_bytes = 0;
 };
 
 /// Writes the content of a snapshot into a sink. Called once, possibly on another thread, so it

@@ -71,6 +71,12 @@ struct Applied {
     Index index;
 };
 
+/// How many bytes the log may still grow by, for this step and until it is said anew; the first
+/// input of a step. Without it there is no limit.
+struct LogRoom {
+    std::uint64_t bytes = 0;
+};
+
 /// Answers a LoadEntries. Consecutive entries, durable in the node's own log.
 struct EntriesLoaded {
     NodeId reader;
@@ -110,7 +116,7 @@ struct StorageRoom {
 
 using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
                            SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
-                           HandOver, StorageRoom, DetachedLoaded>;
+                           HandOver, StorageRoom, LogRoom, DetachedLoaded>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
@@ -121,6 +127,7 @@ enum class Refusal : std::uint8_t {
     overloaded,    ///< a bound of Options is reached: later
     too_large,     ///< larger than Options::max_entry_bytes
     handing_over,  ///< leadership is about to pass to another node, which should be asked soon
+    log_full,      ///< the log has reached Options::max_log_bytes: later
 };
 
 /// Accepted: the operation stands at `position`. It is committed when that very entry is applied;

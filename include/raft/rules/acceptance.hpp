@@ -11,6 +11,7 @@
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/rules/context.hpp>
@@ -47,6 +48,22 @@ inline bool keep_what_fits(const Step& step, const Log& log, AppendRequest& requ
     return here != 0;
 }
 
+/// Whether the log is as long as it may be, and will be shorter by a snapshot. Where there is
+/// nothing of it that a snapshot could cover, it has to go on: what commits it is still to come.
+inline bool is_full(const Room& room, const Log& log, const SnapshotMeta& newest) {
+    return room.none() && newest.last.index < log.commit();
+}
+
+/// A log that is full takes what it has already, and behind it what leaders append by themselves,
+/// without which nothing would be committed in a new term.
+inline void keep_what_has_room(const Log& log, AppendRequest& request) {
+    const auto fits = [&log](const Entry& entry) {
+        return entry.kind != EntryKind::operation || log.matches(entry.position());
+    };
+    const auto end = std::find_if_not(request.entries.begin(), request.entries.end(), fits);
+    request.entries.erase(end, request.entries.end());
+}
+
 /// Whether the entries of a message can stand in a log behind its `previous`: terms never fall
 /// along a log, and none is later than the sender's.
 template <class Body>
@@ -65,8 +82,8 @@ bool are_sound(const Step& step, NodeId sender, const Body& body) {
 
 /// Rules 3 and 4: delete what conflicts, append what is not there. What agrees stays, because a
 /// late request must not cut off what a newer one has brought. False: no correct node sends this.
-inline bool append_received(const Step& step, Log& log, Configuration& configuration, NodeId leader,
-                            AppendRequest& request) {
+inline bool append_received(const Step& step, Log& log, Room& room, Configuration& configuration,
+                            NodeId leader, AppendRequest& request) {
     if (!are_sound(step, leader, request)) return false;
     for (Entry& entry : request.entries) {
         if (log.matches(entry.position())) continue;
@@ -74,6 +91,7 @@ inline bool append_received(const Step& step, Log& log, Configuration& configura
             truncate_entries(log, configuration, entry.index);
             step.announce(EventKind::log_truncated, leader, entry.index);
         }
+        room.take(footprint(entry));
         append_entry(log, configuration, std::move(entry));
     }
     return true;
@@ -100,12 +118,14 @@ inline void tell_of_disk(const Step& step, NodeId leader) {
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
 /// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
+/// @param full  is_full()
 inline void acknowledge(const Step& step, const Log& log, NodeId leader,
-                        const AppendRequest& request, Index match) {
+                        const AppendRequest& request, Index match, bool full) {
     AppendReply reply = begin_reply(step);
     reply.accepted = true;
     reply.index = match;
     reply.round = request.round;
+    if (full) reply.hint = log.last();
     if (match > log.durable() && !request.entries.empty()) {
         reply.disk_stalled = false;  // or it does not leave
         step.send_when_durable(leader, reply);
@@ -116,8 +136,8 @@ inline void acknowledge(const Step& step, const Log& log, NodeId leader,
 }
 
 /// Rules 2 to 5. @pre follow()
-inline void accept_entries(const Step& step, Log& log, Configuration& configuration, NodeId leader,
-                           AppendRequest& request) {
+inline void accept_entries(const Step& step, Log& log, Room& room, const SnapshotMeta& newest,
+                           Configuration& configuration, NodeId leader, AppendRequest& request) {
     AppendReply refusal = begin_reply(step);
     refusal.index = request.previous.index;
     refusal.round = request.round;
@@ -129,20 +149,22 @@ inline void accept_entries(const Step& step, Log& log, Configuration& configurat
         return;
     }
     if (!keep_what_fits(step, log, request)) return;
-    if (!append_received(step, log, configuration, leader, request)) return;
+    const bool full = is_full(room, log, newest);
+    if (full) keep_what_has_room(log, request);
+    if (!append_received(step, log, room, configuration, leader, request)) return;
     const Index match = request.previous.index + request.entries.size();
     log.commit_to(std::min(request.commit, match));  // rule 5
-    acknowledge(step, log, leader, request, match);
+    acknowledge(step, log, leader, request, match, full);
 }
 
 /// AppendEntries, receiver implementation (Figure 2).
 inline void answer_append_request(const Step& step, Ballot& ballot, Office& office,
-                                  ElectionTimer& timer, Reads& reads, Log& log,
-                                  Configuration& configuration, const Message& message,
-                                  AppendRequest& request) {
+                                  ElectionTimer& timer, Reads& reads, Log& log, Room& room,
+                                  const SnapshotMeta& newest, Configuration& configuration,
+                                  const Message& message, AppendRequest& request) {
     if (follow(step, ballot, office, timer, reads, message)) {
         tell_of_disk(step, message.from);
-        return accept_entries(step, log, configuration, message.from, request);
+        return accept_entries(step, log, room, newest, configuration, message.from, request);
     }
     // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term
     // by now, with a log of another length.

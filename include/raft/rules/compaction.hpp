@@ -9,6 +9,7 @@
 #include <raft/parts/journal.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/step.hpp>
@@ -23,8 +24,11 @@ namespace raft::inline v0 {
 
 /// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
 /// else a transfer that takes longer than the log takes to grow would never be of use.
-inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, Index release) {
+/// A log that comes near its limit gives way before operations are refused for it.
+inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, const Room& room,
+                                Index release) {
     Index held = release;
+    const bool short_of_room = room.left < step.options.max_log_bytes / 2;
     const std::uint64_t appended = reign.budget.appended();
     for (Progress& follower : reign.followers) {
         const bool silent = step.is_silent(follower.last_contact);
@@ -33,7 +37,8 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
             continue;
         }
         if (!follower.hold) follower.hold = LogHold{step.now, appended};
-        const bool within = step.now - follower.hold->since <= step.options.max_hold_time &&
+        const bool within = !short_of_room &&
+                            step.now - follower.hold->since <= step.options.max_hold_time &&
                             appended - follower.hold->appended < step.options.max_hold_bytes;
         if (within) held = std::min(held, follower.provided());
     }
@@ -42,18 +47,19 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
 
 /// "Once a server completes writing a snapshot, it may delete all log entries up through the last
 /// included index" (section 7), except what is kept for followers that are slightly behind.
-inline void release_covered(const Step& step, Office& office, Log& log, Journal& journal,
-                            const SnapshotMeta& newest) {
+inline void release_covered(const Step& step, Office& office, Log& log, const Room& room,
+                            Journal& journal, const SnapshotMeta& newest) {
     // What has come in this very step is still to be given to the storage.
     Index release = std::min({newest.last.index, log.applied(), log.begun()});
     std::size_t retained = 0;
-    while (release > log.base().index && log.cached(release)) {
+    while (!room.none() && release > log.base().index && log.cached(release)) {
         retained += footprint(log[release]);
         if (retained > step.options.retained_bytes) break;
         release = release - 1;
     }
     if (Reign* reign = office.reign()) {
-        const Index wanted = std::exchange(release, held_for_followers(step, *reign, log, release));
+        const Index wanted =
+            std::exchange(release, held_for_followers(step, *reign, log, room, release));
         reign->holds_log = release < wanted;
     }
     if (release > log.base().index) {
@@ -64,7 +70,7 @@ inline void release_covered(const Step& step, Office& office, Log& log, Journal&
 
 /// A snapshot of the own state machine has become durable.
 inline void take_own_snapshot(const Step& step, Configuration& configuration, Office& office,
-                              Log& log, Journal& journal, Snapshots& snapshots,
+                              Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
                               SnapshotTaken& taken) {
     // One from a leader may be newer, although the log brought its content faster. Of two of one
     // position, the storage keeps the one that it completed last.
@@ -72,7 +78,7 @@ inline void take_own_snapshot(const Step& step, Configuration& configuration, Of
         configuration.covered_by_snapshot(taken.meta.last.index, taken.meta.membership);
         snapshots.newest = std::move(taken.meta);
     }
-    release_covered(step, office, log, journal, snapshots.newest);
+    release_covered(step, office, log, room, journal, snapshots.newest);
     snapshots.kept.clear();
 }
 

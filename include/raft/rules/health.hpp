@@ -39,6 +39,7 @@ inline Time next_deadline(const Options& options, const Office& office, const El
     if (reign != nullptr) {
         earliest = std::min(reign->heartbeat_at, reign->quorum_check_at);
         if (reign->commit_notice_at) earliest = std::min(earliest, *reign->commit_notice_at);
+        if (reign->pace.waiting) earliest = std::min(earliest, reign->pace.free_at);
     }
     if (const auto look = next_look(options, disk, log)) earliest = std::min(earliest, *look);
     return earliest;

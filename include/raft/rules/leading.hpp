@@ -8,6 +8,7 @@
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/rules/commit.hpp>
 #include <raft/rules/compaction.hpp>
@@ -59,7 +60,7 @@ inline void serve(const Step& step, const Reign& reign, Progress& follower, cons
 }
 
 /// @pre the node leads
-inline void lead(const Step& step, Office& office, Reads& reads, Log& log,
+inline void lead(const Step& step, Office& office, Reads& reads, Log& log, const Room& room,
                  Configuration& configuration, Journal& journal, const SnapshotMeta& newest) {
     Reign& reign = std::get<Reign>(office.held);
     advance_commit(step, reign, log);
@@ -67,7 +68,7 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log,
     open_read_round(step, reign.rounds, log);
     const Occasions occasions = take_occasions(step, reign);
     if (occasions.heartbeat && reign.holds_log) {
-        release_covered(step, office, log, journal, newest);
+        release_covered(step, office, log, room, journal, newest);
     }
     if (occasions.heartbeat || reign.change) {
         dismiss(step, reign, log);
@@ -78,6 +79,7 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log,
     for (Progress& follower : reign.followers) {
         serve(step, reign, follower, log, newest, occasions);
     }
+    read_at_pace(step, reign);
     reign.rounds.due = false;
     confirm_reads(step, reign, reads, log);
 }

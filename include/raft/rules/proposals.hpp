@@ -7,6 +7,7 @@
 #include <raft/base/bytes.hpp>
 #include <raft/parts/log.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
@@ -31,7 +32,7 @@ inline void ensure_own_entry(const Step& step, Budget& budget, Log& log) {
 
 /// Takes a proposal on, or refuses it: answered at once, "respond after entry applied" is for the
 /// one who asked.
-inline void propose(const Step& step, Office& office, Log& log, Propose& proposal) {
+inline void propose(const Step& step, Office& office, Log& log, Room& room, Propose& proposal) {
     ProposalOutcome outcome{proposal.token, Refusal::none, {}};
     const std::size_t size = proposal.payload.size();
     Reign* reign = office.reign();
@@ -44,7 +45,12 @@ inline void propose(const Step& step, Office& office, Log& log, Propose& proposa
     } else if (reign->budget.spent() + size + entry_overhead_bytes >
                step.options.max_uncommitted_bytes) {
         outcome.refusal = Refusal::overloaded;
+    } else if (room.none()) {
+        outcome.refusal = Refusal::log_full;
+        // What fills it may be of an earlier term, and is committed by an entry of this one.
+        ensure_own_entry(step, reign->budget, log);
     } else {
+        room.take(size + entry_overhead_bytes);
         append_own(step, reign->budget, log, EntryKind::operation, std::move(proposal.payload));
         outcome.position = log.last();
     }

@@ -147,6 +147,11 @@ inline void take_append_reply(const Step& step, Office& office, Reads& reads, co
         if (follower->state == ProgressState::snapshot && log_reaches) {
             follower->become_replicate();
         }
+        if (reply.hint.index.value != 0) {
+            follower->become_full();
+        } else {
+            follower->full = false;
+        }
     } else if (follower->refusal_is_news(reply.index)) {
         const Index agreeing = log.last_agreeing(reply.hint).index;
         follower->become_probe(std::min(reply.index, agreeing + 1));

@@ -11,6 +11,7 @@
 #include <raft/parts/log.hpp>
 #include <raft/parts/reads.hpp>
 #include <raft/parts/reign.hpp>
+#include <raft/parts/room.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
@@ -43,6 +44,14 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
         reply.match = std::min(log.commit(), log.durable());
     }
     step.send(to, reply);
+}
+
+/// A transfer that was under way when the node stopped: whoever sends that snapshot goes on where
+/// it was.
+inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered) {
+    if (!recovered.partial) return std::nullopt;
+    const std::uint64_t kept = recovered.partial_bytes;
+    return IncomingSnapshot{*recovered.partial, Term{}, NodeId{}, kept, kept, {}, false};
 }
 
 /// Makes the transfer to which this piece belongs the one that is under way, where it may be.
@@ -108,7 +117,8 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
 /// is reset, recovery comes to the same result (Storage::recover).
 inline void install(const Step& step, Configuration& configuration, Office& office, Reads& reads,
-                    Log& log, Journal& journal, Snapshots& snapshots, const SnapshotMeta& meta) {
+                    Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
+                    const SnapshotMeta& meta) {
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
     snapshots.kept.clear();
     // The log may have brought it faster.
@@ -125,7 +135,7 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
     log.commit_to(meta.last.index);
     log.handed_to(meta.last.index);
     log.applied_to(meta.last.index);
-    release_covered(step, office, log, journal, snapshots.newest);
+    release_covered(step, office, log, room, journal, snapshots.newest);
     step.out.apply.clear();
     step.out.restore = meta;
     step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
@@ -135,8 +145,8 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
 /// What became of a piece that was given to the storage. After the last one the snapshot is
 /// durable.
 inline void take_stored(const Step& step, Configuration& configuration, Office& office,
-                        Reads& reads, Log& log, Journal& journal, Snapshots& snapshots,
-                        const ChunkStored& stored) {
+                        Reads& reads, Log& log, const Room& room, Journal& journal,
+                        Snapshots& snapshots, const ChunkStored& stored) {
     std::optional<IncomingSnapshot>& incoming = snapshots.incoming;
     if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return;
     incoming->kept = incoming->storing.front();
@@ -144,7 +154,7 @@ inline void take_stored(const Step& step, Configuration& configuration, Office& 
     const NodeId from = incoming->from;
     if (stored.outcome == ChunkOutcome::installed) {
         incoming.reset();
-        install(step, configuration, office, reads, log, journal, snapshots, stored.meta);
+        install(step, configuration, office, reads, log, room, journal, snapshots, stored.meta);
         return reply_snapshot(step, log, from, stored.meta, stored.meta.size);
     }
     if (incoming->over) return;

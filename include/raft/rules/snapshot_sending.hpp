@@ -12,6 +12,9 @@
 #include <raft/protocol/step.hpp>
 #include <raft/rules/context.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace raft::inline v0 {
@@ -19,14 +22,49 @@ namespace raft::inline v0 {
 /// After how long without a step forward a piece or a whole snapshot is sent again at the latest.
 inline Duration longest_patience(const Step& step) { return 8 * step.options.election_timeout; }
 
-/// Reads the next piece where the window has room for it; the one after it follows when this one
-/// has been sent.
-inline void load_chunk(const Step& step, Progress& follower) {
+inline void read_chunk(const Step& step, Progress& follower) {
     SnapshotTransfer& transfer = follower.transfer;
-    const std::uint64_t piece = step.options.snapshot_chunk_bytes;
-    if (!transfer.may_load(piece)) return;
     transfer.loading = transfer.offset;
-    step.out.load_chunks.push_back({follower.node, transfer.meta, transfer.offset, piece});
+    step.out.load_chunks.push_back(
+        {follower.node, transfer.meta, transfer.offset, step.options.snapshot_chunk_bytes});
+}
+inline bool is_paced(const Step& step) { return step.options.snapshot_bytes_per_second != 0; }
+/// Whether nothing but the pace keeps the next piece back.
+inline bool waits_for_its_turn(const Step& step, const SnapshotTransfer& transfer) {
+    return is_paced(step) && transfer.offset == transfer.kept &&
+           transfer.may_load(step.options.snapshot_chunk_bytes);
+}
+
+/// Reads the next piece where the window has room for it; the one after it follows when this one
+/// has been sent. Where there is a pace, read_at_pace() does it.
+inline void load_chunk(const Step& step, Progress& follower) {
+    if (is_paced(step)) return;
+    if (follower.transfer.may_load(step.options.snapshot_chunk_bytes)) read_chunk(step, follower);
+}
+
+/// Reads what the pace lets go: a piece for each follower in turn, those first that come behind the
+/// one that got the last, so that each gets its part. What waits for its turn is not late.
+inline void read_at_pace(const Step& step, Reign& reign) {
+    if (!is_paced(step)) return;
+    SendingPace& pace = reign.pace;
+    pace.waiting = false;
+    const std::size_t count = reign.followers.size();
+    std::size_t first = 0;
+    while (first < count && reign.followers[first].node <= pace.last) ++first;
+    for (std::size_t i = 0; i < count; ++i) {
+        Progress& follower = reign.followers[(first + i) % count];
+        SnapshotTransfer& transfer = follower.transfer;
+        const std::uint64_t piece = step.options.snapshot_chunk_bytes;
+        if (follower.state != ProgressState::snapshot || !transfer.may_load(piece)) continue;
+        pace.waiting = step.now < pace.free_at;
+        if (pace.waiting) return;
+        if (transfer.offset == transfer.kept) transfer.moved_at = step.now;
+        read_chunk(step, follower);
+        pace.spend(std::min(piece, transfer.meta.size - transfer.offset),
+                   step.options.snapshot_bytes_per_second, step.options.heartbeat_interval,
+                   step.now);
+        pace.last = follower.node;
+    }
 }
 
 /// "The leader must occasionally send snapshots to followers that lag behind", because it "has
@@ -51,6 +89,7 @@ inline void resend_chunk(const Step& step, Progress& follower, const SnapshotMet
     // long as a follower is away, can go.
     const bool outdated = silent || transfer.kept == 0 || transfer.installed;
     if (transfer.meta != newest && outdated) return begin_snapshot(step, follower, newest);
+    if (waits_for_its_turn(step, transfer)) return;
     transfer.go_back(step.options.snapshot_chunk_bytes, longest_patience(step), step.now);
     load_chunk(step, follower);
 }

@@ -5,6 +5,7 @@
 #define RSM_NODE_COMPACTION_HPP
 
 #include <raft/base/types.hpp>
+#include <raft/protocol/membership.hpp>
 #include <rsm/detail/backoff.hpp>
 
 #include <algorithm>
@@ -14,21 +15,56 @@
 
 namespace rsm::inline v0::detail {
 
-/// Compaction looks at one number: the bytes of persisted Raft state.
+/// Which of the members a node is, in the order of their ids; from 0 on.
+struct Rank {
+    std::uint64_t place = 0;
+    std::uint64_t members = 1;
+};
+/// A node that is no member, or does not know it yet, has the first place.
+inline Rank rank_of(raft::NodeId node, const raft::Membership& membership) {
+    if (!membership.contains(node)) return {};
+    Rank rank{0, membership.members.size()};
+    for (const raft::Member& member : membership.members) rank.place += member.id < node ? 1 : 0;
+    return rank;
+}
+
+/// How long the log becomes before a snapshot is taken. One number of it is looked at: the bytes
+/// of persisted Raft state.
+struct SnapshotTrigger {
+    std::int64_t threshold = 0;   ///< Options::snapshot_threshold
+    double factor = 0;            ///< Options::snapshot_factor
+    std::uint64_t log_limit = 0;  ///< raft::Options::max_log_bytes
+
+    /// Of the longest that nodes wait longer than the first of them.
+    static constexpr std::uint64_t spread = 4;
+
+    /// The bytes at which a snapshot is due, where the last one has this size. Members wait for up
+    /// to a quarter more, each for another part of it, so that they do not all write at one moment.
+    /// Beyond half of the log's limit nobody waits. @pre threshold >= 0
+    std::uint64_t due_at(std::uint64_t snapshot_bytes, Rank rank) const {
+        constexpr double most = 1LL << 60;
+        const double by_size = std::min(factor * static_cast<double>(snapshot_bytes), most);
+        const std::uint64_t bytes =
+            std::max(static_cast<std::uint64_t>(std::min(threshold, std::int64_t{1} << 60)),
+                     static_cast<std::uint64_t>(by_size));
+        const std::uint64_t delayed = bytes + bytes / spread / rank.members * rank.place;
+        return log_limit == 0 ? delayed : std::min(delayed, log_limit / 2);
+    }
+    /// @param held_bytes  how many of the persisted ones are kept although a snapshot covers them
+    bool grown(std::uint64_t persisted_bytes, std::uint64_t held_bytes,
+               std::uint64_t snapshot_bytes, Rank rank) const {
+        return threshold >= 0 && persisted_bytes >= due_at(snapshot_bytes, rank) + held_bytes;
+    }
+};
+
+/// When a snapshot may be taken, and when one is due.
 class SnapshotPolicy {
 public:
-    /// @param threshold  in bytes; negative: never
-    explicit SnapshotPolicy(std::int64_t threshold) : threshold_(threshold) {}
-
-    /// Whether to take a snapshot now, given the persisted bytes, how many of them are kept
-    /// although a snapshot covers them, and whether anything has been applied since the last
-    /// snapshot.
-    bool due(raft::Time now, std::uint64_t persisted_bytes, std::uint64_t held_bytes,
-             bool applied_since) const {
+    /// Whether to take a snapshot now, given whether the log has grown long enough, and whether
+    /// anything has been applied since the last snapshot.
+    bool due(raft::Time now, bool grown, bool applied_since) const {
         if (under_way_ || now < not_before_) return false;
         if (damaged_ && now >= not_again_before_) return true;
-        const bool grown = threshold_ >= 0 &&
-                           persisted_bytes >= static_cast<std::uint64_t>(threshold_) + held_bytes;
         return applied_since && grown;
     }
     /// The newest snapshot is not good: a new one is due, whatever the log's size, and even of the
@@ -60,7 +96,6 @@ private:
     static constexpr std::chrono::seconds shortest{1};
     static constexpr std::chrono::minutes longest{5};
 
-    std::int64_t threshold_;
     raft::Time not_before_;        ///< any
     raft::Time not_again_before_;  ///< another because the newest is damaged
     Backoff pauses_{shortest, longest};

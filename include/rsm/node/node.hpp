@@ -66,7 +66,8 @@ public:
         : queue_(std::move(queue)),
           state_(std::move(machine), options.skip_operations),
           options_(std::move(options)),
-          policy_(options_.snapshot_threshold),
+          trigger_{options_.snapshot_threshold, options_.snapshot_factor,
+                   options_.raft.max_log_bytes},
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
     Node(const Node&) = delete;
@@ -196,7 +197,7 @@ public:
         status.snapshot = core.snapshot().last.index;
         status.snapshot_bytes = core.snapshot().size;
         status.persisted_bytes = engine_.storage().persisted_bytes();
-        if (const auto& refusal = storage_refusal()) status.refuses = refusal->message();
+        status.refuses = refusal();
         status.disk_stalled = core.disk().stalled;
         status.instance = core.instance();
         status.members = core.membership().members;
@@ -239,6 +240,7 @@ public:
             case raft::Refusal::overloaded: return operations_.refuse(Errc::overloaded);
             case raft::Refusal::too_large: return operations_.refuse(Errc::too_large);
             case raft::Refusal::handing_over: return operations_.refuse(Errc::handing_over);
+            case raft::Refusal::log_full: return operations_.refuse(Errc::log_full);
         }
     }
 
@@ -491,7 +493,10 @@ private:
         if (at.index.value == 0 || state_.busy()) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        if (!policy_.due(now, bytes, held_bytes(bytes), at.index > snapshot_)) return;
+        const raft::Core& core = engine_.core();
+        const bool grown = trigger_.grown(bytes, held_bytes(bytes), core.snapshot().size,
+                                          rank_of(core.self(), core.membership()));
+        if (!policy_.due(now, grown, at.index > snapshot_)) return;
         policy_.begun(now);
         try {
             auto captured = state_.capture(engine_.core().snapshot().size, options_);
@@ -545,13 +550,20 @@ private:
             return none;
         }
     }
+    /// Why the log takes nothing more from clients; empty: it does.
+    std::string refusal() {
+        if (const auto& refused = storage_refusal()) return refused->message();
+        const std::uint64_t most = options_.raft.max_log_bytes;
+        if (most == 0 || engine_.storage().persisted_bytes() < most) return {};
+        return "the log has reached its limit of " + std::to_string(most) + " bytes";
+    }
     void tell_refusal() {
-        const std::optional<raft::Failure>& refusal = storage_refusal();
-        if (refusal == told_refusal_) return;
-        told_refusal_ = refusal;
+        std::string refused = refusal();
+        if (refused == told_refusal_) return;
+        told_refusal_ = std::move(refused);
         if (!options_.on_notice) return;
-        options_.on_notice(refusal ? "no room for more of the log: " + refusal->message()
-                                   : "there is room for the log again");
+        options_.on_notice(told_refusal_.empty() ? "there is room for the log again"
+                                                 : "no room for more of the log: " + told_refusal_);
     }
     void tell_recovery() {
         if constexpr (raft::ReportingStorage<Storage>) {
@@ -581,6 +593,7 @@ private:
     std::weak_ptr<Node> self_;
     ReplicaState<Machine> state_;
     Options options_;
+    const SnapshotTrigger trigger_;
     SnapshotPolicy policy_;
     BufferWriter writer_;
     Operations operations_;
@@ -591,7 +604,7 @@ private:
     raft::Index snapshot_;          // the newest one's
     std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
     bool held_unknown_ = false;
-    std::optional<raft::Failure> told_refusal_;
+    std::string told_refusal_;
     std::vector<StopCompletion> stops_;
     bool stopped_ = false;
     Leader leader_;  // that not_leader_ names

@@ -183,6 +183,60 @@ TEST_CASE("a snapshot whose checksum is wrong is reported and asked for again") 
     CHECK(!receiver.chunk(meta, 0).store_chunks.empty());
 }
 
+TEST_CASE("what a storage has of a snapshot after a restart is not sent again") {
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    Recovered found = recovered({Term{5}, {}, {}}, entries(1, {1, 1}));
+    found.partial = meta;
+    found.partial_bytes = 10;
+    Receiver receiver({});
+    receiver.core = Core(small_chunks(), NodeId{1}, voters(3), found, 1, Time{});
+    SUBCASE("by a leader that begins with it") {
+        CHECK(reply_of(receiver.chunk(meta, 0)).next_offset == 10);
+    }
+    SUBCASE("by one that has not noticed the restart") {}
+    SUBCASE("by the leader of another term") {
+        CHECK(reply_of(receiver.chunk(meta, 0, 3, 6)).next_offset == 10);
+        const Output output = receiver.chunk(meta, 10, 3, 6);
+        REQUIRE(output.store_chunks.size() == 1);
+        CHECK(output.store_chunks[0].offset == 10);
+        CHECK(receiver.stored(meta, ChunkOutcome::installed).restore == meta);
+        return;
+    }
+    SUBCASE("unless another one is sent, be it an older one") {
+        const Output output = receiver.chunk(Receiver::meta(7, 4), 0);
+        REQUIRE(output.store_chunks.size() == 1);
+        CHECK(output.store_chunks[0].offset == 0);
+        return;
+    }
+    const Output output = receiver.chunk(meta, 10);
+    REQUIRE(output.store_chunks.size() == 1);
+    CHECK(output.store_chunks[0].offset == 10);
+    CHECK(receiver.stored(meta, ChunkOutcome::installed).restore == meta);
+}
+
+TEST_CASE("what a storage has of a snapshot goes when the log has brought it") {
+    Recovered found = recovered({Term{5}, {}, {}}, entries(1, {1, 1, 1, 1}));
+    found.partial = Receiver::meta(3, 1);
+    found.partial_bytes = 10;
+    Core core(small_chunks(), NodeId{1}, voters(3), found, 1, Time{});
+    CHECK(!core.step(Time{}, Tick{}).abandon_transfer);
+    AppendRequest request{Term{5}, {Index{4}, Term{1}}, Index{3}, 0, {}};
+    CHECK(core.step(Time{}, message(2, 1, std::move(request))).abandon_transfer);
+    CHECK(!core.receives_snapshot());
+}
+
+TEST_CASE("a transfer goes on where it was when another leader sends the same snapshot") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    receiver.begin(meta);
+    CHECK(reply_of(receiver.chunk(meta, 0, 3, 6)).next_offset == 10);
+    CHECK(receiver.chunk(meta, 10, 3, 6).store_chunks.size() == 1);
+    SnapshotMeta other = meta;
+    other.checksum += 1;  // made by a node whose state has other bytes
+    receiver.stored(meta, ChunkOutcome::stored);
+    CHECK(receiver.chunk(other, 0, 2, 7).store_chunks.at(0).offset == 0);
+}
+
 TEST_CASE("a restored state and the entries after it come in one step, in order") {
     Receiver receiver({});
     const SnapshotMeta meta = Receiver::meta(8, 4);

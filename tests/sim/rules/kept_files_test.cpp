@@ -88,8 +88,11 @@ TEST_CASE("Kept files: a snapshot that could not be saved is gone at once") {
 
 TEST_CASE("Kept files: a part of a snapshot goes with its transfer") {
     Node node;
+    std::string part = "d/incoming.tmp";
+    SUBCASE("its content") {}
+    SUBCASE("what is noted of that") { part = "d/incoming-marks.tmp"; }
     node.needs.receives = true;
-    const std::vector<std::string> files{segment(1), "d/incoming.tmp"};
+    const std::vector<std::string> files{segment(1), part};
     CHECK(node.look(files) == "");
     node.needs.receives = false;
     const std::uint64_t removal = node.jobs.begin();

@@ -257,11 +257,17 @@ TEST_CASE(
 }
 
 TEST_CASE("Liveness: compaction is asked for where there is a threshold") {
-    CHECK(is_compacted(1000, -1));
-    CHECK(is_compacted(1000, 1000));
-    CHECK_FALSE(is_compacted(1001, 1000));
-    CHECK(is_compacted(raft::codec::persisted_hard_state_size, 0));
-    CHECK_FALSE(is_compacted(raft::codec::persisted_hard_state_size + 1, 0));
+    rsm::Options options{.snapshot_threshold = -1};
+    CHECK(is_compacted(1250, 0, options));
+    options.snapshot_threshold = 1000;
+    CHECK(is_compacted(1250, 400, options));
+    CHECK_FALSE(is_compacted(1251, 400, options));
+    options.snapshot_factor = 3;
+    CHECK(is_compacted(1500, 400, options));
+    CHECK_FALSE(is_compacted(1501, 400, options));
+    options = {.snapshot_threshold = 0};
+    CHECK(is_compacted(raft::codec::persisted_hard_state_size, 0, options));
+    CHECK_FALSE(is_compacted(raft::codec::persisted_hard_state_size + 1, 0, options));
     CHECK(not_alive("nothing was committed", 3s).where ==
           "nothing was committed within 3 s after the faults had ended");
 }

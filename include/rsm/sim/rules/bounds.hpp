@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace rsm::inline v0::sim {
@@ -86,6 +87,19 @@ inline Broken uncommitted_bounded(const raft::Core& core, const raft::Options& o
 inline Broken reads_bounded(const raft::Core& core, const raft::Options& options) {
     if (core.waiting_reads() <= options.max_waiting_reads) return {};
     return detail::exceeds(core.self(), "keeps too many reads");
+}
+
+/// A window that was under way when the log came to its limit is taken, and what leaders append by
+/// themselves.
+inline Broken log_bounded(const raft::Core& core, std::uint64_t persisted_bytes,
+                          const raft::Options& options) {
+    constexpr std::uint64_t leaders_own = 2048;
+    const std::uint64_t most = options.max_log_bytes + options.window_bytes +
+                               options.max_message_bytes + options.max_entry_bytes + leaders_own;
+    if (options.max_log_bytes == 0 || persisted_bytes <= most) return {};
+    return detail::exceeds(core.self(),
+                           "has a log of " + std::to_string(persisted_bytes) + " bytes, where " +
+                               std::to_string(options.max_log_bytes) + " are the limit");
 }
 
 /// @param request  that carries entries

@@ -9,6 +9,7 @@
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
+#include <rsm/sim/world/wal_files.hpp>
 
 #include <algorithm>
 #include <span>
@@ -16,8 +17,11 @@
 
 namespace rsm::inline v0::sim {
 
-/// What is not needed may fail: a file that is removed, or room for a next segment.
+/// What is not needed may fail: a file that is removed, room for a next segment, or what had been
+/// received of a snapshot, which can be sent again.
 inline bool start_depends_on(const DiskHit& hit) {
+    const wal_files::Kind kind = wal_files::kind_of(hit.path);
+    if (kind == wal_files::Kind::incoming || kind == wal_files::Kind::marks) return false;
     if (hit.fault == DiskFault::write_error || hit.fault == DiskFault::sync_error) return true;
     return hit.fault == DiskFault::call_error && hit.call != DiskCall::remove &&
            hit.call != DiskCall::allocate;

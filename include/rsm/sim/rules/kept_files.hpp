@@ -65,7 +65,8 @@ inline FilesByKind files_by_kind(const std::vector<std::string>& paths) {
             case Kind::spare: ++files.spares; break;
             case Kind::draft: ++files.drafts; break;
             case Kind::saving: files.saving = true; break;
-            case Kind::incoming: files.incoming = true; break;
+            case Kind::incoming:
+            case Kind::marks: files.incoming = true; break;
             default: break;
         }
     }

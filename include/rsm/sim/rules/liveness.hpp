@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/protocol/codec.hpp>
+#include <rsm/options.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
@@ -19,11 +20,16 @@
 namespace rsm::inline v0::sim {
 
 /// Compaction brings the log below its threshold, or leaves nothing of it but term and vote: what
-/// is applied last may lift it once more, and starts the next snapshot. @param threshold
-/// negative: none
-inline bool is_compacted(std::uint64_t persisted_bytes, std::int64_t threshold) {
-    return threshold < 0 || persisted_bytes <= std::max(raft::codec::persisted_hard_state_size,
-                                                        static_cast<std::uint64_t>(threshold));
+/// is applied last may lift it once more, and starts the next snapshot.
+/// @param snapshot_bytes  the size of the last one
+inline bool is_compacted(std::uint64_t persisted_bytes, std::uint64_t snapshot_bytes,
+                         const Options& options) {
+    if (options.snapshot_threshold < 0) return true;
+    const double due = std::max(static_cast<double>(options.snapshot_threshold),
+                                options.snapshot_factor * static_cast<double>(snapshot_bytes));
+    // Members wait for up to a quarter more.
+    return persisted_bytes <=
+           std::max(raft::codec::persisted_hard_state_size, static_cast<std::uint64_t>(1.25 * due));
 }
 
 /// Under writes that go on.

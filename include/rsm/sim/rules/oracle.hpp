@@ -34,6 +34,7 @@
 #include <rsm/sim/rules/repetition.hpp>
 #include <rsm/sim/rules/returning_members.hpp>
 #include <rsm/sim/rules/rule.hpp>
+#include <rsm/sim/rules/sending_pace.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/state_machine_safety.hpp>
@@ -70,6 +71,7 @@ public:
           handovers_(nodes, options.heartbeat_interval),
           returning_members_(nodes, options.election_timeout),
           repetition_(options.heartbeat_interval),
+          sending_pace_(nodes, options),
           prompt_step_down_(nodes, options),
           troubled_disks_(nodes, options),
           stable_leadership_(nodes, reigns_last),
@@ -302,6 +304,7 @@ private:
         spoke(message, chunk.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, chunk.term));
         report(Rule::repetition, repetition_.sent(message.from, message.to, chunk, message.now));
+        report(Rule::sending_pace, sending_pace_.sent(message.core, chunk, message.now));
         report(Rule::bounds, message_bounded(message.from, chunk, options_));
     }
     void sent(const Sent& message, const raft::SnapshotReply& reply) {
@@ -335,6 +338,7 @@ private:
     Handovers handovers_;
     ReturningMembers returning_members_;
     Repetition repetition_;
+    SendingPace sending_pace_;
     PromptStepDown prompt_step_down_;
     TroubledDisks troubled_disks_;
     StableLeadership stable_leadership_;

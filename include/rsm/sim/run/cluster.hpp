@@ -55,7 +55,6 @@ public:
     void start(raft::NodeId id) override {
         Node& node = nodes_[id.value];
         drop_replica(id);
-        damaged_pieces_.restarted(id);
         machines_that_throw_.started(id);
         streams_.power_on(id);
         node.files.begin_life();
@@ -83,6 +82,12 @@ public:
         report(Rule::honest_start, honest_start(id, node.files.new_hits()));
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
+        resumed_transfers_.restarted(core(id));
+        if (core(id).receives_snapshot()) {
+            happened(Counter::partial_snapshots);
+        } else {
+            damaged_pieces_.restarted(id);
+        }
         node.files.recovered(core(id));
     }
 

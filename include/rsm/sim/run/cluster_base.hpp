@@ -12,12 +12,14 @@
 #include <raft/protocol/stable.hpp>
 #include <rsm/options.hpp>
 #include <rsm/replicated.hpp>
+#include <rsm/sim/rules/bounds.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/foreign_disks.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/resumed_transfers.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
@@ -282,6 +284,7 @@ protected:
               plan_.nodes, plan_.options.raft, plan_.reigns_last,
               [this](Violation violation) { violate(std::move(violation)); },
               [this](raft::NodeId node) { return durable_view(node); }),
+          resumed_transfers_(plan_.nodes),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(
@@ -322,6 +325,7 @@ protected:
         bool installed = false;  // it came from a leader
         bool crashes_after_install = false;
         bool hands_over_for_room = false;
+        bool full_log = false;
     };
 
     virtual void drop_replica(raft::NodeId node) = 0;
@@ -446,6 +450,7 @@ protected:
         if (running(id) && machines_that_throw_.threw(id)) {
             report(Rule::machines_that_throw, machines_that_throw_.stops(id, world_.now()));
         }
+        watch_limits(id);
         Node& node = nodes_[id.value];
         const bool hands_over = hands_over_for_room(core(id));
         const bool did = std::exchange(node.hands_over_for_room, hands_over);
@@ -467,6 +472,25 @@ protected:
     static bool hands_over_for_room(const raft::Core& core) {
         return core.handover() != nullptr && core.handover()->token == 0 && core.disk().full;
     }
+    /// How long its log is, and what becomes of a snapshot of which it had a part at its start.
+    void watch_limits(raft::NodeId id) {
+        const raft::Core& core = this->core(id);
+        const std::uint64_t most = plan_.options.raft.max_log_bytes;
+        if (most != 0) {
+            const std::uint64_t bytes = persisted_bytes(id);
+            report(Rule::bounds, log_bounded(core, bytes, plan_.options.raft));
+            const bool was_full = std::exchange(nodes_[id.value].full_log, bytes >= most);
+            if (!was_full && bytes >= most) happened(Counter::full_logs);
+        }
+        const DiskHistory& disk = disk_history(id);
+        const raft::IncomingSnapshot* incoming = core.incoming();
+        const bool excused =
+            disk.damaged || disk.failing || disk.full || disk.refusing ||
+            (incoming && damaged_pieces_.explains_report(id, incoming->meta.last.index));
+        report(Rule::resumed_transfers, resumed_transfers_.step(core, excused));
+        if (resumed_transfers_.went_on()) happened(Counter::resumed_transfers);
+    }
+
     /// Whether the membership that a node has knows which instance of itself it is.
     static bool is_itself(const raft::Core& core) {
         const raft::Member* const member = core.membership().find(core.self());
@@ -512,6 +536,7 @@ protected:
     std::optional<std::string> foreign_refusal_;  // of the latest start on a foreign disk
     Oracle oracle_;
     DamagedPieces damaged_pieces_;
+    ResumedTransfers resumed_transfers_;
     std::shared_ptr<AppliedSequence> sequence_;
     MachinesThatThrow machines_that_throw_;
     std::shared_ptr<MachineTroubles> troubles_;

@@ -74,6 +74,9 @@ enum class Counter : std::uint8_t {
     lost_acknowledgements,
     inherited_changes,
     states_in_place,
+    partial_snapshots,
+    resumed_transfers,
+    full_logs,
     count_
 };
 
@@ -128,7 +131,10 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "exchanged disks",
                   "acknowledgements lost",
                   "changes inherited by a leader",
-                  "states written in place"};
+                  "states written in place",
+                  "parts of snapshots found at a start",
+                  "transfers that went on after a restart",
+                  "times that a log came to its limit"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.

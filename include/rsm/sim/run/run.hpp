@@ -143,7 +143,7 @@ private:
         }
         const auto compacted = [&] {
             return is_compacted(cluster_.persisted_bytes(reign.leader),
-                                plan_.cluster.options.snapshot_threshold);
+                                cluster_.core(reign.leader).snapshot().size, plan_.cluster.options);
         };
         if (run_until(compacted, longest_answer(raft)) || failed()) return;
         cluster_.violate(does_not_compact(reign.leader, minority_fault_.in_words()));
@@ -420,8 +420,8 @@ private:
             const raft::Log& log = cluster_.core(id).log();
             const bool is_settled = log.commit() == log.last_index();
             return is_member(id) && is_settled &&
-                   !is_compacted(cluster_.persisted_bytes(id),
-                                 plan_.cluster.options.snapshot_threshold);
+                   !is_compacted(cluster_.persisted_bytes(id), cluster_.core(id).snapshot().size,
+                                 plan_.cluster.options);
         });
     }
     bool no_read_waits() {

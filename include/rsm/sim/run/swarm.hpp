@@ -84,6 +84,7 @@ public:
         if (plan.theme < Theme::slow_followers && chance(25)) plan.cluster.troubled_foundings = 40;
         if (chance(15) && plan.theme != Theme::long_times) streams(plan.cluster);
         rarities(plan);
+        if (!is_calm(plan.theme)) limits(plan.cluster);
         // A node that is wiped twice waits to be taken in again.
         const auto has = [&](Fault fault) {
             return plan.faults.enabled[static_cast<std::size_t>(fault)];
@@ -138,7 +139,13 @@ private:
         const auto troubled = static_cast<std::int64_t>(network.loss + network.reordering);
         const raft::Duration each = 2 * (delay + network.reading_max + plan.disk.max) +
                                     2 * raft.heartbeat_interval * troubled / 1000;
-        return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1);
+        raft::Duration paced{};
+        if (raft.snapshot_bytes_per_second != 0) {
+            const std::uint64_t seconds = plan.nodes * state_bytes / raft.snapshot_bytes_per_second;
+            paced = std::chrono::seconds(static_cast<std::int64_t>(seconds + 1));
+        }
+        return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1) +
+               paced;
     }
 
     /// What comes to a plan that is drawn already.
@@ -183,6 +190,17 @@ private:
         enabled[static_cast<std::size_t>(disks[below(std::size(disks))])] = true;
         std::int64_t& threshold = plan.cluster.options.snapshot_threshold;
         if (threshold > 3000) threshold = static_cast<std::int64_t>(300 + below(2000));
+    }
+
+    /// Of the log and of what is sent of snapshots. After all else, which may change what they
+    /// have to agree with.
+    void limits(ClusterPlan& plan) {
+        rsm::Options& options = plan.options;
+        if (chance(30)) options.snapshot_factor = static_cast<double>(1 + below(12)) / 4;
+        if (chance(25)) options.raft.snapshot_bytes_per_second = 10'000 + below(100'000);
+        if (options.snapshot_threshold < 0 || !chance(30)) return;
+        const auto threshold = static_cast<std::uint64_t>(options.snapshot_threshold);
+        options.raft.max_log_bytes = 2 * threshold + 200 + below(chance(50) ? 500 : 10'000);
     }
 
     void cluster(ClusterPlan& plan) {
@@ -332,6 +350,9 @@ inline void reduce(RunPlan& plan, const Reduction& reduction) {
 inline PlanFacts facts_of(const RunPlan& plan) {
     const auto ms = [](raft::Duration time) { return std::to_string(time.count() / 1'000'000); };
     const auto on_off = [](bool on) { return std::string(on ? "on" : "off"); };
+    const auto quarters = [](double factor) {
+        return std::to_string(static_cast<int>(4 * factor)) + "/4";
+    };
     const raft::Options& raft = plan.cluster.options.raft;
     std::string faults;
     for (std::size_t i = 0; i < fault_kinds; ++i) {
@@ -346,6 +367,9 @@ inline PlanFacts facts_of(const RunPlan& plan) {
             {"check-quorum", on_off(raft.check_quorum)},
             {"barrier", on_off(raft.barrier_on_election)},
             {"snapshot threshold", std::to_string(plan.cluster.options.snapshot_threshold) + " B"},
+            {"snapshot factor", quarters(plan.cluster.options.snapshot_factor)},
+            {"log limit", std::to_string(raft.max_log_bytes) + " B"},
+            {"snapshot pace", std::to_string(raft.snapshot_bytes_per_second) + " B/s"},
             {"theme", std::string(theme_names[static_cast<std::size_t>(plan.theme)])},
             {"faults for", ms(plan.safety_phase) + " ms"},
             {"faults", faults.empty() ? "none" : faults}};

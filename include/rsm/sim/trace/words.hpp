@@ -39,7 +39,10 @@ inline std::string label(const raft::AppendRequest& request) {
            text(request.previous) + " commit " + text(request.commit);
 }
 inline std::string label(const raft::AppendReply& reply) {
-    if (reply.accepted) return "AppendReply up to " + text(reply.index);
+    if (reply.accepted) {
+        const bool full = reply.hint.index.value != 0;
+        return "AppendReply up to " + text(reply.index) + (full ? ", takes no more" : "");
+    }
     return "AppendReply refused at " + text(reply.index) + ", hint " + text(reply.hint);
 }
 inline std::string label(const raft::SnapshotChunk& chunk) {

@@ -9,7 +9,8 @@
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/identity.hpp>
-#include <rsm/storage/wal/snapshots.hpp>
+#include <rsm/storage/wal/partial.hpp>
+#include <rsm/storage/wal/snapshot_head.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -41,12 +42,14 @@ inline bool is_spare(std::string_view path) {
 /// One that the node is saving or receiving, or has not finished.
 inline bool is_unfinished_snapshot(std::string_view path) {
     return path.ends_with(rsm::detail::wal::saving_name) ||
-           path.ends_with(rsm::detail::wal::incoming_name);
+           path.ends_with(rsm::detail::wal::incoming_name) ||
+           path.ends_with(rsm::detail::wal::marks_name);
 }
 /// Whether a text names a snapshot that is being saved or received.
 inline bool mentions_unfinished_snapshot(std::string_view text) {
     return text.find(rsm::detail::wal::saving_name) != std::string_view::npos ||
-           text.find(rsm::detail::wal::incoming_name) != std::string_view::npos;
+           text.find(rsm::detail::wal::incoming_name) != std::string_view::npos ||
+           text.find(rsm::detail::wal::marks_name) != std::string_view::npos;
 }
 /// What the log keeps in a file.
 enum class Kind : std::uint8_t {
@@ -56,6 +59,7 @@ enum class Kind : std::uint8_t {
     snapshot,
     saving,    ///< a snapshot that the node saves
     incoming,  ///< one that it receives
+    marks,     ///< how much of that one there is
     identity,
     identity_draft,
     other,  ///< a directory, or the lock
@@ -68,6 +72,7 @@ inline Kind kind_of(std::string_view path) {
     if (name.ends_with(wal::spare_suffix)) return Kind::spare;
     if (name == wal::saving_name) return Kind::saving;
     if (name == wal::incoming_name) return Kind::incoming;
+    if (name == wal::marks_name) return Kind::marks;
     if (name == wal::identity_name) return Kind::identity;
     if (!name.ends_with(wal::temporary_suffix)) return Kind::other;
     return name.starts_with(wal::identity_name) ? Kind::identity_draft : Kind::draft;
@@ -93,6 +98,9 @@ inline constexpr Aim start_aims[] = {
     {DiskCall::remove, Kind::incoming},  {DiskCall::remove, Kind::draft},
     {DiskCall::remove, Kind::spare},     {DiskCall::remove, Kind::segment},
     {DiskCall::remove, Kind::snapshot},  {DiskCall::open, Kind::other},
+    {DiskCall::open, Kind::incoming},    {DiskCall::read, Kind::incoming},
+    {DiskCall::open, Kind::marks},       {DiskCall::read, Kind::marks},
+    {DiskCall::remove, Kind::marks},
 };
 /// Those of a new log's first start, beside the ones of segment_aims.
 inline constexpr Aim founding_aims[] = {
@@ -120,6 +128,9 @@ inline constexpr Aim snapshot_aims[] = {
     {DiskCall::sync, Kind::incoming},   {DiskCall::rename, Kind::incoming},
     {DiskCall::remove, Kind::snapshot}, {DiskCall::sync_directory, Kind::snapshot},
     {DiskCall::read, Kind::snapshot},   {DiskCall::remove, Kind::incoming},
+    {DiskCall::create, Kind::marks},    {DiskCall::write, Kind::marks},
+    {DiskCall::sync, Kind::marks},      {DiskCall::remove, Kind::marks},
+    {DiskCall::open, Kind::incoming},
 };
 
 /// Whether a write there is the first batch of its segment: the moment in which earlier segments

@@ -14,6 +14,7 @@
 #include <rsm/storage/wal/detached.hpp>
 #include <rsm/storage/wal/format.hpp>
 #include <rsm/storage/wal/identity.hpp>
+#include <rsm/storage/wal/partial.hpp>
 #include <rsm/storage/wal/recovery.hpp>
 #include <rsm/storage/wal/repair.hpp>
 #include <rsm/storage/wal/segment.hpp>
@@ -45,6 +46,7 @@ struct OpenedWal {
     LogAccount account;
     DetachedEntries<Files> detached;              ///< what is left behind damage
     KeptPointer<Files> snapshot;                  ///< the newest; null: none
+    std::optional<PartialSnapshot> partial;       ///< a newer one that is not complete
     std::optional<raft::LogPosition> void_after;  ///< the reset that is to be written first
     std::vector<std::string> report;              ///< what an operator should know, a sentence each
     std::vector<std::string> damages;             ///< those of it that tell of damage
@@ -77,6 +79,7 @@ public:
         }
         if (!result) return result.error();
         if (stored_) opened_.identity = std::move(stored_->identity);
+        if (auto partial = read_partial(); !partial) return partial.error();
         if (!opened_.log.to_be_mended) remove_other_snapshots();
         return std::move(opened_);
     }
@@ -129,7 +132,9 @@ private:
         const auto names = files_.list(options_.directory);
         if (!names) return names.error();
         for (const std::string& name : *names) {
-            if (is_unfinished(name)) {
+            if (name == incoming_name || name == marks_name) {
+                has_partial_ = true;
+            } else if (is_unfinished(name)) {
                 unfinished_.push_back(name);
             } else if (const auto number = segment_number(name)) {
                 segments_.push_back(*number);
@@ -149,7 +154,7 @@ private:
     /// Other temporary files are somebody else's.
     static bool is_unfinished(std::string_view name) {
         if (!name.ends_with(temporary_suffix)) return false;
-        if (name == saving_name || name == incoming_name) return true;
+        if (name == saving_name) return true;
         if (name.ends_with(spare_suffix)) {
             return segment_number(name.substr(0, name.size() - spare_suffix.size())).has_value();
         }
@@ -265,6 +270,21 @@ private:
         opened_.report.push_back(what);
         opened_.damages.push_back(what);
     }
+    /// What is here of one that a leader was sending. It is of use if it is newer than what there
+    /// is; one that cannot be read is sent again.
+    raft::Result<void> read_partial() {
+        if (!has_partial_) return {};
+        auto partial = PartialReader<Files>(files_, options_.pieces.snapshot_read_bytes)
+                           .read(options_.directory);
+        if (!partial || partial->meta.last.index <= opened_.recovered.snapshot.last.index) {
+            return remove_partial(files_, *opened_.directory);
+        }
+        opened_.recovered.partial = partial->meta;
+        opened_.recovered.partial_bytes = partial->size;
+        opened_.partial = std::move(partial);
+        return {};
+    }
+
     /// Nobody reads them any more, so one that stays does no harm; a damaged one that is newer is
     /// of no use either. @pre the name of the one that is kept is durable, and so is the log
     void remove_other_snapshots() {
@@ -374,6 +394,7 @@ private:
     const std::optional<raft::Seed>& seed_;
     std::optional<StoredIdentity> stored_;
     bool has_identity_ = false;
+    bool has_partial_ = false;  ///< a snapshot that is not complete, or marks of one
     std::vector<std::string> unfinished_;
     std::vector<std::uint64_t> segments_;
     std::vector<raft::LogPosition> snapshots_;

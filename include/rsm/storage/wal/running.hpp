@@ -98,8 +98,8 @@ public:
         seed_.reset();
         if (!opened) return opened.error();
         log_ = std::make_shared<Log>(files_, opened->directory, options_, lanes_, reports());
-        snapshots_ =
-            std::make_shared<SnapshotLane<Files>>(files_, opened->directory, options_.pieces);
+        snapshots_ = std::make_shared<SnapshotLane<Files>>(
+            files_, opened->directory, options_.pieces, std::move(opened->partial));
         report_ = std::move(opened->report);
         if (auto result = log_->start(std::move(opened->log), opened->void_after); !result) {
             log_ = nullptr;

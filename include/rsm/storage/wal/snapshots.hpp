@@ -17,6 +17,8 @@
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/format.hpp>
+#include <rsm/storage/wal/partial.hpp>
+#include <rsm/storage/wal/snapshot_head.hpp>
 #include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
@@ -34,41 +36,6 @@
 #include <vector>
 
 namespace rsm::inline v0::detail::wal {
-
-inline constexpr std::string_view snapshot_magic = "rsm-snp\n";
-inline constexpr std::uint32_t snapshot_version = 2;
-inline constexpr std::string_view snapshot_suffix = ".snapshot";
-/// magic, version, size of the whole header; then the SnapshotMeta, then the checksum
-inline constexpr std::size_t snapshot_prefix_bytes = 8 + 4 + 4;
-/// Enough for every membership that is storable(); bounds what a damaged size can make a reader
-/// allocate.
-inline constexpr std::uint32_t snapshot_header_bytes_max = 1U << 20;
-static_assert(snapshot_header_bytes_max / 2 > raft::max_members * (raft::max_contact_bytes + 64));
-
-inline std::string snapshot_path(const std::string& directory, raft::LogPosition last) {
-    return directory + "/" + padded(last.index.value) + "-" + padded(last.term.value) +
-           std::string(snapshot_suffix);
-}
-inline std::optional<raft::LogPosition> snapshot_position(std::string_view name) {
-    if (!name.ends_with(snapshot_suffix)) return std::nullopt;
-    name.remove_suffix(snapshot_suffix.size());
-    if (name.size() != 41 || name[20] != '-') return std::nullopt;
-    const auto index = parse_padded(name.substr(0, 20));
-    const auto term = parse_padded(name.substr(21));
-    if (!index || !term) return std::nullopt;
-    return raft::LogPosition{{*index}, {*term}};
-}
-
-inline std::vector<std::byte> encode_snapshot_header(const raft::SnapshotMeta& meta) {
-    raft::codec::Gather out;
-    out.put_text(snapshot_magic);
-    out.put(snapshot_version);
-    out.put(std::uint32_t{0});
-    raft::codec::put(out, meta);
-    raft::codec::store_little(out.copied().data() + 12, static_cast<std::uint32_t>(out.size() + 8));
-    out.put(checksum(out.copied()));
-    return {out.copied().begin(), out.copied().end()};
-}
 
 /// A complete snapshot, its file held open: it can be read to the end even if it is dropped.
 template <class Files>
@@ -88,29 +55,11 @@ raft::Result<KeptPointer<Files>> load_snapshot(const Files& files, const std::st
     const std::string path = snapshot_path(directory, last);
     auto file = files.open(path, OpenMode::read);
     if (!file) return file.error();
-    std::array<std::byte, snapshot_prefix_bytes> prefix{};
-    auto count = files.read_at(*file, 0, prefix);
-    if (!count) return count.error();
-    const auto version = raft::codec::load_little<std::uint32_t>(prefix.data() + 8);
-    const auto length = raft::codec::load_little<std::uint32_t>(prefix.data() + 12);
-    if (*count < prefix.size() ||
-        std::memcmp(prefix.data(), snapshot_magic.data(), snapshot_magic.size()) != 0 ||
-        length < prefix.size() + 8 || length > snapshot_header_bytes_max) {
-        return damage(path, 0, "the snapshot's header is damaged");
-    }
-    raft::Buffer header(length);
-    count = files.read_at(*file, 0, header.writable());
-    if (!count) return count.error();
-    const std::size_t covered = length - 8;
-    if (*count < length || checksum(header.writable().first(covered)) !=
-                               raft::codec::load_little<std::uint64_t>(header.data() + covered)) {
-        return damage(path, 0, "the snapshot's header is damaged");
-    }
-    if (version != snapshot_version) return storage_failure(StorageErrc::unsupported_version, path);
-    raft::codec::Reader in(header.share(prefix.size(), covered - prefix.size()));
-    raft::SnapshotMeta meta;
-    raft::codec::get(in, meta);
-    if (!in.done() || meta.last != last) return damage(path, 0, "not the snapshot of its name");
+    auto head = read_head(files, *file, path, snapshot_head);
+    if (!head) return head.error();
+    const raft::SnapshotMeta& meta = head->meta;
+    if (meta.last != last) return damage(path, 0, "not the snapshot of its name");
+    const std::uint64_t length = head->bytes;
     const auto size = files.size(*file);
     if (!size) return size.error();
     if (*size < length || *size - length != meta.size) {
@@ -118,7 +67,7 @@ raft::Result<KeptPointer<Files>> load_snapshot(const Files& files, const std::st
                       "the snapshot's size is wrong");
     }
     return std::make_shared<const KeptSnapshot<Files>>(
-        KeptSnapshot<Files>{std::move(*file), path, meta, length});
+        KeptSnapshot<Files>{std::move(*file), path, std::move(head->meta), length});
 }
 
 /// Reads a kept snapshot's content and checks it on the way. The last piece is given away only
@@ -180,11 +129,7 @@ public:
     /// `name` is where it is written aside; nothing may have happened when error() is set.
     SnapshotFile(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces,
                  std::string_view name, raft::LogPosition last, raft::Membership membership)
-        : files_(std::move(files)),
-          directory_(std::move(directory)),
-          buffer_bytes_(pieces.snapshot_write_bytes),
-          sync_bytes_(pieces.snapshot_sync_bytes),
-          path_(directory_->path + "/" + std::string(name)) {
+        : SnapshotFile(std::move(files), std::move(directory), pieces, name) {
         meta_.last = last;
         meta_.membership = std::move(membership);
         if (!storable(meta_)) {
@@ -192,13 +137,23 @@ public:
                 storage_failure(StorageErrc::invalid_write, snapshot_path(directory_->path, last));
             return;
         }
-        header_bytes_ = encode_snapshot_header(meta_).size();
-        auto file = files_.open(path_, OpenMode::create);
-        if (!file) {
-            failure_ = file.error();
-        } else {
-            file_.emplace(std::move(*file));
+        header_bytes_ = encode_head(snapshot_head, meta_).size();
+        open(OpenMode::create);
+    }
+    /// One that is received, of which part is here perhaps: goes on behind that.
+    SnapshotFile(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces,
+                 const raft::SnapshotMeta& announced, const PartialSnapshot* part)
+        : SnapshotFile(std::move(files), std::move(directory), pieces, incoming_name) {
+        meta_ = announced;
+        meta_.size = 0;
+        meta_.checksum = 0;
+        header_bytes_ = encode_head(snapshot_head, meta_).size();
+        marks_.emplace(files_, directory_, announced, part != nullptr);
+        if (part != nullptr) {
+            meta_.size = part->size;
+            sum_ = part->sum;
         }
+        open(part == nullptr ? OpenMode::create : OpenMode::read_write);
     }
 
     void write(std::span<const std::byte> bytes) override {
@@ -222,13 +177,14 @@ public:
         if (announced && *announced != meta_) {
             return std::optional<KeptPointer<Files>>{};
         }
-        const auto header = encode_snapshot_header(meta_);
+        const auto header = encode_head(snapshot_head, meta_);
         const std::span<const std::byte> part = header;
         auto result = files_.write_at(*file_, 0, std::span(&part, 1));
         if (result) result = files_.sync(*file_);
         std::string path = snapshot_path(directory_->path, meta_.last);
         if (result) result = files_.rename(path_, path);
         if (result) name_ = path;
+        if (result && marks_) marks_->remove();
         if (result) {
             result = files_.sync_directory(directory_->handle);
         }
@@ -237,15 +193,37 @@ public:
         return std::optional(std::make_shared<const KeptSnapshot<Files>>(
             KeptSnapshot<Files>{std::move(*file_), std::move(path), meta_, header_bytes_}));
     }
+    /// Makes what has come of it durable, and notes how much that is, for another life to go on.
+    void suspend() {
+        flush();
+        if (!failure_ && marks_ && files_.sync(*file_)) marks_->add(meta_.size, sum_.value());
+    }
     /// Gives up: removes what was written aside.
     void discard() {
         file_.reset();
+        if (marks_) marks_->remove();
         if (name_.empty()) static_cast<void>(files_.remove(path_).has_value());  // or recovery does
     }
     /// The final name, empty as long as it has none.
     const std::string& name() const { return name_; }
 
 private:
+    SnapshotFile(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces,
+                 std::string_view name)
+        : files_(std::move(files)),
+          directory_(std::move(directory)),
+          buffer_bytes_(pieces.snapshot_write_bytes),
+          sync_bytes_(pieces.snapshot_sync_bytes),
+          path_(directory_->path + "/" + std::string(name)) {}
+
+    void open(OpenMode mode) {
+        auto file = files_.open(path_, mode);
+        if (!file) {
+            failure_ = file.error();
+        } else {
+            file_.emplace(std::move(*file));
+        }
+    }
     void flush() {
         if (failure_ || buffer_.empty()) return;
         const std::span<const std::byte> part = buffer_;
@@ -257,6 +235,7 @@ private:
         if (result && unsynced_ >= sync_bytes_) {
             result = files_.sync(*file_);
             unsynced_ = 0;
+            if (result && marks_) marks_->add(meta_.size, sum_.value());
         }
         if (!result) failure_ = result.error();
     }
@@ -274,11 +253,8 @@ private:
     std::vector<std::byte> buffer_;
     Checksum sum_;
     std::uint64_t unsynced_ = 0;
+    std::optional<TransferMarks<Files>> marks_;  ///< of one that is received
 };
-
-/// What snapshots are written to until they are complete.
-inline constexpr std::string_view saving_name = "saving.tmp";
-inline constexpr std::string_view incoming_name = "incoming.tmp";
 
 /// The snapshots' lane: everything here runs there, one after the other. So of two snapshots of
 /// one position the one that is completed later is the one that stands under their name.
@@ -294,8 +270,13 @@ public:
         KeptPointer<Files> installed;
     };
 
-    SnapshotLane(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces)
-        : files_(std::move(files)), directory_(std::move(directory)), pieces_(pieces) {}
+    /// @param partial  what recovery found of a snapshot that was being received
+    SnapshotLane(Files files, DirectoryPointer<Files> directory, const WalPieces& pieces,
+                 std::optional<PartialSnapshot> partial)
+        : files_(std::move(files)),
+          directory_(std::move(directory)),
+          pieces_(pieces),
+          partial_(std::move(partial)) {}
 
     raft::Result<KeptPointer<Files>> save(raft::LogPosition last, raft::Membership membership,
                                           const raft::SnapshotProducer& produce) {
@@ -323,14 +304,19 @@ public:
     void abandon() {
         if (incoming_) incoming_->discard();
         incoming_.reset();
+        if (partial_) static_cast<void>(remove_partial(files_, *directory_).has_value());
+        partial_.reset();
     }
 
     void remove(const std::string& path) {
         // Nothing depends on its success: what stays is found again after the next restart.
         static_cast<void>(files_.remove(path).has_value());
     }
+    /// What was received of a snapshot stays, for the next one to go on.
     void close() {
-        abandon();
+        if (incoming_) incoming_->suspend();
+        incoming_.reset();
+        partial_.reset();
         directory_ = nullptr;
     }
 
@@ -367,10 +353,9 @@ private:
         if (!storable(meta)) return Received{rejected, nullptr};
         if (offset == 0) {
             abandon();
-            incoming_.emplace(files_, directory_, pieces_, incoming_name, meta.last,
-                              meta.membership);
-            incoming_meta_ = meta;
-            next_offset_ = 0;
+            begin(meta, nullptr);
+        } else if (partial_ && meta == partial_->meta && offset == partial_->size) {
+            begin(meta, &*partial_);
         }
         // What does not continue the transfer, or goes beyond its end, cannot become the snapshot
         // that was announced.
@@ -391,9 +376,17 @@ private:
         return Received{raft::ChunkOutcome::installed, **kept};
     }
 
+    void begin(const raft::SnapshotMeta& meta, const PartialSnapshot* part) {
+        incoming_.emplace(files_, directory_, pieces_, meta, part);
+        incoming_meta_ = meta;
+        next_offset_ = part == nullptr ? 0 : part->size;
+        partial_.reset();
+    }
+
     Files files_;
     DirectoryPointer<Files> directory_;
     WalPieces pieces_;
+    std::optional<PartialSnapshot> partial_;  ///< of an earlier life, not gone on with yet
     std::optional<SnapshotFile<Files>> incoming_;
     raft::SnapshotMeta incoming_meta_;
     std::uint64_t next_offset_ = 0;

@@ -287,7 +287,7 @@ TEST_CASE(
     meta.membership.members[0].contact = "here";
     meta.membership.members[1].standing = raft::Standing::learner;
     meta.membership.members[1].instance = {7};
-    auto header = rsm::detail::wal::encode_snapshot_header(meta);
+    auto header = rsm::detail::wal::encode_head(rsm::detail::wal::snapshot_head, meta);
     const std::string golden =
         // magic, version, size of the header, index, term, size and checksum of the content
         "72736d2d736e700a0200000072000000090000000000000002000000000000000500000000000000"

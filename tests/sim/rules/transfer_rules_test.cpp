@@ -1,0 +1,138 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// The rules about snapshots on their way and about a log that has an end: what they let pass, and
+// that they speak when they are broken.
+#include "support/core_cluster.hpp"
+#include "support/records.hpp"
+
+#include <rsm/sim/rules/bounds.hpp>
+#include <rsm/sim/rules/honest_start.hpp>
+#include <rsm/sim/rules/resumed_transfers.hpp>
+#include <rsm/sim/rules/sending_pace.hpp>
+#include <rsm/sim/world/wal_files.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace transfer_rules_test {
+
+namespace {
+
+using namespace rsm::sim;
+using raft::test::at;
+using raft::test::milliseconds;
+using raft::test::position;
+using raft::test::text;
+using raft::test::voters;
+
+std::string broken_rule(const Broken& broken) { return broken ? broken->property : "none"; }
+
+const raft::SnapshotMeta meta{position(8, 4), voters(3), 40, 77};
+
+raft::Options options() {
+    raft::Options options;
+    options.snapshot_chunk_bytes = options.snapshot_window_bytes = 10;
+    options.heartbeat_interval = milliseconds(100);
+    return options;
+}
+raft::Core core(std::uint64_t partial_bytes = 0) {
+    raft::Recovered found;
+    found.hard_state.term = {5};
+    if (partial_bytes != 0) {
+        found.partial = meta;
+        found.partial_bytes = partial_bytes;
+    }
+    return {options(), {1}, voters(3), found, 1, {}};
+}
+void chunk(raft::Core& core, std::uint64_t offset, raft::ChunkOutcome outcome) {
+    raft::SnapshotChunk piece{{5}, meta, offset, text("0123456789")};
+    core.step({}, raft::test::message(2, 1, std::move(piece)));
+    core.step({}, raft::ChunkStored{meta, outcome});
+}
+
+}  // namespace
+
+TEST_CASE("Sending pace: a leader sends no more than its rate, to all together") {
+    raft::Options paced = options();
+    paced.snapshot_bytes_per_second = 1000;  // 100 in a heartbeat interval, and 5 pieces
+    const raft::Core leader = core();
+    const raft::SnapshotChunk piece{{5}, meta, 0, text("0123456789")};
+    SendingPace rule(3, paced);
+    raft::Time now;
+    for (int i = 0; i < 200; ++i) {
+        CHECK_FALSE(rule.sent(leader, piece, now));
+        now = now + milliseconds(10);
+    }
+    std::size_t at_once = 0;
+    while (!rule.sent(leader, piece, now)) ++at_once;
+    CHECK(at_once >= 12);
+    CHECK(at_once <= 15);
+    CHECK(broken_rule(rule.sent(leader, piece, now)) == "sending pace");
+    // Another reign begins with an empty bucket.
+    CHECK_FALSE(rule.sent(leader, {{6}, meta, 0, text("0123456789")}, now));
+    SendingPace unlimited(3, options());
+    for (int i = 0; i < 200; ++i) CHECK_FALSE(unlimited.sent(leader, piece, now));
+}
+
+TEST_CASE("Resumed transfers: what was found at a start is gone on with") {
+    ResumedTransfers rule(3);
+    raft::Core node = core(20);
+    rule.restarted(node);
+    CHECK_FALSE(rule.step(node, false));
+    CHECK(!rule.went_on());
+    SUBCASE("by one more piece") {
+        chunk(node, 20, raft::ChunkOutcome::stored);
+        CHECK_FALSE(rule.step(node, false));
+        CHECK(rule.went_on());
+        CHECK_FALSE(rule.step(node, false));
+        CHECK(!rule.went_on());
+    }
+    SUBCASE("not if another one comes") {
+        chunk(node, 20, raft::ChunkOutcome::refused);
+        CHECK_FALSE(rule.step(node, false));
+        CHECK(!rule.went_on());
+    }
+    SUBCASE("not from the beginning") {
+        raft::Core forgetful = core();
+        chunk(forgetful, 0, raft::ChunkOutcome::stored);
+        SUBCASE("unless the disk is why") { CHECK_FALSE(rule.step(forgetful, true)); }
+        SUBCASE("in any other case") {
+            CHECK(broken_rule(rule.step(forgetful, false)) == "resumed transfers");
+        }
+    }
+}
+
+TEST_CASE("Bounds: a log ends at its limit, but for a window that was under way") {
+    raft::Options limited = options();
+    limited.max_log_bytes = 10'000;
+    limited.max_entry_bytes = limited.max_message_bytes = limited.window_bytes = 1000;
+    CHECK_FALSE(log_bounded(core(), 15'048, limited));
+    CHECK(broken_rule(log_bounded(core(), 15'049, limited)) == "bounds");
+    limited.max_log_bytes = 0;
+    CHECK_FALSE(log_bounded(core(), 1U << 30, limited));
+}
+
+TEST_CASE("Honest start: what had been received of a snapshot may be unreadable") {
+    const auto hit = [](const std::string& path) {
+        DiskHit hit{};
+        hit.fault = DiskFault::call_error;
+        hit.call = DiskCall::read;
+        hit.path = path;
+        return start_depends_on(hit);
+    };
+    CHECK(hit("d/00000000000000000001.wal"));
+    CHECK_FALSE(hit("d/incoming.tmp"));
+    CHECK_FALSE(hit("d/incoming-marks.tmp"));
+}
+
+TEST_CASE("The marks of a transfer are told from drafts of segments") {
+    CHECK(wal_files::kind_of("d/incoming-marks.tmp") == wal_files::Kind::marks);
+    CHECK(wal_files::is_unfinished_snapshot("d/incoming-marks.tmp"));
+}
+
+}  // namespace transfer_rules_test
