@@ -40,6 +40,8 @@ struct Bench {
     Output out;
     Time now = at(milliseconds(1000));
     DiskHealth disk;
+    Room room;
+    SnapshotMeta newest;
     Step step{options, NodeId{1}, {}, configuration, ballot, disk, now, out};
 };
 Log log_of(std::vector<std::uint64_t> terms) {
@@ -123,7 +125,7 @@ TEST_CASE("the hint of a refusal passes over all entries that the leader cannot 
     Bench bench;
     Log log = log_of({1, 1, 4, 4});
     AppendRequest request = request_after({Index{6}, Term{3}});
-    accept_entries(bench.step, log, bench.configuration, {2}, request);
+    accept_entries(bench.step, log, bench.room, bench.newest, bench.configuration, {2}, request);
     const auto replies = sent<AppendReply>(bench.out);
     REQUIRE(replies.size() == 1);
     CHECK_FALSE(replies[0].accepted);
@@ -135,19 +137,19 @@ TEST_CASE("while the disk is behind, entries are left without an answer, and que
     bench.options.window_bytes = 100;
     Log log = log_of({1});
     AppendRequest request = request_after({Index{1}, Term{1}}, entries(2, {5, 5, 5, 5, 5}));
-    accept_entries(bench.step, log, bench.configuration, {2}, request);
+    accept_entries(bench.step, log, bench.room, bench.newest, bench.configuration, {2}, request);
     CHECK(log.last_index() == Index{6});
     CHECK(bench.out.send_after.size() == 1);
     request = request_after({Index{6}, Term{5}}, entries(7, {5}));
-    accept_entries(bench.step, log, bench.configuration, {2}, request);
+    accept_entries(bench.step, log, bench.room, bench.newest, bench.configuration, {2}, request);
     CHECK(log.last_index() == Index{6});
     CHECK(bench.out.send.size() + bench.out.send_after.size() == 1);
     request = request_after({Index{5}, Term{5}}, entries(6, {5, 5}));
-    accept_entries(bench.step, log, bench.configuration, {2}, request);
+    accept_entries(bench.step, log, bench.room, bench.newest, bench.configuration, {2}, request);
     CHECK(bench.out.send_after.size() == 2);
     CHECK(log.last_index() == Index{6});
     request = request_after({Index{6}, Term{5}});
-    accept_entries(bench.step, log, bench.configuration, {2}, request);
+    accept_entries(bench.step, log, bench.room, bench.newest, bench.configuration, {2}, request);
     CHECK(bench.out.send.size() == 1);
 }
 
@@ -249,7 +251,7 @@ TEST_CASE("the log is released up to a snapshot, but for what is retained and wh
     log.applied_to({4});
     Office office;
     Journal journal;
-    release_covered(bench.step, office, log, journal, {{Index{5}, Term{5}}, voters(3), 1, 1});
+    release_covered(bench.step, office, log, bench.room, journal, {{Index{5}, Term{5}}, voters(3), 1, 1});
     CHECK(log.base().index == Index{2});
     CHECK(journal.release == log.base());
 }
