@@ -72,6 +72,11 @@ private:
     std::size_t left_out_ = 0;
 };
 
+inline std::string digests_of(const raft::Event& event) {
+    return "digests " + std::to_string(event.own_digest) + " here and " +
+           std::to_string(event.other_digest) + " there";
+}
+
 /// What an event means to an operator.
 inline std::string describe(const raft::Event& event) {
     const std::string term = " (term " + std::to_string(event.term.value) + ")";
@@ -117,6 +122,13 @@ inline std::string describe(const raft::Event& event) {
                    " another instance bears this node's id; waiting to be taken in" + term;
         case raft::EventKind::log_regained:
             return "log: HEALED, the peers have brought what was damaged, up to " + index + term;
+        case raft::EventKind::states_differ:
+            return "STATES DIFFER: " + node + " has made something else of the log than this node" +
+                   ", from " + index + " on, " + digests_of(event) + term;
+        case raft::EventKind::outvoted:
+            return "OUTVOTED: a majority, " + node +
+                   " among them, has made something else of the log than this node, from " + index +
+                   " on, " + digests_of(event) + term;
     }
     return "an event of an unknown kind" + term;
 }

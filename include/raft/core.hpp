@@ -123,11 +123,15 @@ private:
     void take(const Step& step, Message& message, TimeoutNow& request) {
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
     }
+    void take(const Step& step, Message& message, StateMarks& told) {
+        take_marks(step, office_, message.from, told);
+    }
     void take(const Step&, Tick&) {}
     void take(const Step& step, Propose& proposal) { propose(step, office_, log_, proposal); }
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
     void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }
+    void take(const Step& step, TellMarks& told) { tell_marks(step, office_, told); }
     void take(const Step& step, ReadIndex& read) { ask_read(step, office_, reads_, log_, read); }
     void take(const Step& step, Persisted& persisted) {
         take_persisted(ballot_, log_, journal_, persisted.id);

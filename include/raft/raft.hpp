@@ -92,6 +92,7 @@
 //   -        a log that has that again                   rules/durability.hpp regain
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        what a leader owes each follower           rules/leading.hpp serve
+//   -        whose words on states are heard            rules/comparison.hpp take_marks
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP
 

@@ -56,6 +56,13 @@ struct Options {
     /// remembers what was skipped, so the list may stay, and may go once snapshots cover it.
     std::vector<raft::Index> skip_operations = {};
 
+    /// For tests: an operation that is submitted here is decoded from what it was encoded to, as
+    /// the other nodes do, and that is what is applied; without it the node that leads applies what
+    /// it has at hand. So a field that `serialize` forgets shows in the results. Where the
+    /// operation is another one after that (by its bytes, and by == if it has that), it is refused
+    /// at once with Errc::user_exception and a sentence. Costs an encoding and two decodings.
+    bool verify_decoding = false;
+
     /// What the storage begins as if it is new. Absent: the members that the transport names found
     /// a cluster. Only for a storage that keeps an identity (WalStorage does); with another one the
     /// founding members must be given at each start.

@@ -8,6 +8,7 @@
 #include <raft/core.hpp>
 #include <raft/parts/progress.hpp>
 #include <rsm/members.hpp>
+#include <rsm/state_difference.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>
 
@@ -53,6 +54,9 @@ struct Status {
     std::vector<Follower> followers;              ///< empty unless this node leads
     std::vector<PeerStatus> peers;                ///< empty if the transport does not tell
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
+    /// Of a leader: members whose state machines are known to have made something else of the log
+    /// than this node's, in its present term.
+    std::vector<StateDifference> states_that_differ;
 };
 
 }  // namespace rsm

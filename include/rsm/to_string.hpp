@@ -93,6 +93,8 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::other_instance: return "other instance";
         case raft::EventKind::unrecognized: return "unrecognized";
         case raft::EventKind::log_regained: return "log regained";
+        case raft::EventKind::states_differ: return "states differ";
+        case raft::EventKind::outvoted: return "outvoted";
     }
     return "unknown";
 }
@@ -109,6 +111,8 @@ inline std::string to_string(const raft::Event& event) {
     add("node ", event.node.value);
     add("index ", event.index.value);
     add("term ", event.term.value);
+    add("own digest ", event.own_digest);
+    add("other digest ", event.other_digest);
     return text;
 }
 

@@ -106,6 +106,10 @@ struct MessageText {
     void operator()(const TimeoutNow& request) {
         out << "TimeoutNow (term " << request.term.value << ")";
     }
+    void operator()(const StateMarks& told) {
+        out << "StateMarks (term " << told.term.value << ", kind "
+            << static_cast<unsigned>(told.kind) << ", " << told.marks.size() << " of them)";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

@@ -222,6 +222,7 @@ inline bool known(Standing standing) {
     return standing >= Standing::voter && standing <= Standing::suspended;
 }
 inline bool known(TransferOutcome outcome) { return outcome <= TransferOutcome::rejected; }
+inline bool known(MarksKind kind) { return kind >= MarksKind::newest && kind <= MarksKind::agreed; }
 
 template <class Sink, std::unsigned_integral Word>
 void put(Sink& out, Word value) {
@@ -251,6 +252,11 @@ template <class Sink>
 void put(Sink& out, const std::vector<Member>& members) {
     out.put(static_cast<std::uint32_t>(members.size()));
     for (const Member& member : members) put(out, member);
+}
+template <class Sink>
+void put(Sink& out, const std::vector<StateMark>& marks) {
+    out.put(static_cast<std::uint32_t>(marks.size()));
+    for (const StateMark& mark : marks) put(out, mark);
 }
 /// The entries of a request. Their indexes follow from its `previous`, so they do not travel.
 template <class Sink>
@@ -313,6 +319,11 @@ inline void get(Reader& in, std::vector<Member>& members) {
     const std::uint32_t count = in.get<std::uint32_t>();
     if (count > max_members) in.fail();
     for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, members.emplace_back());
+}
+inline void get(Reader& in, std::vector<StateMark>& marks) {
+    const std::uint32_t count = in.get<std::uint32_t>();
+    if (count > max_state_marks) in.fail();
+    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, marks.emplace_back());
 }
 inline void get(Reader& in, std::vector<Entry>& entries) {
     constexpr std::size_t smallest_entry = 8 + 1 + 4;

@@ -96,9 +96,17 @@ struct ChunkStored {
     ChunkOutcome outcome = ChunkOutcome::stored;
 };
 
-using Input =
-    std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
-                 SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange, HandOver>;
+/// Another node is to be told these marks of this one's state machine. Nothing comes of it where
+/// the kind is not one that the node may say in its present role.
+struct TellMarks {
+    NodeId to;
+    MarksKind kind = MarksKind::newest;
+    std::vector<StateMark> marks;
+};
+
+using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
+                           SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
+                           HandOver, TellMarks>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
@@ -196,6 +204,14 @@ struct StoreChunk {
     friend bool operator==(const StoreChunk&, const StoreChunk&) = default;
 };
 
+/// What another member has told of its state machine: to a leader, or by the leader.
+struct MarksTold {
+    NodeId from;
+    MarksKind kind = MarksKind::newest;
+    std::vector<StateMark> marks;
+    friend bool operator==(const MarksTold&, const MarksTold&) = default;
+};
+
 enum class EventKind : std::uint8_t {
     became_follower,
     became_pre_candidate,
@@ -218,6 +234,12 @@ enum class EventKind : std::uint8_t {
     other_instance,        ///< `node` is not the one that the membership has under its id
     unrecognized,          ///< `node` takes this one for another than the member of its id
     log_regained,          ///< what this node's storage had lost, up to `index`, is there again
+    /// Severe: from `index` on the state machine of `node` is known to have made something else of
+    /// the log than this node's. Not the algorithm's: whoever compares them says it.
+    states_differ,
+    /// Severe: the same, and a majority of the voters, of which `node` is one, has made of it what
+    /// this node has not. This node must not serve any more.
+    outvoted,
 };
 
 /// Something that an operator or a test may want to know.
@@ -226,6 +248,8 @@ struct Event {
     Term term;
     NodeId node;
     Index index;
+    std::uint64_t own_digest = 0;    ///< where states differ: this node's after `index`
+    std::uint64_t other_digest = 0;  ///< and that of `node`
     friend bool operator==(const Event&, const Event&) = default;
 };
 
@@ -254,6 +278,7 @@ struct Output {
     /// nothing is to be dropped.
     std::vector<Index> needed_snapshots;
     std::vector<Event> events;
+    std::vector<MarksTold> marks;
     /// When to step next if nothing happens before.
     Time deadline;
 
@@ -274,6 +299,7 @@ struct Output {
         abandon_transfer = false;
         needed_snapshots.clear();
         events.clear();
+        marks.clear();
         deadline = {};
     }
     friend bool operator==(const Output&, const Output&) = default;

@@ -11,13 +11,17 @@
 #include <rsm/archive.hpp>
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
+#include <rsm/node/applied_digest.hpp>
 #include <rsm/node/compaction.hpp>
+#include <rsm/node/comparison.hpp>
 #include <rsm/node/completion.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/node/skipped_operations.hpp>
+#include <rsm/node/thrown.hpp>
+#include <rsm/node/verified_decoding.hpp>
 #include <rsm/options.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
@@ -41,21 +45,6 @@
 #include <vector>
 
 namespace rsm::inline v0::detail {
-
-/// What the exception that is being handled says. @pre there is one
-inline std::string thrown_text() {
-    try {
-        throw;
-    } catch (const std::exception& error) {
-        return error.what();
-    } catch (...) {
-        return "an exception of an unknown type";
-    }
-}
-/// The user's own function threw the exception that is being handled.
-inline boost::system::error_code thrown_code() {
-    return detailed_code(Errc::user_exception, {0, thrown_text()});
-}
 
 /// All members are used on the strand only.
 template <class Machine, class Transport, class Storage, class Clock>
@@ -125,7 +114,11 @@ public:
             return pending.complete(Errc::overloaded);
         }
         raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
-        pending.operation = std::move(operation);
+        if (!options_.verify_decoding) {
+            pending.operation = std::move(operation);
+        } else if (std::string lost = lost_in_encoding(operation, payload); !lost.empty()) {
+            return pending.complete(detailed_code(Errc::user_exception, {0, std::move(lost)}));
+        }
         pending.deadline = deadline(timeout);
         operations_.add(std::move(pending));
         engine_.propose(0, std::move(payload));  // answered in order, so a token says nothing
@@ -202,6 +195,9 @@ public:
         status.stopped = engine_.halted();
         status.leader_address = address_of(status.leader);
         status.skipped_operations = skipped_.done();
+        if (core.role() == raft::Role::leader) {
+            status.states_that_differ = comparison_.differences(core.term());
+        }
         const raft::Time now = engine_.now();
         for (const raft::Progress& follower : core.followers()) {
             status.followers.push_back(
@@ -257,6 +253,7 @@ public:
             for (const raft::Entry& entry : entries) {
                 at = entry.index;
                 apply_entry(entry);
+                digest_.passed(at);
             }
             applied_ = entries.back().position();
         } catch (const SkipRefused& refused) {
@@ -272,11 +269,12 @@ public:
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
         auto restored = restore_state(source, meta, machine_, options_.snapshot_buffer_bytes);
         if (!restored) return restored.error();
-        std::string refused = skipped_.restore(meta.last.index, std::move(*restored));
+        std::string refused = skipped_.restore(meta.last.index, std::move(restored->skipped));
         if (!refused.empty()) {
             return raft::Failure{std::make_error_code(std::errc::invalid_argument),
                                  std::move(refused)};
         }
+        digest_.restore(meta.last.index, restored->digest);
         applied_ = meta.last;
         snapshot_ = meta.last.index;
         operations_.restore(meta.last);
@@ -304,11 +302,28 @@ public:
         if (options_.on_event) options_.on_event(event);
     }
 
+    /// What another node says of its state machine.
+    void compare(const raft::MarksTold& told) {
+        const raft::Core& core = engine_.core();
+        Finding found =
+            comparison_.take({core.self(), core.term(), core.membership()}, digest_.memory(), told);
+        for (raft::TellMarks& tell : found.tell) engine_.tell_marks(std::move(tell));
+        if (found.news) {
+            observe_difference(raft::EventKind::states_differ, *found.news);
+            if (options_.on_notice) options_.on_notice(differs_sentence(*found.news));
+        }
+        if (found.outvoted) {
+            observe_difference(raft::EventKind::outvoted, *found.outvoted);
+            machine_failed(outvoted_sentence(*found.outvoted));
+        }
+    }
+
     raft::Time tick(raft::Time now) {
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
         tell_refusal();
+        if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
         const bool pausing = policy_.not_before() > now;
@@ -336,13 +351,6 @@ private:
         if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
         return raft::saturated_sum(engine_.now(), timeout);
     }
-
-    /// Leaving an operation out would make this replica another than the others.
-    struct SkipRefused : std::runtime_error {
-        SkipRefused(raft::Index index, const char* why)
-            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
-                                 ", but " + why) {}
-    };
 
     void apply_entry(const raft::Entry& entry) {
         std::optional<PendingOperation> own = operations_.apply(entry.position());
@@ -383,9 +391,12 @@ private:
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
             machine_.apply(operation);
+            digest_.add(entry.payload.view());
             if (wanted) own->complete.completion({});
         } else {
             Result result = machine_.apply(operation);
+            digest_.add(entry.payload.view());
+            if constexpr (compares_results<Machine>()) digest_.add_result(result);
             if (wanted) own->complete.completion({}, std::move(result));
         }
     }
@@ -429,8 +440,9 @@ private:
         if (!policy_.due(now, bytes, held_bytes(bytes), applied_.index > snapshot_)) return;
         policy_.begun(now);
         try {
-            engine_.take_snapshot(
-                applied_, capture_state(machine_, skipped_.done(), options_.snapshot_buffer_bytes));
+            engine_.take_snapshot(applied_,
+                                  capture_state(machine_, {skipped_.done(), digest_.value()},
+                                                options_.snapshot_buffer_bytes));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
                              "take a snapshot of index " + std::to_string(applied_.index.value)});
@@ -474,6 +486,21 @@ private:
         }
     }
 
+    /// Once in an election timeout, when a heartbeat or anything else has led to a turn.
+    void tell_state(raft::Time now) {
+        const raft::Core& core = engine_.core();
+        const raft::NodeId leader = core.leader();
+        if (!leader || leader == core.self()) return;
+        tell_state_at_ = raft::saturated_sum(now, options_.raft.election_timeout);
+        std::vector<raft::StateMark> newest = digest_.memory().newest();
+        if (newest.empty()) return;
+        engine_.tell_marks({leader, raft::MarksKind::newest, std::move(newest)});
+    }
+    void observe_difference(raft::EventKind kind, const StateDifference& found) {
+        observe({kind, engine_.core().term(), found.node, found.differ, found.own_digest,
+                 found.other_digest});
+    }
+
     void machine_failed(std::string why) {
         engine_.fail({std::make_error_code(std::errc::state_not_recoverable), std::move(why)});
     }
@@ -495,6 +522,9 @@ private:
     SnapshotPolicy policy_;
     SkippedOperations skipped_;
     BufferWriter writer_;
+    AppliedDigest digest_;
+    Comparison comparison_;
+    raft::Time tell_state_at_ = raft::Time::min();
     Operations operations_;
     PendingReads<Machine> reads_;
     PendingChanges changes_;

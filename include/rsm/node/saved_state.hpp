@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -26,45 +27,57 @@
 
 namespace rsm::inline v0::detail {
 
-/// The version of what stands around the state machine's own bytes in a snapshot. A reader
-/// refuses others. A state that lacks skipped operations says which, in a layout of its own.
-inline constexpr std::uint8_t snapshot_layout_version = 1;
+/// The layout of what stands around the state machine's own bytes in a snapshot. A reader refuses
+/// others. Each has what the one before has, and more; the simplest is written that will do.
+inline constexpr std::uint8_t snapshot_layout_plain = 1;
 inline constexpr std::uint8_t snapshot_layout_with_skips = 2;
+inline constexpr std::uint8_t snapshot_layout_with_digest = 3;
 
-inline void write_head(SnapshotWriter& out, const std::vector<raft::Index>& skipped) {
-    if (skipped.empty()) {
-        out << snapshot_layout_version;
+/// What a snapshot says besides the state.
+struct SnapshotHead {
+    std::vector<raft::Index> skipped;     ///< operations that the state lacks, ascending
+    std::optional<std::uint64_t> digest;  ///< AppliedDigest; nothing: not known
+    friend bool operator==(const SnapshotHead&, const SnapshotHead&) = default;
+};
+
+inline void write_head(SnapshotWriter& out, const SnapshotHead& head) {
+    if (!head.digest && head.skipped.empty()) {
+        out << snapshot_layout_plain;
         return;
     }
-    out << snapshot_layout_with_skips;
-    out.write_varint(skipped.size());
-    for (const raft::Index index : skipped) out.write_varint(index.value);
+    out << (head.digest ? snapshot_layout_with_digest : snapshot_layout_with_skips);
+    out.write_varint(head.skipped.size());
+    for (const raft::Index index : head.skipped) out.write_varint(index.value);
+    if (head.digest) out.write_fixed(*head.digest);
 }
 
-inline std::vector<raft::Index> read_head(SnapshotReader& in) {
-    std::vector<raft::Index> skipped;
-    std::uint8_t version = 0;
-    in >> version;
-    if (version == snapshot_layout_version) return skipped;
-    if (version != snapshot_layout_with_skips) in.fail(ArchiveErrc::newer_version);
+inline SnapshotHead read_head(SnapshotReader& in) {
+    SnapshotHead head;
+    std::uint8_t layout = 0;
+    in >> layout;
+    if (layout == snapshot_layout_plain) return head;
+    if (layout != snapshot_layout_with_skips && layout != snapshot_layout_with_digest) {
+        in.fail(ArchiveErrc::newer_version);
+    }
     const std::size_t count = in.read_count();
     for (std::size_t i = 0; i < count; ++i) {
         const raft::Index index{in.read_varint()};
-        if (!skipped.empty() && index <= skipped.back()) in.fail(ArchiveErrc::bad_value);
-        skipped.push_back(index);
+        if (!head.skipped.empty() && index <= head.skipped.back()) {
+            in.fail(ArchiveErrc::bad_value);
+        }
+        head.skipped.push_back(index);
     }
-    return skipped;
+    if (layout == snapshot_layout_with_digest) head.digest = in.read_fixed<std::uint64_t>();
+    return head;
 }
 
 /// @param state  a machine, or the image of one
-/// @param skipped  operations that it lacks, sorted
 /// @param buffer_bytes  of the archive
 template <class State>
-void write_state(raft::ByteSink& sink, const State& state,
-                 const std::vector<raft::Index>& skipped = {},
+void write_state(raft::ByteSink& sink, const State& state, const SnapshotHead& head = {},
                  std::size_t buffer_bytes = snapshot_buffer_bytes) {
     SnapshotWriter out(sink, buffer_bytes);
-    write_head(out, skipped);
+    write_head(out, head);
     if constexpr (WritesSnapshot<State>) {
         state.snapshot(out);
     } else {
@@ -73,19 +86,18 @@ void write_state(raft::ByteSink& sink, const State& state,
     out.flush();
 }
 
-/// Gives the operations that the state lacks.
 template <class Machine>
-std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
-                                    std::size_t buffer_bytes = snapshot_buffer_bytes) {
+SnapshotHead read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
+                        std::size_t buffer_bytes = snapshot_buffer_bytes) {
     SnapshotReader in(source, size, buffer_bytes);
-    std::vector<raft::Index> skipped = read_head(in);
+    SnapshotHead head = read_head(in);
     if constexpr (SnapshotsByHand<Machine>) {
         machine.restore(in);
     } else {
         in >> machine;
     }
     in.finish();
-    return skipped;
+    return head;
 }
 
 /// Collects in memory, for machines that cannot be written while they go on.
@@ -126,17 +138,16 @@ private:
 /// Captures the state as it is now. A machine that freezes gives an image, which the producer
 /// writes wherever it is called; any other is written out here and now.
 template <class Machine>
-raft::SnapshotProducer capture_state(const Machine& machine,
-                                     const std::vector<raft::Index>& skipped = {},
+raft::SnapshotProducer capture_state(const Machine& machine, const SnapshotHead& head = {},
                                      std::size_t buffer_bytes = snapshot_buffer_bytes) {
     if constexpr (Freezes<Machine>) {
         auto image = std::make_shared<const decltype(machine.freeze())>(machine.freeze());
-        return [image, skipped, buffer_bytes](raft::ByteSink& sink) {
-            write_state(sink, *image, skipped, buffer_bytes);
+        return [image, head, buffer_bytes](raft::ByteSink& sink) {
+            write_state(sink, *image, head, buffer_bytes);
         };
     } else {
         PieceSink memory;
-        write_state(memory, machine, skipped, buffer_bytes);
+        write_state(memory, machine, head, buffer_bytes);
         auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
         return [pieces](raft::ByteSink& sink) {
             for (const raft::Bytes& piece : *pieces) sink.write(piece.view());
@@ -164,11 +175,10 @@ private:
     raft::SnapshotProducer produce_;
 };
 
-/// Replaces the machine's state by a snapshot's content, and gives the operations that it lacks.
+/// Replaces the machine's state by a snapshot's content, and gives what else that says.
 template <class Machine>
-raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
-                                                     const raft::SnapshotMeta& meta,
-                                                     Machine& machine, std::size_t buffer_bytes) {
+raft::Result<SnapshotHead> restore_state(raft::ByteSource& source, const raft::SnapshotMeta& meta,
+                                         Machine& machine, std::size_t buffer_bytes) {
     try {
         return read_state(source, meta.size, machine, buffer_bytes);
     } catch (const std::exception& error) {

@@ -108,6 +108,8 @@ std::vector<raft::Message> samples() {
         message(SnapshotReply{Term{most}, end, most, 0, TransferOutcome::rejected, {}}),
         message(TimeoutNow{}),
         message(TimeoutNow{Term{most}}),
+        message(StateMarks{}),
+        message(StateMarks{Term{most}, MarksKind::agreed, {{Index{most}, most}, {Index{7}, 8}}}),
     };
 }
 

@@ -306,6 +306,13 @@ private:
                handovers_.asked(message.core, message.to, request.term, message.now));
     }
 
+    void sent(const Sent& message, const raft::StateMarks& told) {
+        spoke(message, told.term);
+        if (raft::is_leaders(told.kind)) {
+            report(Rule::election_safety, election_safety_.spoke(message.from, told.term));
+        }
+    }
+
     raft::Options options_;
     std::array<std::uint64_t, rules> asked_{};
     Complain complain_;

@@ -51,6 +51,15 @@ inline std::string label(const raft::SnapshotReply& reply) {
     return "SnapshotReply wants offset " + std::to_string(reply.next_offset);
 }
 inline std::string label(const raft::TimeoutNow&) { return "TimeoutNow"; }
+inline std::string label(const raft::StateMarks& told) {
+    switch (told.kind) {
+        case raft::MarksKind::newest: return "StateMarks newest";
+        case raft::MarksKind::all: return "StateMarks all";
+        case raft::MarksKind::asked: return "StateMarks asked for";
+        case raft::MarksKind::agreed: return "StateMarks of a majority";
+    }
+    return "StateMarks";
+}
 
 inline TraceMessage kind_of(const raft::VoteRequest& request) {
     return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
@@ -65,6 +74,7 @@ inline TraceMessage kind_of(const raft::AppendReply&) { return TraceMessage::app
 inline TraceMessage kind_of(const raft::SnapshotChunk&) { return TraceMessage::snapshot; }
 inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::snapshot_reply; }
 inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::handover; }
+inline TraceMessage kind_of(const raft::StateMarks&) { return TraceMessage::other; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {
@@ -83,6 +93,11 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::disk_stalled: return "steps down for its disk hangs";
         case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
         case raft::EventKind::log_regained: return "has again what it had lost";
+        case raft::EventKind::states_differ:
+            return "finds that the state of " + node_text(event.node) + " differs from " +
+                   text(event.index) + " on";
+        case raft::EventKind::outvoted:
+            return "is outvoted: its state differs from " + text(event.index) + " on";
         case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
         case raft::EventKind::snapshot_unreadable:
             return "its newest snapshot is damaged or cannot be read";
