@@ -31,8 +31,10 @@
 
 namespace raft::inline v0::codec {
 
-/// The version of the encodings in this file; it travels in handshakes and file headers.
-inline constexpr std::uint8_t format_version = 2;
+/// The versions of the messages' encodings in this file: all of them are read and written. They
+/// differ in the kinds of messages that there are; see is_known_in().
+inline constexpr std::uint8_t oldest_format_version = 2;
+inline constexpr std::uint8_t format_version = 3;
 
 template <std::unsigned_integral Word>
 void store_little(std::byte* target, Word value) {
@@ -406,6 +408,11 @@ void put(Sink& out, const Message& message) {
     put(out, message.sender);
     put(out, message.addressee);
     std::visit([&out](const auto& body) { put(out, body); }, message.body);
+}
+
+/// Whether that version of the encodings has messages of the kind.
+inline bool is_known_in(std::uint8_t version, const Message& message) {
+    return version >= 3 || !std::holds_alternative<StateMarks>(message.body);
 }
 
 /// Whether the message holds slices of the block that it was decoded from.

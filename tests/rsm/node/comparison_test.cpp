@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace comparison_test {
+namespace state_comparison_test {
 
 namespace {
 
@@ -49,7 +49,7 @@ std::vector<std::uint64_t> told(const Finding& finding, MarksKind kind) {
 }  // namespace
 
 TEST_CASE("the latest indexes are remembered, and ever fewer of those before") {
-    const StateMemory memory = comparison_test::memory(1'000'000);
+    const StateMemory memory = state_comparison_test::memory(1'000'000);
     CHECK(memory.at({1'000'000}) == 1'001'000);
     CHECK(memory.at({999'937}) == 1'000'937);
     CHECK_FALSE(memory.at({999'935}).has_value());
@@ -265,4 +265,4 @@ TEST_CASE("what stands before a state in a snapshot comes back, in the simplest 
     }
 }
 
-}  // namespace comparison_test
+}  // namespace state_comparison_test
