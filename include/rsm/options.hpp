@@ -76,11 +76,13 @@ struct Options {
     /// destroy the node.
     std::function<void(const raft::Event&)> on_event = {};
     /// Called with a sentence for the operator: what recovery cut or left alone (from the
-    /// constructor), whenever that changes, that the storage has no room, and that a snapshot could
-    /// not be saved, which is tried again later. Same conditions.
+    /// constructor), whenever that changes, that the storage has no room, that a snapshot could not
+    /// be saved, which is tried again later, and on a leader that another node's state machine has
+    /// made something else of the log than its own. Same conditions.
     std::function<void(const std::string&)> on_notice = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
-    /// damaged log, a state machine that threw. Same conditions.
+    /// damaged log, a state machine that threw, or one that a majority of the voters contradicts.
+    /// Same conditions.
     std::function<void(const raft::Failure&)> on_failure = {};
 };
 

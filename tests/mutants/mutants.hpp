@@ -238,7 +238,14 @@ namespace mutants {
       "the target is asked to stand again and again at once")                                      \
     M(handover_unanswered, "handover", "a handover has no answer when the reign ends")             \
     M(loyal_at_handover, "handover", "a vote for the target is refused for loyalty")               \
-    M(late_timeout_now, "handover", "what the leader of an earlier term has asked for is done")
+    M(late_timeout_now, "handover", "what the leader of an earlier term has asked for is done")    \
+    M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \
+    M(results_left_out, "states", "results do not count when states are compared")                 \
+    M(own_results_left_out, "states", "results of operations that a node took in do not count")    \
+    M(difference_passed_over, "states", "that two states differ is not looked into")               \
+    M(minority_outvotes, "states", "a leader outvotes the others by itself")                       \
+    M(outvoted_goes_on, "states", "a node that is outvoted goes on")                               \
+    M(outvoted_leader_stays, "states", "a leader that is outvoted goes on")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

@@ -79,11 +79,17 @@ struct Finding {
 
 class Comparison {
 public:
+    /// @param lasting  how long a report of all that a node remembers counts: the node may have
+    ///        been started anew since, with another state. While two are known to differ, there is
+    ///        a new one each time that the node tells its newest marks.
+    explicit Comparison(raft::Duration lasting) : lasting_(lasting) {}
+
     /// Who compares.
     struct Self {
         raft::NodeId node;
         raft::Term term;
         const raft::Membership& members;  ///< in force
+        raft::Time now;
     };
 
     /// @param own  what this node remembers
@@ -119,6 +125,7 @@ private:
         raft::NodeId node;
         std::vector<raft::StateMark> marks;
         std::optional<StateDifference> difference;
+        raft::Time at{};
     };
 
     bool is_known_to_differ(raft::NodeId node) const {
@@ -136,7 +143,7 @@ private:
         const auto found = std::find_if(reports_.begin(), reports_.end(),
                                         [node](const Report& each) { return each.node == node; });
         if (found != reports_.end()) return *found;
-        reports_.push_back({node, {}, {}});
+        reports_.push_back({node, {}, {}, {}});
         return reports_.back();
     }
 
@@ -148,6 +155,7 @@ private:
         const bool was_known = is_known_to_differ(told.from);
         Report& report = report_of(told.from);
         report.marks = told.marks;
+        report.at = self.now;
         report.difference = first_difference(told.from, own, told.marks);
         if (report.difference && !was_known) {
             finding.news = report.difference;
@@ -184,12 +192,14 @@ private:
         return self.members.has_quorum([&](raft::NodeId node) {
             if (node == self.node) return own.at(mark.index) == mark.digest;
             return std::any_of(reports_.begin(), reports_.end(), [&](const Report& report) {
-                return report.node == node && std::find(report.marks.begin(), report.marks.end(),
-                                                        mark) != report.marks.end();
+                const bool counts = report.node == node && self.now - report.at <= lasting_;
+                return counts && std::find(report.marks.begin(), report.marks.end(), mark) !=
+                                     report.marks.end();
             });
         });
     }
 
+    raft::Duration lasting_;
     raft::Term term_;
     std::vector<Report> reports_;  ///< one for each member at most
 };

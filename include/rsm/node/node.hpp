@@ -65,6 +65,7 @@ public:
           options_(std::move(options)),
           policy_(options_.snapshot_threshold),
           skipped_(options_.skip_operations),
+          comparison_(3 * options_.raft.election_timeout),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
     Node(const Node&) = delete;
@@ -195,6 +196,7 @@ public:
         status.stopped = engine_.halted();
         status.leader_address = address_of(status.leader);
         status.skipped_operations = skipped_.done();
+        status.state_digest = digest_.value();
         if (core.role() == raft::Role::leader) {
             status.states_that_differ = comparison_.differences(core.term());
         }
@@ -305,8 +307,8 @@ public:
     /// What another node says of its state machine.
     void compare(const raft::MarksTold& told) {
         const raft::Core& core = engine_.core();
-        Finding found =
-            comparison_.take({core.self(), core.term(), core.membership()}, digest_.memory(), told);
+        Finding found = comparison_.take(
+            {core.self(), core.term(), core.membership(), engine_.now()}, digest_.memory(), told);
         for (raft::TellMarks& tell : found.tell) engine_.tell_marks(std::move(tell));
         if (found.news) {
             observe_difference(raft::EventKind::states_differ, *found.news);

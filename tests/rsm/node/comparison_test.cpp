@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,8 +36,8 @@ StateMemory memory(std::uint64_t last, std::uint64_t differs_from = ~0ULL, std::
 const raft::Membership three = raft::Membership::of_voters({{1}, {2}, {3}});
 
 Finding tell(Comparison& comparison, const StateMemory& own, std::uint64_t from,
-             const StateMemory& theirs, std::uint64_t term = 5) {
-    return comparison.take({{1}, {term}, three}, own, {{from}, MarksKind::all, theirs.all()});
+             const StateMemory& theirs, std::uint64_t term = 5, raft::Time now = {}) {
+    return comparison.take({{1}, {term}, three, now}, own, {{from}, MarksKind::all, theirs.all()});
 }
 std::vector<std::uint64_t> told(const Finding& finding, MarksKind kind) {
     std::vector<std::uint64_t> nodes;
@@ -112,10 +113,11 @@ TEST_CASE("the first difference among those remembered is found, and the last ag
 }
 
 TEST_CASE("newest marks that agree are let pass, and those that differ lead to a question") {
-    Comparison comparison;
+    Comparison comparison(std::chrono::seconds(3));
     const StateMemory own = memory(100);
     const auto take = [&](const StateMemory& theirs) {
-        return comparison.take({{1}, {5}, three}, own, {{2}, MarksKind::newest, theirs.newest()});
+        return comparison.take({{1}, {5}, three, {}}, own,
+                               {{2}, MarksKind::newest, theirs.newest()});
     };
     CHECK(take(memory(100)).tell.empty());
     CHECK(take(memory(70)).tell.empty());
@@ -123,9 +125,10 @@ TEST_CASE("newest marks that agree are let pass, and those that differ lead to a
 }
 
 TEST_CASE("whoever is asked tells all") {
-    Comparison comparison;
+    Comparison comparison(std::chrono::seconds(3));
     const StateMemory own = memory(100);
-    const Finding finding = comparison.take({{2}, {5}, three}, own, {{1}, MarksKind::asked, {}});
+    const Finding finding =
+        comparison.take({{2}, {5}, three, {}}, own, {{1}, MarksKind::asked, {}});
     REQUIRE(finding.tell.size() == 1);
     CHECK(finding.tell[0].to == raft::NodeId{1});
     CHECK(finding.tell[0].kind == MarksKind::all);
@@ -133,7 +136,7 @@ TEST_CASE("whoever is asked tells all") {
 }
 
 TEST_CASE("a difference is news once, the others are asked, and the one that is outvoted is told") {
-    Comparison comparison;
+    Comparison comparison(std::chrono::seconds(3));
     const StateMemory own = memory(100);
     const StateMemory odd = memory(100, 90);
     const Finding first = tell(comparison, own, 3, odd);
@@ -153,25 +156,25 @@ TEST_CASE("a difference is news once, the others are asked, and the one that is 
     const Finding again = tell(comparison, own, 3, odd);
     CHECK_FALSE(again.news.has_value());
 
-    Comparison others;
+    Comparison others(std::chrono::seconds(3));
     const Finding stop =
-        others.take({{3}, {5}, three}, odd, {{1}, MarksKind::agreed, second.tell.back().marks});
+        others.take({{3}, {5}, three, {}}, odd, {{1}, MarksKind::agreed, second.tell.back().marks});
     REQUIRE(stop.outvoted.has_value());
     CHECK(stop.outvoted->differ == Index{90});
     const Finding live =
-        others.take({{2}, {5}, three}, own, {{1}, MarksKind::agreed, second.tell.back().marks});
+        others.take({{2}, {5}, three, {}}, own, {{1}, MarksKind::agreed, second.tell.back().marks});
     CHECK_FALSE(live.outvoted.has_value());
 }
 
 TEST_CASE("a leader against whom the others agree is outvoted; against each other they are not") {
-    Comparison comparison;
+    Comparison comparison(std::chrono::seconds(3));
     const StateMemory own = memory(100, 90);
     CHECK_FALSE(tell(comparison, own, 2, memory(100)).outvoted.has_value());
     const Finding finding = tell(comparison, own, 3, memory(97));
     REQUIRE(finding.outvoted.has_value());
     CHECK(finding.outvoted->differ == Index{90});
 
-    Comparison three_states;
+    Comparison three_states(std::chrono::seconds(3));
     CHECK_FALSE(tell(three_states, own, 2, memory(100)).outvoted.has_value());
     const Finding none = tell(three_states, own, 3, memory(100, 90, 2));
     CHECK_FALSE(none.outvoted.has_value());
@@ -182,7 +185,7 @@ TEST_CASE("a leader against whom the others agree is outvoted; against each othe
 }
 
 TEST_CASE("what was told in another term is forgotten, and a state that is equal again forgiven") {
-    Comparison comparison;
+    Comparison comparison(std::chrono::seconds(3));
     const StateMemory own = memory(100);
     CHECK(tell(comparison, own, 3, memory(100, 90)).news.has_value());
     CHECK(tell(comparison, own, 3, memory(100)).tell.empty());
@@ -191,6 +194,17 @@ TEST_CASE("what was told in another term is forgotten, and a state that is equal
     const Finding later = tell(comparison, own, 2, memory(100), 6);
     CHECK(later.tell.empty());
     CHECK(comparison.differences({6}).empty());
+}
+
+TEST_CASE("what a node told long ago decides nothing: it may have been started anew since") {
+    const auto outvoted_after = [](std::chrono::milliseconds time) {
+        Comparison comparison(std::chrono::seconds(3));
+        const StateMemory own = memory(100, 90);
+        tell(comparison, own, 2, memory(100));
+        return tell(comparison, own, 3, memory(100), 5, raft::Time(time)).outvoted.has_value();
+    };
+    CHECK(outvoted_after(std::chrono::milliseconds(3000)));
+    CHECK_FALSE(outvoted_after(std::chrono::milliseconds(3001)));
 }
 
 TEST_CASE("a digest is of operations and results, in their order") {

@@ -18,6 +18,7 @@
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/coverage.hpp>
@@ -284,7 +285,7 @@ protected:
               [this](raft::NodeId node) { return durable_view(node); }),
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
-          troubles_(std::make_shared<MachineTroubles>(machines_that_throw_,
+          troubles_(std::make_shared<MachineTroubles>(machines_that_throw_, outvoted_replicas_,
                                                       [this](Counter what) { happened(what); })) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
@@ -339,6 +340,7 @@ protected:
     void observe(raft::NodeId node, const raft::Event& event) {
         const NodeFiles& about = nodes_[event.node.value].files;
         oracle_.event(node, event, about.may_lack_promises());
+        report(Rule::outvoted_replicas, outvoted_replicas_.event(node, event));
         switch (event.kind) {
             case raft::EventKind::became_leader: elected(node); break;
             case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
@@ -402,6 +404,7 @@ protected:
         node.state = NodeState::failed;
         oracle_.crashed(id);
         if (disk(id).stopped() || threw(id, failure.what)) return;
+        if (OutvotedReplicas::is_about(failure.what)) return outvoted(id);
         report(Rule::causes, failure_has_cause(id, failure, disk_history(id)));
     }
     /// Whether its state machine is why a node has stopped, or does not start. Then whoever
@@ -415,6 +418,20 @@ protected:
             if (state(id) == NodeState::down) start(id);
         });
         return true;
+    }
+    /// Whoever operates the cluster starts the node again, and where its disk has the wrong state,
+    /// too, takes it away for good.
+    void outvoted(raft::NodeId id) {
+        happened(Counter::outvoted_nodes);
+        report(Rule::outvoted_replicas, outvoted_replicas_.stops(id, size()));
+        const bool again = outvoted_replicas_.times(id) > 1;
+        world_.call_after(std::chrono::milliseconds(100), [this, id, again] {
+            if (state(id) == NodeState::failed) kill(id);
+            if (state(id) != NodeState::down) return;
+            if (!again) return start(id);
+            outvoted_replicas_.state(id, 0);
+            nodes_[id.value].state = NodeState::gone;
+        });
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
@@ -502,6 +519,7 @@ protected:
     DamagedPieces damaged_pieces_;
     std::shared_ptr<AppliedSequence> sequence_;
     MachinesThatThrow machines_that_throw_;
+    OutvotedReplicas outvoted_replicas_;
     std::shared_ptr<MachineTroubles> troubles_;
     std::shared_ptr<int> request_ = std::make_shared<int>();  // shared by all that have not ended
 };

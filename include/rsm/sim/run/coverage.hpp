@@ -70,6 +70,8 @@ enum class Counter : std::uint8_t {
     exchanged_disks,
     lost_acknowledgements,
     inherited_changes,
+    flipped_bits,
+    outvoted_nodes,
     count_
 };
 
@@ -120,7 +122,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "old copies of disks",
                   "exchanged disks",
                   "acknowledgements lost",
-                  "changes inherited by a leader"};
+                  "changes inherited by a leader",
+                  "bits of states flipped",
+                  "nodes outvoted"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.

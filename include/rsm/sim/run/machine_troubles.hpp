@@ -1,12 +1,13 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What the state machines of a run throw: some operations wherever they are applied, and one node's
-// machine, once, when it is asked for something.
+// What goes wrong in the state machines of a run: some operations throw wherever they are applied,
+// and one node's machine, once, when it is asked for something; and a bit of a state changes.
 #ifndef RSM_SIM_RUN_MACHINE_TROUBLES_HPP
 #define RSM_SIM_RUN_MACHINE_TROUBLES_HPP
 
 #include <raft/base/types.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/run/coverage.hpp>
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -31,8 +33,9 @@ public:
     };
 
     /// @param happened  told what to count
-    MachineTroubles(MachinesThatThrow& rule, std::function<void(Counter)> happened)
-        : rule_(rule), happened_(std::move(happened)) {}
+    MachineTroubles(MachinesThatThrow& rule, OutvotedReplicas& outvoted,
+                    std::function<void(Counter)> happened)
+        : rule_(rule), outvoted_(outvoted), happened_(std::move(happened)) {}
 
     // ---- what is to be thrown ----
 
@@ -42,10 +45,15 @@ public:
         // After each snapshot that fails the pause before the next is longer.
         if (++prepared_[node] <= each_max) troubles_[node] = trouble;
     }
+    /// A bit of the node's state changes when it applies the next operation.
+    void flip(raft::NodeId node, std::uint64_t bit) {
+        if (!outvoted_.any_flaw()) flips_ = {node, bit};
+    }
     /// Only what is poison stays so.
     void end() {
         poisons_next_ = false;
         troubles_.clear();
+        flips_.reset();
     }
     void given(std::uint64_t operation) {
         if (std::exchange(poisons_next_, false)) poison_.insert(operation);
@@ -63,6 +71,13 @@ public:
         }
         called(node, MachineCall::apply);
     }
+    /// What changes in the state now; 0: nothing.
+    std::uint64_t flipped_bit(raft::NodeId node) {
+        if (!flips_ || flips_->node != node) return 0;
+        happened_(Counter::flipped_bits);
+        return std::exchange(flips_, std::nullopt)->bit;
+    }
+    void has_flaw(raft::NodeId node, std::uint64_t flaw) { outvoted_.state(node, flaw); }
     void called(raft::NodeId node, MachineCall call) {
         const auto prepared = troubles_.find(node);
         if (prepared == troubles_.end() || prepared->second.call != call) return;
@@ -82,7 +97,14 @@ private:
     static constexpr std::size_t poison_max = 4;
     static constexpr int each_max = 3;
 
+    struct Flip {
+        raft::NodeId node;
+        std::uint64_t bit = 0;
+    };
+
     MachinesThatThrow& rule_;
+    OutvotedReplicas& outvoted_;
+    std::optional<Flip> flips_;
     std::function<void(Counter)> happened_;
     bool poisons_next_ = false;
     std::set<std::uint64_t> poison_;  ///< operations
