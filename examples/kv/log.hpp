@@ -72,6 +72,11 @@ private:
     std::size_t left_out_ = 0;
 };
 
+inline std::string digests_of(const raft::Event& event) {
+    return "digests " + std::to_string(event.own_digest) + " here and " +
+           std::to_string(event.other_digest) + " there";
+}
+
 /// What an event means to an operator.
 inline std::string describe(const raft::Event& event) {
     const std::string term = " (term " + std::to_string(event.term.value) + ")";
@@ -123,6 +128,13 @@ inline std::string describe(const raft::Event& event) {
         case raft::EventKind::disk_full:
             return "DISK FULL: while it is, a node that has room is to lead" + term;
         case raft::EventKind::disk_has_room: return "disk: there is room again" + term;
+        case raft::EventKind::states_differ:
+            return "STATES DIFFER: " + node + " has made something else of the log than this node" +
+                   ", from " + index + " on, " + digests_of(event) + term;
+        case raft::EventKind::outvoted:
+            return "OUTVOTED: a majority, " + node +
+                   " among them, has made something else of the log than this node, from " + index +
+                   " on, " + digests_of(event) + term;
     }
     return "an event of an unknown kind" + term;
 }

@@ -135,6 +135,9 @@ private:
     void take(const Step& step, Message& message, LackingEntries& lacking) {
         take_lacking(step, office_, timer_, log_, configuration_, message.from, lacking);
     }
+    void take(const Step& step, Message& message, StateMarks& told) {
+        take_marks(step, office_, message.from, told);
+    }
     void take(const Step&, Tick&) {}
     void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
     void take(const Step& step, Propose& proposal) {
@@ -143,6 +146,7 @@ private:
     void take(const Step& step, ChangeMembers& asked) { ask_change(step, office_, log_, asked); }
     void take(const Step& step, CancelChange& cancel) { cancel_change(step, office_, cancel); }
     void take(const Step& step, HandOver& asked) { ask_handover(step, office_, log_, asked); }
+    void take(const Step& step, TellMarks& told) { tell_marks(step, office_, told); }
     void take(const Step& step, ReadIndex& read) { ask_read(step, office_, reads_, log_, read); }
     void take(const Step& step, Persisted& persisted) {
         take_persisted(ballot_, log_, journal_, persisted.id);

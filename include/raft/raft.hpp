@@ -102,6 +102,7 @@
 //   -        snapshots leave at a pace                  rules/snapshot_sending.hpp read_at_pace
 //   -        a transfer that outlives its receiver      rules/snapshot_receiving.hpp resumed
 //   -        what a leader owes each follower           rules/leading.hpp serve
+//   -        whose words on states are heard            rules/comparison.hpp take_marks
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP
 

@@ -72,6 +72,13 @@ struct Options {
     /// remembers what was skipped, so the list may stay, and may go once snapshots cover it.
     std::vector<raft::Index> skip_operations = {};
 
+    /// For tests: an operation that is submitted here is decoded from what it was encoded to, as
+    /// the other nodes do, and that is what is applied; without it the node that leads applies what
+    /// it has at hand. So a field that `serialize` forgets shows in the results. Where the
+    /// operation is another one after that (by its bytes, and by == if it has that), it is refused
+    /// at once with Errc::user_exception and a sentence. Costs an encoding and two decodings.
+    bool verify_decoding = false;
+
     /// What the storage begins as if it is new. Absent: the members that the transport names found
     /// a cluster. Only for a storage that keeps an identity (WalStorage does); with another one the
     /// founding members must be given at each start.
@@ -86,10 +93,13 @@ struct Options {
     std::function<void(const raft::Event&)> on_event = {};
     /// Called with a sentence for the operator: what recovery cut or left alone (from the
     /// constructor), whenever that changes, that the storage has no room or that the log is at its
-    /// limit, and that a snapshot could not be saved, which is tried again later. Same conditions.
+    /// limit, that a snapshot could not be saved, which is tried again later, and on a leader that
+    /// another node's state machine has made something else of the log than its own. Same
+    /// conditions.
     std::function<void(const std::string&)> on_notice = {};
     /// Called once on the node's executor when the node has stopped for good: a failed write, a
-    /// damaged log, a state machine that threw. Same conditions.
+    /// damaged log, a state machine that threw, or one that a majority of the voters contradicts.
+    /// Same conditions.
     std::function<void(const raft::Failure&)> on_failure = {};
 
     /// Whether the fields are in their ranges and agree with each other, `raft` included; the

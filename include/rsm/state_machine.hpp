@@ -57,6 +57,10 @@ concept Persistent = std::movable<SM> && HasOperation<SM> &&
 /// the same results on every node. No clock, no randomness, no addresses, no iteration over
 /// unordered containers where the order shows.
 ///
+/// Replicas compare what they have applied, operations and results, where an archive can carry the
+/// results; who is outvoted by a majority stops. A machine whose results are not deterministic by
+/// intent says `static constexpr bool compares_results = false`.
+///
 /// It must not throw, nor may `snapshot`, `restore` and `freeze`: an operation that cannot be
 /// carried out is a result that says so, not an exception. If `apply` throws, the node stops, and
 /// so does every other node that comes to the operation, again after each restart, because the

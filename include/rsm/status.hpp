@@ -8,11 +8,13 @@
 #include <raft/core.hpp>
 #include <raft/parts/progress.hpp>
 #include <rsm/members.hpp>
+#include <rsm/state_difference.hpp>
 #include <rsm/to_string.hpp>
 #include <rsm/transport/peer_status.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +61,12 @@ struct Status {
     std::vector<Follower> followers;              ///< empty unless this node leads
     std::vector<PeerStatus> peers;                ///< empty if the transport does not tell
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
+    /// Of the operations and results up to `applied`, the same on replicas that are equal; nothing
+    /// where the state came from a snapshot that does not say it.
+    std::optional<std::uint64_t> state_digest;
+    /// Of a leader: members whose state machines are known to have made something else of the log
+    /// than this node's, in its present term.
+    std::vector<StateDifference> states_that_differ;
 };
 
 }  // namespace rsm

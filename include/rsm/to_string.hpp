@@ -97,6 +97,8 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::disk_recovered: return "disk recovered";
         case raft::EventKind::disk_full: return "disk full";
         case raft::EventKind::disk_has_room: return "disk has room";
+        case raft::EventKind::states_differ: return "states differ";
+        case raft::EventKind::outvoted: return "outvoted";
     }
     return "unknown";
 }
@@ -113,6 +115,8 @@ inline std::string to_string(const raft::Event& event) {
     add("node ", event.node.value);
     add("index ", event.index.value);
     add("term ", event.term.value);
+    add("own digest ", event.own_digest);
+    add("other digest ", event.other_digest);
     return text;
 }
 

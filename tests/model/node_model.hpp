@@ -319,6 +319,7 @@ private:
             node.answers.push_back(
                 {Answer::Kind::chunk_stored, {}, chunk.meta, 0, {}, outcome, {}});
         }
+        void compare(const MarksTold&) {}
         void abandon_transfer() { node.arriving.reset(); }
         void drop_snapshots_except(const std::vector<Index>& needed) {
             std::erase_if(node.snapshots, [&](const SnapshotMeta& meta) {

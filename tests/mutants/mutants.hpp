@@ -258,7 +258,14 @@ namespace mutants {
     M(late_for_its_turn, "snapshots", "a piece that waits for its turn counts as lost")            \
     M(transfer_begun_anew, "snapshots", "what was received is dropped when a leader begins")       \
     M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
-    M(marks_left, "limits", "the marks of a transfer stay after its end")
+    M(marks_left, "limits", "the marks of a transfer stay after its end")                       \\
+    M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \
+    M(results_left_out, "states", "results do not count when states are compared")                 \
+    M(own_results_left_out, "states", "results of operations that a node took in do not count")    \
+    M(difference_passed_over, "states", "that two states differ is not looked into")               \
+    M(minority_outvotes, "states", "a leader outvotes the others by itself")                       \
+    M(outvoted_goes_on, "states", "a node that is outvoted goes on")                               \
+    M(outvoted_leader_stays, "states", "a leader that is outvoted goes on")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

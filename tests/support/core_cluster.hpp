@@ -360,6 +360,7 @@ private:
         void store(StoreChunk chunk) {
             node.answers.push_back(ChunkStored{chunk.meta, cluster.store(node, chunk)});
         }
+        void compare(const MarksTold& told) { node.marks.push_back(told); }
         void abandon_transfer() { node.receiving.reset(); }
         void drop_snapshots_except(const std::vector<Index>& needed) {
             std::erase_if(node.snapshots, [&](const Snapshot& kept) {

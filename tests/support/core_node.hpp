@@ -168,7 +168,8 @@ struct Node {
     std::deque<DeferredMessage> bound;  // to a write
     std::vector<Snapshot> snapshots;    // kept; two of one position may differ
     std::optional<Snapshot> receiving;
-    std::deque<Input> answers;  // of disk and state machine, on their way to the core
+    std::vector<MarksTold> marks;  // that others have told of their machines
+    std::deque<Input> answers;     // of disk and state machine, on their way to the core
 
     bool disk_stalled = false;
     bool machine_stalled = false;  // holds back Applied and all else in `answers`

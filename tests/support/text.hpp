@@ -111,6 +111,10 @@ struct MessageText {
         out << "LackingEntries (term " << lacking.term.value << ", after "
             << text_of(lacking.previous) << ", " << text_of(lacking.entries) << ")";
     }
+    void operator()(const StateMarks& told) {
+        out << "StateMarks (term " << told.term.value << ", kind "
+            << static_cast<unsigned>(told.kind) << ", " << told.marks.size() << " of them)";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

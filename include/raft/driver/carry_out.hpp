@@ -33,7 +33,8 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
                                  const ChangeOutcome& change, const HandoverOutcome& handover,
                                  const LoadEntries& load, const LoadDetached& detached,
                                  const LoadChunk& chunk, StoreChunk store,
-                                 const std::vector<Index>& needed, const Event& event) {
+                                 const std::vector<Index>& needed, const Event& event,
+                                 const MarksTold& told) {
     handler.begin_write(std::move(write));
     handler.send(std::move(message));
     handler.send_after(std::move(deferred));
@@ -50,6 +51,7 @@ concept OutputHandler = requires(H handler, Write write, Message message, Deferr
     handler.abandon_transfer();
     handler.drop_snapshots_except(needed);
     handler.observe(event);
+    handler.compare(told);
     { handler.stopped() } -> std::convertible_to<bool>;
 };
 
@@ -82,6 +84,7 @@ void carry_out(Output& output, H& handler) {
     for (const Event& event : output.events) {
         handler.observe(event);
     }
+    for (const MarksTold& told : output.marks) handler.compare(told);
 }
 
 }  // namespace raft

@@ -96,6 +96,15 @@ concept PersistentHost = EngineHost<H> && requires(H host, const Recovered& reco
     { host.recovered(recovered) } -> std::same_as<Result<Index>>;
 };
 
+/// An EngineHost that finds out whether its state machine differs from those of the others.
+///
+/// - `compare(told)`: what another member says of its own; see StateMarks, and
+/// Engine::tell_marks().
+template <class H>
+concept ComparingHost = EngineHost<H> && requires(H host, const MarksTold& told) {
+    host.compare(told);
+};
+
 /// Who a node is.
 struct NodeConfig {
     NodeId self;
@@ -168,6 +177,10 @@ public:
     void cancel_change(Token token) { take_in(CancelChange{token}); }
     /// Answered through Host::handover_ended.
     void hand_over(HandOver asked) { take_in(asked); }
+
+    /// Tells a member what the state machine here was like: a follower the leader, or the leader a
+    /// follower. It may be lost.
+    void tell_marks(TellMarks told) { take_in(std::move(told)); }
 
     /// Makes a snapshot of what has been applied durable; the log before it may then go. Several
     /// may be under way. One at or below the newest snapshot is saved, too, but frees nothing: of
@@ -440,6 +453,11 @@ private:
         void observe(const Event& event) {
             engine.host_.observe(event);
             if (event.kind == EventKind::unrecognized) engine.renounce();
+        }
+        void compare(const MarksTold& told) {
+            if constexpr (ComparingHost<Host>) {
+                if (!engine.halted_) engine.host_.compare(told);
+            }
         }
         bool stopped() const { return engine.halted_; }
     };

@@ -31,7 +31,9 @@
 
 namespace raft::inline v0::codec {
 
-/// The version of the encodings in this file; it travels in handshakes and file headers.
+/// The versions of the messages' encodings in this file: all of them are read and written. They
+/// may differ in the kinds of messages that there are; see is_known_in().
+inline constexpr std::uint8_t oldest_format_version = 3;
 inline constexpr std::uint8_t format_version = 3;
 
 template <std::unsigned_integral Word>
@@ -222,6 +224,7 @@ inline bool known(Standing standing) {
     return standing >= Standing::voter && standing <= Standing::suspended;
 }
 inline bool known(TransferOutcome outcome) { return outcome <= TransferOutcome::rejected; }
+inline bool known(MarksKind kind) { return kind >= MarksKind::newest && kind <= MarksKind::agreed; }
 
 template <class Sink, std::unsigned_integral Word>
 void put(Sink& out, Word value) {
@@ -251,6 +254,11 @@ template <class Sink>
 void put(Sink& out, const std::vector<Member>& members) {
     out.put(static_cast<std::uint32_t>(members.size()));
     for (const Member& member : members) put(out, member);
+}
+template <class Sink>
+void put(Sink& out, const std::vector<StateMark>& marks) {
+    out.put(static_cast<std::uint32_t>(marks.size()));
+    for (const StateMark& mark : marks) put(out, mark);
 }
 /// The entries of a request. Their indexes follow from its `previous`, so they do not travel.
 template <class Sink>
@@ -318,6 +326,11 @@ inline void get(Reader& in, std::vector<Member>& members) {
     const std::uint32_t count = in.get<std::uint32_t>();
     if (count > max_members) in.fail();
     for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, members.emplace_back());
+}
+inline void get(Reader& in, std::vector<StateMark>& marks) {
+    const std::uint32_t count = in.get<std::uint32_t>();
+    if (count > max_state_marks) in.fail();
+    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, marks.emplace_back());
 }
 inline void get(Reader& in, std::vector<Entry>& entries) {
     constexpr std::size_t smallest_entry = 8 + 1 + 4;
@@ -400,6 +413,11 @@ void put(Sink& out, const Message& message) {
     put(out, message.sender);
     put(out, message.addressee);
     std::visit([&out](const auto& body) { put(out, body); }, message.body);
+}
+
+/// Whether that version of the encodings has messages of the kind.
+inline bool is_known_in(std::uint8_t version, const Message& message) {
+    return version >= 3 || !std::holds_alternative<StateMarks>(message.body);
 }
 
 /// Whether the message holds slices of the block that it was decoded from.

@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/protocol/entry.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <variant>
 #include <vector>
@@ -148,9 +149,47 @@ struct LackingEntries {
     friend bool operator==(const LackingEntries&, const LackingEntries&) = default;
 };
 
+/// What a state machine had made of the log up to an index, as a number: equal on replicas that
+/// have made the same of it. The algorithm only carries it.
+struct StateMark {
+    Index index;
+    std::uint64_t digest = 0;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.index, self.digest);
+    }
+    friend bool operator==(const StateMark&, const StateMark&) = default;
+};
+/// More are never told at once.
+inline constexpr std::size_t max_state_marks = 256;
+
+/// What the marks of a message are. The values are those of the wire format.
+enum class MarksKind : std::uint8_t {
+    newest = 1,  ///< a follower's: some of the newest
+    all = 2,     ///< a follower's: all that it remembers
+    asked = 3,   ///< the leader's, who gives none and wants all
+    agreed = 4,  ///< the leader's: a majority of the voters has these, and the addressee has not
+};
+/// Whether it is a leader that says so, and not a follower.
+constexpr bool is_leaders(MarksKind kind) {
+    return kind == MarksKind::asked || kind == MarksKind::agreed;
+}
+
+/// By which replicas find out whether their states are equal.
+struct StateMarks {
+    Term term;
+    MarksKind kind = MarksKind::newest;
+    std::vector<StateMark> marks;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.kind, self.marks);
+    }
+    friend bool operator==(const StateMarks&, const StateMarks&) = default;
+};
+
 struct Message {
     using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
-                              SnapshotReply, TimeoutNow, LackingEntries>;
+                              SnapshotReply, TimeoutNow, LackingEntries, StateMarks>;
     NodeId from;
     NodeId to;
     Body body;
@@ -164,11 +203,12 @@ struct Message {
     friend bool operator==(const Message&, const Message&) = default;
 };
 
-/// Whether it asks for something, and is no answer.
+/// Whether it asks for something that whoever bears the sender's id may ask for, and is no answer.
 inline bool is_request(const Message::Body& body) {
     return !std::holds_alternative<VoteReply>(body) && !std::holds_alternative<AppendReply>(body) &&
            !std::holds_alternative<SnapshotReply>(body) &&
-           !std::holds_alternative<LackingEntries>(body);
+           !std::holds_alternative<LackingEntries>(body) &&
+           !std::holds_alternative<StateMarks>(body);
 }
 
 /// The term that a message carries, whatever its kind.
@@ -211,6 +251,7 @@ inline bool within_limits(const TimeoutNow& body) { return within_limits(body.te
 inline bool within_limits(const LackingEntries& body) {
     return all_within_limits(body.term, body.previous);
 }
+inline bool within_limits(const StateMarks& body) { return within_limits(body.term); }
 
 }  // namespace detail
 

@@ -114,9 +114,17 @@ struct StorageRoom {
     bool full = false;
 };
 
+/// Another node is to be told these marks of this one's state machine. Nothing comes of it where
+/// the kind is not one that the node may say in its present role.
+struct TellMarks {
+    NodeId to;
+    MarksKind kind = MarksKind::newest;
+    std::vector<StateMark> marks;
+};
+
 using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, Applied, EntriesLoaded,
                            SnapshotTaken, ChunkLoaded, ChunkStored, ChangeMembers, CancelChange,
-                           HandOver, StorageRoom, LogRoom, DetachedLoaded>;
+                           HandOver, StorageRoom, LogRoom, DetachedLoaded, TellMarks>;
 
 // ---- outputs ---------------------------------------------------------------------------------
 
@@ -223,6 +231,14 @@ struct StoreChunk {
     friend bool operator==(const StoreChunk&, const StoreChunk&) = default;
 };
 
+/// What another member has told of its state machine: to a leader, or by the leader.
+struct MarksTold {
+    NodeId from;
+    MarksKind kind = MarksKind::newest;
+    std::vector<StateMark> marks;
+    friend bool operator==(const MarksTold&, const MarksTold&) = default;
+};
+
 enum class EventKind : std::uint8_t {
     became_follower,
     became_pre_candidate,
@@ -248,6 +264,12 @@ enum class EventKind : std::uint8_t {
     disk_recovered,        ///< the writes of this node whose disk hung have come to an end
     disk_full,             ///< this node's storage has no room for what clients ask for
     disk_has_room,         ///< it has room again
+    /// Severe: from `index` on the state machine of `node` is known to have made something else of
+    /// the log than this node's. Not the algorithm's: whoever compares them says it.
+    states_differ,
+    /// Severe: the same, and a majority of the voters, of which `node` is one, has made of it what
+    /// this node has not. This node must not serve any more.
+    outvoted,
 };
 
 /// Something that an operator or a test may want to know.
@@ -256,6 +278,8 @@ struct Event {
     Term term;
     NodeId node;
     Index index;
+    std::uint64_t own_digest = 0;    ///< where states differ: this node's after `index`
+    std::uint64_t other_digest = 0;  ///< and that of `node`
     friend bool operator==(const Event&, const Event&) = default;
 };
 
@@ -285,6 +309,7 @@ struct Output {
     /// nothing is to be dropped.
     std::vector<Index> needed_snapshots;
     std::vector<Event> events;
+    std::vector<MarksTold> marks;
     /// When to step next if nothing happens before.
     Time deadline;
 
@@ -306,6 +331,7 @@ struct Output {
         abandon_transfer = false;
         needed_snapshots.clear();
         events.clear();
+        marks.clear();
         deadline = {};
     }
     friend bool operator==(const Output&, const Output&) = default;

@@ -9,6 +9,7 @@
 #include <raft/rules/application.hpp>
 #include <raft/rules/commit.hpp>
 #include <raft/rules/compaction.hpp>
+#include <raft/rules/comparison.hpp>
 #include <raft/rules/context.hpp>
 #include <raft/rules/durability.hpp>
 #include <raft/rules/election.hpp>

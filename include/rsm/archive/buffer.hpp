@@ -27,7 +27,10 @@ public:
     }
 
     /// Forgets the bytes and keeps the memory.
-    void clear() noexcept { next_ = begin_; }
+    void clear() noexcept {
+        next_ = begin_;
+        any_order_ = false;
+    }
 
     /// Hands over the bytes and leaves the writer empty and without memory.
     std::vector<std::byte> take() {

@@ -104,6 +104,11 @@ public:
         return flushed_ + static_cast<std::uint64_t>(next_ - begin_);
     }
 
+    /// Whether something was written whose parts have no order of their own, as those of unordered
+    /// containers have none: equal values may then have other bytes elsewhere.
+    bool any_order() const noexcept { return any_order_; }
+    void say_any_order() noexcept { any_order_ = true; }
+
     /// Ends the work with an ArchiveError at the present position.
     [[noreturn]] void fail(ArchiveErrc code) const { throw ArchiveError(code, size()); }
 
@@ -131,6 +136,7 @@ protected:
     std::byte* end_ = nullptr;
     // Bytes that were written before the one at begin_.
     std::uint64_t flushed_ = 0;
+    bool any_order_ = false;
 
 private:
     template <class T>

@@ -95,6 +95,7 @@ struct Encoding<std::basic_string<Char, Traits, Allocator>> {
 // the count below the number of bytes.
 template <class Container, class SaveOne>
 void save_counted(OutputArchive& ar, const Container& value, SaveOne save_one) {
+    if constexpr (requires { typename Container::hasher; }) ar.say_any_order();
     ar.write_varint(value.size());
     const std::uint64_t start = ar.size();
     for (const auto& element : value) {

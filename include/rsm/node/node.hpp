@@ -10,16 +10,21 @@
 #include <raft/driver/engine.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/backup.hpp>
-#include <rsm/detail/thrown.hpp>
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
+#include <rsm/node/applied_digest.hpp>
 #include <rsm/node/compaction.hpp>
+#include <rsm/node/comparison.hpp>
 #include <rsm/node/completion.hpp>
 #include <rsm/node/pending_captures.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
 #include <rsm/node/replica_state.hpp>
+#include <rsm/node/saved_state.hpp>
+#include <rsm/node/skipped_operations.hpp>
+#include <rsm/node/thrown.hpp>
+#include <rsm/node/verified_decoding.hpp>
 #include <rsm/options.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/status.hpp>
@@ -44,11 +49,6 @@
 
 namespace rsm::inline v0::detail {
 
-/// The user's own function threw the exception that is being handled.
-inline boost::system::error_code thrown_code() {
-    return detailed_code(Errc::user_exception, {0, thrown_text()});
-}
-
 /// All members are used on the strand only.
 template <class Machine, class Transport, class Storage, class Clock>
 class Node {
@@ -68,6 +68,7 @@ public:
           options_(std::move(options)),
           trigger_{options_.snapshot_threshold, options_.snapshot_factor,
                    options_.raft.max_log_bytes},
+          comparison_(3 * options_.raft.election_timeout),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
     Node(const Node&) = delete;
@@ -117,7 +118,11 @@ public:
             return pending.complete(Errc::overloaded);
         }
         raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
-        pending.operation = std::move(operation);
+        if (!options_.verify_decoding) {
+            pending.operation = std::move(operation);
+        } else if (std::string lost = lost_in_encoding(operation, payload); !lost.empty()) {
+            return pending.complete(detailed_code(Errc::user_exception, {0, std::move(lost)}));
+        }
         pending.deadline = deadline(timeout);
         operations_.add(std::move(pending));
         engine_.propose(0, std::move(payload));  // answered in order, so a token says nothing
@@ -208,6 +213,10 @@ public:
         status.stopped = engine_.halted();
         status.leader_address = address_of(status.leader);
         status.skipped_operations = state_.skipped().done();
+        status.state_digest = state_.digest().value();
+        if (core.role() == raft::Role::leader) {
+            status.states_that_differ = comparison_.differences(core.term());
+        }
         const raft::Time now = engine_.now();
         for (const raft::Progress& follower : core.followers()) {
             status.followers.push_back({follower.node, follower.state, follower.match,
@@ -309,6 +318,22 @@ public:
         if (options_.on_event) options_.on_event(event);
     }
 
+    /// What another node says of its state machine.
+    void compare(const raft::MarksTold& told) {
+        const raft::Core& core = engine_.core();
+        Finding found = comparison_.take(
+            {core.self(), core.term(), core.membership(), engine_.now()}, state_.digest().memory(), told);
+        for (raft::TellMarks& tell : found.tell) engine_.tell_marks(std::move(tell));
+        if (found.news) {
+            observe_difference(raft::EventKind::states_differ, *found.news);
+            if (options_.on_notice) options_.on_notice(differs_sentence(*found.news));
+        }
+        if (found.outvoted) {
+            observe_difference(raft::EventKind::outvoted, *found.outvoted);
+            machine_failed(outvoted_sentence(*found.outvoted));
+        }
+    }
+
     raft::Time tick(raft::Time now) {
         // A machine that is written in place is free again before its file is durable.
         catch_up();
@@ -316,6 +341,7 @@ public:
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
         tell_refusal();
+        if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
         for (auto& completion : captures_.take_ready(state_.position().index)) give_state(completion);
@@ -390,6 +416,7 @@ private:
             for (const raft::Entry& entry : entries) {
                 at = entry.index;
                 apply_entry(entry);
+                state_.digest().passed(at);
             }
             state_.applied(entries.back().position());
         } catch (const SkipRefused& refused) {
@@ -449,9 +476,12 @@ private:
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
             state_.apply(operation, entry.position());
+            state_.digest().add(entry.payload.view());
             if (wanted) own->complete.completion({});
         } else {
             Result result = state_.apply(operation, entry.position());
+            state_.digest().add(entry.payload.view());
+            if constexpr (compares_results<Machine>()) state_.digest().add_result(result);
             if (wanted) own->complete.completion({}, std::move(result));
         }
     }
@@ -574,6 +604,21 @@ private:
         }
     }
 
+    /// Once in an election timeout, when a heartbeat or anything else has led to a turn.
+    void tell_state(raft::Time now) {
+        const raft::Core& core = engine_.core();
+        const raft::NodeId leader = core.leader();
+        if (!leader || leader == core.self()) return;
+        tell_state_at_ = raft::saturated_sum(now, options_.raft.election_timeout);
+        std::vector<raft::StateMark> newest = state_.digest().memory().newest();
+        if (newest.empty()) return;
+        engine_.tell_marks({leader, raft::MarksKind::newest, std::move(newest)});
+    }
+    void observe_difference(raft::EventKind kind, const StateDifference& found) {
+        observe({kind, engine_.core().term(), found.node, found.differ, found.own_digest,
+                 found.other_digest});
+    }
+
     void machine_failed(std::string why) {
         engine_.fail({std::make_error_code(std::errc::state_not_recoverable), std::move(why)});
     }
@@ -596,6 +641,8 @@ private:
     const SnapshotTrigger trigger_;
     SnapshotPolicy policy_;
     BufferWriter writer_;
+    Comparison comparison_;
+    raft::Time tell_state_at_ = raft::Time::min();
     Operations operations_;
     PendingReads<Machine> reads_;
     PendingCaptures captures_;

@@ -10,6 +10,7 @@
 #include <raft/base/types.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/node/applied_digest.hpp>
 #include <rsm/node/lent_machine.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/node/skipped_operations.hpp>
@@ -49,6 +50,10 @@ public:
     }
     SkippedOperations& skipped() { return skipped_; }
     const SkippedOperations& skipped() const { return skipped_; }
+    /// Of what has been applied; known as long as all of it was applied, or came with a snapshot
+    /// that says it.
+    AppliedDigest& digest() { return digest_; }
+    const AppliedDigest& digest() const { return digest_; }
 
     // ---- the start of a machine that keeps its state itself ----
 
@@ -68,6 +73,7 @@ public:
                                    "history");
         }
         skipped_.were_skipped(at.index);
+        if (at.index.value != 0) digest_.restore(at.index, std::nullopt);
         return at.index;
     }
     /// Whether the state has it already, although it comes from the log.
@@ -133,13 +139,14 @@ public:
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source,
                                std::size_t buffer_bytes) {
         if (holds(meta.last.index)) return {};
-        auto lacking = restore_state(source, meta, machine_.change(), buffer_bytes);
-        if (!lacking) return lacking.error();
-        std::string refused = skipped_.restore(meta.last.index, std::move(*lacking));
+        auto head = restore_state(source, meta, machine_.change(), buffer_bytes);
+        if (!head) return head.error();
+        std::string refused = skipped_.restore(meta.last.index, std::move(head->skipped));
         if (!refused.empty()) {
             return raft::Failure{std::make_error_code(std::errc::invalid_argument),
                                  std::move(refused)};
         }
+        digest_.restore(meta.last.index, head->digest);
         position_ = meta.last;
         return {};
     }
@@ -159,14 +166,13 @@ public:
         if constexpr (Freezes<Machine>) {
             return freeze(buffer_bytes);
         } else {
-            const std::vector<raft::Index>& lacking = skipped_.done();
             if (last_bytes <= options.max_captured_bytes) {
                 auto collected =
-                    collect_state(machine(), lacking, buffer_bytes, options.max_captured_bytes);
+                    collect_state(machine(), head(), buffer_bytes, options.max_captured_bytes);
                 if (collected) return {position(), std::move(*collected)};
             }
             lent_at_ = position().index;
-            return {position(), machine_.lend(lacking, buffer_bytes)};
+            return {position(), machine_.lend(head(), buffer_bytes)};
         }
     }
     /// The same for whoever does not say when it has been written: nothing is lent.
@@ -174,7 +180,7 @@ public:
         if constexpr (Freezes<Machine>) {
             return freeze(buffer_bytes);
         } else {
-            return {position(), capture_state(machine(), skipped_.done(), buffer_bytes)};
+            return {position(), capture_state(machine(), head(), buffer_bytes)};
         }
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
@@ -222,8 +228,12 @@ private:
         auto image = machine().freeze();
         raft::LogPosition at = position_;
         if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
-        return {at, image_producer(std::move(image), skipped_.done(), buffer_bytes)};
+        SnapshotHead around = head();
+        if (at != position()) around.digest.reset();  // it is not the image's
+        return {at, image_producer(std::move(image), std::move(around), buffer_bytes)};
     }
+    /// What a snapshot of the state as it is now says besides.
+    SnapshotHead head() const { return {skipped_.done(), digest_.value()}; }
     static std::optional<raft::Term> term_at(const raft::Recovered& log, raft::Index index) {
         if (index == log.snapshot.last.index) return log.snapshot.last.term;
         if (index == log.base.index) return log.base.term;
@@ -246,6 +256,7 @@ private:
 
     LentMachine<Machine> machine_;
     SkippedOperations skipped_;
+    AppliedDigest digest_;
     raft::LogPosition position_;
     raft::Index lent_at_;
     std::optional<LateRestore> late_restore_;

@@ -27,45 +27,57 @@
 
 namespace rsm::inline v0::detail {
 
-/// The version of what stands around the state machine's own bytes in a snapshot. A reader
-/// refuses others. A state that lacks skipped operations says which, in a layout of its own.
-inline constexpr std::uint8_t snapshot_layout_version = 1;
+/// The layout of what stands around the state machine's own bytes in a snapshot. A reader refuses
+/// others. Each has what the one before has, and more; the simplest is written that will do.
+inline constexpr std::uint8_t snapshot_layout_plain = 1;
 inline constexpr std::uint8_t snapshot_layout_with_skips = 2;
+inline constexpr std::uint8_t snapshot_layout_with_digest = 3;
 
-inline void write_head(SnapshotWriter& out, const std::vector<raft::Index>& skipped) {
-    if (skipped.empty()) {
-        out << snapshot_layout_version;
+/// What a snapshot says besides the state.
+struct SnapshotHead {
+    std::vector<raft::Index> skipped;     ///< operations that the state lacks, ascending
+    std::optional<std::uint64_t> digest;  ///< AppliedDigest; nothing: not known
+    friend bool operator==(const SnapshotHead&, const SnapshotHead&) = default;
+};
+
+inline void write_head(SnapshotWriter& out, const SnapshotHead& head) {
+    if (!head.digest && head.skipped.empty()) {
+        out << snapshot_layout_plain;
         return;
     }
-    out << snapshot_layout_with_skips;
-    out.write_varint(skipped.size());
-    for (const raft::Index index : skipped) out.write_varint(index.value);
+    out << (head.digest ? snapshot_layout_with_digest : snapshot_layout_with_skips);
+    out.write_varint(head.skipped.size());
+    for (const raft::Index index : head.skipped) out.write_varint(index.value);
+    if (head.digest) out.write_fixed(*head.digest);
 }
 
-inline std::vector<raft::Index> read_head(SnapshotReader& in) {
-    std::vector<raft::Index> skipped;
-    std::uint8_t version = 0;
-    in >> version;
-    if (version == snapshot_layout_version) return skipped;
-    if (version != snapshot_layout_with_skips) in.fail(ArchiveErrc::newer_version);
+inline SnapshotHead read_head(SnapshotReader& in) {
+    SnapshotHead head;
+    std::uint8_t layout = 0;
+    in >> layout;
+    if (layout == snapshot_layout_plain) return head;
+    if (layout != snapshot_layout_with_skips && layout != snapshot_layout_with_digest) {
+        in.fail(ArchiveErrc::newer_version);
+    }
     const std::size_t count = in.read_count();
     for (std::size_t i = 0; i < count; ++i) {
         const raft::Index index{in.read_varint()};
-        if (!skipped.empty() && index <= skipped.back()) in.fail(ArchiveErrc::bad_value);
-        skipped.push_back(index);
+        if (!head.skipped.empty() && index <= head.skipped.back()) {
+            in.fail(ArchiveErrc::bad_value);
+        }
+        head.skipped.push_back(index);
     }
-    return skipped;
+    if (layout == snapshot_layout_with_digest) head.digest = in.read_fixed<std::uint64_t>();
+    return head;
 }
 
 /// @param state  a machine, or the image of one
-/// @param skipped  operations that it lacks, sorted
 /// @param buffer_bytes  of the archive
 template <class State>
-void write_state(raft::ByteSink& sink, const State& state,
-                 const std::vector<raft::Index>& skipped = {},
+void write_state(raft::ByteSink& sink, const State& state, const SnapshotHead& head = {},
                  std::size_t buffer_bytes = snapshot_buffer_bytes) {
     SnapshotWriter out(sink, buffer_bytes);
-    write_head(out, skipped);
+    write_head(out, head);
     if constexpr (WritesSnapshot<State>) {
         state.snapshot(out);
     } else {
@@ -74,14 +86,13 @@ void write_state(raft::ByteSink& sink, const State& state,
     out.flush();
 }
 
-/// Gives the operations that the state lacks.
 /// @param last  the snapshot's position, for those that keep it themselves
 template <class Machine>
-std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
-                                    std::size_t buffer_bytes = snapshot_buffer_bytes,
-                                    [[maybe_unused]] raft::LogPosition last = {}) {
+SnapshotHead read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
+                        std::size_t buffer_bytes = snapshot_buffer_bytes,
+                        [[maybe_unused]] raft::LogPosition last = {}) {
     SnapshotReader in(source, size, buffer_bytes);
-    std::vector<raft::Index> skipped = read_head(in);
+    SnapshotHead head = read_head(in);
     if constexpr (Persistent<Machine>) {
         machine.restore(in, last);
     } else if constexpr (SnapshotsByHand<Machine>) {
@@ -90,7 +101,7 @@ std::vector<raft::Index> read_state(raft::ByteSource& source, std::uint64_t size
         in >> machine;
     }
     in.finish();
-    return skipped;
+    return head;
 }
 
 /// Collects in memory, up to a limit in bytes; what comes to more than that it lets go.
@@ -142,10 +153,10 @@ private:
 /// The state as it is now, written out into memory; nothing if that takes more than `limit` bytes.
 template <class Machine>
 std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
-                                                    const std::vector<raft::Index>& skipped,
+                                                    const SnapshotHead& head,
                                                     std::size_t buffer_bytes, std::size_t limit) {
     PieceSink memory(limit);
-    write_state(memory, machine, skipped, buffer_bytes);
+    write_state(memory, machine, head, buffer_bytes);
     if (memory.beyond()) return std::nullopt;
     auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
     return [pieces](raft::ByteSink& sink) {
@@ -155,24 +166,22 @@ std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
 
 /// Writes an image wherever it is called.
 template <class Image>
-raft::SnapshotProducer image_producer(Image image, std::vector<raft::Index> skipped,
-                                      std::size_t buffer_bytes) {
+raft::SnapshotProducer image_producer(Image image, SnapshotHead head, std::size_t buffer_bytes) {
     auto shared = std::make_shared<const Image>(std::move(image));
-    return [shared, skipped = std::move(skipped), buffer_bytes](raft::ByteSink& sink) {
-        write_state(sink, *shared, skipped, buffer_bytes);
+    return [shared, head = std::move(head), buffer_bytes](raft::ByteSink& sink) {
+        write_state(sink, *shared, head, buffer_bytes);
     };
 }
 
 /// Captures the state as it is now. A machine that freezes gives an image, which the producer
 /// writes wherever it is called; any other is written out into memory, whatever that takes.
 template <class Machine>
-raft::SnapshotProducer capture_state(const Machine& machine,
-                                     const std::vector<raft::Index>& skipped = {},
+raft::SnapshotProducer capture_state(const Machine& machine, const SnapshotHead& head = {},
                                      std::size_t buffer_bytes = snapshot_buffer_bytes) {
     if constexpr (Freezes<Machine>) {
-        return image_producer(machine.freeze(), skipped, buffer_bytes);
+        return image_producer(machine.freeze(), head, buffer_bytes);
     } else {
-        return *collect_state(machine, skipped, buffer_bytes, PieceSink::no_limit);
+        return *collect_state(machine, head, buffer_bytes, PieceSink::no_limit);
     }
 }
 
@@ -196,11 +205,10 @@ private:
     raft::SnapshotProducer produce_;
 };
 
-/// Replaces the machine's state by a snapshot's content, and gives the operations that it lacks.
+/// Replaces the machine's state by a snapshot's content, and gives what else that says.
 template <class Machine>
-raft::Result<std::vector<raft::Index>> restore_state(raft::ByteSource& source,
-                                                     const raft::SnapshotMeta& meta,
-                                                     Machine& machine, std::size_t buffer_bytes) {
+raft::Result<SnapshotHead> restore_state(raft::ByteSource& source, const raft::SnapshotMeta& meta,
+                                         Machine& machine, std::size_t buffer_bytes) {
     try {
         return read_state(source, meta.size, machine, buffer_bytes, meta.last);
     } catch (const std::exception& error) {

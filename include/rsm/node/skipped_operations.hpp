@@ -7,11 +7,19 @@
 #include <raft/base/types.hpp>
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace rsm::inline v0::detail {
+
+/// Leaving an operation out would make this replica another than the others.
+struct SkipRefused : std::runtime_error {
+    SkipRefused(raft::Index index, const char* why)
+        : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
+                             ", but " + why) {}
+};
 
 /// Both lists are sorted.
 class SkippedOperations {

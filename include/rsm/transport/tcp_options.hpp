@@ -8,6 +8,7 @@
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_address.hpp>
 #include <rsm/transport/tcp_refusal.hpp>
+#include <rsm/transport/wire/versions.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -112,6 +113,8 @@ struct TcpOptions {
     /// so that strangers who connect and say nothing cannot keep peers out. 1 or more.
     std::size_t max_strangers = 32;
     TcpBuffers buffers;
+    /// Of the protocol, those that this node speaks. Fewer than the library does only for tests.
+    WireVersions versions = all_wire_versions;
 
     static constexpr std::size_t max_cluster_bytes = 255;
     static constexpr std::size_t max_advertise_bytes = 1024;
@@ -132,6 +135,9 @@ struct TcpOptions {
         if (least < milliseconds(1)) return "every time must be at least 1 ms";
         if (most > std::chrono::hours(24)) return "every time must be at most a day";
         if (reconnect_min > reconnect_max) return "reconnect_min exceeds reconnect_max";
+        if (versions.lowest < all_wire_versions.lowest || versions.lowest > versions.highest ||
+            versions.highest > all_wire_versions.highest)
+            return "versions must be among those that the library speaks";
         if (max_strangers == 0) return "max_strangers must be at least 1";
         return buffers.problem();
     }

@@ -20,7 +20,7 @@ enum class TcpRefusal : std::uint8_t {
     hello_cut_off,    ///< it was closed before its greeting was complete
     hello_timeout,    ///< its greeting was not complete in time
     hello_damaged,    ///< the greeting's checksum is wrong, or it is malformed
-    other_version,    ///< it speaks another version of the protocol
+    other_version,    ///< it speaks no version of the protocol that this node does
     other_cluster,    ///< it belongs to another cluster
     other_node,       ///< it looks for another node
     unknown_node,     ///< it has an id that is none of the peers'
@@ -47,7 +47,7 @@ inline constexpr std::array<RefusalText, tcp_refusals> refusal_texts = {{
     {"hello_cut_off", "it was closed before its greeting was complete"},
     {"hello_timeout", "its greeting was not complete in time"},
     {"hello_damaged", "its greeting is damaged"},
-    {"other_version", "it speaks another version of the protocol"},
+    {"other_version", "it speaks no version of the protocol that this node speaks"},
     {"other_cluster", "it belongs to another cluster"},
     {"other_node", "it looks for another node"},
     {"unknown_node", "it is none of the peers"},

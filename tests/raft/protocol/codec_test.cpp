@@ -112,6 +112,8 @@ std::vector<raft::Message> samples() {
         message(LackingEntries{}),
         message(LackingEntries{
             Term{most}, {{3}, {2}}, {entry(4, 2, EntryKind::operation, pattern(1))}}),
+        message(StateMarks{}),
+        message(StateMarks{Term{most}, MarksKind::agreed, {{Index{most}, most}, {Index{7}, 8}}}),
     };
 }
 
@@ -232,6 +234,26 @@ TEST_CASE("a snapshot reply has these bytes") {
                                  "a200000000000000 0500000000000000"
                                  "0900000000000000 0400000000000000 ff00000000000000"
                                  "1000000000000000 01 0900000000000000"));
+}
+
+TEST_CASE("state marks have these bytes, which the versions before 3 do not know") {
+    const raft::Message sample = message(raft::StateMarks{
+        raft::Term{5}, raft::MarksKind::agreed, {{raft::Index{9}, 0xff}, {raft::Index{10}, 1}}});
+    CHECK(encoded(sample) == hex("08 0100000000000000 0200000000000000 a100000000000000"
+                                 "a200000000000000 0500000000000000 04 02000000"
+                                 "0900000000000000 ff00000000000000"
+                                 "0a00000000000000 0100000000000000"));
+    CHECK(raft::codec::is_known_in(3, sample));
+    CHECK_FALSE(raft::codec::is_known_in(2, sample));
+    CHECK(raft::codec::is_known_in(2, message(raft::TimeoutNow{})));
+    const std::size_t kind = 41;
+    CHECK(raft::codec::decode_message(spliced(encoded(sample), kind, 1, "\x01")));
+    CHECK_FALSE(raft::codec::decode_message(spliced(encoded(sample), kind, 1, "\x05")));
+    raft::StateMarks many;
+    many.marks.resize(raft::max_state_marks);
+    CHECK(raft::codec::decode_message(encoded(message(many))));
+    many.marks.emplace_back();
+    CHECK_FALSE(raft::codec::decode_message(encoded(message(many))));
 }
 
 TEST_CASE("the persistent forms have these bytes and the sizes that are accounted for them") {

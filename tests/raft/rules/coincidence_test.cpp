@@ -69,6 +69,7 @@ struct Recorder {
     void load(const LoadChunk&) { order += "load "; }
     void store(StoreChunk&&) { order += "store "; }
     void abandon_transfer() { order += "abandon "; }
+    void compare(const MarksTold&) { order += "compare "; }
     void drop_snapshots_except(const std::vector<Index>&) { order += "drop "; }
     void observe(const Event&) { order += "event"; }
     bool stopped() const { return stops && order.ends_with("restore "); }

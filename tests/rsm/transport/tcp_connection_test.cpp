@@ -342,7 +342,7 @@ TEST_CASE("tcp: a dialled host that never greets, or greets wrongly, is given up
     auto answer = encode(rsm::detail::Answer{AnswerCode::welcome, two, 1, {}});
     answer[4] = std::byte{9};
     newer.say(answer);
-    CHECK(fails_with("another version"));
+    CHECK(fails_with("its greeting has layout 9, and this node's has 4"));
     RawPeer damaged = listener.accept();
     answer = encode(rsm::detail::Answer{AnswerCode::welcome, two, 1, {}});
     answer.back() ^= std::byte{1};

@@ -253,7 +253,9 @@ TEST_CASE("tcp: what is turned away is counted by reason and told with who and w
     const std::vector<Case> cases = {
         {std::vector<std::byte>(8, std::byte{'x'}), TcpRefusal::no_hello, "no greeting"},
         {damaged, TcpRefusal::hello_damaged, "damaged"},
-        {newer, TcpRefusal::other_version, "another version of the protocol (9 instead of 3)"},
+        {newer, TcpRefusal::other_version,
+         "no version of the protocol that this node speaks (its greeting has layout 9 instead of "
+         "4)"},
         {hello(one, two, "blue\n"), TcpRefusal::other_cluster,
          "(\"blue?\" instead of \"default\")"},
         {hello(one, three), TcpRefusal::other_node, "looks for another node (3, and this is 2)"},

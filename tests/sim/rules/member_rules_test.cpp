@@ -5,10 +5,12 @@
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/options.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/node/comparison.hpp>
 #include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/durable_before_visible.hpp>
 #include <rsm/sim/rules/foreign_disks.hpp>
 #include <rsm/sim/rules/only_forward.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/rules/removed_fall_silent.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
 #include <rsm/sim/rules/votes.hpp>
@@ -97,6 +99,38 @@ TEST_CASE("Severe events: a lost acknowledgement needs a disk that has lost it")
     CHECK_FALSE(severe_event({1}, event, true));
     event.kind = raft::EventKind::protocol_violation;
     CHECK(severe_event({1}, event, true));
+}
+
+TEST_CASE("Outvoted replicas: who stops has another state, and who has another state stops") {
+    OutvotedReplicas rule;
+    CHECK(rule.stops({1}, 3));
+    raft::Event event;
+    event.kind = raft::EventKind::states_differ;
+    event.node = {2};
+    CHECK(rule.event({1}, event));
+    rule.state({2}, 4);
+    CHECK(rule.any_flaw());
+    CHECK_FALSE(rule.event({1}, event));
+    CHECK_FALSE(rule.stops({2}, 3));
+    CHECK(rule.times({2}) == 1);
+    CHECK(rule.stops({3}, 3));
+    rule.state({1}, 4);  // by a snapshot: now the third one is outvoted
+    CHECK_FALSE(rule.stops({3}, 3));
+    rule.state({1}, 0);
+    CHECK_FALSE(rule.stops({3}, 3));  // it may have been outvoted when that was there
+    rule.state({2}, 0);
+    CHECK_FALSE(rule.any_flaw());
+    CHECK_FALSE(rule.event({1}, event));  // what is late
+    event.kind = raft::EventKind::leader_known;
+    CHECK_FALSE(OutvotedReplicas().event({1}, event));
+
+    CHECK(OutvotedReplicas::is_about(rsm::detail::outvoted_sentence({{1}, {2}, {3}, 4, 5})));
+    const raft::Membership voters = raft::Membership::of_voters({{1}, {2}, {3}});
+    CHECK_FALSE(OutvotedReplicas::outvoted(voters, {{{1}, 7}, {{2}, 7}, {{3}, 7}}));
+    CHECK(OutvotedReplicas::outvoted(voters, {{{1}, 7}, {{2}, 8}, {{3}, 7}}) == raft::NodeId{2});
+    CHECK_FALSE(OutvotedReplicas::outvoted(voters, {{{1}, 7}, {{2}, 8}, {{3}, 9}}));
+    CHECK_FALSE(OutvotedReplicas::outvoted(voters, {{{1}, 7}, {{2}, 8}}));
+    CHECK(OutvotedReplicas::outvoted(voters, {{{1}, 7}, {{2}, 7}, {{4}, 8}}) == raft::NodeId{4});
 }
 
 }  // namespace member_rules_test

@@ -80,6 +80,12 @@ inline std::string describe(const AnyOperation& operation) {
 struct AnyResult {
     std::uint64_t digest = 0;
     AnyValue value;
+
+    /// By which replicas compare it.
+    template <class Archive>
+    void serialize(Archive& archive, unsigned) {
+        archive& digest;
+    }
 };
 inline std::uint64_t digest_of(BufferWriter&, const AnyResult& result) { return result.digest; }
 inline std::string describe(const AnyResult& result) { return result.value.describe(); }

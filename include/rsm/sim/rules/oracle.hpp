@@ -324,6 +324,13 @@ private:
         report(Rule::bounds, message_bounded(message.from, lacking, options_));
     }
 
+    void sent(const Sent& message, const raft::StateMarks& told) {
+        spoke(message, told.term);
+        if (raft::is_leaders(told.kind)) {
+            report(Rule::election_safety, election_safety_.spoke(message.from, told.term));
+        }
+    }
+
     raft::Options options_;
     std::array<std::uint64_t, rules> asked_{};
     Complain complain_;

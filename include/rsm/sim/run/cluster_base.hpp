@@ -19,6 +19,7 @@
 #include <rsm/sim/rules/machines_that_throw.hpp>
 #include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/rules/oracle.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/rules/resumed_transfers.hpp>
 #include <rsm/sim/rules/sound_connections.hpp>
 #include <rsm/sim/rules/violation.hpp>
@@ -288,7 +289,7 @@ protected:
           sequence_(std::make_shared<AppliedSequence>(
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(
-              machines_that_throw_, [this](Counter what) { happened(what); },
+              machines_that_throw_, outvoted_replicas_, [this](Counter what) { happened(what); },
               plan_.options.max_captured_bytes == 0)) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
@@ -345,6 +346,7 @@ protected:
     void observe(raft::NodeId node, const raft::Event& event) {
         const NodeFiles& about = nodes_[event.node.value].files;
         oracle_.event(node, event, about.may_lack_promises());
+        report(Rule::outvoted_replicas, outvoted_replicas_.event(node, event));
         switch (event.kind) {
             case raft::EventKind::became_leader: elected(node); break;
             case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
@@ -412,6 +414,7 @@ protected:
         node.state = NodeState::failed;
         oracle_.crashed(id);
         if (disk(id).stopped() || threw(id, failure.what)) return;
+        if (OutvotedReplicas::is_about(failure.what)) return outvoted(id);
         report(Rule::causes, failure_has_cause(id, failure, disk_history(id)));
     }
     /// Whether its state machine is why a node has stopped, or does not start. Then whoever
@@ -425,6 +428,20 @@ protected:
             if (state(id) == NodeState::down) start(id);
         });
         return true;
+    }
+    /// Whoever operates the cluster starts the node again, and where its disk has the wrong state,
+    /// too, takes it away for good.
+    void outvoted(raft::NodeId id) {
+        happened(Counter::outvoted_nodes);
+        report(Rule::outvoted_replicas, outvoted_replicas_.stops(id, size()));
+        const bool again = outvoted_replicas_.times(id) > 1;
+        world_.call_after(std::chrono::milliseconds(100), [this, id, again] {
+            if (state(id) == NodeState::failed) kill(id);
+            if (state(id) != NodeState::down) return;
+            if (!again) return start(id);
+            outvoted_replicas_.state(id, 0);
+            nodes_[id.value].state = NodeState::gone;
+        });
     }
     void refused(raft::NodeId id, const std::string& why) {
         Node& node = nodes_[id.value];
@@ -539,6 +556,7 @@ protected:
     ResumedTransfers resumed_transfers_;
     std::shared_ptr<AppliedSequence> sequence_;
     MachinesThatThrow machines_that_throw_;
+    OutvotedReplicas outvoted_replicas_;
     std::shared_ptr<MachineTroubles> troubles_;
     std::shared_ptr<int> request_ = std::make_shared<int>();  // shared by all that have not ended
 };

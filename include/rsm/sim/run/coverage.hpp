@@ -77,6 +77,8 @@ enum class Counter : std::uint8_t {
     partial_snapshots,
     resumed_transfers,
     full_logs,
+    flipped_bits,
+    outvoted_nodes,
     count_
 };
 
@@ -134,7 +136,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "states written in place",
                   "parts of snapshots found at a start",
                   "transfers that went on after a restart",
-                  "times that a log came to its limit"};
+                  "times that a log came to its limit",
+                  "bits of states flipped",
+                  "nodes outvoted"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.

@@ -60,6 +60,7 @@ enum class Fault : std::uint8_t {
     wiped_disk,        ///< the node comes back with an empty one
     old_disk,          ///< the node comes back with a copy of its disk that was taken before
     exchanged_disk,    ///< a node is started with another one's disk, or with a copy of that
+    flipped_bit,       ///< the state of one node is another one, of a minority and one at a time
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
@@ -107,7 +108,8 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "hand-over",
     "wiped-disk",
     "old-disk",
-    "exchanged-disk"};
+    "exchanged-disk",
+    "flipped-bit"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};

@@ -1,12 +1,13 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What the state machines of a run throw: some operations wherever they are applied, and one node's
-// machine, once, when it is asked for something.
+// What goes wrong in the state machines of a run: some operations throw wherever they are applied,
+// and one node's machine, once, when it is asked for something; and a bit of a state changes.
 #ifndef RSM_SIM_RUN_MACHINE_TROUBLES_HPP
 #define RSM_SIM_RUN_MACHINE_TROUBLES_HPP
 
 #include <raft/base/types.hpp>
 #include <rsm/sim/rules/machines_that_throw.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/run/coverage.hpp>
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -32,8 +34,9 @@ public:
 
     /// @param happened  told what to count
     /// @param in_place  states that do not freeze are written in place
-    MachineTroubles(MachinesThatThrow& rule, std::function<void(Counter)> happened, bool in_place)
-        : rule_(rule), happened_(std::move(happened)), in_place_(in_place) {}
+    MachineTroubles(MachinesThatThrow& rule, OutvotedReplicas& outvoted,
+                    std::function<void(Counter)> happened, bool in_place)
+        : rule_(rule), outvoted_(outvoted), happened_(std::move(happened)), in_place_(in_place) {}
 
     // ---- what is to be thrown ----
 
@@ -43,10 +46,15 @@ public:
         // After each snapshot that fails the pause before the next is longer.
         if (++prepared_[node] <= each_max) troubles_[node] = trouble;
     }
+    /// A bit of the node's state changes when it applies the next operation.
+    void flip(raft::NodeId node, std::uint64_t bit) {
+        if (!outvoted_.any_flaw()) flips_ = {node, bit};
+    }
     /// Only what is poison stays so.
     void end() {
         poisons_next_ = false;
         troubles_.clear();
+        flips_.reset();
     }
     void given(std::uint64_t operation) {
         if (std::exchange(poisons_next_, false)) poison_.insert(operation);
@@ -64,6 +72,13 @@ public:
         }
         called(node, MachineCall::apply);
     }
+    /// What changes in the state now; 0: nothing.
+    std::uint64_t flipped_bit(raft::NodeId node) {
+        if (!flips_ || flips_->node != node) return 0;
+        happened_(Counter::flipped_bits);
+        return std::exchange(flips_, std::nullopt)->bit;
+    }
+    void has_flaw(raft::NodeId node, std::uint64_t flaw) { outvoted_.state(node, flaw); }
     /// A machine that does not freeze is to write itself.
     void write_whole(raft::NodeId node) {
         if (in_place_) happened_(Counter::states_in_place);
@@ -90,7 +105,14 @@ private:
     static constexpr std::size_t poison_max = 4;
     static constexpr int each_max = 3;
 
+    struct Flip {
+        raft::NodeId node;
+        std::uint64_t bit = 0;
+    };
+
     MachinesThatThrow& rule_;
+    OutvotedReplicas& outvoted_;
+    std::optional<Flip> flips_;
     std::function<void(Counter)> happened_;
     bool in_place_;
     bool poisons_next_ = false;

@@ -128,6 +128,7 @@ private:
             case Fault::wiped_disk: return wipe(node);
             case Fault::old_disk: return fall_back_later(node);
             case Fault::exchanged_disk: return exchange_disks(node, any_target());
+            case Fault::flipped_bit: return flip_bit(node);
             case Fault::count_: return;
         }
     }
@@ -253,6 +254,11 @@ private:
     }
     void run_out_of_memory(raft::NodeId node) {
         cluster_.troubles().prepare(node, {any_call(MachineCall::apply), Thrown::no_memory});
+    }
+    /// Where a majority of others is left, whatever becomes of this one.
+    void flip_bit(raft::NodeId node) {
+        if (!cluster_.running(node) || cluster_.usable() - 1 <= cluster_.size() / 2) return;
+        cluster_.troubles().flip(node, std::uint64_t{1} << random_.below(64));
     }
     /// One of those from `first` on.
     MachineCall any_call(MachineCall first) {

@@ -35,11 +35,12 @@ template <class Image>
 struct Frozen {
     std::uint64_t signature;
     std::uint64_t applied;
+    std::uint64_t flaw;
     Image image;
     std::shared_ptr<MachineTroubles> troubles;
     raft::NodeId node;
     void snapshot(SnapshotWriter& out) const {
-        out << signature << applied;
+        out << signature << applied << flaw;
         troubles->called(node, MachineCall::write);
         image.snapshot(out);
     }
@@ -63,7 +64,13 @@ struct NamedOperation {
 template <class Inner>
 struct NumberedResult {
     std::uint64_t number = 0;
+    std::uint64_t flaw = 0;  ///< what is wrong with the state that has led to it
     Inner inner{};
+
+    template <class Archive>
+    void serialize(Archive& ar, unsigned) {
+        ar& number& flaw& inner;
+    }
 };
 
 template <StateMachine Machine>
@@ -84,6 +91,7 @@ public:
           node_(node),
           signature_(signature) {
         sequence_->began(node);
+        troubles_->has_flaw(node, flaw_);
     }
 
     Result apply(const Operation& operation) {
@@ -94,7 +102,10 @@ public:
             machine_.apply(operation.inner);
         }
         troubles_->applied(node_, operation.id);  // when the work is done, and not told
+        flaw_ ^= troubles_->flipped_bit(node_);
+        troubles_->has_flaw(node_, flaw_);
         result.number = ++applied_;
+        result.flaw = flaw_;
         AppliedSequence::Applied seen;
         seen.id = operation.id;
         seen.operation = detail::digest_of(sequence_->scratch, operation.inner);
@@ -110,29 +121,32 @@ public:
 
     void snapshot(SnapshotWriter& out) const {
         sequence_->captured(node_, applied_);
-        out << signature_ << applied_;
+        out << signature_ << applied_ << flaw_;
         troubles_->write_whole(node_);
         detail::write_machine(out, machine_);
     }
     void restore(SnapshotReader& in) {
         std::uint64_t signature = 0;  // of the one who wrote it
-        in >> signature >> applied_;
+        in >> signature >> applied_ >> flaw_;
         detail::read_machine(in, machine_);
         troubles_->called(node_, MachineCall::restore);
         sequence_->restored(node_, applied_);
+        troubles_->has_flaw(node_, flaw_);
         if (sequence_->digest_due(applied_)) tell_state();
     }
     /// Only where the machine has it, so that each is captured in its own way.
     auto freeze() const requires Freezes<Machine> {
         sequence_->captured(node_, applied_);
         troubles_->called(node_, MachineCall::capture);
-        return detail::Frozen<decltype(machine_.freeze())>{signature_, applied_, machine_.freeze(),
-                                                           troubles_, node_};
+        return detail::Frozen<decltype(machine_.freeze())>{signature_,        applied_,  flaw_,
+                                                           machine_.freeze(), troubles_, node_};
     }
 
     const Machine& machine() const { return machine_; }
     /// How many operations this replica has applied.
     std::uint64_t applied() const { return applied_; }
+    /// What is wrong with this replica's state; 0: nothing.
+    std::uint64_t flaw() const { return flaw_; }
     void tell_state() const { sequence_->state(node_, applied_, detail::state_digest(machine_)); }
 
 private:
@@ -151,6 +165,9 @@ private:
     raft::NodeId node_;
     std::uint64_t signature_;
     std::uint64_t applied_ = 0;
+    // Beside the machine's own state: it shows in the results as the replicas compare them, and in
+    // nothing that clients see, so that no other rule is broken by it.
+    std::uint64_t flaw_ = 0;
 };
 
 }  // namespace rsm::sim

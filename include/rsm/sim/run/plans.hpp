@@ -32,6 +32,8 @@ struct ClusterPlan {
     NetworkConditions network;
     /// Messages travel by the production TCP transport, over sockets on the links of the network.
     bool streams = false;
+    /// The nodes, by bits, that speak only the oldest version of the protocol over them.
+    std::uint64_t older_speakers = 0;
     /// Of each side of a connection.
     std::size_t stream_window_bytes = std::size_t{64} << 10;
     std::size_t stream_queue_bytes = std::size_t{4} << 20;  ///< TcpOptions::queue_bytes

@@ -11,6 +11,7 @@
 #include <raft/proof/invariants.hpp>
 #include <rsm/sim/rules/equal_state_machines.hpp>
 #include <rsm/sim/rules/liveness.hpp>
+#include <rsm/sim/rules/outvoted_replicas.hpp>
 #include <rsm/sim/rules/persisted_bytes.hpp>
 #include <rsm/sim/rules/progress_under_minority_fault.hpp>
 #include <rsm/sim/rules/prompt_answers.hpp>
@@ -200,6 +201,11 @@ private:
             const raft::NodeId node = cluttered();
             return not_alive("node " + std::to_string(node.value) + " keeps " +
                              cluster_.clutter(node));
+        }
+        cluster_.coverage().asked(Rule::outvoted_replicas);
+        if (!run_until([&] { return !outvoted(); }, left()) && !failed()) {
+            cluster_.violate(OutvotedReplicas::goes_on(outvoted()));
+            return;
         }
         // Who was removed while it was away hears of it when it asks for votes, if that is not
         // lost.
@@ -423,6 +429,18 @@ private:
                    !is_compacted(cluster_.persisted_bytes(id), cluster_.core(id).snapshot().size,
                                  plan_.cluster.options);
         });
+    }
+    /// Who goes on although it has been outvoted; 0: nobody. @pre all have applied the same
+    raft::NodeId outvoted() {
+        const raft::NodeId leader = cluster_.leader();
+        // Who speaks the oldest version tells nothing of its state.
+        if (!leader || plan_.cluster.older_speakers != 0) return {};
+        std::vector<OutvotedReplicas::Running> running;
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id}) || !is_member({id})) continue;
+            running.push_back({{id}, cluster_.replica({id}).machine().flaw()});
+        }
+        return OutvotedReplicas::outvoted(cluster_.core(leader).membership(), running);
     }
     bool no_read_waits() {
         return !running_where(

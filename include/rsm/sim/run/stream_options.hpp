@@ -24,6 +24,9 @@ inline TcpOptions stream_options(const ClusterPlan& plan, raft::NodeId self) {
     options.self = self;
     options.queue_bytes = plan.stream_queue_bytes;
     options.buffers = plan.stream_buffers;
+    if ((plan.older_speakers >> self.value & 1U) != 0) {
+        options.versions.highest = options.versions.lowest;
+    }
     options.reconnect_min = std::chrono::milliseconds(5);
     options.reconnect_max = std::max(options.reconnect_min, pace);
     options.connect_timeout = pace;

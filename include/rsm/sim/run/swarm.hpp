@@ -151,7 +151,8 @@ private:
     /// What comes to a plan that is drawn already.
     void rarities(RunPlan& plan) {
         constexpr Theme themes[] = {Theme::stalling_leaders, Theme::damaged_transfers,
-                                    Theme::throwing_machines, Theme::full_leaders};
+                                    Theme::throwing_machines, Theme::full_leaders,
+                                    Theme::diverging_states};
         if (plan.theme == Theme::none && chance(10)) {
             plan.theme = themes[below(std::size(themes))];
             ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
@@ -164,7 +165,10 @@ private:
         also(Fault::poison, 2);
         also(Fault::throwing_machine, 2);
         also(Fault::no_memory, 2);
-        members(plan, plan.theme == Theme::none && plan.cluster.nodes > 1);
+        // Whom a majority outvotes is known where that majority is known.
+        const bool are_fixed = plan.theme == Theme::diverging_states;
+        if (!are_fixed) members(plan, plan.theme == Theme::none && plan.cluster.nodes > 1);
+        plan.cluster.options.verify_decoding = chance(15);
     }
     /// @param mostly  members are to change in most runs, and then what hurts a change goes wrong
     void members(RunPlan& plan, bool mostly) {
@@ -234,6 +238,7 @@ private:
         const std::size_t windows = raft.window_bytes + raft.snapshot_window_bytes;
         if (chance(70)) plan.stream_queue_bytes = 2 * windows + 4096;
         buffers(plan.stream_buffers);
+        if (chance(40)) plan.older_speakers = 2 * below(std::uint64_t{1} << plan.nodes);
         NetworkConditions& network = plan.network;
         network.loss = std::min<std::uint64_t>(network.loss, 20);
         const raft::Duration longest = raft.election_timeout / 10;

@@ -52,6 +52,7 @@ enum class Theme : std::uint8_t {
     full_leaders,       ///< for so long that another one has to take over
     damaged_transfers,  ///< of snapshots, of which there are many
     throwing_machines,  ///< operations that throw, and snapshots and restarts around them
+    diverging_states,   ///< of a minority, and snapshots and elections around that
     count_
 };
 /// From member_changes on.
@@ -89,7 +90,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::co
     "stalling-leaders",
     "full-leaders",
     "damaged-transfers",
-    "throwing-machines"};
+    "throwing-machines",
+    "diverging-states"};
 
 namespace detail {
 
@@ -126,6 +128,7 @@ public:
             case Theme::full_leaders: return full_leaders();
             case Theme::damaged_transfers: return damaged_transfers();
             case Theme::throwing_machines: return throwing_machines();
+            case Theme::diverging_states: return diverging_states();
             default: return;
         }
     }
@@ -450,6 +453,17 @@ private:
         only({Fault::poison, Fault::throwing_machine, Fault::no_memory, Fault::isolate_leader,
               Fault::partial, Fault::process_kill, Fault::power_failure},
              400 + below(800), lasts);
+    }
+
+    void diverging_states() {
+        small_files();
+        cluster_.nodes = 3 + 2 * below(2);
+        if (below(2) == 0) cluster_.options.snapshot_threshold = 100'000;
+        clients_.operations_max = 3000;
+        const std::uint64_t lasts = 300 + below(1500);
+        only({Fault::flipped_bit, Fault::isolate_leader, Fault::partial, Fault::process_kill,
+              Fault::pause},
+             300 + below(700), lasts);
     }
 
     ClusterPlan& cluster_;

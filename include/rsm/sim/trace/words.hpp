@@ -58,6 +58,15 @@ inline std::string label(const raft::LackingEntries& lacking) {
     return "LackingEntries " + std::to_string(lacking.entries.size()) + " after " +
            text(lacking.previous);
 }
+inline std::string label(const raft::StateMarks& told) {
+    switch (told.kind) {
+        case raft::MarksKind::newest: return "StateMarks newest";
+        case raft::MarksKind::all: return "StateMarks all";
+        case raft::MarksKind::asked: return "StateMarks asked for";
+        case raft::MarksKind::agreed: return "StateMarks of a majority";
+    }
+    return "StateMarks";
+}
 
 inline TraceMessage kind_of(const raft::VoteRequest& request) {
     return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
@@ -73,6 +82,7 @@ inline TraceMessage kind_of(const raft::SnapshotChunk&) { return TraceMessage::s
 inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::snapshot_reply; }
 inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::handover; }
 inline TraceMessage kind_of(const raft::LackingEntries&) { return TraceMessage::append; }
+inline TraceMessage kind_of(const raft::StateMarks&) { return TraceMessage::other; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {
@@ -94,6 +104,11 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::disk_recovered: return "its disk writes again";
         case raft::EventKind::disk_full: return "its disk is full";
         case raft::EventKind::disk_has_room: return "its disk has room again";
+        case raft::EventKind::states_differ:
+            return "finds that the state of " + node_text(event.node) + " differs from " +
+                   text(event.index) + " on";
+        case raft::EventKind::outvoted:
+            return "is outvoted: its state differs from " + text(event.index) + " on";
         case raft::EventKind::snapshot_rejected: return "rejected a snapshot";
         case raft::EventKind::snapshot_unreadable:
             return "its newest snapshot is damaged or cannot be read";

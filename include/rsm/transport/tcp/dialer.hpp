@@ -118,7 +118,7 @@ private:
         self->shared_->net.tune(self->socket, options.user_timeout);
         self->hello_ = encode(Hello{options.self, self->peer_, self->shared_->process,
                                     self->shared_->cluster_id, self->shared_->storage,
-                                    options.cluster, self->shared_->contact});
+                                    options.cluster, self->shared_->contact, options.versions});
         self->parts = {boost::asio::buffer(self->hello_)};
         self->first_part = 0;
         write_parts(self, [self, attempt](boost::system::error_code error) {
@@ -136,12 +136,22 @@ private:
                 return failed(self, "no greeting: " + read.error.message());
             case AnswerRead::State::none:
                 return failed(self, "what answers there is no node of this kind");
-            case AnswerRead::State::other_version:
-                return failed(self, std::string("refused: ") + sentence(AnswerCode::other_version));
+            case AnswerRead::State::other_layout:
+                return failed(self,
+                              "it speaks other versions of the protocol: its greeting has "
+                              "layout " +
+                                  std::to_string(read.layout) + ", and this node's has " +
+                                  std::to_string(greeting_layout));
             case AnswerRead::State::damaged: return failed(self, "its greeting is damaged");
             case AnswerRead::State::complete: break;
         }
         const Answer& answer = read.answer;
+        const WireVersions spoken = self->shared_->options.versions;
+        const auto version = common_version(answer.versions, spoken);
+        if (!version) {
+            return failed(self, "refused: it speaks versions " + text(answer.versions) +
+                                    " of the protocol, and this node " + text(spoken));
+        }
         if (answer.code != AnswerCode::welcome) {
             return failed(self, std::string("refused: ") + sentence(answer.code));
         }
@@ -149,7 +159,7 @@ private:
         if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {
             peer->advertisement = answer.advertise;
         }
-        self->finish(std::make_shared<Link>(std::move(self->socket), answer.process,
+        self->finish(std::make_shared<Link>(std::move(self->socket), answer.process, *version,
                                             self->shared_->net.now()),
                      {});
     }

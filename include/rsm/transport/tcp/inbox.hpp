@@ -40,7 +40,7 @@ public:
         incomplete,
         // The connection is of no use after these:
         too_long,  ///< the frame
-        unknown,   ///< its version or kind
+        unknown,   ///< its kind, or its version is not the one that was agreed
         damaged,   ///< its checksum is wrong
         invalid,   ///< it holds no message
     };
@@ -48,6 +48,9 @@ public:
     /// @pre the sizes are in their ranges
     explicit Inbox(std::size_t max_frame_bytes, const TcpBuffers& sizes = {})
         : max_frame_bytes_(max_frame_bytes), sizes_(sizes) {}
+
+    /// The version of all frames that come. @pre none has come yet
+    void speak(std::uint8_t version) { version_ = version; }
 
     /// Where the next bytes go; never empty. @pre next() has said incomplete (or nothing came yet)
     std::span<std::byte> free_space() {
@@ -65,14 +68,14 @@ public:
         const std::size_t here = end_ - begin_;
         if (here < frame_header_bytes) return Status::incomplete;
         const FrameHeader header = load_frame_header(buffer_.data() + begin_);
-        if (!header.known()) return Status::unknown;
+        if (!header.known(version_)) return Status::unknown;
         if (header.length() > max_frame_bytes_) return Status::too_long;
         if (here - frame_header_bytes < header.length()) return Status::incomplete;
 
         const raft::Bytes body = buffer_.share(begin_ + frame_header_bytes, header.length());
         if (checksum(body.view(), header.word) != header.checksum) return Status::damaged;
         std::optional<raft::Message> decoded = raft::codec::decode_message(body);
-        if (!decoded) return Status::invalid;
+        if (!decoded || !raft::codec::is_known_in(version_, *decoded)) return Status::invalid;
         begin_ += frame_header_bytes + header.length();
         if (raft::codec::holds_payload(*decoded)) floor_ = begin_;
         message = std::move(*decoded);
@@ -116,6 +119,7 @@ private:
     }
 
     std::size_t max_frame_bytes_;
+    std::uint8_t version_ = raft::codec::format_version;
     TcpBuffers sizes_;
     raft::Buffer buffer_;
     std::size_t floor_ = 0;     ///< floor_ <= begin_

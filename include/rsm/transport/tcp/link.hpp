@@ -24,10 +24,11 @@ namespace rsm::inline v0::detail {
 
 /// What reading an answer has come to.
 struct AnswerRead {
-    enum class State : std::uint8_t { complete, broken_off, none, other_version, damaged };
+    enum class State : std::uint8_t { complete, broken_off, none, other_layout, damaged };
     State state{};
     boost::system::error_code error;  ///< if broken_off
     Answer answer;                    ///< if complete
+    std::uint16_t layout = 0;         ///< if other_layout
 };
 
 using AnswerBytes = std::array<std::byte, greeting_head_bytes + greeting_rest_max>;
@@ -47,8 +48,9 @@ void read_answer(const std::shared_ptr<Stream>& stream, AnswerBytes& bytes, std:
             const bool possible = got.length > 0 && got.length <= greeting_rest_max;
             if (got.magic != answer_magic || !possible)
                 return done(AnswerRead{State::none, {}, {}});
-            // The shape of an answer of another version is unknown.
-            if (got.version != wire_version) return done(AnswerRead{State::other_version, {}, {}});
+            if (got.layout != greeting_layout) {
+                return done(AnswerRead{State::other_layout, {}, {}, got.layout});
+            }
             const std::size_t size = greeting_head_bytes + got.length;
             const auto rest = std::span(bytes).first(size).subspan(greeting_head_bytes);
             read_exactly(
@@ -68,13 +70,15 @@ struct TcpLink : TcpStream<Net> {
     using Clock = std::chrono::steady_clock;
     using Ptr = std::shared_ptr<TcpLink>;
 
-    TcpLink(typename Net::Socket greeted, std::uint64_t peer_process, Clock::time_point now)
-        : TcpStream<Net>(std::move(greeted)), process(peer_process), since(now) {
+    TcpLink(typename Net::Socket greeted, std::uint64_t peer_process, std::uint8_t agreed,
+            Clock::time_point now)
+        : TcpStream<Net>(std::move(greeted)), process(peer_process), version(agreed), since(now) {
         boost::system::error_code ignored;
         this->socket.non_blocking(true, ignored);
     }
 
     const std::uint64_t process;  ///< the peer's
+    const std::uint8_t version;   ///< of the frames
     const Clock::time_point since;
     Batch batch;
     bool writing = false;

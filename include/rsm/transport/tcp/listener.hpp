@@ -166,10 +166,10 @@ private:
             if (got.magic != hello_magic || got.length == 0) {
                 return self->turn_away(stranger, TcpRefusal::no_hello);
             }
-            if (got.version != wire_version) {
-                return refuse(
-                    self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
-                    std::to_string(got.version) + " instead of " + std::to_string(wire_version));
+            if (got.layout != greeting_layout) {
+                return refuse(self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
+                              "its greeting has layout " + std::to_string(got.layout) +
+                                  " instead of " + std::to_string(greeting_layout));
             }
             if (got.length > greeting_rest_max) {
                 return self->turn_away(stranger, TcpRefusal::no_hello);
@@ -214,6 +214,10 @@ private:
 
     static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
         Shared& shared = *self->shared_;
+        if (!common_version(hello.versions, shared.options.versions)) {
+            return refuse(self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
+                          text(hello.versions) + " instead of " + text(shared.options.versions));
+        }
         if (hello.cluster != shared.options.cluster) {
             return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
                           "\"" + printable(hello.cluster) + "\" instead of \"" +
@@ -247,7 +251,7 @@ private:
     }
 
     Answer farewell(AnswerCode code) const {
-        return {code, shared_->options.self, shared_->process, {}};
+        return {code, shared_->options.self, shared_->process, {}, shared_->options.versions};
     }
 
     /// Says why, then waits until the other side has closed (or its time is up): closing while
@@ -281,6 +285,7 @@ private:
         close(stranger);
     }
 
+    /// @pre the two have a version in common
     static void welcome(const Self& self, const ConnectionPtr& connection, const Hello& hello) {
         std::erase(self->strangers_, connection);
         connection->timer.cancel();
@@ -290,8 +295,10 @@ private:
         self->peers_[hello.from] = connection;
         ++self->shared_->counters.accepts;
         const TcpOptions& options = self->shared_->options;
-        connection->answer = encode(
-            Answer{AnswerCode::welcome, options.self, self->shared_->process, options.advertise});
+        connection->inbox.speak(*common_version(hello.versions, options.versions));
+        connection->answer =
+            encode(Answer{AnswerCode::welcome, options.self, self->shared_->process,
+                          options.advertise, options.versions});
         connection->parts = {boost::asio::buffer(connection->answer)};
         write_parts(connection, [self, connection](boost::system::error_code error) {
             if (connection->closed || !connection->peer) return;

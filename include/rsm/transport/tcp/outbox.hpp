@@ -46,19 +46,25 @@ public:
           max_frame_bytes_(max_frame_bytes),
           kept_batch_bytes_(kept_batch_bytes) {}
 
+    /// The version of what is pushed from now on. @pre empty()
+    void speak(std::uint8_t version) { version_ = version; }
+    std::uint8_t version() const { return version_; }
+
     bool empty() const { return next_.messages == 0 && chunks_.empty(); }
     /// Encoded, with framing; the batch that take() gave away counts until finish() or
     /// clear().
     std::size_t bytes() const { return next_.frames.size() + chunk_bytes_ + taken_bytes_; }
     std::uint64_t messages() const { return next_.messages + chunks_.size(); }
 
-    /// False: it does not fit, or the peer would not take so large a frame, and it is dropped.
+    /// False: it does not fit, or the peer would not take so large a frame or does not know
+    /// messages of its kind, and it is dropped.
     bool push(raft::Message message) {
+        if (!raft::codec::is_known_in(version_, message)) return false;
         const std::size_t size = frame_header_bytes + raft::codec::encoded_size(message);
         if (size - frame_header_bytes > max_frame_bytes_) return false;
         if (bytes() != 0 && bytes() + size > queue_bytes_) return false;
         if (!std::holds_alternative<raft::SnapshotChunk>(message.body)) {
-            put_frame(next_.frames, message);
+            put_frame(next_.frames, message, version_);
             ++next_.messages;
             return true;
         }
@@ -72,7 +78,7 @@ public:
     void take(Batch& batch) {
         std::swap(batch, next_);
         if (!chunks_.empty()) {
-            put_frame(batch.frames, chunks_.front());
+            put_frame(batch.frames, chunks_.front(), version_);
             ++batch.messages;
             chunk_bytes_ -= frame_header_bytes + raft::codec::encoded_size(chunks_.front());
             chunks_.pop_front();
@@ -101,6 +107,7 @@ private:
     std::size_t queue_bytes_;
     std::size_t max_frame_bytes_;
     std::size_t kept_batch_bytes_;
+    std::uint8_t version_ = raft::codec::format_version;
     Batch next_;
     std::deque<raft::Message> chunks_;
     std::size_t chunk_bytes_ = 0;

@@ -136,6 +136,10 @@ private:
     /// goes over the new one.
     static void ready(const Self& self, const LinkPtr& link) {
         if (self->link_ != nullptr) self->close_link();
+        if (self->outbox_.version() != link->version) {
+            self->clear_queue();  // what is encoded already the peer would not read
+            self->outbox_.speak(link->version);
+        }
         self->link_ = link;
         self->renewing_ = false;
         ++self->shared_->counters.connects;

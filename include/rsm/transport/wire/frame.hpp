@@ -23,9 +23,9 @@ struct FrameHeader {
     std::uint64_t checksum = 0;
 
     std::size_t length() const { return static_cast<std::uint32_t>(word); }
-    /// Version and kind are known and the rest is zero.
-    bool known() const {
-        return word >> 32 == (std::uint64_t{frame_kind_message} << 8 | raft::codec::format_version);
+    /// It is of that version and of a known kind, and the rest is zero.
+    bool known(std::uint8_t version) const {
+        return word >> 32 == (std::uint64_t{frame_kind_message} << 8 | version);
     }
 };
 
@@ -37,14 +37,14 @@ inline FrameHeader load_frame_header(const std::byte* bytes) {
 
 /// Appends the frame of a message. The checksum starts from the header's first half, so damage to
 /// the header shows too.
-/// @pre the message's encoding is shorter than 2^32 bytes
-inline void put_frame(raft::codec::Gather& out, const raft::Message& message) {
+/// @pre the message's encoding is shorter than 2^32 bytes, and the version has messages of its kind
+inline void put_frame(raft::codec::Gather& out, const raft::Message& message,
+                      std::uint8_t version = raft::codec::format_version) {
     const std::size_t first_piece = out.pieces().size();
     const std::size_t at = out.reserve(frame_header_bytes);
     const std::size_t start = out.size();
     raft::codec::put(out, message);
-    const std::uint64_t word = (out.size() - start) |
-                               std::uint64_t{raft::codec::format_version} << 32 |
+    const std::uint64_t word = (out.size() - start) | std::uint64_t{version} << 32 |
                                std::uint64_t{frame_kind_message} << 40;
     std::uint64_t sum = 0;
     if (out.pieces().size() == first_piece) {

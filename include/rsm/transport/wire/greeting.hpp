@@ -10,6 +10,7 @@
 #include <rsm/detail/checksum.hpp>
 #include <rsm/transport/tcp_options.hpp>
 #include <rsm/transport/wire/cluster_id.hpp>
+#include <rsm/transport/wire/versions.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,20 +22,21 @@
 
 namespace rsm::inline v0::detail {
 
-/// The version of the greetings and of all that follows them.
-inline constexpr std::uint16_t wire_version = 3;
+/// The layout of the greetings, by which nodes of all versions find out which one they have in
+/// common. What is added to it comes at the end, where those who do not know it leave it unread.
+inline constexpr std::uint16_t greeting_layout = 4;
 inline constexpr std::uint32_t hello_magic = 0x484d5352;   // "RSMH"
 inline constexpr std::uint32_t answer_magic = 0x414d5352;  // "RSMA"
-/// magic u32, version u16, length u16 of what follows.
+/// magic u32, layout u16, length u16 of what follows.
 inline constexpr std::size_t greeting_head_bytes = 8;
-/// The longest is a hello: six numbers, the cluster's name, the contact, the checksum.
-inline constexpr std::size_t greeting_rest_max =
-    6 * 8 + 2 + TcpOptions::max_cluster_bytes + 2 + raft::max_contact_bytes + 8;
-static_assert(greeting_rest_max > 1 + 8 + 8 + 2 + TcpOptions::max_advertise_bytes + 8);
+inline constexpr std::size_t greeting_rest_max = 2048;
+/// The longest is a hello: versions, six numbers, the cluster's name, the contact, the checksum.
+static_assert(greeting_rest_max >=
+              2 + 6 * 8 + 2 + TcpOptions::max_cluster_bytes + 2 + raft::max_contact_bytes + 8);
 
 struct GreetingHead {
     std::uint32_t magic = 0;
-    std::uint16_t version = 0;
+    std::uint16_t layout = 0;
     std::uint16_t length = 0;
 };
 
@@ -55,6 +57,7 @@ struct Hello {
     raft::Instance instance;  ///< of its storage
     std::string cluster;
     std::string contact;  ///< where the sender can be dialled; empty: it does not say
+    WireVersions versions{};
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -81,13 +84,14 @@ struct Answer {
     raft::NodeId from;
     std::uint64_t process = 0;  ///< the accepting side's, as in a hello
     std::string advertise;
+    WireVersions versions{};
     friend bool operator==(const Answer&, const Answer&) = default;
 };
 
 inline const char* sentence(AnswerCode code) {
     switch (code) {
         case AnswerCode::welcome: return "welcome";
-        case AnswerCode::other_version: return "it speaks another version of the protocol";
+        case AnswerCode::other_version: return "it speaks other versions of the protocol";
         case AnswerCode::other_cluster: return "it belongs to another cluster";
         case AnswerCode::other_node: return "it is another node";
         case AnswerCode::unknown_node: return "it does not know this node";
@@ -125,13 +129,23 @@ inline std::vector<std::byte> finish_greeting(raft::codec::Gather& out) {
 }
 inline void begin_greeting(raft::codec::Gather& out, std::uint32_t magic) {
     out.put(magic);
-    out.put(wire_version);
+    out.put(greeting_layout);
     out.put(std::uint16_t{0});
+}
+
+inline void put_versions(raft::codec::Gather& out, WireVersions versions) {
+    out.put(versions.lowest);
+    out.put(versions.highest);
+}
+inline WireVersions get_versions(raft::codec::Reader& in) {
+    const auto lowest = in.get<std::uint8_t>();
+    return {lowest, in.get<std::uint8_t>()};
 }
 
 inline std::vector<std::byte> encode(const Hello& hello) {
     raft::codec::Gather out;
     begin_greeting(out, hello_magic);
+    put_versions(out, hello.versions);
     out.put(hello.from);
     out.put(hello.to);
     out.put(hello.process);
@@ -145,6 +159,7 @@ inline std::vector<std::byte> encode(const Hello& hello) {
 inline std::vector<std::byte> encode(const Answer& answer) {
     raft::codec::Gather out;
     begin_greeting(out, answer_magic);
+    put_versions(out, answer.versions);
     out.put(static_cast<std::uint8_t>(answer.code));
     out.put(answer.from);
     out.put(answer.process);
@@ -161,11 +176,12 @@ inline std::optional<raft::codec::Reader> open_greeting(std::span<const std::byt
     if (sum != checksum(covered)) return std::nullopt;
     return raft::codec::Reader(raft::Bytes::copy_of(covered.subspan(greeting_head_bytes)));
 }
-/// @pre magic and version of the head were checked, and `whole` has the length that it states
+/// @pre magic and layout of the head were checked, and `whole` has the length that it states
 inline std::optional<Hello> decode_hello(std::span<const std::byte> whole) {
     auto in = open_greeting(whole);
     if (!in) return std::nullopt;
     Hello hello;
+    hello.versions = get_versions(*in);
     hello.from = in->get_node();
     hello.to = in->get_node();
     hello.process = in->get<std::uint64_t>();
@@ -174,7 +190,7 @@ inline std::optional<Hello> decode_hello(std::span<const std::byte> whole) {
     hello.instance.value = in->get<std::uint64_t>();
     hello.cluster = get_text(*in, TcpOptions::max_cluster_bytes);
     hello.contact = get_text(*in, raft::max_contact_bytes);
-    if (!in->done()) return std::nullopt;
+    if (!in->good()) return std::nullopt;
     return hello;
 }
 /// @pre as for decode_hello()
@@ -182,11 +198,12 @@ inline std::optional<Answer> decode_answer(std::span<const std::byte> whole) {
     auto in = open_greeting(whole);
     if (!in) return std::nullopt;
     Answer answer;
+    answer.versions = get_versions(*in);
     answer.code = static_cast<AnswerCode>(in->get<std::uint8_t>());
     answer.from = in->get_node();
     answer.process = in->get<std::uint64_t>();
     answer.advertise = get_text(*in, TcpOptions::max_advertise_bytes);
-    if (!in->done()) return std::nullopt;
+    if (!in->good()) return std::nullopt;
     return answer;
 }
 

@@ -1,0 +1,41 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Whether an operation survives its own `serialize`.
+#ifndef RSM_NODE_VERIFIED_DECODING_HPP
+#define RSM_NODE_VERIFIED_DECODING_HPP
+
+#include <raft/base/bytes.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/node/thrown.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+
+namespace rsm::inline v0::detail {
+
+/// Why an operation is not the same after it was decoded; empty: it is, as far as that shows.
+template <class Operation>
+std::string lost_in_encoding(const Operation& operation, const raft::Bytes& payload) {
+    try {
+        const auto decoded = decode<Operation>(payload.view());
+        BufferWriter again;
+        again << decoded;
+        if (!again.any_order() && !std::ranges::equal(again.view(), payload.view())) {
+            return "serialize writes other bytes for the operation that it has read";
+        }
+        if constexpr (std::equality_comparable<Operation>) {
+            if (!(decoded == operation)) {
+                return "the operation is another one after serialize has written and read it: "
+                       "does it leave out a field?";
+            }
+        }
+    } catch (...) {
+        return "serialize cannot read what it has written (" + thrown_text() + ")";
+    }
+    return {};
+}
+
+}  // namespace rsm::detail
+
+#endif
