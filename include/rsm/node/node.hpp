@@ -148,8 +148,8 @@ public:
         if (engine_.halted()) return Ending::fail(completion, Errc::stopped);
         if (at_least <= applied_.index) return give_state(completion);
         if (captures_.is_full()) return Ending::fail(completion, Errc::overloaded);
+        // The deadline is seen to at the next turn: no node is without one for long.
         captures_.add(at_least, deadline(timeout), std::move(completion));
-        wake();  // the deadline may be the next thing to come
     }
 
     void change_members(Members target, const ChangeOptions& how,
@@ -477,13 +477,9 @@ private:
     /// What has been applied, as it is now. A machine that throws here costs a backup, not the
     /// node.
     void give_state(PendingCaptures::Completion& completion) {
-        CapturedState state;
+        CapturedState state{applied_, engine_.core().configuration().at(applied_.index), {}, {}};
+        if constexpr (raft::ClaimedStorage<Storage>) state.identity = engine_.storage().identity();
         try {
-            state.last = applied_;
-            state.membership = engine_.core().configuration().at(applied_.index);
-            if constexpr (raft::ClaimedStorage<Storage>) {
-                state.identity = engine_.storage().identity();
-            }
             state.produce =
                 capture_state(machine_, skipped_.done(), options_.snapshot_buffer_bytes);
         } catch (...) {
