@@ -21,8 +21,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -74,22 +76,29 @@ public:
     Background& operator=(const Background&) = delete;
     ~Background() {
         lane_.stop();
-        const std::lock_guard lock(ends_->mutex);
-        ends_->closed = true;
+        {
+            // What still runs must not keep anything of the executor's.
+            const std::lock_guard lock(ends_->mutex);
+            ends_->executor = {};
+        }
+        ends_->waiting.clear();
     }
 
     /// Calls work() there, then done(its result) here. Errors: no thread can be had.
     template <class Work, class Done>
     raft::Result<void> run(Work work, Done done) {
         if (auto started = lane_.start(); !started) return started;
-        lane_.post([ends = ends_, work = std::move(work), done = std::move(done)]() mutable {
+        const std::uint64_t id = ++ends_->last;
+        ends_->waiting.emplace(id, std::make_shared<Done>(std::move(done)));
+        lane_.post([ends = ends_, id, work = std::move(work)]() mutable {
             auto result = work();
             const std::lock_guard lock(ends->mutex);
-            if (ends->closed) return;
-            boost::asio::post(ends->executor,
-                              [done = std::move(done), result = std::move(result)]() mutable {
-                                  done(std::move(result));
-                              });
+            if (!ends->executor) return;
+            boost::asio::post(ends->executor, [ends, id, result = std::move(result)]() mutable {
+                const auto found = ends->waiting.extract(id);
+                if (found.empty()) return;
+                (*std::static_pointer_cast<Done>(found.mapped()))(std::move(result));
+            });
         });
         return {};
     }
@@ -97,9 +106,11 @@ public:
 private:
     struct Ends {
         explicit Ends(boost::asio::any_io_executor where) : executor(std::move(where)) {}
-        boost::asio::any_io_executor executor;
         std::mutex mutex;
-        bool closed = false;
+        boost::asio::any_io_executor executor;  // none: closed
+        // On the executor only: what is to be called with the results.
+        std::map<std::uint64_t, std::shared_ptr<void>> waiting;
+        std::uint64_t last = 0;
     };
     rsm::ThreadLane lane_;
     std::shared_ptr<Ends> ends_;

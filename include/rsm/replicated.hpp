@@ -94,7 +94,7 @@ public:
         : queue_(std::make_shared<detail::CompletionQueue>(boost::asio::make_strand(executor))) {
         raft::NodeConfig config = configure(transport, options);
         raft::Identity identity = identify(config);
-        std::optional<raft::Seed> seed = check_backup(storage, options, identity, machine);
+        std::optional<raft::Seed> seed = detail::seed_for(storage, options, identity, machine);
         node_ = std::make_shared<Node>(
             queue_, std::move(machine), std::move(config), std::move(options),
             [&] { return open(transport); }, [&] { return open(storage); },
@@ -534,27 +534,6 @@ private:
     static raft::Identity identify(const raft::NodeConfig& config) {
         return {config.self,     config.cluster, config.founding,
                 config.instance, config.founder, config.origin};
-    }
-
-    /// What a new storage is to begin with, once the machine has read it.
-    static std::optional<raft::Seed> check_backup(const Storage& storage, const Options& options,
-                                                  const raft::Identity& identity,
-                                                  Machine& machine) {
-        if (!options.birth || !options.birth->backup) return std::nullopt;
-        const auto refuse = [](const raft::Failure& why) {
-            throw boost::system::system_error(boost::system::error_code(why.code), why.what);
-        };
-        if constexpr (raft::SeedableStorage<Running<Storage>>) {
-            if (detail::is_born(storage)) return std::nullopt;
-            auto seed = detail::seed_from(*options.birth->backup, identity.founding, machine,
-                                          options.snapshot_buffer_bytes);
-            if (!seed) refuse(seed.error());
-            return *std::move(seed);
-        } else {
-            refuse({std::make_error_code(std::errc::invalid_argument),
-                    "options: birth.backup needs a storage that can begin with a state"});
-        }
-        return std::nullopt;
     }
 
     Queue queue_;

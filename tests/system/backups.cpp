@@ -156,6 +156,13 @@ private:
         new_.found(3);
         wait("a founder without a backup is refused", [&] { return refused(3) > before; });
         demand(leader_among(accounts(new_)) != 3, "a stranger leads");
+        // Nor is one that begins anew what it was before, with whatever backup.
+        new_.wipe(3);
+        restore(new_, 3, "whole");
+        std::optional<int> ended;
+        wait("a founder that begins a second time is found out",
+             [&] { return (ended = new_.process(3).poll()).has_value(); });
+        demand(*ended == 2, "a founder that begins a second time does not say why it stops");
         new_.wipe(3);
         new_.join(3, 1);
         wait("the one that was wiped is taken in again",

@@ -143,8 +143,8 @@ public:
         if (engine_.halted()) return Ending::fail(completion, Errc::stopped);
         if (at_least <= state_.position().index) return give_state(completion);
         if (captures_.is_full()) return Ending::fail(completion, Errc::overloaded);
+        // The deadline is seen to at the next turn: no node is without one for long.
         captures_.add(at_least, deadline(timeout), std::move(completion));
-        wake();  // the deadline may be the next thing to come
     }
 
     void change_members(Members target, const ChangeOptions& how,
@@ -550,13 +550,11 @@ private:
     /// node.
     void give_state(PendingCaptures::Completion& completion) {
         CapturedState state;
+        if constexpr (raft::ClaimedStorage<Storage>) state.identity = engine_.storage().identity();
         try {
             auto captured = state_.copy(options_.snapshot_buffer_bytes);
             state.last = captured.position;
             state.membership = engine_.core().configuration().at(captured.position.index);
-            if constexpr (raft::ClaimedStorage<Storage>) {
-                state.identity = engine_.storage().identity();
-            }
             state.produce = std::move(captured.produce);
         } catch (...) {
             return PendingCaptures::Ending::fail(completion, thrown_code());

@@ -5,12 +5,22 @@
 #define RSM_NODE_RESTORING_HPP
 
 #include <raft/base/result.hpp>
+#include <raft/driver/concepts.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/backup.hpp>
 #include <rsm/node/saved_state.hpp>
+#include <rsm/options.hpp>
+#include <rsm/plan.hpp>
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <cstddef>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 namespace rsm::inline v0::detail {
 
@@ -39,6 +49,28 @@ raft::Result<raft::Seed> seed_from(const Backup& backup, const raft::Membership&
         return raft::Failure{restored.error().code, backup.path() + ": " + restored.error().what};
     }
     return raft::Seed{backup.meta().last, founding, backup.producer()};
+}
+
+/// What a storage is to begin with, if it is new and the options say a backup.
+/// Throws boost::system::system_error where it is not to be had, or the storage cannot.
+template <class Storage, class Machine>
+std::optional<raft::Seed> seed_for(const Storage& storage, const Options& options,
+                                   const raft::Identity& identity, Machine& machine) {
+    if (!options.birth || !options.birth->backup) return std::nullopt;
+    const auto refuse = [](const raft::Failure& why) {
+        throw boost::system::system_error(boost::system::error_code(why.code), why.what);
+    };
+    if constexpr (raft::SeedableStorage<Running<Storage>>) {
+        if (is_born(storage)) return std::nullopt;
+        auto seed = seed_from(*options.birth->backup, identity.founding, machine,
+                              options.snapshot_buffer_bytes);
+        if (!seed) refuse(seed.error());
+        return *std::move(seed);
+    } else {
+        refuse({std::make_error_code(std::errc::invalid_argument),
+                "options: birth.backup needs a storage that can begin with a state"});
+    }
+    return std::nullopt;
 }
 
 }  // namespace rsm::detail

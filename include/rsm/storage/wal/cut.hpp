@@ -6,6 +6,8 @@
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 #include <rsm/storage/wal/lanes.hpp>
