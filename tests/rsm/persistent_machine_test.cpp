@@ -50,7 +50,7 @@ struct Database {
 };
 using DatabasePointer = std::shared_ptr<Database>;
 
-/// Throws at the operation 0, before it changes anything.
+/// Throws at the operation 0, before it changes anything, and at -1, after it has.
 class Ledger {
 public:
     using Operation = std::int64_t;
@@ -63,6 +63,7 @@ public:
         content_.operations.push_back(operation);
         if (!database_->forgets_position) content_.applied = position;
         if (++waiting_ >= database_->group) commit();
+        if (operation == -1) throw std::runtime_error("too late");
         return operation;
     }
     raft::LogPosition applied() const { return content_.applied; }
@@ -215,6 +216,8 @@ TEST_CASE("the log is released no further than the image reaches") {
     REQUIRE(durable > 0);
     CHECK(group.cluster.run_until([&] { return group.snapshot(1) == durable; }));
     CHECK(group.cluster.node(1).core().log().base().index == raft::Index{durable});
+    group.cluster.run_for(10s);
+    CHECK(group.databases[1]->images < 20);  // although nearly all would have shown the same
 }
 
 TEST_CASE("an image that brings nothing new is asked for again after a pause only") {
@@ -383,6 +386,17 @@ TEST_CASE("an operation that throws can be skipped, and stays so") {
     group.add(1);
     CHECK(group.is_complete(1));
     CHECK(group.cluster.node(1).status().skipped_operations == std::vector<raft::Index>{{4}});
+}
+
+TEST_CASE("an operation that throws when it is in the database already is not skipped") {
+    Group<Ledger> group(1, {.skip_operations = {{3}}});
+    group.add(1);
+    const auto poison = group.submit(-1);
+    REQUIRE(group.cluster.run_until([&] { return group.cluster.node(1).status().stopped; }));
+    group.cluster.run_for(1s);
+    CHECK(*poison == std::vector<Error>{rsm::Errc::interrupted});
+    REQUIRE(group.failures.size() == 1);
+    CHECK(says(group.failures[0], "index 3 (too late)"));
 }
 
 TEST_CASE("a database is written in place, and operations wait for that") {
