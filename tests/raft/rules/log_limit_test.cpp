@@ -145,7 +145,7 @@ TEST_CASE("a leader whose log is full of entries of an earlier term commits them
     cluster.crash(1);
     cluster.elect(2);
     REQUIRE(cluster.core(2).log().commit() == Index{0});
-    for (const std::uint64_t id : {2, 3}) cluster.step(id, LogRoom{0});
+    for (const std::uint64_t id : {2U, 3U}) cluster.step(id, LogRoom{0});
     for (int i = 0; i < 3; ++i) CHECK(cluster.propose(2, "more").refusal == Refusal::log_full);
     cluster.run(milliseconds(150));
     CHECK(cluster.core(2).log().commit() == Index{4});
