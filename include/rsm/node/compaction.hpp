@@ -24,7 +24,9 @@ struct Rank {
 inline Rank rank_of(raft::NodeId node, const raft::Membership& membership) {
     if (!membership.contains(node)) return {};
     Rank rank{0, membership.members.size()};
-    for (const raft::Member& member : membership.members) rank.place += member.id < node ? 1 : 0;
+    for (const raft::Member& member : membership.members) {
+        if (member.id < node) ++rank.place;
+    }
     return rank;
 }
 

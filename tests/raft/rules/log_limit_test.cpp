@@ -7,7 +7,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -52,7 +54,7 @@ CoreCluster led(const Options& options = small_chunks()) {
     cluster.run(milliseconds(150));
     return cluster;
 }
-const Progress& view_of(CoreCluster& cluster, std::uint64_t follower) {
+const Progress& progress_of(CoreCluster& cluster, std::uint64_t follower) {
     for (const Progress& one : cluster.core(1).followers()) {
         if (one.node == NodeId{follower}) return one;
     }
@@ -145,7 +147,7 @@ TEST_CASE("a leader whose log is full of entries of an earlier term commits them
     cluster.crash(1);
     cluster.elect(2);
     REQUIRE(cluster.core(2).log().commit() == Index{0});
-    for (const std::uint64_t id : {2, 3}) cluster.step(id, LogRoom{0});
+    for (const std::uint64_t id : {2U, 3U}) cluster.step(id, LogRoom{0});
     for (int i = 0; i < 3; ++i) CHECK(cluster.propose(2, "more").refusal == Refusal::log_full);
     cluster.run(milliseconds(150));
     CHECK(cluster.core(2).log().commit() == Index{4});
@@ -158,8 +160,8 @@ TEST_CASE("a leader sends a full follower nothing but questions, and goes on whe
     cluster.step(3, LogRoom{0});
     for (int i = 0; i < 5; ++i) cluster.propose(1, "operation");
     cluster.settle();
-    CHECK(view_of(cluster, 3).full);
-    CHECK(!view_of(cluster, 2).full);
+    CHECK(progress_of(cluster, 3).full);
+    CHECK(!progress_of(cluster, 2).full);
     CHECK(cluster.core(3).log().last_index() == Index{3});
     std::size_t entries_sent = 0;
     cluster.lost = [&](const Message& m) {

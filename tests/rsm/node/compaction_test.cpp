@@ -45,7 +45,7 @@ TEST_CASE("members wait for different amounts, and for no more than a quarter mo
     }
     CHECK(amounts == std::set<std::uint64_t>{1200, 1260, 1320, 1380, 1440});
     raft::Membership membership;
-    for (const std::uint64_t id : {3, 5, 9}) {
+    for (const std::uint64_t id : {3U, 5U, 9U}) {
         membership.members.push_back({{id}, raft::Standing::voter, {}, {}});
     }
     CHECK(rsm::detail::rank_of({5}, membership).place == 1);

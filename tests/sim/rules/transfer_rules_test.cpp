@@ -118,16 +118,16 @@ TEST_CASE("Bounds: a log ends at its limit, but for a window that was under way"
 }
 
 TEST_CASE("Honest start: what had been received of a snapshot may be unreadable") {
-    const auto hit = [](const std::string& path) {
+    const auto depends_on = [](const std::string& path) {
         DiskHit hit{};
         hit.fault = DiskFault::call_error;
         hit.call = DiskCall::read;
         hit.path = path;
         return start_depends_on(hit);
     };
-    CHECK(hit("d/00000000000000000001.wal"));
-    CHECK_FALSE(hit("d/incoming.tmp"));
-    CHECK_FALSE(hit("d/incoming-marks.tmp"));
+    CHECK(depends_on("d/00000000000000000001.wal"));
+    CHECK_FALSE(depends_on("d/incoming.tmp"));
+    CHECK_FALSE(depends_on("d/incoming-marks.tmp"));
 }
 
 TEST_CASE("The marks of a transfer are told from drafts of segments") {

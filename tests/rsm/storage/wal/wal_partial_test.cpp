@@ -107,7 +107,7 @@ TEST_CASE("A node that stops in good order goes on from all that it has received
 TEST_CASE("A transfer goes on through several lives") {
     Receiver receiver;
     receiver.killed_at(600);
-    for (const std::uint64_t expected : {512, 768, 1024}) {
+    for (const std::uint64_t expected : {512U, 768U, 1024U}) {
         StorageNode<FakeWal> node(plan(receiver.files));
         CHECK(node.start().partial_bytes == expected);
         receiver.receive(node, expected, expected + 300);
