@@ -87,9 +87,12 @@ public:
         note("closed");
         done();
     }
+    const std::optional<Failure>& refuses() const { return refusal; }
     void complete_writes() {
         for (const WriteDone& done : std::exchange(waiting_, {})) done({});
     }
+
+    std::optional<Failure> refusal;
 
 private:
     bool sound_;
@@ -109,7 +112,7 @@ private:
 };
 
 static_assert(Transport<FakeTransport> && !std::is_move_constructible_v<FakeTransport>);
-static_assert(Storage<FakeStorage> && !std::is_move_constructible_v<FakeStorage>);
+static_assert(LimitedStorage<FakeStorage> && !std::is_move_constructible_v<FakeStorage>);
 static_assert(Clock<FakeClock> && !std::is_move_constructible_v<FakeClock>);
 
 struct Host {
@@ -249,6 +252,20 @@ TEST_CASE("engine: one that has stopped or failed has stopped its transport alre
     CHECK(failed.news() == Diary{"transport stopped", "clock stopped"});
     failed.engine.reset();
     CHECK(failed.news() == destroyed);
+}
+
+TEST_CASE("engine: the algorithm hears at each turn whether the storage has room") {
+    Bench bench;
+    REQUIRE(bench.engine->start().has_value());
+    bench.engine->turn();
+    CHECK_FALSE(bench.engine->core().disk().full);
+    bench.engine->storage().refusal =
+        Failure{std::make_error_code(std::errc::no_space_on_device), "allocate"};
+    bench.engine->turn();
+    CHECK(bench.engine->core().disk().full);
+    bench.engine->storage().refusal.reset();
+    bench.engine->turn();
+    CHECK_FALSE(bench.engine->core().disk().full);
 }
 
 TEST_CASE("engine: a host that says later that it has applied is waited for") {
