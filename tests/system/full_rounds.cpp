@@ -229,12 +229,12 @@ private:
         return trio_.servers().log_of(node).find(what) != std::string::npos;
     }
 
-    /// A handover costs a moment; what a busy machine adds is not the service's fault. A leader
-    /// that has led for a short time only, or has handed over lately, is given more time.
+    /// A handover costs a moment, and a leader that has had to hand over lately waits for up to 16
+    /// election timeouts; what a busy machine adds is not the service's fault.
     void judge_gaps() {
         using std::chrono::nanoseconds;
         constexpr nanoseconds shortly = 10 * 2 * election_timeout;
-        for (const char* kind : {follower_full, room_again}) {
+        for (const char* kind : {leader_full, follower_full, room_again}) {
             demand(nanoseconds(trio_.gaps().longest(kind)) <= shortly,
                    std::string("too long without a write: ") + kind);
         }
