@@ -139,10 +139,10 @@ public:
     }
     void capture(raft::Index at_least, PendingCaptures::Completion completion,
                  std::chrono::nanoseconds timeout) {
-        using Ending = PendingCaptures::Ending;
-        if (engine_.halted()) return Ending::fail(completion, Errc::stopped);
+        using Unanswered = PendingCaptures::Ending;
+        if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
         if (at_least <= state_.position().index) return give_state(completion);
-        if (captures_.is_full()) return Ending::fail(completion, Errc::overloaded);
+        if (captures_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
         // The deadline is seen to at the next turn: no node is without one for long.
         captures_.add(at_least, deadline(timeout), std::move(completion));
     }

@@ -72,7 +72,7 @@ private:
         const bool continues = follows && runs_.size() > first_run_ &&
                                runs_.back().end() == entry.index &&
                                runs_.back().runs.back().term == last_->term;
-        if (!continues) runs_.push_back({.segment = segment_});
+        if (!continues) runs_.emplace_back().segment = segment_;
         runs_.back().append(follows ? *last_ : entry, entry, offset, record.size());
         last_ = entry;
     }

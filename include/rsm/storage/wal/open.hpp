@@ -207,7 +207,7 @@ private:
             if (!result) return result;
         }
         snapshots_.clear();
-        SnapshotLane<Files> lane(files_, opened_.directory, options_.pieces);
+        SnapshotLane<Files> lane(files_, opened_.directory, options_.pieces, std::nullopt);
         auto kept = lane.save(seed_->last, seed_->membership, seed_->produce);
         lane.close();
         if (!kept) return kept.error();
