@@ -92,20 +92,21 @@ raft::Result<CapturedState> Remains::apply_to(Machine& machine) const {
     state.last = last();
     state.identity = identity();
     state.membership = identity().founding;
-    std::vector<raft::Index> skipped;
+    detail::SnapshotHead head;
     if (found_->snapshot != nullptr) {
         const raft::SnapshotMeta& meta = snapshot();
         detail::wal::SnapshotSource<detail::wal::ReadOnlyFiles> source({}, found_->snapshot);
         auto restored = detail::restore_state(source, meta, machine, snapshot_buffer_bytes);
         if (!restored) return restored.error();
-        skipped = std::move(*restored);
+        head = std::move(*restored);
         state.membership = meta.membership;
     }
     const raft::Index first = snapshot().last.index + 1;
     if (auto applied = apply_entries(first, machine, state.membership); !applied) {
         return applied.error();
     }
-    state.produce = detail::capture_state(machine, skipped);
+    head.digest.reset();  // results are not asked for here
+    state.produce = detail::capture_state(machine, head);
     return state;
 }
 

@@ -14,6 +14,14 @@
 
 namespace rsm::inline v0::detail {
 
+/// Whether values can be compared. Some templates of the standard library claim that whatever they
+/// hold, and do not compile then: so all that they are made of must be comparable.
+template <class T>
+inline constexpr bool comparable = std::equality_comparable<T>;
+template <template <class...> class Template, class... T>
+inline constexpr bool comparable<Template<T...>> = (comparable<T> && ...) &&
+                                                    std::equality_comparable<Template<T...>>;
+
 /// Why an operation is not the same after it was decoded; empty: it is, as far as that shows.
 template <class Operation>
 std::string lost_in_encoding(const Operation& operation, const raft::Bytes& payload) {
@@ -24,7 +32,7 @@ std::string lost_in_encoding(const Operation& operation, const raft::Bytes& payl
         if (!again.any_order() && !std::ranges::equal(again.view(), payload.view())) {
             return "serialize writes other bytes for the operation that it has read";
         }
-        if constexpr (std::equality_comparable<Operation>) {
+        if constexpr (comparable<Operation>) {
             if (!(decoded == operation)) {
                 return "the operation is another one after serialize has written and read it: "
                        "does it leave out a field?";

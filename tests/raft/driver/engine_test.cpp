@@ -157,7 +157,7 @@ struct BenchOf {
     explicit BenchOf(bool sound = true, std::vector<NodeId> voters = {{1}, {2}},
                      Options options = {}) {
         engine.emplace(
-            NodeConfig{{1}, {}, {}, true, Membership::of_voters(std::move(voters)), options, 1},
+            NodeConfig{{1}, {}, {}, true, Membership::of_voters(std::move(voters)), 0, options, 1},
             [this] { return FakeTransport(diary); },
             [this, sound] { return FakeStorage(diary, sound); },
             [this] { return FakeClock(diary); }, host);

@@ -64,12 +64,12 @@ TEST_CASE("the log is held for nobody who has been silent, or held it, for so lo
     for (const Duration passed : long_times) {
         Bench bench(passed);
         Reign silent = reign_heard_at(Time{});
-        CHECK(held_for_followers(bench.step, silent, Log{}, Index{9}) == Index{9});
+        CHECK(held_for_followers(bench.step, silent, Log{}, Room{}, Index{9}) == Index{9});
         Reign holding = reign_heard_at(bench.now);
         for (Progress& follower : holding.followers) follower.hold = LogHold{Time{}, 0};
-        CHECK(held_for_followers(bench.step, holding, Log{}, Index{9}) == Index{9});
+        CHECK(held_for_followers(bench.step, holding, Log{}, Room{}, Index{9}) == Index{9});
         Reign present = reign_heard_at(bench.now);
-        CHECK(held_for_followers(bench.step, present, Log{}, Index{9}) == Index{0});
+        CHECK(held_for_followers(bench.step, present, Log{}, Room{}, Index{9}) == Index{0});
     }
 }
 

@@ -209,12 +209,12 @@ TEST_CASE("what a node told long ago decides nothing: it may have been started a
 
 TEST_CASE("a digest is of operations and results, in their order") {
     const auto digest = [](const std::vector<std::string>& operations, std::uint64_t result) {
-        AppliedDigest digest;
+        AppliedDigest applied;
         for (const std::string& operation : operations) {
-            digest.add(raft::bytes_of(operation));
-            digest.add_result(result);
+            applied.add(raft::bytes_of(operation));
+            applied.add_result(result);
         }
-        return digest.value();
+        return applied.value();
     };
     CHECK(digest({"a", "b"}, 1) == digest({"a", "b"}, 1));
     CHECK(digest({"a", "b"}, 1) != digest({"b", "a"}, 1));

@@ -4,6 +4,7 @@
 #include "support/fake_disk.hpp"
 #include "support/records.hpp"
 #include "support/storage_node.hpp"
+#include "wal_support.hpp"
 
 #include <rsm/storage/wal.hpp>
 

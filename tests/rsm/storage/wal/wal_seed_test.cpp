@@ -118,7 +118,7 @@ TEST_CASE("Wherever the machine stops, the log has begun with the state, or begi
     std::uint64_t begun = 0;
     for (bool completed = false; !completed; ++stops) {
         REQUIRE(stops < 1000);
-        for (const std::uint64_t seed_of_crash : {1, 2, 3, 6}) {
+        for (const std::uint64_t seed_of_crash : {1U, 2U, 3U, 6U}) {
             FakeFiles files;
             files.disk->stop_at = stops + 1;
             {
