@@ -205,8 +205,7 @@ struct Progress {
                      self.full, self.doubted_round, self.doubted_match, self.trusted_round,
                      self.lost_before, self.transfer, self.hold, self.disk_stalled, self.disk_full,
                      self.instance, self.claimed, self.claimed_at, self.catch_up, self.departure,
-                     self.in_flight_,
-                     self.in_flight_bytes_);
+                     self.in_flight_, self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

@@ -12,6 +12,7 @@
 #include <rsm/backup.hpp>
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
+#include <rsm/node/application.hpp>
 #include <rsm/node/applied_digest.hpp>
 #include <rsm/node/compaction.hpp>
 #include <rsm/node/comparison.hpp>
@@ -20,9 +21,11 @@
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
+#include <rsm/node/policies.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/node/skipped_operations.hpp>
+#include <rsm/node/status_of.hpp>
 #include <rsm/node/thrown.hpp>
 #include <rsm/node/verified_decoding.hpp>
 #include <rsm/options.hpp>
@@ -40,7 +43,6 @@
 #include <new>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -100,7 +102,7 @@ public:
 
     void submit(Operation operation, typename Ending::Completion completion,
                 std::chrono::nanoseconds timeout) {
-        PendingOperation pending;
+        typename Operations::Pending pending;
         pending.complete.completion = std::move(completion);
         if (engine_.halted()) return pending.complete(Errc::stopped);
         if (storage_refusal() && engine_.core().role() == raft::Role::leader) {
@@ -190,24 +192,13 @@ public:
 
     Status status() {
         const raft::Core& core = engine_.core();
-        Status status;
-        status.self = core.self();
-        status.role = engine_.halted() ? raft::Role::follower : core.role();
-        status.term = core.term();
-        status.leader = engine_.halted() ? raft::NodeId{} : core.leader();
-        status.commit = core.log().commit();
-        status.applied = core.log().applied();
-        status.last = core.log().last_index();
-        status.lost_up_to = core.log().promised().index;
-        status.snapshot = core.snapshot().last.index;
-        status.snapshot_bytes = core.snapshot().size;
+        Status status = status_of(core, engine_.now());
+        if (engine_.halted()) {
+            status.role = raft::Role::follower;
+            status.leader = raft::NodeId{};
+        }
         status.persisted_bytes = engine_.storage().persisted_bytes();
         status.refuses = refusal();
-        status.disk_stalled = core.disk().stalled;
-        status.instance = core.instance();
-        status.members = core.membership().members;
-        status.members_settled = raft::is_settled(core.configuration(), core.log());
-        status.changing_members = core.changing_members();
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
@@ -216,12 +207,6 @@ public:
         status.state_digest = state_.digest().value();
         if (core.role() == raft::Role::leader) {
             status.states_that_differ = comparison_.differences(core.term());
-        }
-        const raft::Time now = engine_.now();
-        for (const raft::Progress& follower : core.followers()) {
-            status.followers.push_back({follower.node, follower.state, follower.match,
-                                        now - follower.last_contact, follower.disk_stalled,
-                                        follower.disk_full});
         }
         if constexpr (requires { engine_.transport().peers(); }) {
             status.peers = engine_.transport().peers();
@@ -321,8 +306,9 @@ public:
     /// What another node says of its state machine.
     void compare(const raft::MarksTold& told) {
         const raft::Core& core = engine_.core();
-        Finding found = comparison_.take(
-            {core.self(), core.term(), core.membership(), engine_.now()}, state_.digest().memory(), told);
+        Finding found =
+            comparison_.take({core.self(), core.term(), core.membership(), engine_.now()},
+                             state_.digest().memory(), told);
         for (raft::TellMarks& tell : found.tell) engine_.tell_marks(std::move(tell));
         if (found.news) {
             observe_difference(raft::EventKind::states_differ, *found.news);
@@ -344,7 +330,8 @@ public:
         if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
-        for (auto& completion : captures_.take_ready(state_.position().index)) give_state(completion);
+        for (auto& completion : captures_.take_ready(state_.position().index))
+            give_state(completion);
         captures_.expire(now);
         const bool pausing = policy_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
@@ -381,7 +368,6 @@ private:
         void operator()(boost::system::error_code why) { Ending::fail(completion, why); }
     };
     using Operations = PendingOperations<Operation, Complete>;
-    using PendingOperation = typename Operations::Pending;
 
     raft::Time deadline(std::chrono::nanoseconds timeout) {
         if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
@@ -411,79 +397,9 @@ private:
     }
 
     void take_in(std::span<const raft::Entry> entries) {
-        raft::Index at;
-        try {
-            for (const raft::Entry& entry : entries) {
-                at = entry.index;
-                apply_entry(entry);
-                state_.digest().passed(at);
-            }
-            state_.applied(entries.back().position());
-        } catch (const SkipRefused& refused) {
-            machine_failed(refused.what());
-        } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
-            machine_failed(wrong.what());
-        } catch (...) {
-            machine_failed("the state machine threw at the operation of index " +
-                           std::to_string(at.value) + " (" + thrown_text() +
-                           "), as it will on every node and after every restart unless "
-                           "skip_operations leaves that operation out on all nodes");
-        }
-    }
-
-    /// Leaving an operation out would make this replica another than the others.
-    struct SkipRefused : std::runtime_error {
-        SkipRefused(raft::Index index, const char* why)
-            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
-                                 ", but " + why) {}
-    };
-
-    void apply_entry(const raft::Entry& entry) {
-        std::optional<PendingOperation> own = operations_.apply(entry.position());
-        const bool is_operation = entry.kind == raft::EntryKind::operation;
-        const bool skip = state_.skipped().wanted(entry.index);
-        if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
-        if (!is_operation) return;
-        if (state_.holds(entry.index)) {
-            if (own && own->complete) own->complete(Errc::result_lost);
-            return;
-        }
-        try {
-            skip ? skip_operation(entry, own) : apply_operation(entry, own);
-        } catch (...) {
-            if (own && own->complete) own->complete(Errc::interrupted);
-            throw;
-        }
-    }
-
-    /// Tries it: only what throws here may have thrown everywhere.
-    void skip_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
-        if (!state_.throws([&] { apply_operation(entry, own); })) {
-            throw SkipRefused(entry.index,
-                              "the state machine does not throw at that operation: replicas would "
-                              "differ");
-        }
-        state_.skipped().add(entry.index);
-        if (own && own->complete) own->complete(Errc::skipped);
-    }
-
-    void apply_operation(const raft::Entry& entry, std::optional<PendingOperation>& own) {
-        // The node that took the operation in has it at hand; others decode it.
-        std::optional<Operation> decoded;
-        const bool at_hand = own && own->operation;
-        if (!at_hand) decoded = decode<Operation>(entry.payload.view());
-        const Operation& operation = at_hand ? *own->operation : *decoded;
-        const bool wanted = own && own->complete;
-        if constexpr (std::is_void_v<Result>) {
-            state_.apply(operation, entry.position());
-            state_.digest().add(entry.payload.view());
-            if (wanted) own->complete.completion({});
-        } else {
-            Result result = state_.apply(operation, entry.position());
-            state_.digest().add(entry.payload.view());
-            if constexpr (compares_results<Machine>()) state_.digest().add_result(result);
-            if (wanted) own->complete.completion({}, std::move(result));
-        }
+        const std::optional<std::string> failure =
+            Application<Machine, Operations>(state_, operations_).take_in(entries);
+        if (failure) machine_failed(*failure);
     }
 
     /// Names the leader, if one is known.
@@ -497,17 +413,8 @@ private:
         }
         return not_leader_;
     }
-    /// What the node advertises, as far as the transport knows.
     std::string address_of(raft::NodeId node) {
-        if constexpr (requires {
-                          {
-                              engine_.transport().peer_advertisement(node)
-                              } -> std::convertible_to<std::string>;
-                      }) {
-            return engine_.transport().peer_advertisement(node);
-        } else {
-            return {};
-        }
+        return advertisement_of(engine_.transport(), node);
     }
 
     /// What fills the room may be of an earlier term, and then waits for an entry of this one,
@@ -569,15 +476,7 @@ private:
         if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
         return held_bytes_;
     }
-    /// Why the storage has only its last reserve left, if so.
-    const std::optional<raft::Failure>& storage_refusal() {
-        if constexpr (raft::LimitedStorage<Storage>) {
-            return engine_.storage().refuses();
-        } else {
-            static const std::optional<raft::Failure> none;
-            return none;
-        }
-    }
+    const std::optional<raft::Failure>& storage_refusal() { return refusal_of(engine_.storage()); }
     /// Why the log takes nothing more from clients; empty: it does.
     std::string refusal() {
         if (const auto& refused = storage_refusal()) return refused->message();
@@ -594,12 +493,8 @@ private:
                                                  : "no room for more of the log: " + told_refusal_);
     }
     void tell_recovery() {
-        if constexpr (raft::ReportingStorage<Storage>) {
-            if (!options_.on_notice) return;
-            for (const std::string& what : engine_.storage().recovery_report()) {
-                options_.on_notice(what);
-            }
-        }
+        if (!options_.on_notice) return;
+        for (const std::string& what : report_of(engine_.storage())) options_.on_notice(what);
     }
 
     /// Once in an election timeout, when a heartbeat or anything else has led to a turn.

@@ -19,8 +19,8 @@ namespace rsm::inline v0::detail {
 template <class T>
 inline constexpr bool comparable = std::equality_comparable<T>;
 template <template <class...> class Template, class... T>
-inline constexpr bool comparable<Template<T...>> = (comparable<T> && ...) &&
-                                                    std::equality_comparable<Template<T...>>;
+inline constexpr bool comparable<Template<T...>> =
+    (comparable<T> && ...) && std::equality_comparable<Template<T...>>;
 
 /// Why an operation is not the same after it was decoded; empty: it is, as far as that shows.
 template <class Operation>

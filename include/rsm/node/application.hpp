@@ -1,0 +1,122 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Committed entries are taken in by the state machine, and who waits for them is told.
+#ifndef RSM_NODE_APPLICATION_HPP
+#define RSM_NODE_APPLICATION_HPP
+
+#include <raft/base/types.hpp>
+#include <raft/protocol/entry.hpp>
+#include <rsm/archive.hpp>
+#include <rsm/detail/thrown.hpp>
+#include <rsm/error.hpp>
+#include <rsm/node/applied_digest.hpp>
+#include <rsm/node/replica_state.hpp>
+#include <rsm/state_machine.hpp>
+
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace rsm::inline v0::detail {
+
+/// @tparam Operations  PendingOperations of the machine's
+template <class Machine, class Operations>
+class Application {
+public:
+    Application(ReplicaState<Machine>& state, Operations& operations)
+        : state_(state), operations_(operations) {}
+
+    /// Gives why the node has to stop, if so.
+    std::optional<std::string> take_in(std::span<const raft::Entry> entries) {
+        raft::Index at;
+        try {
+            for (const raft::Entry& entry : entries) {
+                at = entry.index;
+                apply_entry(entry);
+                state_.digest().passed(at);
+            }
+            state_.applied(entries.back().position());
+        } catch (const SkipRefused& refused) {
+            return refused.what();
+        } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
+            return wrong.what();
+        } catch (...) {
+            return "the state machine threw at the operation of index " + std::to_string(at.value) +
+                   " (" + thrown_text() +
+                   "), as it will on every node and after every restart unless "
+                   "skip_operations leaves that operation out on all nodes";
+        }
+        return std::nullopt;
+    }
+
+private:
+    using Operation = typename Machine::Operation;
+    using Result = ResultOf<Machine>;
+
+    /// Leaving an operation out would make this replica another than the others.
+    struct SkipRefused : std::runtime_error {
+        SkipRefused(raft::Index index, const char* why)
+            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
+                                 ", but " + why) {}
+    };
+
+    void apply_entry(const raft::Entry& entry) {
+        std::optional<typename Operations::Pending> own = operations_.apply(entry.position());
+        const bool is_operation = entry.kind == raft::EntryKind::operation;
+        const bool skip = state_.skipped().wanted(entry.index);
+        if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
+        if (!is_operation) return;
+        if (state_.holds(entry.index)) {
+            if (own && own->complete) own->complete(Errc::result_lost);
+            return;
+        }
+        try {
+            skip ? skip_operation(entry, own) : apply_operation(entry, own);
+        } catch (...) {
+            if (own && own->complete) own->complete(Errc::interrupted);
+            throw;
+        }
+    }
+
+    /// Tries it: only what throws here may have thrown everywhere.
+    void skip_operation(const raft::Entry& entry,
+                        std::optional<typename Operations::Pending>& own) {
+        if (!state_.throws([&] { apply_operation(entry, own); })) {
+            throw SkipRefused(entry.index,
+                              "the state machine does not throw at that operation: replicas would "
+                              "differ");
+        }
+        state_.skipped().add(entry.index);
+        if (own && own->complete) own->complete(Errc::skipped);
+    }
+
+    void apply_operation(const raft::Entry& entry,
+                         std::optional<typename Operations::Pending>& own) {
+        // The node that took the operation in has it at hand; others decode it.
+        std::optional<Operation> decoded;
+        const bool at_hand = own && own->operation;
+        if (!at_hand) decoded = decode<Operation>(entry.payload.view());
+        const Operation& operation = at_hand ? *own->operation : *decoded;
+        const bool wanted = own && own->complete;
+        if constexpr (std::is_void_v<Result>) {
+            state_.apply(operation, entry.position());
+            state_.digest().add(entry.payload.view());
+            if (wanted) own->complete.completion({});
+        } else {
+            Result result = state_.apply(operation, entry.position());
+            state_.digest().add(entry.payload.view());
+            if constexpr (compares_results<Machine>()) state_.digest().add_result(result);
+            if (wanted) own->complete.completion({}, std::move(result));
+        }
+    }
+
+    ReplicaState<Machine>& state_;
+    Operations& operations_;
+};
+
+}  // namespace rsm::detail
+
+#endif
