@@ -80,7 +80,7 @@ TEST_CASE("the leader gives a backup of all that it has acknowledged, in pieces"
           std::filesystem::directory_iterator());
     std::size_t files = 0;
     for (const auto& item : std::filesystem::directory_iterator(directory.path())) {
-        files += item.is_regular_file() ? 1 : 0;
+        files += item.is_regular_file() ? 1U : 0U;
     }
     CHECK(files == 1);
     CHECK(client.ask({"RAFT.BACKUP", "END"}) == simple("OK"));

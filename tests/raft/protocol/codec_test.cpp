@@ -239,7 +239,7 @@ TEST_CASE("a snapshot reply has these bytes") {
 TEST_CASE("state marks have these bytes, which the versions before 3 do not know") {
     const raft::Message sample = message(raft::StateMarks{
         raft::Term{5}, raft::MarksKind::agreed, {{raft::Index{9}, 0xff}, {raft::Index{10}, 1}}});
-    CHECK(encoded(sample) == hex("08 0100000000000000 0200000000000000 a100000000000000"
+    CHECK(encoded(sample) == hex("09 0100000000000000 0200000000000000 a100000000000000"
                                  "a200000000000000 0500000000000000 04 02000000"
                                  "0900000000000000 ff00000000000000"
                                  "0a00000000000000 0100000000000000"));
