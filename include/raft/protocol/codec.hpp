@@ -32,9 +32,9 @@
 namespace raft::inline v0::codec {
 
 /// The versions of the messages' encodings in this file: all of them are read and written. They
-/// may differ in the kinds of messages that there are; see is_known_in().
+/// differ in the kinds of messages that there are; see is_known_in().
 inline constexpr std::uint8_t oldest_format_version = 3;
-inline constexpr std::uint8_t format_version = 3;
+inline constexpr std::uint8_t format_version = 4;
 
 template <std::unsigned_integral Word>
 void store_little(std::byte* target, Word value) {
@@ -417,17 +417,23 @@ void put(Sink& out, const Message& message) {
 
 /// Whether that version of the encodings has messages of the kind.
 inline bool is_known_in(std::uint8_t version, const Message& message) {
-    return version >= 3 || !std::holds_alternative<StateMarks>(message.body);
+    return version >= 4 || !std::holds_alternative<StateMarks>(message.body);
 }
 
 /// Whether the message holds slices of the block that it was decoded from.
 inline bool holds_payload(const Message& message) {
-    if (const auto* append = std::get_if<AppendRequest>(&message.body)) {
-        return std::any_of(append->entries.begin(), append->entries.end(),
-                           [](const Entry& entry) { return !entry.payload.empty(); });
-    }
-    const auto* chunk = std::get_if<SnapshotChunk>(&message.body);
-    return chunk != nullptr && !chunk->data.empty();
+    return std::visit(
+        [](const auto& body) {
+            if constexpr (requires { body.entries; }) {
+                return std::any_of(body.entries.begin(), body.entries.end(),
+                                   [](const Entry& entry) { return !entry.payload.empty(); });
+            } else if constexpr (requires { body.data; }) {
+                return !body.data.empty();
+            } else {
+                return false;
+            }
+        },
+        message.body);
 }
 
 namespace detail {

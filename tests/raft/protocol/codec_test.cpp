@@ -236,16 +236,27 @@ TEST_CASE("a snapshot reply has these bytes") {
                                  "1000000000000000 01 0900000000000000"));
 }
 
-TEST_CASE("state marks have these bytes, which the versions before 3 do not know") {
+TEST_CASE("whatever carries payloads keeps the block that it was decoded from") {
+    const std::vector<raft::Entry> carried{{{4}, {2}, raft::EntryKind::operation, pattern(1)}};
+    CHECK(raft::codec::holds_payload(message(raft::AppendRequest{{}, {}, {}, 0, carried})));
+    CHECK(raft::codec::holds_payload(message(raft::LackingEntries{{}, {}, carried})));
+    CHECK(raft::codec::holds_payload(message(raft::SnapshotChunk{{}, {}, 0, pattern(1)})));
+    CHECK_FALSE(raft::codec::holds_payload(message(raft::AppendRequest{})));
+    CHECK_FALSE(raft::codec::holds_payload(message(raft::LackingEntries{})));
+    CHECK_FALSE(raft::codec::holds_payload(message(raft::StateMarks{})));
+    CHECK_FALSE(raft::codec::holds_payload(message(raft::TimeoutNow{})));
+}
+
+TEST_CASE("state marks have these bytes, which the versions before 4 do not know") {
     const raft::Message sample = message(raft::StateMarks{
         raft::Term{5}, raft::MarksKind::agreed, {{raft::Index{9}, 0xff}, {raft::Index{10}, 1}}});
     CHECK(encoded(sample) == hex("09 0100000000000000 0200000000000000 a100000000000000"
                                  "a200000000000000 0500000000000000 04 02000000"
                                  "0900000000000000 ff00000000000000"
                                  "0a00000000000000 0100000000000000"));
-    CHECK(raft::codec::is_known_in(3, sample));
-    CHECK_FALSE(raft::codec::is_known_in(2, sample));
-    CHECK(raft::codec::is_known_in(2, message(raft::TimeoutNow{})));
+    CHECK(raft::codec::is_known_in(4, sample));
+    CHECK_FALSE(raft::codec::is_known_in(3, sample));
+    CHECK(raft::codec::is_known_in(3, message(raft::TimeoutNow{})));
     const std::size_t kind = 41;
     CHECK(raft::codec::decode_message(spliced(encoded(sample), kind, 1, "\x01")));
     CHECK_FALSE(raft::codec::decode_message(spliced(encoded(sample), kind, 1, "\x05")));

@@ -62,17 +62,17 @@ TEST_CASE("the highest version that both speak is spoken") {
 
 TEST_CASE("options take versions that the library speaks only") {
     const auto problem = [](WireVersions versions) { return speaking(one, versions).problem(); };
-    CHECK(problem({2, 3}).empty());
-    CHECK(problem({3, 3}).empty());
-    CHECK_FALSE(problem({3, 2}).empty());
-    CHECK_FALSE(problem({1, 3}).empty());
+    CHECK(problem({3, 4}).empty());
+    CHECK(problem({4, 4}).empty());
+    CHECK_FALSE(problem({4, 3}).empty());
     CHECK_FALSE(problem({2, 4}).empty());
+    CHECK_FALSE(problem({3, 5}).empty());
 }
 
 TEST_CASE("tcp: a newer node and an older one talk, but for what the older one does not know") {
     boost::asio::io_context io;
-    Node older(io, speaking(one, {2, 2}));
-    Node newer(io, speaking(two, {2, 3}));
+    Node older(io, speaking(one, {3, 3}));
+    Node newer(io, speaking(two, {3, 4}));
     older.knows(newer);
     newer.knows(older);
     older.start();
@@ -102,10 +102,10 @@ TEST_CASE("tcp: two newer nodes tell each other everything") {
 TEST_CASE("tcp: with no version in common both sides say which ones they speak") {
     boost::asio::io_context io;
     std::vector<rsm::TcpRefused> told;
-    rsm::TcpOptions with = speaking(two, {3, 3});
+    rsm::TcpOptions with = speaking(two, {4, 4});
     with.on_refusal = [&told](const rsm::TcpRefused& refused) { told.push_back(refused); };
     Node newer(io, with);
-    Node older(io, speaking(one, {2, 2}));
+    Node older(io, speaking(one, {3, 3}));
     older.knows(newer);
     newer.knows(older);
     older.start();
@@ -115,18 +115,18 @@ TEST_CASE("tcp: with no version in common both sides say which ones they speak")
                !newer.transport.last_failure(one).empty();
     }));
     CHECK(told[0].reason == TcpRefusal::other_version);
-    CHECK(contains(told[0].text(), "(2 instead of 3)"));
+    CHECK(contains(told[0].text(), "(3 instead of 4)"));
     CHECK(contains(older.transport.last_failure(two),
-                   "refused: it speaks versions 3 of the protocol, and this node 2"));
+                   "refused: it speaks versions 4 of the protocol, and this node 3"));
     CHECK(contains(newer.transport.last_failure(one),
-                   "refused: it speaks versions 2 of the protocol, and this node 3"));
+                   "refused: it speaks versions 3 of the protocol, and this node 4"));
     CHECK_FALSE(older.transport.connected(two));
     CHECK_FALSE(newer.transport.connected(one));
 }
 
 TEST_CASE("tcp: every frame is of the version that was agreed") {
     boost::asio::io_context io;
-    Node node(io, speaking(one, {2, 3}));
+    Node node(io, speaking(one, {3, 4}));
     node.knows(two, 1);
     node.start();
     const auto greet = [&](WireVersions versions) {
@@ -141,15 +141,15 @@ TEST_CASE("tcp: every frame is of the version that was agreed") {
         run_until(io, [&] { return peer.closed() || node.received.size() != before; });
         return node.received.size() != before;
     };
-    RawPeer old = greet({1, 2});
-    CHECK(says(old, frame_of(heartbeat(two, one, 1), 2)));
-    CHECK_FALSE(says(old, frame_of(heartbeat(two, one, 2), 3)));
+    RawPeer old = greet({1, 3});
+    CHECK(says(old, frame_of(heartbeat(two, one, 1), 3)));
+    CHECK_FALSE(says(old, frame_of(heartbeat(two, one, 2), 4)));
     CHECK(node.transport.counters().refusals[TcpRefusal::frame_unknown] == 1);
-    RawPeer same = greet({2, 2});
-    CHECK_FALSE(says(same, frame_of(marks(two, one), 2)));
+    RawPeer same = greet({3, 3});
+    CHECK_FALSE(says(same, frame_of(marks(two, one), 3)));
     CHECK(node.transport.counters().refusals[TcpRefusal::message_invalid] == 1);
-    RawPeer later = greet({3, 9});
-    CHECK(says(later, frame_of(marks(two, one), 3)));
+    RawPeer later = greet({4, 9});
+    CHECK(says(later, frame_of(marks(two, one), 4)));
 }
 
 TEST_CASE("tcp: what a later greeting says beyond this one is left unread") {

@@ -111,10 +111,10 @@ TEST_CASE("a frame and the greetings have these bytes") {
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
           "43000000"
-          "03"
+          "04"
           "01"
           "0000"
-          "df4541a36454b846"
+          "d12033822a9850ef"
           "02"
           "0100000000000000"
           "0200000000000000"
@@ -132,7 +132,7 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "52534d48"
           "0400"
           "4500"
-          "0203"
+          "0304"
           "0100000000000000"
           "0200000000000000"
           "0900000000000000"
@@ -143,19 +143,19 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "626c7565"
           "0300"
           "613a31"
-          "e712ee03216be59e");
+          "2fbfcd40ce1d0c52");
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
           "52534d41"
           "0400"
           "2100"
-          "0203"
+          "0304"
           "00"
           "0200000000000000"
           "0900000000000000"
           "0400"
           "683a3830"
-          "ca92e11dbaf0f067");
+          "658bb85d7ef81a06");
 }
 
 TEST_CASE("greetings come back equal, and no damaged one is accepted") {
