@@ -214,9 +214,8 @@ std::uint64_t log_limit(const Arguments& arguments) {
 /// How many clients there are descriptors for, besides those that the node needs itself.
 std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
     const std::size_t limit = kv::raise_descriptor_limit();
-    const std::size_t own =
-        kv::own_descriptors(members, arguments.snapshot_threshold, log_limit(arguments),
-                            arguments.segment_bytes);
+    const std::size_t own = kv::own_descriptors(members, arguments.snapshot_threshold,
+                                                log_limit(arguments), arguments.segment_bytes);
     if (limit <= own) {
         throw std::runtime_error("a node needs " + std::to_string(own) +
                                  " descriptors and one for each client, and " +

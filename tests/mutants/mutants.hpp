@@ -258,7 +258,7 @@ namespace mutants {
     M(late_for_its_turn, "snapshots", "a piece that waits for its turn counts as lost")            \
     M(transfer_begun_anew, "snapshots", "what was received is dropped when a leader begins")       \
     M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
-    M(marks_left, "limits", "the marks of a transfer stay after its end")                       \
+    M(marks_left, "limits", "the marks of a transfer stay after its end")                          \
     M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \
     M(results_left_out, "states", "results do not count when states are compared")                 \
     M(own_results_left_out, "states", "results of operations that a node took in do not count")    \

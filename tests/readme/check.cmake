@@ -28,8 +28,8 @@ while(rest MATCHES "\n```cpp\n")
     file(WRITE "${WORK}/${number}_outside.inc" "${outside}")
     file(WRITE "${WORK}/${number}_inside.inc" "${inside}\n")
 endwhile()
-if(NOT number EQUAL 3)
-    message(FATAL_ERROR "README has ${number} snippets, and tests/readme/readme.cpp takes in 3")
+if(NOT number EQUAL 4)
+    message(FATAL_ERROR "README has ${number} snippets, and tests/readme/readme.cpp takes in 4")
 endif()
 
 execute_process(

@@ -2,6 +2,7 @@
 //
 // What the snippets of README take for granted around them.
 #include "1_outside.inc"
+#include "4_outside.inc"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/detached.hpp>
@@ -41,3 +42,5 @@ boost::asio::awaitable<void> in_a_coroutine(Service<Journal>& journal, Service<C
 void after_an_error(const boost::system::error_code& error, void (*redirect)(const std::string&)) {
 #include "3_inside.inc"
 }
+
+static_assert(rsm::StateMachine<Ledger> && rsm::Persistent<Ledger>);

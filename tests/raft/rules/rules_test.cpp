@@ -251,7 +251,8 @@ TEST_CASE("the log is released up to a snapshot, but for what is retained and wh
     log.applied_to({4});
     Office office;
     Journal journal;
-    release_covered(bench.step, office, log, bench.room, journal, {{Index{5}, Term{5}}, voters(3), 1, 1});
+    release_covered(bench.step, office, log, bench.room, journal,
+                    {{Index{5}, Term{5}}, voters(3), 1, 1});
     CHECK(log.base().index == Index{2});
     CHECK(journal.release == log.base());
 }
