@@ -2,7 +2,7 @@
 //
 // What the snippets of README take for granted around them.
 #include "1_outside.inc"
-#include "4_outside.inc"
+#include "4_inside.inc"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/detached.hpp>
