@@ -283,14 +283,11 @@ bool makes_sense(T&) {
 }
 /// The empty membership is that of no cluster.
 inline bool makes_sense(Membership& membership) { return membership.empty() || membership.valid(); }
-inline bool makes_sense(AppendRequest& request) {
-    Index index = request.previous.index;
-    for (Entry& entry : request.entries) entry.index = ++index;
-    return true;
-}
-inline bool makes_sense(LackingEntries& lacking) {
-    Index index = lacking.previous.index;
-    for (Entry& entry : lacking.entries) entry.index = ++index;
+template <class Body>
+    requires requires(Body& body) { body.entries.front().index = body.previous.index; }
+bool makes_sense(Body& body) {
+    Index index = body.previous.index;
+    for (Entry& entry : body.entries) entry.index = ++index;
     return true;
 }
 /// Stated so that the sum cannot overflow.
