@@ -113,6 +113,9 @@ inline std::string describe(const raft::Event& event) {
             return "this node did not run for a while and asks peers and disk anew" + term;
         case raft::EventKind::members_changed:
             return "members: those of " + index + " are committed" + term;
+        case raft::EventKind::version_raised:
+            return "version: everybody reads a higher one, which is written from " + index + " on" +
+                   term;
         case raft::EventKind::removed:
             return "REMOVED: this node is a member no more, as of " + index + term;
         case raft::EventKind::other_instance:

@@ -101,7 +101,7 @@ public:
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.options_, self.self_, self.instance_, self.configuration_, self.ballot_,
                      self.log_, self.room_, self.snapshots_, self.office_, self.timer_, self.reads_,
-                     self.journal_, self.disk_, self.detached_, self.now_);
+                     self.journal_, self.disk_, self.detached_, self.version_report_, self.now_);
     }
     friend bool operator==(const Core&, const Core&) = default;
 
@@ -119,6 +119,7 @@ private:
     void take(const Step& step, Message& message, AppendRequest& request) {
         answer_append_request(step, ballot_, office_, timer_, reads_, log_, room_,
                               snapshots_.newest, configuration_, message, request);
+        report_version(step, office_, version_report_, message.from);
     }
     void take(const Step& step, Message& message, AppendReply& reply) {
         take_append_reply(step, office_, reads_, log_, message.from, reply);
@@ -137,6 +138,9 @@ private:
     }
     void take(const Step& step, Message& message, StateMarks& told) {
         take_marks(step, office_, message.from, told);
+    }
+    void take(const Step& step, Message& message, ReadableVersion& report) {
+        take_version_report(step, office_, message.from, report);
     }
     void take(const Step&, Tick&) {}
     void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
@@ -186,6 +190,7 @@ private:
     Journal journal_;
     DiskHealth disk_;
     Detached detached_;
+    VersionReport version_report_;
     Time now_;
 };
 

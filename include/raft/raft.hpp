@@ -103,6 +103,7 @@
 //   -        a transfer that outlives its receiver      rules/snapshot_receiving.hpp resumed
 //   -        what a leader owes each follower           rules/leading.hpp serve
 //   -        whose words on states are heard            rules/comparison.hpp take_marks
+//   -        the version that everybody reads            rules/version_agreement.hpp finds_version
 #ifndef RSM_RAFT_RAFT_HPP
 #define RSM_RAFT_RAFT_HPP
 

@@ -36,7 +36,8 @@
 //   std::array, T[N]
 //   std::variant          Index of the alternative as a varint, then the alternative.
 //   std::monostate        Nothing.
-//   classes               The class version (BOOST_CLASS_VERSION, 0 if not given) as a varint, so
+//   classes               The class version (BOOST_CLASS_VERSION, 0 if not given; an earlier one
+//                         where the archive has one to write in) as a varint, so
 //                         one byte in practice, then what `serialize` writes. The version goes
 //                         with each object and is not kept in a table for the whole archive: this
 //                         costs a byte, but needs no lookup and no state, and a class can always
@@ -57,6 +58,7 @@
 #include <rsm/archive/buffer.hpp>
 #include <rsm/archive/encoding.hpp>
 #include <rsm/archive/errors.hpp>
+#include <rsm/archive/format_versions.hpp>
 #include <rsm/archive/input.hpp>
 #include <rsm/archive/output.hpp>
 #include <rsm/archive/snapshot.hpp>
@@ -78,9 +80,10 @@ std::vector<std::byte> encode(const T& value) {
 
 /// The value whose encoding `bytes` is, to the last byte. Errors: ArchiveError.
 template <class T>
-T decode(std::span<const std::byte> bytes) {
+T decode(std::span<const std::byte> bytes, const FormatVersions& versions = {}) {
     T value{};
     BufferReader reader(bytes);
+    reader.use_versions(versions);
     reader >> value;
     reader.finish();
     return value;

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -71,6 +72,11 @@ struct Options {
     /// operation; or a snapshot, of this node or of a leader, has the operation in it. A snapshot
     /// remembers what was skipped, so the list may stay, and may go once snapshots cover it.
     std::vector<raft::Index> skip_operations = {};
+
+    /// Keeps a cluster from writing operations and snapshots in a higher version than this (see
+    /// Versioned), for as long as any member says so, so that a way back to an older program stays
+    /// open. What is written already is read whatever it is.
+    std::uint32_t max_format_version = std::numeric_limits<std::uint32_t>::max();
 
     /// For tests: an operation that is submitted here is decoded from what it was encoded to, as
     /// the other nodes do, and that is what is applied; without it the node that leads applies what

@@ -502,6 +502,8 @@ private:
             config.origin = backup ? backup->id() : options.birth->origin;
         }
         config.options = options.raft;
+        config.options.readable_version =
+            std::min(format_version_of<Machine>, options.max_format_version);
         if constexpr (Persistent<Machine>) config.options.apply_durable_only = true;
         if (options.snapshot_threshold >= 0) {
             const auto quarter = static_cast<std::size_t>(options.snapshot_threshold / 4);

@@ -12,6 +12,7 @@
 #include <raft/protocol/stable.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/backup.hpp>
+#include <rsm/node/agreed_versions.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/state_machine.hpp>
 #include <rsm/storage/errors.hpp>
@@ -63,7 +64,8 @@ public:
     /// every entry of the log, whether it was known to be committed or not. Any entry that was
     /// acknowledged while this directory had it is among them; so may be some that never were.
     /// Errors: corrupted; illegal_byte_sequence where the machine refuses the snapshot;
-    /// state_not_recoverable where it throws at an operation, with the index.
+    /// state_not_recoverable where it throws at an operation, with the index; not_supported where
+    /// the log was written by a program whose machine knows a higher version.
     template <StateMachine Machine>
     raft::Result<CapturedState> apply_to(Machine& machine) const;
 
@@ -74,6 +76,7 @@ private:
 
     template <class Machine>
     raft::Result<void> apply_entries(raft::Index first, Machine& machine,
+                                     detail::AgreedVersions<Machine>& versions,
                                      raft::Membership& membership) const;
 
     std::string directory_;
@@ -93,6 +96,7 @@ raft::Result<CapturedState> Remains::apply_to(Machine& machine) const {
     state.identity = identity();
     state.membership = identity().founding;
     detail::SnapshotHead head;
+    detail::AgreedVersions<Machine> versions;
     if (found_->snapshot != nullptr) {
         const raft::SnapshotMeta& meta = snapshot();
         detail::wal::SnapshotSource<detail::wal::ReadOnlyFiles> source({}, found_->snapshot);
@@ -100,35 +104,40 @@ raft::Result<CapturedState> Remains::apply_to(Machine& machine) const {
         if (!restored) return restored.error();
         head = std::move(*restored);
         state.membership = meta.membership;
+        versions.restart(meta.last.index, meta.membership.version, machine);
     }
     const raft::Index first = snapshot().last.index + 1;
-    if (auto applied = apply_entries(first, machine, state.membership); !applied) {
-        return applied.error();
-    }
+    auto applied = apply_entries(first, machine, versions, state.membership);
+    if (!applied) return applied.error();
     head.digest.reset();  // results are not asked for here
-    state.produce = detail::capture_state(machine, head);
+    state.produce = detail::capture_state(machine, head, {snapshot_buffer_bytes, versions.now()});
     return state;
 }
 
 template <class Machine>
 raft::Result<void> Remains::apply_entries(raft::Index first, Machine& machine,
+                                          detail::AgreedVersions<Machine>& versions,
                                           raft::Membership& membership) const {
     constexpr std::uint64_t bytes_at_once = std::uint64_t{8} << 20;
     while (first <= found_->recovered.last) {
         const auto entries = detail::wal::read_entries(*found_, first, bytes_at_once);
         if (!entries) return entries.error();
         for (const raft::Entry& entry : *entries) {
-            if (entry.kind == raft::EntryKind::membership) {
-                if (auto there = raft::codec::decode_membership(entry.payload)) membership = *there;
-            }
-            if (entry.kind != raft::EntryKind::operation) continue;
             const auto refuse = [&entry](const std::string& why) {
                 return raft::Failure{std::make_error_code(std::errc::state_not_recoverable),
                                      "the state machine throws at the operation of index " +
                                          std::to_string(entry.index.value) + " (" + why + ")"};
             };
             try {
-                machine.apply(decode<typename Machine::Operation>(entry.payload.view()));
+                if (entry.kind == raft::EntryKind::membership) {
+                    membership = raft::codec::decode_membership(entry.payload).value_or(membership);
+                    versions.pass(entry, [&machine]() -> Machine& { return machine; });
+                }
+                if (entry.kind != raft::EntryKind::operation) continue;
+                machine.apply(
+                    decode<typename Machine::Operation>(entry.payload.view(), versions.now()));
+            } catch (const detail::NewerVersion& newer) {
+                return raft::Failure{std::make_error_code(std::errc::not_supported), newer.what()};
             } catch (const std::exception& error) {
                 return refuse(error.what());
             } catch (...) {

@@ -8,6 +8,7 @@
 #include <rsm/archive.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -122,6 +123,37 @@ concept FreezesWithPosition = Freezes<SM> && requires(const SM& fixed) {
 /// uses no object that may be gone by then, and lets pass what the archive throws to end it early.
 template <class SM>
 concept SnapshotsInPlace = (SnapshotsByHand<SM> || SnapshotsByArchive<SM>)&&!Freezes<SM>;
+
+/// Has changed, or may, what its operations, results and snapshots consist of, while a cluster
+/// runs: the programs of its members are replaced one after the other, and until the last one is,
+/// nothing may be written that an older one does not read.
+///
+/// `static constexpr std::uint32_t format_version = N` is the highest version that this program
+/// reads and writes; the first is 0, as is that of a machine that does not say. A class that
+/// changes gets the machine's new version as its BOOST_CLASS_VERSION, and its `serialize`, or
+/// `save`, writes what the version that it is called with says, be it an earlier one; what is new
+/// has then the value that reading the earlier one gives, on the node that took the operation in,
+/// too. Those who write and read by hand ask `out.version()` and `in.version()`. Operations, and
+/// after them snapshots, are written in the highest version that every member has said to read,
+/// which is agreed on through the log (raft::Membership::version) and never falls. A node whose
+/// program knows less than that stops, or does not start, with a sentence that says so.
+template <class SM>
+concept Versioned = requires {
+    typename std::integral_constant<std::uint32_t, SM::format_version>;
+};
+template <class SM>
+inline constexpr std::uint32_t format_version_of = 0;
+template <Versioned SM>
+inline constexpr std::uint32_t format_version_of<SM> = SM::format_version;
+
+/// Wants to know which version is agreed on. `version_agreed(N)` is called between two operations,
+/// on every node between the same two, and after each `restore`. So what `apply` does may depend on
+/// it: an operation may begin to mean more once all know that. At first it is 0. One that keeps its
+/// state itself hears it at each start.
+template <class SM>
+concept HearsVersion = requires(SM& machine, std::uint32_t version) {
+    machine.version_agreed(version);
+};
 
 /// A deterministic state machine: `Applies`, and a state that can be saved and read back, either
 /// by hand (`snapshot` and `restore`) or because an archive can carry the whole object

@@ -61,6 +61,10 @@ struct Status {
     std::vector<Follower> followers;              ///< empty unless this node leads
     std::vector<PeerStatus> peers;                ///< empty if the transport does not tell
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
+    /// In which version operations and snapshots are written here (Versioned), and which one the
+    /// node's program says to read.
+    std::uint32_t format_version = 0;
+    std::uint32_t readable_version = 0;
     /// Of the operations and results up to `applied`, the same on replicas that are equal; nothing
     /// where the state came from a snapshot that does not say it.
     std::optional<std::uint64_t> state_digest;

@@ -90,6 +90,7 @@ inline std::string_view to_string(raft::EventKind kind) {
         case raft::EventKind::number_out_of_range: return "number out of range";
         case raft::EventKind::paused: return "paused";
         case raft::EventKind::members_changed: return "members changed";
+        case raft::EventKind::version_raised: return "version raised";
         case raft::EventKind::removed: return "removed";
         case raft::EventKind::other_instance: return "other instance";
         case raft::EventKind::unrecognized: return "unrecognized";

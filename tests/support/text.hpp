@@ -115,6 +115,10 @@ struct MessageText {
         out << "StateMarks (term " << told.term.value << ", kind "
             << static_cast<unsigned>(told.kind) << ", " << told.marks.size() << " of them)";
     }
+    void operator()(const ReadableVersion& report) {
+        out << "ReadableVersion (term " << report.term.value << ", version " << report.version
+            << ")";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

@@ -16,5 +16,6 @@
 #include <raft/parts/reign.hpp>
 #include <raft/parts/room.hpp>
 #include <raft/parts/transfer.hpp>
+#include <raft/parts/version_report.hpp>
 
 #endif

@@ -100,6 +100,9 @@ struct Progress {
     bool disk_stalled = false;  ///< as of its last answer: its disk hangs
     bool disk_full = false;     ///< likewise: its storage has no room
 
+    std::uint32_t readable_version = 0;  ///< as it said last
+    Time readable_at;                    ///< when that was
+
     Instance instance;  ///< of the member; 0: not told
     Instance claimed;   ///< of the node that answers to the id, where it is another one
     Time claimed_at;    ///< since when that one alone has answered
@@ -204,8 +207,9 @@ struct Progress {
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.full, self.doubted_round, self.doubted_match, self.trusted_round,
                      self.lost_before, self.transfer, self.hold, self.disk_stalled, self.disk_full,
-                     self.instance, self.claimed, self.claimed_at, self.catch_up, self.departure,
-                     self.in_flight_, self.in_flight_bytes_);
+                     self.readable_version, self.readable_at, self.instance, self.claimed,
+                     self.claimed_at, self.catch_up, self.departure, self.in_flight_,
+                     self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

@@ -34,7 +34,7 @@ namespace raft::inline v0::codec {
 /// The versions of the messages' encodings in this file: all of them are read and written. They
 /// differ in the kinds of messages that there are; see is_known_in().
 inline constexpr std::uint8_t oldest_format_version = 3;
-inline constexpr std::uint8_t format_version = 4;
+inline constexpr std::uint8_t format_version = 5;
 
 template <std::unsigned_integral Word>
 void store_little(std::byte* target, Word value) {
@@ -250,10 +250,15 @@ void put(Sink& out, const std::string& text) {
     out.put(static_cast<std::uint32_t>(text.size()));
     out.put_text(text);
 }
+/// Beside the number of members stands whether a version follows them; 0 is not written, so that
+/// what knows of no versions reads a membership without one.
+inline constexpr std::uint32_t version_follows = std::uint32_t{1} << 31;
 template <class Sink>
-void put(Sink& out, const std::vector<Member>& members) {
-    out.put(static_cast<std::uint32_t>(members.size()));
-    for (const Member& member : members) put(out, member);
+void put(Sink& out, const Membership& membership) {
+    const std::uint32_t flag = membership.version == 0 ? 0 : version_follows;
+    out.put(static_cast<std::uint32_t>(membership.members.size()) | flag);
+    for (const Member& member : membership.members) put(out, member);
+    if (flag != 0) out.put(membership.version);
 }
 template <class Sink>
 void put(Sink& out, const std::vector<StateMark>& marks) {
@@ -319,10 +324,16 @@ void get(Reader& in, T& value);
 inline void get(Reader& in, std::string& text) {
     text = in.get_bytes(in.get<std::uint32_t>()).text();
 }
-inline void get(Reader& in, std::vector<Member>& members) {
-    const std::uint32_t count = in.get<std::uint32_t>();
+inline void get(Reader& in, Membership& membership) {
+    const std::uint32_t head = in.get<std::uint32_t>();
+    const std::uint32_t count = head & ~version_follows;
     if (count > max_members) in.fail();
-    for (std::uint32_t i = 0; i < count && in.good(); ++i) get(in, members.emplace_back());
+    for (std::uint32_t i = 0; i < count && in.good(); ++i)
+        get(in, membership.members.emplace_back());
+    const bool versioned = (head & version_follows) != 0;
+    if (versioned) membership.version = in.get<std::uint32_t>();
+    const bool one_way = versioned == (membership.version != 0);
+    if (in.good() && (!one_way || !makes_sense(membership))) in.fail();
 }
 inline void get(Reader& in, std::vector<StateMark>& marks) {
     const std::uint32_t count = in.get<std::uint32_t>();
@@ -414,6 +425,7 @@ void put(Sink& out, const Message& message) {
 
 /// Whether that version of the encodings has messages of the kind.
 inline bool is_known_in(std::uint8_t version, const Message& message) {
+    if (std::holds_alternative<ReadableVersion>(message.body)) return version >= 5;
     return version >= 4 || !std::holds_alternative<StateMarks>(message.body);
 }
 

@@ -67,6 +67,9 @@ inline constexpr std::size_t max_contact_bytes = 1024;
 /// the old membership; the numbers above are kept.
 struct Membership {
     std::vector<Member> members;
+    /// Of operations and snapshots: the one in which they are written, for everybody in a cluster
+    /// that has this membership reads it. It only rises (version_agreement.hpp).
+    std::uint32_t version = 0;
 
     static Membership of_voters(const std::vector<NodeId>& ids) {
         Membership membership;
@@ -141,7 +144,7 @@ struct Membership {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.members);
+        return visit(self.members, self.version);
     }
     friend bool operator==(const Membership&, const Membership&) = default;
 

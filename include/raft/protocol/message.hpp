@@ -187,9 +187,21 @@ struct StateMarks {
     friend bool operator==(const StateMarks&, const StateMarks&) = default;
 };
 
+/// A follower's, to its leader: the highest version of operations and snapshots that it reads.
+struct ReadableVersion {
+    Term term;
+    std::uint32_t version = 0;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.version);
+    }
+    friend bool operator==(const ReadableVersion&, const ReadableVersion&) = default;
+};
+
 struct Message {
-    using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
-                              SnapshotReply, TimeoutNow, LackingEntries, StateMarks>;
+    using Body =
+        std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
+                     SnapshotReply, TimeoutNow, LackingEntries, StateMarks, ReadableVersion>;
     NodeId from;
     NodeId to;
     Body body;
@@ -208,7 +220,8 @@ inline bool is_request(const Message::Body& body) {
     return !std::holds_alternative<VoteReply>(body) && !std::holds_alternative<AppendReply>(body) &&
            !std::holds_alternative<SnapshotReply>(body) &&
            !std::holds_alternative<LackingEntries>(body) &&
-           !std::holds_alternative<StateMarks>(body);
+           !std::holds_alternative<StateMarks>(body) &&
+           !std::holds_alternative<ReadableVersion>(body);
 }
 
 /// The term that a message carries, whatever its kind.
@@ -252,6 +265,7 @@ inline bool within_limits(const LackingEntries& body) {
     return all_within_limits(body.term, body.previous);
 }
 inline bool within_limits(const StateMarks& body) { return within_limits(body.term); }
+inline bool within_limits(const ReadableVersion& body) { return within_limits(body.term); }
 
 }  // namespace detail
 

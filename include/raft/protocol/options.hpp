@@ -58,6 +58,11 @@ struct Options {
     /// far as that does.
     bool apply_durable_only = false;
 
+    /// The highest version of operations and snapshots that this node's application reads, and
+    /// writes once all members have said that they read it: Membership::version. 0: it knows of no
+    /// versions.
+    std::uint32_t readable_version = 0;
+
     // ---- bytes ----
 
     /// Largest payload of one entry: 1 to max_message_bytes.
@@ -114,10 +119,10 @@ struct Options {
         return visit(self.election_timeout, self.heartbeat_interval, self.commit_notice_delay,
                      self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
                      self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
-                     self.max_entry_bytes, self.max_message_bytes, self.window_bytes,
-                     self.max_uncommitted_bytes, self.apply_batch_bytes, self.log_cache_bytes,
-                     self.retained_bytes, self.max_hold_bytes, self.max_log_bytes,
-                     self.snapshot_chunk_bytes, self.snapshot_window_bytes,
+                     self.readable_version, self.max_entry_bytes, self.max_message_bytes,
+                     self.window_bytes, self.max_uncommitted_bytes, self.apply_batch_bytes,
+                     self.log_cache_bytes, self.retained_bytes, self.max_hold_bytes,
+                     self.max_log_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,
                      self.snapshot_bytes_per_second, self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;

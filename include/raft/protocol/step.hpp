@@ -257,6 +257,7 @@ enum class EventKind : std::uint8_t {
     number_out_of_range,   ///< `node` sent a term or an index that no cluster comes to; ignored
     paused,                ///< this node did not run for so long that it asks peers and disk anew
     members_changed,       ///< the membership that stands at `index` is committed
+    version_raised,        ///< Membership::version of the one at `index`, which is committed
     removed,               ///< this node is a member no more, as of `index`
     other_instance,        ///< `node` is not the one that the membership has under its id
     unrecognized,          ///< `node` takes this one for another than the member of its id

@@ -15,6 +15,7 @@
 #include <raft/rules/context.hpp>
 #include <raft/rules/membership.hpp>
 #include <raft/rules/proposals.hpp>
+#include <raft/rules/version_agreement.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,6 +30,7 @@ namespace raft::inline v0 {
 /// What a joint membership becomes once it is committed: "C_new" of the paper.
 inline Membership leave_joint(const Membership& joint) {
     Membership decided;
+    decided.version = joint.version;
     for (Member member : joint.members) {
         if (member.standing == Standing::outgoing) continue;
         if (member.standing == Standing::suspended) {
@@ -362,13 +364,19 @@ inline void interrupt_change(const Step& step, Reign& reign) {
 /// membership at a time, and none before an entry of the leader's own term is committed: else two
 /// leaders' memberships could each have a majority that the other does not know.
 inline void advance_change(const Step& step, Reign& reign, Log& log, Configuration& configuration) {
-    if (log.last().term != step.term() && finds_change(step, reign)) {
+    const bool finds = finds_change(step, reign) || finds_version(step, reign);
+    if (log.last().term != step.term() && finds) {
         ensure_own_entry(step, reign.budget, log);
     }
     const bool current = log.term_at(log.commit()) == step.term();
     if (!current || !is_settled(configuration, log)) return;
     if (step.membership().joint()) {
         return append_membership(step, reign, log, configuration, leave_joint(step.membership()));
+    }
+    if (finds_version(step, reign)) {
+        Membership next = step.membership();
+        next.version = version_all_read(step, reign);
+        return append_membership(step, reign, log, configuration, next);
     }
     // One that is removed gives way when that is committed, and finds nothing more to change: else
     // it would lead on, and take on operations whose end nobody tells it.

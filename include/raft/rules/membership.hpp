@@ -160,6 +160,10 @@ inline void settle(const Step& step, Configuration& configuration, const Log& lo
     const std::optional<Membership> before = configuration.settle(log.commit());
     if (!before) return;
     const Configuration::Change& settled = configuration.settled();
+    if (before->version != settled.membership.version) {
+        step.announce(EventKind::version_raised, step.self, settled.index);
+    }
+    if (before->members == settled.membership.members) return;
     step.announce(EventKind::members_changed, step.self, settled.index);
     if (before->contains(step.self) && !settled.membership.contains(step.self)) {
         step.announce(EventKind::removed, step.self, settled.index);

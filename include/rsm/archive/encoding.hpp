@@ -207,12 +207,14 @@ struct Encoding {
     static void save(OutputArchive& ar, const T& value) {
         require_serialize();
         const Nesting nesting(ar, ar.depth_);
+        unsigned version = class_version;
         if constexpr (versioned) {
-            ar.write_varint(class_version);
+            if constexpr (class_version > 0) version = ar.versions().of_class(class_version);
+            ar.write_varint(version);
         }
         // serialize() serves both directions and so takes a mutable object, which it does not
         // change when saving.
-        boost::serialization::serialize_adl(ar, const_cast<T&>(value), class_version);
+        boost::serialization::serialize_adl(ar, const_cast<T&>(value), version);
     }
 
     static void load(InputArchive& ar, T& value) {
@@ -221,7 +223,7 @@ struct Encoding {
         unsigned stored_version = class_version;
         if constexpr (versioned) {
             const std::uint64_t stored = ar.read_varint();
-            if (stored > class_version) {
+            if (stored > ar.versions().readable_of_class(class_version)) {
                 ar.fail(ArchiveErrc::newer_version);
             }
             stored_version = static_cast<unsigned>(stored);

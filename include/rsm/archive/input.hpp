@@ -5,6 +5,7 @@
 #define RSM_ARCHIVE_INPUT_HPP
 
 #include <rsm/archive/errors.hpp>
+#include <rsm/archive/format_versions.hpp>
 #include <rsm/archive/words.hpp>
 
 #include <boost/mpl/bool.hpp>
@@ -136,6 +137,12 @@ public:
     /// How many bytes are left.
     std::uint64_t remaining() const noexcept { return available() + unread_; }
 
+    /// In which version this was written, where the state machine has versions: for those who read
+    /// by hand.
+    std::uint32_t version() const noexcept { return versions_.written; }
+    const FormatVersions& versions() const noexcept { return versions_; }
+    void use_versions(const FormatVersions& versions) noexcept { versions_ = versions; }
+
     /// Confirms that everything was taken; otherwise throws `trailing_bytes`.
     void finish() const {
         if (remaining() != 0) {
@@ -192,6 +199,7 @@ private:
         return word;
     }
 
+    FormatVersions versions_;
     std::uint32_t depth_ = 0;
 };
 

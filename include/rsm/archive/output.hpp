@@ -5,6 +5,7 @@
 #define RSM_ARCHIVE_OUTPUT_HPP
 
 #include <rsm/archive/errors.hpp>
+#include <rsm/archive/format_versions.hpp>
 #include <rsm/archive/words.hpp>
 
 #include <boost/mpl/bool.hpp>
@@ -109,6 +110,12 @@ public:
     bool any_order() const noexcept { return any_order_; }
     void say_any_order() noexcept { any_order_ = true; }
 
+    /// In which version is written, where the state machine has versions: for those who write by
+    /// hand. The newest one where nobody has said another.
+    std::uint32_t version() const noexcept { return versions_.written; }
+    const FormatVersions& versions() const noexcept { return versions_; }
+    void use_versions(const FormatVersions& versions) noexcept { versions_ = versions; }
+
     /// Ends the work with an ArchiveError at the present position.
     [[noreturn]] void fail(ArchiveErrc code) const { throw ArchiveError(code, size()); }
 
@@ -142,6 +149,7 @@ private:
     template <class T>
     friend struct detail::Encoding;
 
+    FormatVersions versions_;
     std::uint32_t depth_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <rsm/detail/thrown.hpp>
 #include <rsm/error.hpp>
 #include <rsm/node/applied_digest.hpp>
+#include <rsm/node/newer_version.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/state_machine.hpp>
 
@@ -43,6 +44,8 @@ public:
             return refused.what();
         } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
             return wrong.what();
+        } catch (const NewerVersion& newer) {
+            return newer.what();
         } catch (...) {
             return "the state machine threw at the operation of index " + std::to_string(at.value) +
                    " (" + thrown_text() +
@@ -68,6 +71,7 @@ private:
         const bool is_operation = entry.kind == raft::EntryKind::operation;
         const bool skip = state_.skipped().wanted(entry.index);
         if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
+        if (entry.kind == raft::EntryKind::membership) state_.pass_membership(entry);
         if (!is_operation) return;
         if (state_.holds(entry.index)) {
             if (own && own->complete) own->complete(Errc::result_lost);
@@ -98,7 +102,7 @@ private:
         // The node that took the operation in has it at hand; others decode it.
         std::optional<Operation> decoded;
         const bool at_hand = own && own->operation;
-        if (!at_hand) decoded = decode<Operation>(entry.payload.view());
+        if (!at_hand) decoded = decode<Operation>(entry.payload.view(), state_.versions());
         const Operation& operation = at_hand ? *own->operation : *decoded;
         const bool wanted = own && own->complete;
         if constexpr (std::is_void_v<Result>) {
@@ -108,7 +112,9 @@ private:
         } else {
             Result result = state_.apply(operation, entry.position());
             state_.digest().add(entry.payload.view());
-            if constexpr (compares_results<Machine>()) state_.digest().add_result(result);
+            if constexpr (compares_results<Machine>()) {
+                state_.digest().add_result(result, state_.versions());
+            }
             if (wanted) own->complete.completion({}, std::move(result));
         }
     }

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -106,12 +107,16 @@ constexpr bool compares_results() {
 class AppliedDigest {
 public:
     void add(std::span<const std::byte> operation) { mix(checksum(operation)); }
-    /// A result that cannot be written, or not in one way only, does not count.
+    /// A result that cannot be written, or not in one way only, does not count. Throws bad_alloc:
+    /// want of memory is this replica's own, and would make it look like another one.
     template <class Result>
-    void add_result(const Result& result) {
+    void add_result(const Result& result, const FormatVersions& versions = {}) {
         writer_.clear();
+        writer_.use_versions(versions);
         try {
             writer_ << result;
+        } catch (const std::bad_alloc&) {
+            throw;
         } catch (...) {
             return;
         }

@@ -97,15 +97,15 @@ public:
     /// Writes the state as it is now, whenever it is called, once: the machine is not to be changed
     /// before it has returned (which lent() tells), or before the storage has said what became of
     /// the snapshot (returned()). @pre !lent()
-    raft::SnapshotProducer lend(SnapshotHead head, std::size_t buffer_bytes) {
+    raft::SnapshotProducer lend(SnapshotHead head, const WritingOptions& how) {
         loan_ = std::make_shared<Loan>();
         return [machine = std::shared_ptr<const Machine>(machine_), loan = loan_,
-                head = std::move(head), buffer_bytes](raft::ByteSink& sink) {
+                head = std::move(head), how](raft::ByteSink& sink) {
             const Ended ended{*loan};
             try {
                 loan->check();
                 LoanSink guarded(sink, *loan, !writes_without_exception);
-                write_state(guarded, *machine, head, buffer_bytes);
+                write_state(guarded, *machine, head, how);
                 loan->check();  // what was written is not the whole state otherwise
             } catch (const Loan::Recalled&) {
                 throw;

@@ -110,6 +110,7 @@ public:
         }
         try {
             writer_.clear();
+            writer_.use_versions(state_.versions());
             writer_ << operation;
         } catch (...) {
             return pending.complete(thrown_code());
@@ -120,10 +121,13 @@ public:
             return pending.complete(Errc::overloaded);
         }
         raft::Bytes payload = raft::Bytes::copy_of(writer_.view());
-        if (!options_.verify_decoding) {
-            pending.operation = std::move(operation);
-        } else if (std::string lost = lost_in_encoding(operation, payload); !lost.empty()) {
-            return pending.complete(detailed_code(Errc::user_exception, {0, std::move(lost)}));
+        if (options_.verify_decoding) {
+            std::string lost = lost_in_encoding(operation, payload, state_.versions());
+            if (!lost.empty()) {
+                return pending.complete(detailed_code(Errc::user_exception, {0, std::move(lost)}));
+            }
+        } else if (state_.writes_newest()) {
+            pending.operation = std::move(operation);  // what others decode is no other
         }
         pending.deadline = deadline(timeout);
         operations_.add(std::move(pending));
@@ -143,7 +147,7 @@ public:
                  std::chrono::nanoseconds timeout) {
         using Unanswered = PendingCaptures::Ending;
         if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
-        if (at_least <= state_.position().index) return give_state(completion);
+        if (!is_ahead() && at_least <= state_.position().index) return give_state(completion);
         if (captures_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
         // The deadline is seen to at the next turn: no node is without one for long.
         captures_.add(at_least, deadline(timeout), std::move(completion));
@@ -205,6 +209,8 @@ public:
         status.leader_address = address_of(status.leader);
         status.skipped_operations = state_.skipped().done();
         status.state_digest = state_.digest().value();
+        status.format_version = state_.versions().written;
+        status.readable_version = std::min(format_version_of<Machine>, options_.max_format_version);
         if (core.role() == raft::Role::leader) {
             status.states_that_differ = comparison_.differences(core.term());
         }
@@ -240,7 +246,7 @@ public:
 
     void read_ready(const raft::ReadOutcome& outcome) {
         switch (outcome.refusal) {
-            case raft::Refusal::none: return reads_.answer(outcome.token, state_.machine());
+            case raft::Refusal::none: return answer_read(outcome.token);
             case raft::Refusal::overloaded: return reads_.fail(outcome.token, Errc::overloaded);
             default: return reads_.fail(outcome.token, not_leader());
         }
@@ -330,8 +336,10 @@ public:
         if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
-        for (auto& completion : captures_.take_ready(state_.position().index))
-            give_state(completion);
+        if (!is_ahead()) {
+            for (auto& completion : captures_.take_ready(state_.position().index))
+                give_state(completion);
+        }
         captures_.expire(now);
         const bool pausing = policy_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
@@ -352,7 +360,9 @@ private:
     public:
         Capture(Node& node, PendingCaptures::Completion completion)
             : node_(node), completion_(std::move(completion)) {}
-        void answer(const Machine&) override { node_.give_state(completion_); }
+        void answer(const Machine&) override {
+            node_.give_known_state(this->deadline, completion_);
+        }
         void fail(boost::system::error_code why) override {
             PendingCaptures::Ending::fail(completion_, why);
         }
@@ -380,11 +390,19 @@ private:
         if (const auto late = state_.take_late_restore()) {
             const raft::Result<void> replaced = replace_state(late->meta, *late->source);
             if (!replaced) return engine_.fail(replaced.error());
+            for (const raft::Token read : std::exchange(held_reads_, {})) answer_read(read);
         }
         const std::vector<raft::Entry> entries = state_.take_late_entries();
         if (entries.empty() || engine_.halted()) return;
         take_in(entries);
         engine_.applied(entries.back().index);
+    }
+
+    /// A read that may be answered by what the core takes for applied, a snapshot that is put off
+    /// included.
+    void answer_read(raft::Token token) {
+        if (state_.outdated()) return held_reads_.push_back(token);
+        reads_.answer(token, state_.machine());
     }
 
     raft::Result<void> replace_state(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
@@ -427,7 +445,7 @@ private:
 
     void take_snapshot_if_due() {
         const raft::LogPosition at = state_.position();
-        if (at.index.value == 0 || state_.busy()) return;
+        if (at.index.value == 0 || state_.busy() || is_ahead()) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
         const raft::Core& core = engine_.core();
@@ -447,12 +465,21 @@ private:
         }
     }
 
+    /// A machine that keeps its state itself may have more than is left of a damaged log: until the
+    /// log is there again nobody knows the membership, or the version, that belongs to the state.
+    bool is_ahead() { return state_.position().index > engine_.core().log().commit(); }
+
     /// What makes operations durable in groups may hand out the same state as before.
     bool is_of_use(raft::Index position) const {
         if (position == snapshot_) return policy_.is_damaged() && position.value != 0;
         return position > snapshot_;
     }
 
+    void give_known_state(raft::Time deadline, PendingCaptures::Completion& completion) {
+        if (!is_ahead()) return give_state(completion);
+        if (captures_.is_full()) return PendingCaptures::Ending::fail(completion, Errc::overloaded);
+        captures_.add(state_.position().index, deadline, std::move(completion));
+    }
     /// What has been applied, as it is now. A machine that throws here costs a backup, not the
     /// node.
     void give_state(PendingCaptures::Completion& completion) {
@@ -538,6 +565,7 @@ private:
     raft::Time tell_state_at_ = raft::Time::min();
     Operations operations_;
     PendingReads<Machine> reads_;
+    std::vector<raft::Token> held_reads_;  // see answer_read()
     PendingCaptures captures_;
     PendingChanges changes_;
     PendingChanges handovers_;

@@ -10,6 +10,7 @@
 #include <raft/base/types.hpp>
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/node/agreed_versions.hpp>
 #include <rsm/node/applied_digest.hpp>
 #include <rsm/node/lent_machine.hpp>
 #include <rsm/node/saved_state.hpp>
@@ -74,6 +75,9 @@ public:
         }
         skipped_.were_skipped(at.index);
         if (at.index.value != 0) digest_.restore(at.index, std::nullopt);
+        const std::uint32_t version = version_at(log, at.index);
+        if (version > format_version_of<Machine>) return newer(at.index, version);
+        versions_.restart(at.index, version, machine_.change());
         return at.index;
     }
     /// Whether the state has it already, although it comes from the log.
@@ -136,6 +140,15 @@ public:
     }
     void applied(raft::LogPosition position) { position_ = position; }
 
+    /// In which version operations and results are written here in the log, and which is known.
+    FormatVersions versions() const { return versions_.now(); }
+    /// Whether an operation loses nothing when it is written.
+    bool writes_newest() const { return versions_.is_newest(); }
+    /// Throws NewerVersion.
+    void pass_membership(const raft::Entry& entry) {
+        versions_.pass(entry, [this]() -> Machine& { return machine_.change(); });
+    }
+
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source,
                                std::size_t buffer_bytes) {
         if (holds(meta.last.index)) return {};
@@ -148,6 +161,7 @@ public:
         }
         digest_.restore(meta.last.index, head->digest);
         position_ = meta.last;
+        versions_.restart(meta.last.index, meta.membership.version, machine_.change());
         return {};
     }
 
@@ -162,25 +176,25 @@ public:
     /// snapshot, and busy() until then.
     /// @param last_bytes  what the last snapshot took; 0: not known  @pre !busy()
     Captured capture(std::uint64_t last_bytes, const Options& options) {
-        const std::size_t buffer_bytes = options.snapshot_buffer_bytes;
+        const WritingOptions how{options.snapshot_buffer_bytes, versions()};
         if constexpr (Freezes<Machine>) {
-            return freeze(buffer_bytes);
+            return freeze(how);
         } else {
             if (last_bytes <= options.max_captured_bytes) {
-                auto collected =
-                    collect_state(machine(), head(), buffer_bytes, options.max_captured_bytes);
+                auto collected = collect_state(machine(), head(), how, options.max_captured_bytes);
                 if (collected) return {position(), std::move(*collected)};
             }
             lent_at_ = position().index;
-            return {position(), machine_.lend(head(), buffer_bytes)};
+            return {position(), machine_.lend(head(), how)};
         }
     }
     /// The same for whoever does not say when it has been written: nothing is lent.
     Captured copy(std::size_t buffer_bytes) const {
+        const WritingOptions how{buffer_bytes, versions()};
         if constexpr (Freezes<Machine>) {
-            return freeze(buffer_bytes);
+            return freeze(how);
         } else {
-            return {position(), capture_state(machine(), head(), buffer_bytes)};
+            return {position(), capture_state(machine(), head(), how)};
         }
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
@@ -197,7 +211,7 @@ public:
     // ---- what waits for the machine ----
 
     /// The machine is being read elsewhere, or something waits that has to come first.
-    bool busy() const { return machine_.lent() || late_restore_; }
+    bool busy() const { return machine_.lent() || late_restore_ || !late_entries_.empty(); }
     bool lent() const { return machine_.lent(); }
     /// What the machine says is older than what was put off.
     bool outdated() const { return late_restore_.has_value(); }
@@ -224,13 +238,14 @@ public:
     std::vector<raft::Entry> take_late_entries() { return std::exchange(late_entries_, {}); }
 
 private:
-    Captured freeze(std::size_t buffer_bytes) const requires Freezes<Machine> {
+    Captured freeze(WritingOptions how) const requires Freezes<Machine> {
         auto image = machine().freeze();
         raft::LogPosition at = position_;
         if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
         SnapshotHead around = head();
         if (at != position()) around.digest.reset();  // it is not the image's
-        return {at, image_producer(std::move(image), std::move(around), buffer_bytes)};
+        how.versions = versions_.at(at.index);
+        return {at, image_producer(std::move(image), std::move(around), how)};
     }
     /// What a snapshot of the state as it is now says besides.
     SnapshotHead head() const { return {skipped_.done(), digest_.value()}; }
@@ -243,6 +258,10 @@ private:
             if (run.first <= index) term = run.term;
         }
         return term;
+    }
+    static raft::Failure newer(raft::Index index, std::uint32_t version) {
+        return {std::make_error_code(std::errc::not_supported),
+                NewerVersion(index, version, format_version_of<Machine>).what()};
     }
     static raft::Failure foreign(raft::LogPosition at, const std::string& why) {
         return {std::make_error_code(std::errc::state_not_recoverable),
@@ -257,6 +276,7 @@ private:
     LentMachine<Machine> machine_;
     SkippedOperations skipped_;
     AppliedDigest digest_;
+    AgreedVersions<Machine> versions_;
     raft::LogPosition position_;
     raft::Index lent_at_;
     std::optional<LateRestore> late_restore_;

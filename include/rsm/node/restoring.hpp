@@ -48,7 +48,9 @@ raft::Result<raft::Seed> seed_from(const Backup& backup, const raft::Membership&
     if (!restored) {
         return raft::Failure{restored.error().code, backup.path() + ": " + restored.error().what};
     }
-    return raft::Seed{backup.meta().last, founding, backup.producer()};
+    raft::Membership members = founding;
+    members.version = backup.meta().membership.version;  // in which the state is written
+    return raft::Seed{backup.meta().last, std::move(members), backup.producer()};
 }
 
 /// What a storage is to begin with, if it is new and the options say a backup.

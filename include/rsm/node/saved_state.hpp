@@ -11,6 +11,7 @@
 #include <raft/protocol/entry.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/archive.hpp>
+#include <rsm/node/newer_version.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <algorithm>
@@ -71,13 +72,19 @@ inline SnapshotHead read_head(SnapshotReader& in) {
     return head;
 }
 
+/// How a state is written.
+struct WritingOptions {
+    std::size_t buffer_bytes = snapshot_buffer_bytes;  ///< of the archive
+    FormatVersions versions;  ///< those of the snapshot's membership and of the machine
+};
+
 /// @param state  a machine, or the image of one
-/// @param buffer_bytes  of the archive
 template <class State>
 void write_state(raft::ByteSink& sink, const State& state, const SnapshotHead& head = {},
-                 std::size_t buffer_bytes = snapshot_buffer_bytes) {
-    SnapshotWriter out(sink, buffer_bytes);
+                 const WritingOptions& how = {}) {
+    SnapshotWriter out(sink, how.buffer_bytes);
     write_head(out, head);
+    out.use_versions(how.versions);
     if constexpr (WritesSnapshot<State>) {
         state.snapshot(out);
     } else {
@@ -89,10 +96,11 @@ void write_state(raft::ByteSink& sink, const State& state, const SnapshotHead& h
 /// @param last  the snapshot's position, for those that keep it themselves
 template <class Machine>
 SnapshotHead read_state(raft::ByteSource& source, std::uint64_t size, Machine& machine,
-                        std::size_t buffer_bytes = snapshot_buffer_bytes,
+                        const WritingOptions& how = {},
                         [[maybe_unused]] raft::LogPosition last = {}) {
-    SnapshotReader in(source, size, buffer_bytes);
+    SnapshotReader in(source, size, how.buffer_bytes);
     SnapshotHead head = read_head(in);
+    in.use_versions(how.versions);
     if constexpr (Persistent<Machine>) {
         machine.restore(in, last);
     } else if constexpr (SnapshotsByHand<Machine>) {
@@ -154,9 +162,9 @@ private:
 template <class Machine>
 std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
                                                     const SnapshotHead& head,
-                                                    std::size_t buffer_bytes, std::size_t limit) {
+                                                    const WritingOptions& how, std::size_t limit) {
     PieceSink memory(limit);
-    write_state(memory, machine, head, buffer_bytes);
+    write_state(memory, machine, head, how);
     if (memory.beyond()) return std::nullopt;
     auto pieces = std::make_shared<const std::vector<raft::Bytes>>(memory.take());
     return [pieces](raft::ByteSink& sink) {
@@ -166,10 +174,10 @@ std::optional<raft::SnapshotProducer> collect_state(const Machine& machine,
 
 /// Writes an image wherever it is called.
 template <class Image>
-raft::SnapshotProducer image_producer(Image image, SnapshotHead head, std::size_t buffer_bytes) {
+raft::SnapshotProducer image_producer(Image image, SnapshotHead head, const WritingOptions& how) {
     auto shared = std::make_shared<const Image>(std::move(image));
-    return [shared, head = std::move(head), buffer_bytes](raft::ByteSink& sink) {
-        write_state(sink, *shared, head, buffer_bytes);
+    return [shared, head = std::move(head), how](raft::ByteSink& sink) {
+        write_state(sink, *shared, head, how);
     };
 }
 
@@ -177,11 +185,11 @@ raft::SnapshotProducer image_producer(Image image, SnapshotHead head, std::size_
 /// writes wherever it is called; any other is written out into memory, whatever that takes.
 template <class Machine>
 raft::SnapshotProducer capture_state(const Machine& machine, const SnapshotHead& head = {},
-                                     std::size_t buffer_bytes = snapshot_buffer_bytes) {
+                                     const WritingOptions& how = {}) {
     if constexpr (Freezes<Machine>) {
-        return image_producer(machine.freeze(), head, buffer_bytes);
+        return image_producer(machine.freeze(), head, how);
     } else {
-        return *collect_state(machine, head, buffer_bytes, PieceSink::no_limit);
+        return *collect_state(machine, head, how, PieceSink::no_limit);
     }
 }
 
@@ -205,12 +213,19 @@ private:
     raft::SnapshotProducer produce_;
 };
 
-/// Replaces the machine's state by a snapshot's content, and gives what else that says.
+/// Replaces the machine's state by a snapshot's content, and gives what else that says. Failure:
+/// illegal_byte_sequence, not_supported where its version is newer than the machine's.
 template <class Machine>
 raft::Result<SnapshotHead> restore_state(raft::ByteSource& source, const raft::SnapshotMeta& meta,
                                          Machine& machine, std::size_t buffer_bytes) {
+    constexpr std::uint32_t known = format_version_of<Machine>;
+    const std::uint32_t written = meta.membership.version;
+    if (written > known) {
+        return raft::Failure{std::make_error_code(std::errc::not_supported),
+                             NewerVersion(meta.last.index, written, known).what()};
+    }
     try {
-        return read_state(source, meta.size, machine, buffer_bytes, meta.last);
+        return read_state(source, meta.size, machine, {buffer_bytes, {written, known}}, meta.last);
     } catch (const std::exception& error) {
         return raft::Failure{std::make_error_code(std::errc::illegal_byte_sequence),
                              "snapshot at index " + std::to_string(meta.last.index.value) +

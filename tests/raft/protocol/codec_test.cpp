@@ -114,6 +114,8 @@ std::vector<raft::Message> samples() {
             Term{most}, {{3}, {2}}, {entry(4, 2, EntryKind::operation, pattern(1))}}),
         message(StateMarks{}),
         message(StateMarks{Term{most}, MarksKind::agreed, {{Index{most}, most}, {Index{7}, 8}}}),
+        message(ReadableVersion{}),
+        message(ReadableVersion{Term{most}, 0xffffffff}),
     };
 }
 

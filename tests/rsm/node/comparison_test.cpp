@@ -8,7 +8,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -220,6 +222,27 @@ TEST_CASE("a digest is of operations and results, in their order") {
     CHECK(digest({"a", "b"}, 1) != digest({"b", "a"}, 1));
     CHECK(digest({"a", "b"}, 1) != digest({"a", "b"}, 2));
     CHECK(digest({"a"}, 1) != digest({"a", "a"}, 1));
+}
+
+namespace {
+
+struct Unwritable {
+    bool for_want_of_memory;
+    template <class Archive>
+    void serialize(Archive&, unsigned) {
+        if (for_want_of_memory) throw std::bad_alloc();
+        throw std::length_error("too long");
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a result is left out where nobody can write it, and not for want of memory here") {
+    AppliedDigest digest;
+    const auto before = digest.value();
+    digest.add_result(Unwritable{false});
+    CHECK(digest.value() == before);
+    CHECK_THROWS_AS(digest.add_result(Unwritable{true}), std::bad_alloc);
 }
 
 TEST_CASE("a state whose snapshot does not say its digest is not compared") {

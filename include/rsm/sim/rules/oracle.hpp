@@ -331,6 +331,10 @@ private:
         }
     }
 
+    void sent(const Sent& message, const raft::ReadableVersion& report) {
+        spoke(message, report.term);
+    }
+
     raft::Options options_;
     std::array<std::uint64_t, rules> asked_{};
     Complain complain_;

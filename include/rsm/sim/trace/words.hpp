@@ -58,6 +58,9 @@ inline std::string label(const raft::LackingEntries& lacking) {
     return "LackingEntries " + std::to_string(lacking.entries.size()) + " after " +
            text(lacking.previous);
 }
+inline std::string label(const raft::ReadableVersion& report) {
+    return "ReadableVersion " + std::to_string(report.version);
+}
 inline std::string label(const raft::StateMarks& told) {
     switch (told.kind) {
         case raft::MarksKind::newest: return "StateMarks newest";
@@ -83,6 +86,7 @@ inline TraceMessage kind_of(const raft::SnapshotReply&) { return TraceMessage::s
 inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::handover; }
 inline TraceMessage kind_of(const raft::LackingEntries&) { return TraceMessage::append; }
 inline TraceMessage kind_of(const raft::StateMarks&) { return TraceMessage::other; }
+inline TraceMessage kind_of(const raft::ReadableVersion&) { return TraceMessage::other; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {
@@ -102,6 +106,8 @@ inline std::string words_of(const raft::Event& event) {
         case raft::EventKind::log_truncated: return "truncates its log from " + text(event.index);
         case raft::EventKind::log_regained: return "has again what it had lost";
         case raft::EventKind::disk_recovered: return "its disk writes again";
+        case raft::EventKind::version_raised:
+            return "everybody reads a higher version, as of " + text(event.index);
         case raft::EventKind::disk_full: return "its disk is full";
         case raft::EventKind::disk_has_room: return "its disk has room again";
         case raft::EventKind::states_differ:
