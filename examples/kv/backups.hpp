@@ -21,9 +21,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -84,14 +86,15 @@ public:
         ends_->waiting.clear();
     }
 
-    /// Calls work() there, then done(its result) here. Errors: no thread can be had.
+    /// Calls work() there, which gives a raft::Result, then done(that) here; what it throws is an
+    /// error in it. Errors: no thread can be had.
     template <class Work, class Done>
     raft::Result<void> run(Work work, Done done) {
         if (auto started = lane_.start(); !started) return started;
         const std::uint64_t id = ++ends_->last;
         ends_->waiting.emplace(id, std::make_shared<Done>(std::move(done)));
         lane_.post([ends = ends_, id, work = std::move(work)]() mutable {
-            auto result = work();
+            auto result = attempt(work);
             const std::lock_guard lock(ends->mutex);
             if (!ends->executor) return;
             boost::asio::post(ends->executor, [ends, id, result = std::move(result)]() mutable {
@@ -104,6 +107,18 @@ public:
     }
 
 private:
+    /// A lane's jobs must not throw.
+    template <class Work>
+    static auto attempt(Work& work) -> decltype(work()) {
+        try {
+            return work();
+        } catch (const std::bad_alloc&) {
+            return raft::Failure{std::make_error_code(std::errc::not_enough_memory), "a backup"};
+        } catch (const std::exception& error) {
+            return raft::Failure{std::make_error_code(std::errc::io_error), error.what()};
+        }
+    }
+
     struct Ends {
         explicit Ends(boost::asio::any_io_executor where) : executor(std::move(where)) {}
         std::mutex mutex;

@@ -2,6 +2,7 @@
 //
 // What a server does for those who fetch a backup.
 #include "kv/server_support.hpp"
+#include "support/run_until.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <kv/backups.hpp>
@@ -12,12 +13,16 @@
 #include <rsm/node/saved_state.hpp>
 
 #include <doctest/doctest.h>
+#include <boost/asio/io_context.hpp>
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace kv_backup_test {
@@ -56,6 +61,30 @@ kv::Store restored(const std::string& path) {
     const auto source = backup->source();
     REQUIRE(rsm::detail::restore_state(*source, backup->meta(), store, 4096).has_value());
     return store;
+}
+
+TEST_CASE("what work on another thread throws is an error in its result, want of memory too") {
+    boost::asio::io_context io;
+    kv::Background background(io.get_executor());
+    const auto outcome_of = [&](auto fail) {
+        std::optional<std::error_code> ended;
+        const auto started = background.run(
+            [fail]() -> raft::Result<int> {
+                fail();
+                return 1;
+            },
+            [&](raft::Result<int> result) {
+                ended = result ? std::error_code() : result.error().code;
+            });
+        REQUIRE(started.has_value());
+        REQUIRE(rsm_test::run_until(io, [&] { return ended.has_value(); }));
+        return *ended;
+    };
+    CHECK_FALSE(outcome_of([] {}));
+    CHECK(outcome_of([] { throw std::bad_alloc(); }) ==
+          std::make_error_code(std::errc::not_enough_memory));
+    CHECK(outcome_of([] { throw std::runtime_error("broken"); }) ==
+          std::make_error_code(std::errc::io_error));
 }
 
 TEST_CASE("the leader gives a backup of all that it has acknowledged, in pieces") {
