@@ -265,7 +265,12 @@ namespace mutants {
     M(difference_passed_over, "states", "that two states differ is not looked into")               \
     M(minority_outvotes, "states", "a leader outvotes the others by itself")                       \
     M(outvoted_goes_on, "states", "a node that is outvoted goes on")                               \
-    M(outvoted_leader_stays, "states", "a leader that is outvoted goes on")
+    M(outvoted_leader_stays, "states", "a leader that is outvoted goes on")                        \
+    M(read_before_late_restore, "snapshots", "reads do not wait for a snapshot that is put off")   \
+    M(version_of_those_who_speak, "versions", "members that say nothing are taken to read all")    \
+    M(version_lost_in_joint, "versions", "the version falls at the end of a change of members")    \
+    M(writes_newest_at_once, "versions", "operations are written in the newest version")           \
+    M(operation_kept_at_hand, "versions", "who takes an operation in applies what is not written")
 
 #define RSM_MUTANT_ENUMERATOR(name, area, what) name,
 enum class Mutant { none, RSM_MUTANT_LIST(RSM_MUTANT_ENUMERATOR) };

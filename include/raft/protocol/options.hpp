@@ -65,7 +65,8 @@ struct Options {
 
     // ---- bytes ----
 
-    /// Largest payload of one entry: 1 to max_message_bytes.
+    /// Largest payload of an operation's entry: 1 to max_message_bytes. A membership is as large as
+    /// its members' contacts make it.
     std::size_t max_entry_bytes = 8U << 20;
     /// An append request is filled up to this footprint; at least 1 entry always travels.
     std::size_t max_message_bytes = 8U << 20;

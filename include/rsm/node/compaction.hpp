@@ -5,6 +5,7 @@
 #define RSM_NODE_COMPACTION_HPP
 
 #include <raft/base/types.hpp>
+#include <raft/core.hpp>
 #include <raft/protocol/membership.hpp>
 #include <rsm/detail/backoff.hpp>
 
@@ -104,6 +105,55 @@ private:
     Backoff pauses_of_damaged_{shortest, longest};
     bool damaged_ = false;
     bool under_way_ = false;
+};
+
+/// Which snapshot is the newest, and whether the next one is due.
+class SnapshotSchedule {
+public:
+    explicit SnapshotSchedule(const SnapshotTrigger& trigger) : trigger_(trigger) {}
+
+    /// @param applied    up to where the state has come
+    /// @param persisted  the bytes of persisted Raft state
+    bool due(raft::Time now, raft::Index applied, std::uint64_t persisted, const raft::Core& core) {
+        const bool grown =
+            trigger_.grown(persisted, held_bytes(persisted, core), core.snapshot().size,
+                           rank_of(core.self(), core.membership()));
+        return policy_.due(now, grown, applied > newest_);
+    }
+    /// What makes operations durable in groups may hand out the same state as before.
+    bool is_of_use(raft::Index position) const {
+        if (position == newest_) return policy_.is_damaged() && position.value != 0;
+        return position > newest_;
+    }
+    void begun(raft::Time now) { policy_.begun(now); }
+    void failed(raft::Time now) { policy_.failed(now); }
+    /// It is not wanted any more.
+    void needless() { policy_.ended(); }
+    void saved(raft::Index index) {
+        newest_ = std::max(newest_, index);
+        held_unknown_ = true;
+        policy_.ended();
+    }
+    /// The state is, or has in it, that of this snapshot.
+    void is_there(raft::Index index) { newest_ = index; }
+    void damaged() { policy_.damaged(); }
+    /// When to ask again, if a pause is what keeps one from being due.
+    raft::Time not_before() const { return policy_.not_before(); }
+
+private:
+    /// What a follower still needs of the log below the newest snapshot would not go by another
+    /// one, so it does not count toward the threshold.
+    std::uint64_t held_bytes(std::uint64_t persisted, const raft::Core& core) {
+        if (!core.holds_log()) return 0;
+        if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
+        return held_bytes_;
+    }
+
+    const SnapshotTrigger trigger_;
+    SnapshotPolicy policy_;
+    raft::Index newest_;
+    std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
+    bool held_unknown_ = false;
 };
 
 }  // namespace rsm::detail

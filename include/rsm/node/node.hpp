@@ -17,12 +17,14 @@
 #include <rsm/node/compaction.hpp>
 #include <rsm/node/comparison.hpp>
 #include <rsm/node/completion.hpp>
+#include <rsm/node/not_leader.hpp>
 #include <rsm/node/pending_captures.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
 #include <rsm/node/policies.hpp>
 #include <rsm/node/replica_state.hpp>
+#include <rsm/node/room_notice.hpp>
 #include <rsm/node/saved_state.hpp>
 #include <rsm/node/skipped_operations.hpp>
 #include <rsm/node/status_of.hpp>
@@ -68,8 +70,8 @@ public:
         : queue_(std::move(queue)),
           state_(std::move(machine), options.skip_operations),
           options_(std::move(options)),
-          trigger_{options_.snapshot_threshold, options_.snapshot_factor,
-                   options_.raft.max_log_bytes},
+          snapshots_(
+              {options_.snapshot_threshold, options_.snapshot_factor, options_.raft.max_log_bytes}),
           comparison_(3 * options_.raft.election_timeout),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
@@ -202,11 +204,11 @@ public:
             status.leader = raft::NodeId{};
         }
         status.persisted_bytes = engine_.storage().persisted_bytes();
-        status.refuses = refusal();
+        status.refuses = log_refusal(engine_.storage(), options_);
         status.pending_operations = operations_.size();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
-        status.leader_address = address_of(status.leader);
+        status.leader_address = advertisement_of(engine_.transport(), status.leader);
         status.skipped_operations = state_.skipped().done();
         status.state_digest = state_.digest().value();
         status.format_version = state_.versions().written;
@@ -261,7 +263,8 @@ public:
 
     raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
         const raft::Result<raft::Index> applied = state_.recovered(log);
-        if (applied && *applied >= log.snapshot.last.index) snapshot_ = log.snapshot.last.index;
+        const raft::Index newest = log.snapshot.last.index;
+        if (applied && *applied >= newest) snapshots_.is_there(newest);
         return applied;
     }
 
@@ -280,9 +283,7 @@ public:
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
         state_.returned();
-        snapshot_ = std::max(snapshot_, meta.last.index);
-        held_unknown_ = true;
-        policy_.ended();
+        snapshots_.saved(meta.last.index);
         catch_up();
     }
 
@@ -290,9 +291,9 @@ public:
         std::string thrown = state_.returned();
         if (!thrown.empty()) return machine_failed(std::move(thrown));
         if (state_.outdated()) {
-            policy_.ended();
+            snapshots_.needless();
         } else {
-            policy_.failed(engine_.now());
+            snapshots_.failed(engine_.now());
             if (options_.on_notice) {
                 options_.on_notice("a snapshot could not be saved and is tried again later: " +
                                    failure.message());
@@ -302,7 +303,7 @@ public:
     }
 
     void observe(const raft::Event& event) {
-        if (event.kind == raft::EventKind::snapshot_unreadable) policy_.damaged();
+        if (event.kind == raft::EventKind::snapshot_unreadable) snapshots_.damaged();
         const bool leaves =
             event.kind == raft::EventKind::removed || event.kind == raft::EventKind::unrecognized;
         if (leaves) operations_.lose_placed();
@@ -332,7 +333,7 @@ public:
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
-        tell_refusal();
+        room_notice_.tell(log_refusal(engine_.storage(), options_), options_);
         if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
@@ -341,10 +342,10 @@ public:
                 give_state(completion);
         }
         captures_.expire(now);
-        const bool pausing = policy_.not_before() > now;
+        const bool pausing = snapshots_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
                          captures_.earliest_deadline(),
-                         pausing ? policy_.not_before() : raft::Time::max()});
+                         pausing ? snapshots_.not_before() : raft::Time::max()});
     }
 
     void failed(const raft::Failure& failure) {
@@ -409,7 +410,7 @@ private:
         const raft::Result<void> restored =
             state_.restore(meta, source, options_.snapshot_buffer_bytes);
         if (!restored) return restored;
-        snapshot_ = meta.last.index;
+        snapshots_.is_there(meta.last.index);
         operations_.restore(meta.last);
         return {};
     }
@@ -420,19 +421,8 @@ private:
         if (failure) machine_failed(*failure);
     }
 
-    /// Names the leader, if one is known.
     boost::system::error_code not_leader() {
-        const raft::NodeId leader = engine_.core().leader();
-        if (!leader || leader == engine_.core().self()) return Errc::not_leader;
-        Leader known{leader, address_of(leader)};
-        if (known != leader_) {
-            not_leader_ = detailed_code(Errc::not_leader, {leader.value, known.address});
-            leader_ = std::move(known);
-        }
-        return not_leader_;
-    }
-    std::string address_of(raft::NodeId node) {
-        return advertisement_of(engine_.transport(), node);
+        return not_leader_.code(engine_.core(), engine_.transport());
     }
 
     /// What fills the room may be of an earlier term, and then waits for an entry of this one,
@@ -448,14 +438,11 @@ private:
         if (at.index.value == 0 || state_.busy() || is_ahead()) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        const raft::Core& core = engine_.core();
-        const bool grown = trigger_.grown(bytes, held_bytes(bytes), core.snapshot().size,
-                                          rank_of(core.self(), core.membership()));
-        if (!policy_.due(now, grown, at.index > snapshot_)) return;
-        policy_.begun(now);
+        if (!snapshots_.due(now, at.index, bytes, engine_.core())) return;
+        snapshots_.begun(now);
         try {
             auto captured = state_.capture(engine_.core().snapshot().size, options_);
-            if (!is_of_use(captured.position.index)) return policy_.failed(now);
+            if (!snapshots_.is_of_use(captured.position.index)) return snapshots_.failed(now);
             engine_.take_snapshot(captured.position, std::move(captured.produce));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
@@ -468,12 +455,6 @@ private:
     /// A machine that keeps its state itself may have more than is left of a damaged log: until the
     /// log is there again nobody knows the membership, or the version, that belongs to the state.
     bool is_ahead() { return state_.position().index > engine_.core().log().commit(); }
-
-    /// What makes operations durable in groups may hand out the same state as before.
-    bool is_of_use(raft::Index position) const {
-        if (position == snapshot_) return policy_.is_damaged() && position.value != 0;
-        return position > snapshot_;
-    }
 
     void give_known_state(raft::Time deadline, PendingCaptures::Completion& completion) {
         if (!is_ahead()) return give_state(completion);
@@ -496,29 +477,7 @@ private:
         completion({}, std::move(state));
     }
 
-    /// What a follower still needs of the log below the newest snapshot would not go by another
-    /// one, so it does not count toward the threshold.
-    std::uint64_t held_bytes(std::uint64_t persisted) {
-        if (!engine_.core().holds_log()) return 0;
-        if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
-        return held_bytes_;
-    }
     const std::optional<raft::Failure>& storage_refusal() { return refusal_of(engine_.storage()); }
-    /// Why the log takes nothing more from clients; empty: it does.
-    std::string refusal() {
-        if (const auto& refused = storage_refusal()) return refused->message();
-        const std::uint64_t most = options_.raft.max_log_bytes;
-        if (most == 0 || engine_.storage().persisted_bytes() < most) return {};
-        return "the log has reached its limit of " + std::to_string(most) + " bytes";
-    }
-    void tell_refusal() {
-        std::string refused = refusal();
-        if (refused == told_refusal_) return;
-        told_refusal_ = std::move(refused);
-        if (!options_.on_notice) return;
-        options_.on_notice(told_refusal_.empty() ? "there is room for the log again"
-                                                 : "no room for more of the log: " + told_refusal_);
-    }
     void tell_recovery() {
         if (!options_.on_notice) return;
         for (const std::string& what : report_of(engine_.storage())) options_.on_notice(what);
@@ -558,8 +517,7 @@ private:
     std::weak_ptr<Node> self_;
     ReplicaState<Machine> state_;
     Options options_;
-    const SnapshotTrigger trigger_;
-    SnapshotPolicy policy_;
+    SnapshotSchedule snapshots_;
     BufferWriter writer_;
     Comparison comparison_;
     raft::Time tell_state_at_ = raft::Time::min();
@@ -569,14 +527,10 @@ private:
     PendingCaptures captures_;
     PendingChanges changes_;
     PendingChanges handovers_;
-    raft::Index snapshot_;          // the newest one's
-    std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
-    bool held_unknown_ = false;
-    std::string told_refusal_;
+    RoomNotice room_notice_;
     std::vector<StopCompletion> stops_;
     bool stopped_ = false;
-    Leader leader_;  // that not_leader_ names
-    boost::system::error_code not_leader_;
+    NotLeader not_leader_;
     Engine engine_;  // last: its policies go first, and call nobody any more
 };
 

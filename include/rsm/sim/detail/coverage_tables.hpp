@@ -59,9 +59,10 @@ inline void print_pairs(std::ostream& out, const Coverage& coverage) {
 
 /// How often each rare event has met those that are about members.
 inline void print_member_pairs(std::ostream& out, const Coverage& coverage) {
-    constexpr std::array members{Counter::membership_changes, Counter::inherited_changes,
-                                 Counter::handovers,          Counter::wiped_disks,
-                                 Counter::old_copies,         Counter::exchanged_disks};
+    constexpr std::array members{Counter::membership_changes, Counter::version_raises,
+                                 Counter::inherited_changes,  Counter::handovers,
+                                 Counter::wiped_disks,        Counter::old_copies,
+                                 Counter::exchanged_disks};
     const auto name = [](Counter one) { return counter_names[static_cast<std::size_t>(one)]; };
     out << "\n| beside |";
     for (const Counter one : members) out << ' ' << name(one) << " |";

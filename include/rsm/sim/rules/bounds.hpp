@@ -109,7 +109,8 @@ inline Broken message_bounded(raft::NodeId from, const auto& request,
     bool too_large = false;
     for (const raft::Entry& entry : request.entries) {
         bytes += raft::footprint(entry);
-        too_large = too_large || entry.payload.size() > options.max_entry_bytes;
+        const bool is_clients = entry.kind == raft::EntryKind::operation;
+        too_large = too_large || (is_clients && entry.payload.size() > options.max_entry_bytes);
     }
     const bool too_many = request.entries.size() > 1 && bytes > options.max_message_bytes;
     if (!too_large && !too_many) return {};

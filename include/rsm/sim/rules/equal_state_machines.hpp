@@ -75,6 +75,12 @@ public:
                                "; it was " + by.result() + " " + where + origin(node));
         }
     }
+    /// It is written in a higher version than is in force where it stands in the log.
+    void too_new(raft::NodeId node, std::uint64_t id, std::uint32_t version) {
+        complain(node, "operation " + std::to_string(id) +
+                           " is written in a higher version than the " + std::to_string(version) +
+                           " that all members read");
+    }
     void state(raft::NodeId node, std::uint64_t number, std::uint64_t digest) {
         const auto [place, first] = states_.try_emplace(number, State{node, digest});
         if (first || place->second.digest == digest) return;

@@ -39,6 +39,7 @@
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/state_machine_safety.hpp>
 #include <rsm/sim/rules/troubled_disks.hpp>
+#include <rsm/sim/rules/versions_in_force.hpp>
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/rules/votes.hpp>
 
@@ -67,6 +68,7 @@ public:
           only_forward_(nodes),
           durable_(nodes, std::move(durable)),
           quorums_(chronicle_),
+          versions_in_force_(nodes),
           removed_fall_silent_(chronicle_),
           handovers_(nodes, options.heartbeat_interval),
           returning_members_(nodes, options.election_timeout),
@@ -100,6 +102,8 @@ public:
         node.up = true;
     }
     void crashed(raft::NodeId id) { chronicle_.of(id).up = false; }
+    /// The program that a node runs from now on reads up to this version.
+    void runs(raft::NodeId id, std::uint32_t version) { versions_in_force_.runs(id, version); }
     /// A node has lost its disk: what comes back is another instance of it.
     void wiped(raft::NodeId id) {
         votes_.wiped(id);
@@ -213,6 +217,7 @@ private:
 
     void check_members(const raft::Core& core, const Look& before) {
         report(Rule::members_in_force, members_in_force(core, chronicle_));
+        report(Rule::versions_in_force, versions_in_force_.step(core));
         report(Rule::member_changes, has_a_vote(core, chronicle_));
         report(Rule::handovers, handovers_.step(core, before.last.index));
         if (core.role() != raft::Role::leader) return;
@@ -345,6 +350,7 @@ private:
     OnlyForward only_forward_;
     DurableBeforeVisible durable_;
     Quorums quorums_;
+    VersionsInForce versions_in_force_;
     RemovedFallSilent removed_fall_silent_;
     Handovers handovers_;
     ReturningMembers returning_members_;

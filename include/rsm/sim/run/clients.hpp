@@ -139,7 +139,9 @@ private:
     void give(std::size_t place, raft::NodeId node, const typename Watched::Operation& operation) {
         BufferWriter& scratch = cluster_.sequence().scratch;
         scratch.clear();
+        scratch.use_versions(cluster_.replica(node).machine().versions());
         scratch << operation;
+        scratch.use_versions({});
         pending_.given(place, node, cluster_.oracle().incarnation(node),
                        scratch.view().size() + raft::entry_overhead_bytes, cluster_.core(node));
     }
@@ -216,6 +218,7 @@ private:
         const std::size_t place = begin(client, Kind::submit, node);
         typename Watched::Operation operation;
         operation.id = history_[place].id;
+        operation.additions.fill(operation.id);
         cluster_.troubles().given(operation.id);
         operation.inner = load_.operation(random_);
         history_[place].operation = operation.inner;

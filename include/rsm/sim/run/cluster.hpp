@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,7 +42,10 @@ public:
 
     /// @param make  gives a machine in its initial state
     Cluster(ClusterPlan plan, std::function<Machine()> make, bool tracing)
-        : ClusterBase(std::move(plan), tracing), make_(std::move(make)), replicas_(size() + 1) {
+        : ClusterBase(std::move(plan), tracing),
+          make_(std::move(make)),
+          replicas_(size() + 1),
+          programs_(size() + 1) {
         for (std::uint64_t id = 1; id <= size(); ++id) {
             if (random_.below(100) < plan_.troubled_foundings) trouble(disk({id}), random_);
             start({id});
@@ -63,6 +67,7 @@ public:
         options.skip_operations = machines_that_throw_.list();
         options.seed = random_.next();
         options.birth = birth_of(plan_, id, node.files.is_wiped());
+        options.max_format_version = program_of(id);
         options.on_event = [this, id](const raft::Event& event) { observe(id, event); };
         options.on_failure = [this, id](const raft::Failure& failure) { failed(id, failure); };
         // Both draw: in this order, not in that of a compiler's arguments.
@@ -118,10 +123,24 @@ public:
     }
 
 private:
+    /// The version that the node's program reads: no lower one than it has had.
+    std::uint32_t program_of(raft::NodeId id) {
+        if (!plan_.upgrades) return 0;
+        constexpr std::uint32_t newest = Watched::format_version;
+        std::optional<std::uint32_t>& program = programs_[id.value];
+        if (!program) {
+            program = static_cast<std::uint32_t>(random_.below(newest + 1));
+        } else if (*program < newest && random_.below(3) == 0) {
+            ++*program;
+        }
+        oracle_.runs(id, *program);
+        return *program;
+    }
     void drop_replica(raft::NodeId node) override { replicas_[node.value].reset(); }
 
     std::function<Machine()> make_;
     std::vector<std::unique_ptr<Replica>> replicas_;
+    std::vector<std::optional<std::uint32_t>> programs_;  // that the nodes have run last
 };
 
 }  // namespace rsm::sim

@@ -358,6 +358,7 @@ protected:
                 break;
             case raft::EventKind::disk_full: happened(Counter::noticed_full); break;
             case raft::EventKind::members_changed: happened(Counter::membership_changes); break;
+            case raft::EventKind::version_raised: happened(Counter::version_raises); break;
             case raft::EventKind::acknowledgement_lost:
                 happened(Counter::lost_acknowledgements);
                 break;

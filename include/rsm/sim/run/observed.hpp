@@ -10,6 +10,7 @@
 #ifndef RSM_SIM_RUN_OBSERVED_HPP
 #define RSM_SIM_RUN_OBSERVED_HPP
 
+#include <raft/base/digest.hpp>
 #include <raft/base/types.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/node/saved_state.hpp>
@@ -20,6 +21,10 @@
 #include <rsm/sim/workload.hpp>
 #include <rsm/state_machine.hpp>
 
+#include <boost/serialization/version.hpp>
+
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,10 +33,32 @@
 
 namespace rsm::inline v0::sim {
 
+/// An operation has so many additions of which an older program knows nothing: each comes with a
+/// version of its own.
+inline constexpr std::uint32_t observed_additions = 2;
+
 namespace detail {
 
+/// While it is there, an archive has the versions of the machine under watch, which may know fewer
+/// than its watch, or none.
+template <class Archive>
+class OwnVersions {
+public:
+    OwnVersions(Archive& archive, std::uint32_t known)
+        : archive_(archive), around_(archive.versions()) {
+        archive.use_versions({std::min(around_.written, known), known});
+    }
+    OwnVersions(const OwnVersions&) = delete;
+    OwnVersions& operator=(const OwnVersions&) = delete;
+    ~OwnVersions() { archive_.use_versions(around_); }
+
+private:
+    Archive& archive_;
+    FormatVersions around_;
+};
+
 /// The image of an Observed machine.
-template <class Image>
+template <class Image, std::uint32_t known>
 struct Frozen {
     std::uint64_t signature;
     std::uint64_t applied;
@@ -42,6 +69,7 @@ struct Frozen {
     void snapshot(SnapshotWriter& out) const {
         out << signature << applied << flaw;
         troubles->called(node, MachineCall::write);
+        const OwnVersions own(out, known);
         image.snapshot(out);
     }
 };
@@ -49,37 +77,47 @@ struct Frozen {
 }  // namespace detail
 
 /// An operation with a name of its own, by which a history finds it again.
-template <class Inner>
+template <class Machine>
 struct NamedOperation {
     std::uint64_t id = 0;
-    Inner inner{};
+    typename Machine::Operation inner{};
+    std::array<std::uint64_t, observed_additions> additions{};
+    std::uint32_t read_as = 0;  ///< the version that it was written in; 0 where it is at hand
 
     template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& id& inner;
+    void serialize(Archive& ar, unsigned version) {
+        ar& id;
+        if constexpr (Archive::is_loading::value) read_as = version;
+        for (std::uint32_t i = 0; i < additions.size() && i < version; ++i) ar& additions[i];
+        const detail::OwnVersions own(ar, format_version_of<Machine>);
+        ar& inner;
     }
 };
 
 /// What became of an operation: the machine's result and its place in the sequence.
-template <class Inner>
+template <class Machine>
 struct NumberedResult {
     std::uint64_t number = 0;
     std::uint64_t flaw = 0;  ///< what is wrong with the state that has led to it
-    Inner inner{};
+    detail::InnerResult<Machine> inner{};
 
     template <class Archive>
     void serialize(Archive& ar, unsigned) {
-        ar& number& flaw& inner;
+        ar& number& flaw;
+        const detail::OwnVersions own(ar, format_version_of<Machine>);
+        ar& inner;
     }
 };
 
 template <StateMachine Machine>
 class Observed {
 public:
-    using Operation = NamedOperation<typename Machine::Operation>;
+    using Operation = NamedOperation<Machine>;
     static constexpr bool has_result = !std::is_void_v<ResultOf<Machine>>;
     using Inner = detail::InnerResult<Machine>;
-    using Result = NumberedResult<Inner>;
+    using Result = NumberedResult<Machine>;
+    static constexpr std::uint32_t format_version =
+        std::max(observed_additions, format_version_of<Machine>);
 
     /// @param signature  written into its snapshots, so that replicas may write equal states in
     ///                   other bytes
@@ -108,7 +146,7 @@ public:
         result.flaw = flaw_;
         AppliedSequence::Applied seen;
         seen.id = operation.id;
-        seen.operation = detail::digest_of(sequence_->scratch, operation.inner);
+        seen.operation = detail::digest_of(sequence_->scratch, operation.inner) ^ added(operation);
         if constexpr (has_result) {
             seen.result = detail::digest_of(sequence_->scratch, result.inner);
         }
@@ -123,12 +161,16 @@ public:
         sequence_->captured(node_, applied_);
         out << signature_ << applied_ << flaw_;
         troubles_->write_whole(node_);
+        const detail::OwnVersions own(out, own_version);
         detail::write_machine(out, machine_);
     }
     void restore(SnapshotReader& in) {
         std::uint64_t signature = 0;  // of the one who wrote it
         in >> signature >> applied_ >> flaw_;
-        detail::read_machine(in, machine_);
+        {
+            const detail::OwnVersions own(in, own_version);
+            detail::read_machine(in, machine_);
+        }
         troubles_->called(node_, MachineCall::restore);
         sequence_->restored(node_, applied_);
         troubles_->has_flaw(node_, flaw_);
@@ -138,9 +180,19 @@ public:
     auto freeze() const requires Freezes<Machine> {
         sequence_->captured(node_, applied_);
         troubles_->called(node_, MachineCall::capture);
-        return detail::Frozen<decltype(machine_.freeze())>{signature_,        applied_,  flaw_,
-                                                           machine_.freeze(), troubles_, node_};
+        return detail::Frozen<decltype(machine_.freeze()), own_version>{
+            signature_, applied_, flaw_, machine_.freeze(), troubles_, node_};
     }
+
+    void version_agreed(std::uint32_t version) {
+        version_ = version;
+        if constexpr (HearsVersion<Machine>) {
+            machine_.version_agreed(std::min(version, own_version));
+        }
+    }
+
+    /// In which operations are written by who has applied as much as this replica.
+    FormatVersions versions() const { return {version_, format_version}; }
 
     const Machine& machine() const { return machine_; }
     /// How many operations this replica has applied.
@@ -150,6 +202,16 @@ public:
     void tell_state() const { sequence_->state(node_, applied_, detail::state_digest(machine_)); }
 
 private:
+    static constexpr std::uint32_t own_version = format_version_of<Machine>;
+
+    /// What the operation has beside that of an older program, and in which version it is applied.
+    std::uint64_t added(const Operation& operation) const {
+        if (operation.read_as > version_) sequence_->too_new(node_, operation.id, version_);
+        raft::Digest digest;
+        digest.add(std::uint64_t{version_});
+        for (const std::uint64_t addition : operation.additions) digest.add(addition);
+        return digest.value();
+    }
     template <class Inner>
     std::string words(const Inner& operation) const {
         if constexpr (requires { machine_.describe(operation); }) {
@@ -165,11 +227,16 @@ private:
     raft::NodeId node_;
     std::uint64_t signature_;
     std::uint64_t applied_ = 0;
+    std::uint32_t version_ = 0;  // in force
     // Beside the machine's own state: it shows in the results as the replicas compare them, and in
     // nothing that clients see, so that no other rule is broken by it.
     std::uint64_t flaw_ = 0;
 };
 
 }  // namespace rsm::sim
+
+template <class Machine>
+struct boost::serialization::version<rsm::sim::NamedOperation<Machine>>
+    : std::integral_constant<int, rsm::sim::observed_additions> {};
 
 #endif

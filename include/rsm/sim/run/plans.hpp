@@ -46,6 +46,8 @@ struct ClusterPlan {
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
     /// Equal states are written in other bytes on each node.
     bool signed_snapshots = false;
+    /// The nodes run programs of several versions, and newer ones as they are started again.
+    bool upgrades = false;
     /// Nothing is done that may end a reign: a leader gives way only where others stand for
     /// election.
     bool reigns_last = false;

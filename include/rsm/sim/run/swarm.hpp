@@ -98,6 +98,7 @@ public:
             !has(Fault::drift) && !has(Fault::hold_up) && !has(Fault::short_pause) &&
             !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         if (chance(50)) plan.cluster.options.max_captured_bytes = 0;
+        plan.cluster.upgrades = chance(50);
         return plan;
     }
 
