@@ -16,9 +16,9 @@
 
 namespace raft::inline v0 {
 
-/// What speaks for a log to be the one that a node had before its storage lost some of it; the more,
-/// the greater. What is left behind damage was written later the further behind it stands, and each
-/// of it over the log that it speaks for.
+/// What speaks for a log to be the one that a node had before its storage lost some of it; the
+/// more, the greater. What is left behind damage was written later the further behind it stands,
+/// and each of it over the log that it speaks for.
 struct Evidence {
     std::size_t run = 0;  ///< the last one of which the log has something, counted from 1; 0: none
     Index depth;          ///< up to where it has that
@@ -36,8 +36,8 @@ struct Detached {
         return found == runs.end() ? nullptr : &*found;
     }
     /// Of a log whose positions from `base` on `has` knows, and which ends at `last`. An entry of
-    /// the term that was promised last stands in one log only up to what was promised, its leader's;
-    /// and one that is as up to date as that has all of it that may be committed.
+    /// the term that was promised last stands in one log only up to what was promised, its
+    /// leader's; and one that is as up to date as that has all of it that may be committed.
     /// @param promised  Log::promised()
     template <class Has>
     Evidence evidence(LogPosition promised, LogPosition last, Index base, Has has) const {

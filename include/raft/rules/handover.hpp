@@ -93,11 +93,11 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
         Handover{asked.token, target, saturated_sum(step.now, asked.patience), std::nullopt};
 }
 
-/// Whether another one could win an election now. A vote has to be written, and a disk that is late or
-/// has no room may not come to that.
+/// Whether another one could win an election now. A vote has to be written, for which a disk that
+/// has no room may wait; a leader whose disk hangs for another reason leads no more.
 inline bool could_be_elected(const Step& step, const Reign& reign) {
     return step.membership().has_quorum([&](NodeId node) {
-        if (node == step.self) return !step.disk.full && !step.disk.late_since;
+        if (node == step.self) return !step.disk.full;
         const Progress* const voter = reign.find(node);
         return voter != nullptr && !voter->disk_stalled && is_heard(step, reign, node);
     });
@@ -159,8 +159,8 @@ inline void begin_preference(const Step& step, Preference& preference) {
 }
 
 /// Leadership is for a voter that has room on its disk, and of those for the one of the highest
-/// priority, as soon as that one could take it at once. A leader whom no other could follow serves at
-/// least reads.
+/// priority, as soon as that one could take it at once. A leader whom no other could follow serves
+/// at least reads.
 inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
                              const Log& log) {
     if (reign.handover || reign.change || step.membership().joint()) return;

@@ -14,11 +14,11 @@
 // one has more of what this node is known to have had (Evidence). That grows each time, so it ends.
 //
 // It is safe, because a node that is not whole counts for what it has promised and not for what its
-// log has: its vote goes to who has as much, and it does not lead. An entry that it has acknowledged
-// in the term in which that may commit it makes its log one of the promised term or as up to date,
-// and there only a log goes before it that has all which may be committed. Nothing is committed, no
-// vote given: when the log is as much as was promised, the node counts again, and elections do the
-// rest.
+// log has: its vote goes to who has as much, and it does not lead. An entry that it has
+// acknowledged in the term in which that may commit it makes its log one of the promised term or as
+// up to date, and there only a log goes before it that has all which may be committed. Nothing is
+// committed, no vote given: when the log is as much as was promised, the node counts again, and
+// elections do the rest.
 #ifndef RSM_RAFT_RULES_LOG_REPAIR_HPP
 #define RSM_RAFT_RULES_LOG_REPAIR_HPP
 
@@ -48,8 +48,8 @@ inline bool repairs_log(const Step& step, const Office& office, const ElectionTi
 }
 
 /// One that asks in vain for want of a leader gets what this log has behind the last place at which
-/// the two may agree, and that entry too where they may not. It asks once in an election timeout, and
-/// again at once only for an earlier place.
+/// the two may agree, and that entry too where they may not. It asks once in an election timeout,
+/// and again at once only for an earlier place.
 inline void load_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
                          const Log& log, NodeId sender, const VoteRequest& request) {
     const bool has_leader = office.leads() || hears_from_leader(step, office, timer);

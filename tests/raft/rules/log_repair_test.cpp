@@ -50,8 +50,8 @@ Disk recovered_from(const Writes& writes, Term term) {
         }
         std::erase_if(disk.detached, [](const auto& run) { return run.size() < 2; });
         const Written& before = *std::prev(each);
-        const bool continues = !before.lost && !disk.detached.empty() &&
-                               disk.detached.back().back() == before.entry;
+        const bool continues =
+            !before.lost && !disk.detached.empty() && disk.detached.back().back() == before.entry;
         if (continues) {
             disk.detached.back().push_back(found);
         } else if (each != damage && (!before.lost || before.end_is_known) &&
@@ -67,15 +67,17 @@ Disk recovered_from(const Writes& writes, Term term) {
 
 /// Whether the entry is in the log or behind the damage.
 bool has(const Disk& disk, const Entry& wanted) {
-    const auto in = [&wanted](auto begin, auto end) { return std::find(begin, end, wanted) != end; };
+    const auto in = [&wanted](auto begin, auto end) {
+        return std::find(begin, end, wanted) != end;
+    };
     if (in(disk.log.begin(), disk.log.end())) return true;
     return std::ranges::any_of(disk.detached, [&](const std::vector<Entry>& run) {
         return in(run.begin() + 1, run.end());
     });
 }
 
-/// A log of six entries, all of them committed by the leader of the last one's term, and two others,
-/// of deposed leaders, that have parted from it, or end before it.
+/// A log of six entries, all of them committed by the leader of the last one's term, and two
+/// others, of deposed leaders, that have parted from it, or end before it.
 struct Logs {
     explicit Logs(Random& random) {
         // Who led in the terms before, and so to which of the logs the term belongs.
@@ -116,7 +118,8 @@ private:
 };
 
 struct Repaired : Changing {
-    Repaired(std::uint64_t seed, std::uint64_t nodes) : Changing(nodes), random(seed), logs(random) {
+    Repaired(std::uint64_t seed, std::uint64_t nodes)
+        : Changing(nodes), random(seed), logs(random) {
         expected_events = {EventKind::acknowledgement_lost};
         for (std::uint64_t id = 1; id <= nodes; ++id) {
             crash(id);

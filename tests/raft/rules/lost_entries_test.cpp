@@ -234,8 +234,7 @@ TEST_CASE("a log gives way to one of which more speaks for being what the node h
         Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});
         Output out;
         for (const auto& offer : offers) {
-            Input input = Message{
-                {2}, {1}, LackingEntries{{6}, {{1}, {1}}, entries(2, offer)}};
+            Input input = Message{{2}, {1}, LackingEntries{{6}, {{1}, {1}}, entries(2, offer)}};
             core.step(Time{}, std::span(&input, 1), out);
         }
         CHECK(core.log().promised() == LogPosition{{9}, {5}});
@@ -266,7 +265,8 @@ TEST_CASE("what is committed gives way to nothing") {
     CHECK(terms_of(core) == std::vector<std::uint64_t>{1, 2, 2});
 }
 
-TEST_CASE("where the logs part before what is sent, what is earlier is asked for, and ever earlier") {
+TEST_CASE(
+    "where the logs part before what is sent, what is earlier is asked for, and ever earlier") {
     Recovered found = recovered({{3}, {}, {2}}, entries(1, {1, 1, 2, 2, 2}));
     found.promised = {{9}, {3}};
     Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});
