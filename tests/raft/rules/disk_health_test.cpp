@@ -380,7 +380,7 @@ TEST_CASE(
         cluster.restart(3);
     }
     const auto has_given_way = [&] { return cluster.leader() > 1; };
-    CHECK(cluster.run_until(has_given_way, seconds(20)));
+    CHECK(cluster.run_until(has_given_way, seconds(1)));
     CHECK(cluster.failure == "");
 }
 
