@@ -9,10 +9,21 @@
 #include <raft/protocol/stable.hpp>
 
 #include <algorithm>
+#include <compare>
+#include <cstddef>
 #include <optional>
 #include <vector>
 
 namespace raft::inline v0 {
+
+/// What speaks for a log to be the one that a node had before its storage lost some of it; the
+/// more, the greater. What is left behind damage was written later the further behind it stands,
+/// and each of it over the log that it speaks for.
+struct Evidence {
+    std::size_t run = 0;  ///< the last one of which the log has something, counted from 1; 0: none
+    Index depth;          ///< up to where it has that
+    friend auto operator<=>(const Evidence&, const Evidence&) = default;
+};
 
 struct Detached {
     std::vector<DetachedRun> runs;
@@ -23,6 +34,20 @@ struct Detached {
         const auto found = std::find_if(
             runs.begin(), runs.end(), [end](const DetachedRun& run) { return run.continues(end); });
         return found == runs.end() ? nullptr : &*found;
+    }
+    /// Of a log whose positions from `base` on `has` knows, and which ends at `last`. An entry of
+    /// the term that was promised last stands in one log only up to what was promised, its
+    /// leader's; and one that is as up to date as that has all of it that may be committed.
+    /// @param promised  Log::promised()
+    template <class Has>
+    Evidence evidence(LogPosition promised, LogPosition last, Index base, Has has) const {
+        if (is_up_to_date(last, promised)) return {runs.size() + 2, {}};
+        if (last.term == promised.term) return {runs.size() + 1, {}};
+        for (std::size_t run = runs.size(); run != 0; --run) {
+            const auto depth = runs[run - 1].depth_in(std::min(base, last.index), last.index, has);
+            if (depth) return {run, *depth};
+        }
+        return {};
     }
     /// What begins with `index`, or has it, cannot be read.
     void give_up(Index index) {

@@ -20,7 +20,9 @@ namespace raft::inline v0 {
 struct VoteRequest {
     Term term;  ///< the term to be elected in; for a pre-vote the sender has not entered it
     bool pre_vote = false;
-    LogPosition last;  ///< the end of the candidate's log (section 5.4.1)
+    /// The end of the candidate's log (section 5.4.1); of one that lacks entries maybe an earlier
+    /// place.
+    LogPosition last;
     /// The leader itself has asked for it, so who hears from that leader may vote all the same
     /// (thesis, section 4.2.3).
     bool by_handover = false;
@@ -136,8 +138,8 @@ struct TimeoutNow {
     friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
 };
 
-/// What another node, which does not lead, has in its log after the end of the receiver's, which
-/// has lost entries: its answer to VoteRequest::lacks_entries.
+/// What another node, which does not lead, has in its log from where that may part from the
+/// receiver's, which has lost entries: its answer to VoteRequest::lacks_entries.
 struct LackingEntries {
     Term term;
     LogPosition previous;  ///< the entry before the first of `entries`

@@ -72,6 +72,27 @@ struct DetachedRun {
         while (run != 0 && runs[run].first > index) --run;
         return runs[run].term;
     }
+    /// @pre before.index <= index <= last
+    LogPosition position_at(Index index) const {
+        return {index, index == before.index ? before.term : term_at(index)};
+    }
+    /// The last of their positions, or `before`, that a log has which reaches from `base` to `end`;
+    /// nothing: it has none of them. A log that has one has those in front of it, too.
+    template <class Has>
+    std::optional<Index> depth_in(Index base, Index end, Has has) const {
+        Index low = base < before.index ? before.index : base;
+        Index high = end < last ? end : last;
+        if (low > high || !has(position_at(low))) return std::nullopt;
+        while (low < high) {
+            const Index middle = low + (high - low + 1) / 2;
+            if (has(position_at(middle))) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        return low;
+    }
     /// Whether a log that ends here goes on with them, or with what is left of them: logs that have
     /// an entry of one index and term in common are the same up to there (Log Matching, 5.3).
     bool continues(LogPosition end) const {

@@ -26,7 +26,8 @@ namespace raft::inline v0 {
 
 /// What is committed here is in the leader's log too (leader completeness, section 5.4.3) and may
 /// be gone from this one: the check begins behind it.
-inline void skip_committed(const Log& log, AppendRequest& request) {
+template <class Body>
+void skip_committed(const Log& log, Body& request) {
     const Index commit = log.commit();
     if (request.previous.index >= commit) return;
     const std::size_t known =

@@ -93,10 +93,20 @@ inline void ask_handover(const Step& step, Office& office, const Log& log, const
         Handover{asked.token, target, saturated_sum(step.now, asked.patience), std::nullopt};
 }
 
+/// Whether another one could win an election now. A vote has to be written, for which a disk that
+/// has no room may wait; a leader whose disk hangs for another reason leads no more.
+inline bool could_be_elected(const Step& step, const Reign& reign) {
+    return step.membership().has_quorum([&](NodeId node) {
+        if (node == step.self) return !step.disk.full;
+        const Progress* const voter = reign.find(node);
+        return voter != nullptr && !voter->disk_stalled && is_heard(step, reign, node);
+    });
+}
+
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
 /// updates the target server's log to match its own" (step 2). Asked again at heartbeats, for
 /// messages may be lost, and given up at the deadline, or when the target has lost its vote or its
-/// disk hangs.
+/// disk hangs. What the leader does by itself must end in an election.
 inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (!reign.handover) return;
     Handover& handover = *reign.handover;
@@ -105,7 +115,10 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (target == nullptr || member == nullptr || !member->votes_in_new()) {
         return end_handover(step, reign, HandoverResult::no_voter);
     }
-    if (target->disk_stalled) return end_handover(step, reign, HandoverResult::no_successor);
+    const bool in_vain = handover.token == 0 && !could_be_elected(step, reign);
+    if (target->disk_stalled || in_vain) {
+        return end_handover(step, reign, HandoverResult::no_successor);
+    }
     if (step.now >= handover.deadline) {
         return end_handover(step, reign, HandoverResult::timed_out);
     }
@@ -146,7 +159,8 @@ inline void begin_preference(const Step& step, Preference& preference) {
 }
 
 /// Leadership is for a voter that has room on its disk, and of those for the one of the highest
-/// priority, as soon as that one could take it at once.
+/// priority, as soon as that one could take it at once. A leader whom no other could follow serves
+/// at least reads.
 inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
                              const Log& log) {
     if (reign.handover || reign.change || step.membership().joint()) return;
@@ -157,7 +171,7 @@ inline void prefer_successor(const Step& step, Reign& reign, Preference& prefere
     const bool alike = best.has_room == has_room;
     if (alike ? best.priority <= own->priority : has_room) return;
     Patience& patience = alike ? preference.priority : preference.room;
-    if (step.now < patience.look_at) return;
+    if (step.now < patience.look_at || !could_be_elected(step, reign)) return;
     spend_patience(step, patience, alike ? 128 : 16);
     const Time deadline = saturated_sum(step.now, step.options.election_timeout);
     reign.handover = Handover{0, best.node, deadline, std::nullopt};

@@ -8,8 +8,17 @@
 // what others have in their logs behind the end of its own, and what it has itself behind the
 // damage as soon as its log reaches there. Both only make its log that of somebody: logs that have
 // an entry of one index and term in common are the same up to there (Log Matching, section 5.3).
-// Nothing is cut off, nothing committed, no vote given: when the log is as much as was promised,
-// the node counts again, and elections do the rest.
+//
+// What others have may be the tail of a deposed leader, and what is left of a log behind damage may
+// have been replaced in what was lost. A log that has taken the wrong way goes back where another
+// one has more of what this node is known to have had (Evidence). That grows each time, so it ends.
+//
+// It is safe, because a node that is not whole counts for what it has promised and not for what its
+// log has: its vote goes to who has as much, and it does not lead. An entry that it has
+// acknowledged in the term in which that may commit it makes its log one of the promised term or as
+// up to date, and there only a log goes before it that has all which may be committed. Nothing is
+// committed, no vote given: when the log is as much as was promised, the node counts again, and
+// elections do the rest.
 #ifndef RSM_RAFT_RULES_LOG_REPAIR_HPP
 #define RSM_RAFT_RULES_LOG_REPAIR_HPP
 
@@ -25,7 +34,10 @@
 #include <raft/rules/election.hpp>
 #include <raft/rules/membership.hpp>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace raft::inline v0 {
 
@@ -35,16 +47,19 @@ inline bool repairs_log(const Step& step, const Office& office, const ElectionTi
     return !log.is_whole() && !office.leads() && !hears_from_leader(step, office, timer);
 }
 
-/// One that asks in vain for want of a leader gets what this log has behind its own. It asks once
-/// in an election timeout, so this is one message in that time.
+/// One that asks in vain for want of a leader gets what this log has behind the last place at which
+/// the two may agree, and that entry too where they may not. It asks once in an election timeout,
+/// and again at once only for an earlier place.
 inline void load_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
                          const Log& log, NodeId sender, const VoteRequest& request) {
     const bool has_leader = office.leads() || hears_from_leader(step, office, timer);
     if (!request.lacks_entries || has_leader || step.membership().find(sender) == nullptr) return;
-    const bool is_behind = log.matches(request.last) && request.last.index < log.durable();
-    if (!is_behind) return;
-    step.out.load_entries.push_back(
-        {sender, request.last.index + 1, step.options.max_message_bytes, true});
+    const LogPosition common = log.last_agreeing(request.last);
+    const bool is_there = common.index <= request.last.index && common.term <= request.last.term;
+    const bool is_sure = common == request.last || common == log.base();
+    const Index first = is_sure ? common.index + 1 : common.index;
+    if (!is_there || first > log.durable()) return;
+    step.out.load_entries.push_back({sender, first, step.options.max_message_bytes, true});
 }
 inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded) {
     if (loaded.entries.empty()) return;
@@ -55,15 +70,65 @@ inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded
               LackingEntries{step.term(), {before, *term}, std::move(loaded.entries)});
 }
 
-/// What another one has is appended where this log ends. What this node may vote for stays as it
+/// The logs part before what was sent. Each time the question is for an earlier place, or for an
+/// earlier term.
+inline void ask_for_earlier(const Step& step, const Log& log, NodeId sender, LogPosition sent) {
+    LogPosition common = log.last_agreeing(sent);
+    if (common.index < log.commit()) common = {log.commit(), *log.term_at(log.commit())};
+    step.send(sender, VoteRequest{{step.term().value + 1}, true, common, false, true});
+}
+
+inline Evidence evidence_of(const Log& log, const Detached& detached) {
+    return detached.evidence(log.promised(), log.last(), log.base().index,
+                             [&log](LogPosition position) { return log.matches(position); });
+}
+/// Of what this log would be if the last of these entries came to stand in it, from `first` on.
+inline Evidence evidence_with(const Log& log, const Detached& detached,
+                              const std::vector<Entry>& entries, Index first) {
+    const auto has = [&](LogPosition position) {
+        if (position.index < first) return log.matches(position);
+        return entries[position.index - entries.front().index].term == position.term;
+    };
+    return detached.evidence(log.promised(), entries.back().position(), log.base().index, has);
+}
+
+/// What another one has is appended where the logs part. What this node may vote for stays as it
 /// was, because the promise does.
 inline void take_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
-                         Log& log, Configuration& configuration, NodeId sender,
-                         LackingEntries& lacking) {
-    if (!repairs_log(step, office, timer, log) || lacking.previous != log.last()) return;
+                         Log& log, Configuration& configuration, const Detached& detached,
+                         NodeId sender, LackingEntries& lacking) {
+    if (!repairs_log(step, office, timer, log)) return;
     if (log.unwritten_bytes() >= step.options.window_bytes) return;
     if (!are_sound(step, sender, lacking)) return;
-    for (Entry& entry : lacking.entries) append_entry(log, configuration, std::move(entry));
+    skip_committed(log, lacking);
+    if (!log.matches(lacking.previous)) {
+        return ask_for_earlier(step, log, sender, lacking.previous);
+    }
+    std::vector<Entry>& entries = lacking.entries;
+    const auto has = [&log](const Entry& entry) { return log.matches(entry.position()); };
+    const auto news = std::find_if_not(entries.begin(), entries.end(), has);
+    if (news == entries.end()) return;
+    if (news->index <= log.last_index()) {
+        const Evidence now = evidence_of(log, detached);
+        if (evidence_with(log, detached, entries, news->index) <= now) return;
+        step.announce(EventKind::log_truncated, sender, news->index);
+        truncate_entries(log, configuration, news->index);
+    }
+    for (auto entry = news; entry != entries.end(); ++entry) {
+        append_entry(log, configuration, std::move(*entry));
+    }
+}
+
+/// Where this node has itself what its log should go on with; nothing: nowhere.
+inline std::optional<Index> next_detached(const Log& log, const Detached& detached) {
+    const Evidence evidence = evidence_of(log, detached);
+    if (evidence.run == 0 || evidence.run > detached.runs.size()) {
+        if (detached.find(log.last()) == nullptr) return std::nullopt;
+        return log.last_index() + 1;
+    }
+    const DetachedRun& run = detached.runs[evidence.run - 1];
+    if (evidence.depth >= run.last || evidence.depth < log.commit()) return std::nullopt;
+    return evidence.depth + 1;
 }
 
 /// The log has come to where this node has more itself: that is read.
@@ -75,8 +140,8 @@ inline void reattach(const Step& step, const Office& office, const ElectionTimer
     }
     if (detached.reading || !repairs_log(step, office, timer, log)) return;
     if (log.unwritten_bytes() >= step.options.window_bytes) return;
-    if (detached.find(log.last()) == nullptr) return;
-    detached.reading = log.last_index() + 1;
+    detached.reading = next_detached(log, detached);
+    if (!detached.reading) return;
     step.out.load_detached = LoadDetached{*detached.reading, step.options.max_message_bytes};
 }
 inline void take_detached(const Step& step, const Office& office, const ElectionTimer& timer,
@@ -87,11 +152,16 @@ inline void take_detached(const Step& step, const Office& office, const Election
     if (loaded.entries.empty()) return detached.give_up(loaded.first);
     // A leader may have come meanwhile, or the log have gone another way.
     if (!repairs_log(step, office, timer, log)) return;
+    if (next_detached(log, detached) != loaded.first) return;
     for (Entry& entry : loaded.entries) {
-        const DetachedRun* const run = detached.find(log.last());
-        const bool fits = run != nullptr && entry.index == log.last_index() + 1 &&
-                          entry.term == run->term_at(entry.index);
-        if (!fits) return;
+        const Index before = entry.index - 1;
+        const std::optional<Term> term = log.term_at(before);
+        const DetachedRun* const run = term ? detached.find({before, *term}) : nullptr;
+        if (run == nullptr || entry.term != run->term_at(entry.index)) return;
+        if (entry.index <= log.last_index()) {
+            step.announce(EventKind::log_truncated, step.self, entry.index);
+            truncate_entries(log, configuration, entry.index);
+        }
         append_entry(log, configuration, std::move(entry));
     }
 }

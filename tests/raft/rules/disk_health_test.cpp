@@ -352,6 +352,57 @@ TEST_CASE("a leader whose writes wait for room goes on serving reads where nobod
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE(
+    "a leader without room goes on serving reads where no other could be elected without it") {
+    Led cluster;
+    SUBCASE("one is away") { cluster.crash(3); }
+    SUBCASE("the disk of one hangs") {
+        cluster.hang(3);
+        cluster.propose(1, "stuck at 3");
+        cluster.run(until_noticed);
+        REQUIRE(cluster.progress(3).disk_stalled);
+    }
+    cluster.run(seconds(2));
+    cluster.set_room(1, true);
+    cluster.hang(1);
+    cluster.propose(1, "waits for room");
+    cluster.run(seconds(20));
+    CHECK(cluster.core(1).disk().stalled);
+    REQUIRE(cluster.leader() == 1);
+    const Token read = cluster.read(1);
+    cluster.run(milliseconds(200));
+    REQUIRE(cluster.outcome_of(read).has_value());
+    CHECK(cluster.outcome_of(read)->refusal == Refusal::none);
+    // It gives way as soon as the other two are enough.
+    if (cluster.up(3)) {
+        cluster.mend(3);
+    } else {
+        cluster.restart(3);
+    }
+    const auto has_given_way = [&] { return cluster.leader() > 1; };
+    CHECK(cluster.run_until(has_given_way, seconds(1)));
+    CHECK(cluster.failure == "");
+}
+
+TEST_CASE("a handover that nobody has asked for ends when no other could be elected any more") {
+    Led cluster;
+    cluster.lost = [](const Message& m) { return std::holds_alternative<TimeoutNow>(m.body); };
+    bool is_asked_for = false;
+    SUBCASE("by itself") { cluster.set_room(1, true); }
+    SUBCASE("asked for") {
+        is_asked_for = true;
+        cluster.set_room(1, true);
+        cluster.step(1, HandOver{7, {2}, seconds(5)});
+    }
+    const auto hands_over = [&] { return cluster.core(1).handover() != nullptr; };
+    REQUIRE(cluster.run_until(hands_over, milliseconds(400)));
+    const std::uint64_t other = cluster.core(1).handover()->target.value == 2 ? 3 : 2;
+    AppendReply hangs;
+    hangs.disk_stalled = true;
+    cluster.step(1, message(other, 1, hangs));
+    CHECK(hands_over() == is_asked_for);
+}
+
 TEST_CASE("room comes before priority") {
     Led cluster;
     Membership target = of({1, 2, 3});

@@ -205,7 +205,7 @@ Message lacking_entries(LogPosition previous, std::vector<Entry> brought) {
     return {{2}, {1}, LackingEntries{{3}, previous, std::move(brought)}};
 }
 
-TEST_CASE("what another has is taken over behind the end of the log, and nowhere else") {
+TEST_CASE("what another has is taken over where the log ends") {
     Core core = lacking({});
     Output out;
     const auto take = [&](Message message) {
@@ -213,16 +213,74 @@ TEST_CASE("what another has is taken over behind the end of the log, and nowhere
         core.step(Time{}, std::span(&input, 1), out);
         return core.log().last_index();
     };
-    CHECK(take(lacking_entries({{1}, {1}}, entries(2, {2, 2}))) == Index{2});
-    CHECK(core.log().last().term == Term{1});
-    CHECK(take(lacking_entries({{2}, {2}}, entries(3, {2}))) == Index{2});
     CHECK(take(lacking_entries({{3}, {1}}, entries(4, {2}))) == Index{2});
     // Of a later term than its sender's, and of a term that falls.
     CHECK(take(lacking_entries({{2}, {1}}, entries(3, {4}))) == Index{2});
     CHECK(take(lacking_entries({{2}, {1}}, entries(3, {2, 1}))) == Index{2});
     CHECK(take(lacking_entries({{2}, {1}}, entries(3, {1, 2}))) == Index{4});
+    CHECK(take(lacking_entries({{1}, {1}}, entries(2, {1, 1, 2, 2}))) == Index{5});
     CHECK_FALSE(core.log().is_whole());
     CHECK(core.log().promised() == LogPosition{{6}, {2}});
+}
+
+TEST_CASE("a log gives way to one of which more speaks for being what the node had, and no other") {
+    const DetachedRun early{{{3}, {1}}, {{{4}, {1}}}, {4}};
+    const DetachedRun late{{{4}, {2}}, {{{5}, {2}}}, {5}};
+    // The log is 1@1 2@2 of what was up to 9@5, 1@1 is committed.
+    const auto terms_after = [&](std::vector<std::vector<std::uint64_t>> offers) {
+        Recovered found = recovered({{6}, {}, {1}}, entries(1, {1, 2}));
+        found.promised = {{9}, {5}};
+        found.detached = {early, late};
+        Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});
+        Output out;
+        for (const auto& offer : offers) {
+            Input input = Message{{2}, {1}, LackingEntries{{6}, {{1}, {1}}, entries(2, offer)}};
+            core.step(Time{}, std::span(&input, 1), out);
+        }
+        CHECK(core.log().promised() == LogPosition{{9}, {5}});
+        return terms_of(core);
+    };
+    using Terms = std::vector<std::uint64_t>;
+    CHECK(terms_after({{1}}) == Terms{1, 2});
+    CHECK(terms_after({{3, 3, 3, 3, 3, 3, 3, 3, 3}}) == Terms{1, 2});
+    // Of what is left behind damage, the later the better; then of the promised term; then as much.
+    CHECK(terms_after({{1, 1}}) == Terms{1, 1, 1});
+    CHECK(terms_after({{1, 1}, {2, 2}}) == Terms{1, 1, 1});
+    CHECK(terms_after({{1, 1}, {1, 1, 1}}) == Terms{1, 1, 1, 1});
+    CHECK(terms_after({{1, 1}, {1, 2, 2}}) == Terms{1, 1, 2, 2});
+    CHECK(terms_after({{1, 2, 2}, {1, 1, 1}}) == Terms{1, 1, 2, 2});
+    CHECK(terms_after({{5}}) == Terms{1, 5});
+    CHECK(terms_after({{5}, {1, 2, 2}}) == Terms{1, 5});
+    CHECK(terms_after({{5}, {6}}) == Terms{1, 6});
+    CHECK(terms_after({{6}, {5}}) == Terms{1, 6});
+    // What is committed stays, whatever is sent.
+    CHECK(terms_after({{5}, {}}) == Terms{1, 5});
+}
+
+TEST_CASE("what is committed gives way to nothing") {
+    Core core = lacking({});
+    Output out;
+    Input input = Message{{2}, {1}, LackingEntries{{3}, {}, entries(1, {2, 2, 2})}};
+    core.step(Time{}, std::span(&input, 1), out);
+    CHECK(terms_of(core) == std::vector<std::uint64_t>{1, 2, 2});
+}
+
+TEST_CASE(
+    "where the logs part before what is sent, what is earlier is asked for, and ever earlier") {
+    Recovered found = recovered({{3}, {}, {2}}, entries(1, {1, 1, 2, 2, 2}));
+    found.promised = {{9}, {3}};
+    Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});
+    const auto asked_after = [&](LogPosition previous) {
+        const Output out = core.step(Time{}, lacking_entries(previous, entries(8, {3})));
+        const auto request = only<VoteRequest>(out);
+        CHECK(request.pre_vote);
+        CHECK(request.lacks_entries);
+        return request.last;
+    };
+    CHECK(asked_after({{7}, {2}}) == LogPosition{{5}, {2}});
+    CHECK(asked_after({{4}, {3}}) == LogPosition{{4}, {2}});
+    CHECK(asked_after({{4}, {1}}) == LogPosition{{2}, {1}});
+    CHECK(asked_after({{3}, {1}}) == LogPosition{{2}, {1}});
 }
 
 TEST_CASE("what is left behind damage continues a log that comes to it, and no other") {
@@ -283,11 +341,10 @@ TEST_CASE("only who has no leader gives others what they lack, and takes it") {
         take(lacking_entries({{2}, {1}}, entries(3, {1})));
         CHECK(core.log().last_index() == Index{has_leader ? 2U : 3U});
     }
-    // Of one that is no member, of one that asks for a vote only, and of one with another log.
+    // Of one that is no member, of one that asks for a vote only, and of one that has as much.
     for (const Message& other :
          {Message{{7}, {1}, VoteRequest{{4}, true, {{1}, {1}}, false, true}},
           Message{{2}, {1}, VoteRequest{{4}, true, {{1}, {1}}, false, false}},
-          Message{{2}, {1}, VoteRequest{{4}, true, {{1}, {2}}, false, true}},
           Message{{2}, {1}, VoteRequest{{4}, true, {{2}, {1}}, false, true}}}) {
         Core core = lacking({});
         Output out;
@@ -295,6 +352,46 @@ TEST_CASE("only who has no leader gives others what they lack, and takes it") {
         core.step(Time{}, std::span(&input, 1), out);
         CHECK(loads_for_others(out).empty());
     }
+}
+
+TEST_CASE("where two logs may part, what is sent begins with the last entry they may share") {
+    const auto first_after = [](LogPosition asked, Recovered found) {
+        Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});
+        const Output out =
+            core.step(Time{}, Message{{2}, {1}, VoteRequest{{6}, true, asked, false, true}});
+        const std::vector<LoadEntries> loads = loads_for_others(out);
+        return loads.empty() ? Index{} : loads.front().first;
+    };
+    const Recovered found = recovered({{5}, {}, {1}}, entries(1, {1, 2, 2, 4}));
+    CHECK(first_after({{3}, {2}}, found) == Index{4});
+    CHECK(first_after({{3}, {3}}, found) == Index{3});
+    CHECK(first_after({{9}, {3}}, found) == Index{3});
+    CHECK(first_after({{9}, {4}}, found) == Index{4});
+    CHECK(first_after({{2}, {1}}, found) == Index{1});
+    // One that has less than is here at all is helped by a leader alone.
+    Recovered later = recovered({{5}, {}, {3}});
+    later.snapshot.last = later.base = {{3}, {2}};
+    later.snapshot.membership = voters(3);
+    later.last = {4};
+    later.runs = {{{4}, {4}}};
+    CHECK(first_after({{3}, {3}}, later) == Index{4});
+    CHECK(first_after({{2}, {2}}, later) == Index{});
+    CHECK(first_after({{5}, {1}}, later) == Index{});
+}
+
+TEST_CASE("what is left behind damage goes before what others have at its place") {
+    const DetachedRun run{{{3}, {1}}, {{{4}, {2}}}, {4}};
+    Core core = lacking({run});
+    Output out;
+    const auto take = [&](Input input) {
+        core.step(Time{}, std::span(&input, 1), out);
+        return core.log().last();
+    };
+    CHECK(take(lacking_entries({{2}, {1}}, entries(3, {1, 1}))) == LogPosition{{4}, {1}});
+    REQUIRE(out.load_detached);
+    CHECK(out.load_detached->first == Index{4});
+    CHECK(take(DetachedLoaded{{4}, entries(4, {2})}) == LogPosition{{4}, {2}});
+    CHECK(count(out, EventKind::log_truncated) == 1);
 }
 
 TEST_CASE("what cannot be read behind damage is not asked for again") {

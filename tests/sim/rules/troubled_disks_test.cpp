@@ -149,6 +149,15 @@ TEST_CASE("troubled disks: a leader without room that stays where another one ha
     CHECK(found == "node 1 leads without room, although another one has some");
 }
 
+TEST_CASE("troubled disks: a leader without room stays where none could be elected without it") {
+    Bench bench;
+    bench.cluster.crash(3);
+    CHECK(bench.lead(seconds(2)).empty());
+    bench.cluster.step(1, StorageRoom{true});
+    CHECK(bench.lead(seconds(20)).empty());
+    CHECK(bench.cluster.leader() == 1);
+}
+
 TEST_CASE("troubled disks: nobody hands over by itself to one that is full as well") {
     Bench bench;
     bench.cluster.lost = [](const Message& m) {

@@ -89,7 +89,7 @@ public:
         const bool goes_on = seen.reign == core.term() && gap <= 2 * options_.heartbeat_interval;
         seen.reign = core.term();
         const bool ought = core.disk().full && handover == nullptr && !core.changing_members() &&
-                           has_better(core, now);
+                           has_better(core, now) && others_decide(core, now);
         if (!ought || !goes_on) seen.ought_since.reset();
         if (!ought || seen.has_handed_over) return {};
         if (!seen.ought_since) seen.ought_since = now;
@@ -149,6 +149,14 @@ private:
             return member != nullptr && member->votes_in_new() && is_there && !said.stalled &&
                    !said.full && follower.state == raft::ProgressState::replicate &&
                    follower.match >= core.log().commit();
+        });
+    }
+    /// Whether the others who are there could elect one without this node.
+    bool others_decide(const raft::Core& core, raft::Time now) const {
+        return core.membership().has_quorum([&](raft::NodeId node) {
+            const raft::Progress* const other = find(core, node);
+            return other != nullptr && !said_to(core, node).stalled && !other->is_another() &&
+                   now - other->last_contact < options_.election_timeout;
         });
     }
     static Violation wrong(const raft::Core& core, const std::string& what) {
