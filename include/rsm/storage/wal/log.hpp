@@ -74,7 +74,7 @@ public:
     /// Takes over what recovery found; blocks. @pre nothing is being written
     raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
         supply_->on_supplied([self = this->weak_from_this()] {
-            if (const auto log = self.lock()) log->post_run();
+            if (const auto alive = self.lock()) alive->post_run();
         });
         present_ = std::move(log.lost);
         for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
