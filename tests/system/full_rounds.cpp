@@ -25,13 +25,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>

@@ -17,14 +17,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <optional>
-#include <random>
 #include <string>
 
 namespace {

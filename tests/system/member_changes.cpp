@@ -15,7 +15,6 @@
 
 #include <kv/clerk.hpp>
 #include <kv/cli_service.hpp>
-#include <kv/cli_status.hpp>
 
 #include <boost/asio/io_context.hpp>
 
@@ -26,7 +25,6 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
