@@ -394,9 +394,13 @@ TEST_CASE("a handover that nobody has asked for ends when no other could be elec
         cluster.set_room(1, true);
         cluster.step(1, HandOver{7, {2}, seconds(5)});
     }
-    const auto hands_over = [&] { return cluster.core(1).handover() != nullptr; };
+    const auto target = [&] {
+        const Handover* const handover = cluster.core(1).handover();
+        return handover == nullptr ? NodeId{} : handover->target;
+    };
+    const auto hands_over = [&] { return target() != NodeId{}; };
     REQUIRE(cluster.run_until(hands_over, milliseconds(400)));
-    const std::uint64_t other = cluster.core(1).handover()->target.value == 2 ? 3 : 2;
+    const std::uint64_t other = target().value == 2 ? 3 : 2;
     AppendReply hangs;
     hangs.disk_stalled = true;
     cluster.step(1, message(other, 1, hangs));

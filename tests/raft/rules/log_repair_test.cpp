@@ -133,8 +133,8 @@ struct Repaired : Changing {
     Writes written(bool voted) {
         Writes made;
         const auto write = [&made](const std::vector<Entry>& log) {
-            std::vector<Entry> now = entries_of(made);
-            const auto parted = std::ranges::mismatch(log, now).in1;
+            std::vector<Entry> before = entries_of(made);
+            const auto parted = std::ranges::mismatch(log, before).in1;
             for (auto each = parted; each != log.end(); ++each) made.push_back({*each});
         };
         write({logs.committed.front()});
