@@ -157,6 +157,10 @@ private:
         std::optional<raft::Identity> identity;  ///< in place of a write
         bool is_alone() const { return refused || identity; }
     };
+    struct Spare {
+        std::string path;
+        std::weak_ptr<Segment<Files>> readers;  ///< they hold it
+    };
     void begin(Pending pending) {
         {
             const std::lock_guard lock(mutex_);
@@ -324,26 +328,35 @@ private:
         auto result = writer_->write(active_->file, offset_, encoder_.parts());
         if (result) result = files_.sync(active_->file);
         if (!result) return result;
+        go_behind_batch();
+        return {};
+    }
+    void go_behind_batch() {
         offset_ += encoder_.size();
         ++next_batch_;
         encoder_.clear();
-        return {};
     }
 
     /// What is damaged stays as it is, and what is left of the log goes on behind it. The number of
     /// the new segment leaves a gap, as where segments were removed: so its first batch, which says
-    /// what the log is now, is believed whatever is before it.
+    /// what the log is now, is believed whatever is before it. It gets its name with that batch in
+    /// it: before that the next recovery comes to the same, and from then on it finds the log
+    /// mended. What had been prepared is not needed any more, and goes only now.
     raft::Result<void> mend(ScannedLog<Files>& log) {
-        for (const auto& segment : log.unused) {
-            if (auto result = files_.remove(segment->path); !result) return result;
-        }
-        auto made = make_segment(files_, directory_, {log.log_id, log.next_segment}, segment_bytes_,
-                                 options_.pieces.fill_bytes);
+        const SegmentId id{log.log_id, log.next_segment};
+        state_.mended_in = id.number;
+        encoder_.begin(id, segment_header_bytes);
+        encoder_.add(state_);
+        encoder_.finish(next_batch_, state_);
+        const std::uint64_t capacity = std::max(segment_bytes_, segment_bytes_for(encoder_.size()));
+        auto made = make_segment(files_, directory_, id, capacity, options_.pieces.fill_bytes,
+                                 encoder_.parts());
         if (!made) return made.error();
         go_on_in(std::move(*made));
-        state_.mended_in = active_->id.number;
-        Outcome outcome;
-        if (auto result = write(outcome); !result) return result;
+        go_behind_batch();
+        for (const auto& segment : log.unused) {
+            static_cast<void>(files_.remove(segment->path).has_value());  // or a later life does
+        }
         prepare_next();
         remove_unneeded();
         return {};
@@ -387,7 +400,8 @@ private:
             const bool whole = segment->capacity == segment_bytes_;
             // The lock goes along: after close() this may still wait on its lane.
             lanes_->background.post([self = this->shared_from_this(), held = directory_,
-                                     path = segment->path, whole] { self->retire(path, whole); });
+                                     path = segment->path, readers = std::weak_ptr(segment),
+                                     whole] { self->retire(path, readers, whole); });
         }
         std::erase_if(present_, unneeded);
     }
@@ -411,24 +425,31 @@ private:
     void draw_up(SegmentId id, std::uint64_t capacity) {
         // After close() there is no directory any more.
         if (is_closing()) return;
-        std::string spare;
-        if (capacity == segment_bytes_ && !spares_.empty()) {
-            spare = std::move(spares_.back());
-            spares_.pop_back();
-        }
+        std::string spare = capacity == segment_bytes_ ? take_spare() : std::string();
         draft_.emplace(files_, directory_, id, capacity, options_.pieces.fill_bytes,
                        std::move(spare));
         step(id, capacity);
     }
+    /// One that nobody reads from any more: a read that waits for memory may have been begun long
+    /// before the write that made the segment superfluous. Empty: there is none.
+    std::string take_spare() {
+        const auto free = std::ranges::find_if(
+            spares_, [](const Spare& spare) { return spare.readers.expired(); });
+        if (free == spares_.end()) return {};
+        std::string path = std::move(free->path);
+        spares_.erase(free);
+        return path;
+    }
     /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
-    /// removes the others. All reads from them have been carried out: they were posted to this
-    /// lane before the write that made a segment superfluous was begun. A full disk may refuse
+    /// removes the others, from which whoever holds them open may read on. A full disk may refuse
     /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
     /// stays is removed after the next restart.
-    void retire(const std::string& path, bool whole) {
+    void retire(const std::string& path, std::weak_ptr<Segment<Files>> readers, bool whole) {
         if (whole && spares_.size() < options_.spare_segments) {
             std::string spare = path + std::string(spare_suffix);
-            if (files_.rename(path, spare)) return spares_.push_back(std::move(spare));
+            if (files_.rename(path, spare)) {
+                return spares_.push_back({std::move(spare), std::move(readers)});
+            }
         }
         static_cast<void>(files_.remove(path).has_value());
     }
@@ -446,8 +467,8 @@ private:
     }
     /// The segment was refused. Segments that are kept for later may give it the room.
     void wait(const raft::Failure& why, SegmentId id, std::uint64_t capacity) {
-        for (const std::string& spare : std::exchange(spares_, {})) {
-            static_cast<void>(files_.remove(spare).has_value());
+        for (const Spare& spare : std::exchange(spares_, {})) {
+            static_cast<void>(files_.remove(spare.path).has_value());
         }
         bool changed = false;
         bool wakes = false;
@@ -506,7 +527,7 @@ private:
 
     // These belong to the background lane.
     std::optional<Draft> draft_;
-    std::vector<std::string> spares_;  ///< files of segment_bytes
+    std::vector<Spare> spares_;  ///< files of segment_bytes
     Backoff segment_pauses_{shortest_pause, longest_pause};
 
     // These belong to the log's lane.

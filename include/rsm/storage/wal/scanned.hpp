@@ -82,6 +82,20 @@ struct ScannedSegment {
         while (!runs.empty() && runs.back().first >= index) runs.pop_back();
         while (!memberships.empty() && memberships.back().index >= index) memberships.pop_back();
     }
+    /// Its entries in [from, to). @pre first <= from < to <= end()
+    ScannedSegment part(raft::Index from, raft::Index to) const {
+        ScannedSegment result;
+        result.segment = segment;
+        result.before = from == first ? before : raft::LogPosition{from - 1, term_at(from - 1)};
+        result.first = from;
+        for (raft::Index index = from; index < to; ++index) {
+            const auto at = static_cast<std::size_t>(index - first);
+            raft::add_to_runs(result.runs, index, term_at(index));
+            result.offsets.push_back(offsets[at]);
+            result.sizes.push_back(sizes[at]);
+        }
+        return result;
+    }
     /// Without the entries whose records lie at `offset` or behind it.
     void drop_from(std::uint64_t offset) {
         const auto from = std::ranges::lower_bound(offsets, offset);
@@ -128,6 +142,9 @@ struct ScannedLog {
 
     /// Of each damaged segment, what whole batches behind the damage hold.
     std::vector<ScannedSegment<Files>> behind;
+    /// What choose_detached() had found when the log was mended in an earlier life, as long as that
+    /// log lacks something.
+    std::vector<ScannedSegment<Files>> left;
     std::vector<std::string> damages;  ///< a sentence each, with file and offset
     /// Of which nothing could be read; to be removed when nobody asks for them any more.
     std::vector<std::shared_ptr<Segment<Files>>> lost;
