@@ -113,7 +113,7 @@ void collect_behind(const Batches& batches, const std::shared_ptr<Segment<Files>
     }
 }
 
-/// Adds to some runs what another one has beside them, so that no entry is in two.
+/// Adds to some runs what another one has beside them, so that no index is in two.
 template <class Files>
 void add_beside(std::vector<ScannedSegment<Files>>& runs, const ScannedSegment<Files>& other) {
     const auto has = [&, count = runs.size()](raft::Index index) {
@@ -130,8 +130,8 @@ void add_beside(std::vector<ScannedSegment<Files>>& runs, const ScannedSegment<F
     }
 }
 
-/// What the log had behind `last`, as far as it is there: in the order of the log, and then what it
-/// had when it was mended before. No entry is in two of the runs.
+/// What the log had behind `last`, as far as it is there, in its order; also what it had when it was
+/// mended before. No index is in two of the runs.
 /// @param live  as it was before the log was cut
 template <class Files>
 std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log,
@@ -160,6 +160,7 @@ std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log,
     std::erase_if(chosen, [last](const ScannedSegment<Files>& run) {
         return run.offsets.empty() || run.end() - 1 <= last;
     });
+    std::ranges::sort(chosen, {}, &ScannedSegment<Files>::first);
     return chosen;
 }
 
