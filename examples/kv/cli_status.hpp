@@ -59,13 +59,27 @@ inline std::vector<MemberRow> members_of(const Row& row) {
 inline std::string disk_remark(const Fields& fields) {
     if (number(fields, "disk_stalled") != 0) return "its disk hangs";
     const std::string storage = field(fields, "storage");
-    return storage == "ok" || storage == "-" ? "" : storage;
+    if (storage != "ok" && storage != "-") return storage;
+    const std::uint64_t lost = number(fields, "lost_up_to");
+    return lost == 0 ? "" : "damaged, lacks entries up to " + std::to_string(lost);
+}
+/// What the server that leads says of a member: whether this stands there.
+inline bool leader_says(const std::vector<Row>& rows, const MemberRow& member,
+                        std::string_view what) {
+    const Row* const leader = leader_of(rows);
+    if (leader == nullptr) return false;
+    const std::string said = field(leader->fields, "follower_" + std::to_string(member.node));
+    return said.find(what) != std::string::npos;
+}
+/// What is wrong with what a member has promised, as only its leader knows.
+inline std::string doubt_remark(const MemberRow& member, const std::vector<Row>& rows) {
+    return leader_says(rows, member, ",doubtful=1") ? "has lost what it had acknowledged" : "";
 }
 /// What is wrong with a member's disk, by the account of the server that leads it.
-inline std::string disk_remark(const MemberRow& member, const Fields& leader) {
-    const std::string said = field(leader, "follower_" + std::to_string(member.node));
-    if (said.find(",disk_stalled=1") != std::string::npos) return "its disk hangs";
-    return said.find(",disk_full=1") == std::string::npos ? "" : "its disk is full";
+inline std::string disk_remark(const MemberRow& member, const std::vector<Row>& rows) {
+    if (leader_says(rows, member, ",disk_stalled=1")) return "its disk hangs";
+    if (leader_says(rows, member, ",disk_full=1")) return "its disk is full";
+    return doubt_remark(member, rows);
 }
 
 /// What is odd about a member, by the account of the server that bears its id, or else by that of
@@ -80,10 +94,10 @@ inline std::string remark_on(const MemberRow& member, const std::vector<Row>& ro
         if (is_told(instance) && is_told(member.instance) && instance != member.instance) {
             return "other instance: " + instance + " answers";
         }
-        return disk_remark(row.fields);
+        const std::string own = disk_remark(row.fields);
+        return own.empty() ? doubt_remark(member, rows) : own;
     }
-    const Row* const leader = leader_of(rows);
-    return leader == nullptr ? "" : disk_remark(member, leader->fields);
+    return disk_remark(member, rows);
 }
 
 namespace detail {

@@ -279,7 +279,8 @@ public:
                                  ",lag=" + std::to_string(last > match ? last - match : 0) +
                                  ",last_contact_ms=" + std::to_string(contact.count()) +
                                  ",disk_stalled=" + std::to_string(int{follower.disk_stalled}) +
-                                 ",disk_full=" + std::to_string(int{follower.disk_full}));
+                                 ",disk_full=" + std::to_string(int{follower.disk_full}) +
+                                 ",doubtful=" + std::to_string(int{follower.doubtful}));
         }
         for (const rsm::PeerStatus& peer : status.peers) {
             using std::chrono::milliseconds;

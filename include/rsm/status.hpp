@@ -29,6 +29,9 @@ struct Status {
         raft::Duration last_contact{};  ///< time since it was last heard of
         bool disk_stalled = false;      ///< as it said last: it neither votes nor can lead
         bool disk_full = false;         ///< as it said last: it takes nothing new from clients
+        /// It has, or may have, less than it had acknowledged: its vote is still to be taken away
+        /// until it has caught up, so no other node should fail now.
+        bool doubtful = false;
     };
 
     raft::NodeId self;

@@ -215,4 +215,19 @@ TEST_CASE("kv status: a disk that hangs or is full is remarked on, by whoever kn
     CHECK(remark("node:1\r\nrole:follower\r\nfollower_2:x,disk_full=1\r\n").empty());
 }
 
+TEST_CASE("kv status: what a disk has lost is remarked on, by whoever knows") {
+    const kv::MemberRow member{2, "voter", "b:1", "00a1", "1"};
+    const auto remark = [&member](const std::string& own, const std::string& doubtful) {
+        return kv::remark_on(
+            member, {{"x:1", kv::parse_fields("node:2\r\nlost_up_to:" + own + "\r\n"), ""},
+                     {"y:1",
+                      kv::parse_fields(
+                          "node:1\r\nrole:leader\r\nfollower_2:x,doubtful=" + doubtful + "\r\n"),
+                      ""}});
+    };
+    CHECK(remark("0", "0").empty());
+    CHECK(remark("7", "1") == "damaged, lacks entries up to 7");
+    CHECK(remark("0", "1") == "has lost what it had acknowledged");
+}
+
 }  // namespace member_test

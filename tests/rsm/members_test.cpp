@@ -64,6 +64,36 @@ TEST_CASE("a cluster of one grows to three, whose states are equal") {
     CHECK_FALSE(add(cluster, cluster.leader(), 1));
 }
 
+TEST_CASE("a leader says of whom it doubts that it has what it acknowledged, until it votes anew") {
+    Cluster cluster(3);
+    const std::uint64_t leader = cluster.elect();
+    REQUIRE_FALSE(add(cluster, leader, 1));
+    const std::uint64_t other = leader == 1 ? 2 : 1;
+    const auto follower = [&] {
+        for (const auto& known : cluster.node(leader).status().followers) {
+            if (known.node.value == other) return known;
+        }
+        return rsm::Status::Follower{};
+    };
+    const auto is_voter = [&] {
+        for (const rsm::Member& member : cluster.node(leader).status().members) {
+            if (member.id.value == other) return member.standing == raft::Standing::voter;
+        }
+        return false;
+    };
+    REQUIRE(cluster.run_until([&] { return follower().match.value == 2; }));
+    CHECK_FALSE(follower().doubtful);
+    cluster.crash(other);
+    cluster.replace_disk(other);
+    cluster.start(other);
+    REQUIRE(cluster.run_until([&] { return follower().doubtful; }));
+    // What comes of the doubt is under way before it is over.
+    REQUIRE(cluster.run_until([&] { return !follower().doubtful; }));
+    CHECK_FALSE(is_voter());
+    CHECK(cluster.run_until(is_voter));
+    CHECK_FALSE(follower().doubtful);
+}
+
 TEST_CASE("what is refused says why, and changes nothing") {
     Cluster cluster(3);
     const std::uint64_t leader = cluster.elect();

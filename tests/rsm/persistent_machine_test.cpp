@@ -1,8 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // State machines that keep their state themselves, and how far it has come.
+#include "machine_group.hpp"
 #include "support/held_snapshots.hpp"
-#include "support/virtual_cluster.hpp"
 
 #include <raft/base/random.hpp>
 #include <rsm/archive.hpp>
@@ -28,7 +28,9 @@ namespace persistent_machine_test {
 namespace {
 
 using namespace std::chrono_literals;
-using Error = boost::system::error_code;
+using machine_group::Error;
+using machine_group::MachineGroup;
+using machine_group::says;
 
 /// What a database holds: the operations that it was given, and the position of the last.
 struct Content {
@@ -108,72 +110,43 @@ public:
 };
 static_assert(rsm::Persistent<FrozenLedger> && rsm::FreezesWithPosition<FrozenLedger>);
 
-template <class Machine>
-struct Group {
-    explicit Group(std::uint64_t size, rsm::Options options = {})
-        : cluster(size, with(size, std::move(options)),
-                  [this](std::uint64_t id) { return Machine(databases[id]); }) {}
-    Group(const Group&) = delete;
-    Group& operator=(const Group&) = delete;
+using Databases = std::map<std::uint64_t, DatabasePointer>;
 
-    rsm::Options with(std::uint64_t size, rsm::Options options) {
+/// One for each node.
+struct WithDatabases {
+    explicit WithDatabases(std::uint64_t size) {
         for (std::uint64_t id = 1; id <= size; ++id) databases[id] = std::make_shared<Database>();
-        options.raft.retained_bytes = 0;
-        options.raft.max_hold_bytes = 0;
-        options.on_failure = [this](const raft::Failure& why) { failures.push_back(why.what); };
-        return options;
     }
-    std::shared_ptr<std::vector<Error>> submit(std::int64_t operation) {
-        const std::uint64_t leader = cluster.elect();
-        REQUIRE(leader != 0);
-        auto ended = std::make_shared<std::vector<Error>>();
-        cluster.node(leader).async_submit(
-            operation, [ended](Error error, std::int64_t) { ended->push_back(error); });
-        return ended;
-    }
+    Databases databases;
+};
+
+template <class Machine>
+struct Group : WithDatabases, MachineGroup<Machine, rsm_test::HeldSnapshots> {
+    explicit Group(std::uint64_t size, rsm::Options options = {})
+        : WithDatabases(size),
+          MachineGroup<Machine, rsm_test::HeldSnapshots>(
+              size, std::move(options),
+              [this](std::uint64_t id) { return Machine(databases[id]); }) {}
+
     /// Appends the next numbers, one after the other.
     void add(int count) {
-        for (int i = 0; i < count; ++i) {
-            const auto ended = submit(++last);
-            REQUIRE(cluster.run_until([&] { return !ended->empty(); }));
-            REQUIRE_FALSE(ended->front());
-        }
-    }
-    void restart(std::uint64_t id) {
-        cluster.crash(id);
-        cluster.start(id);
-    }
-    /// With which a start of the node is refused; empty if it is not.
-    std::string refusal(std::uint64_t id) {
-        cluster.crash(id);
-        try {
-            cluster.start(id);
-            return {};
-        } catch (const boost::system::system_error& error) {
-            return error.what();
-        }
+        for (int i = 0; i < count; ++i) this->submit_and_wait(++last);
     }
     /// Each number once, in order.
     bool is_complete(std::uint64_t id) {
-        const std::vector<std::int64_t>& all = cluster.node(id).machine().operations();
+        const std::vector<std::int64_t>& all = this->cluster.node(id).machine().operations();
         for (std::size_t i = 0; i < all.size(); ++i) {
             if (all[i] != static_cast<std::int64_t>(i) + 1) return false;
         }
         return all.size() == static_cast<std::size_t>(last);
     }
     bool completes(std::uint64_t id) {
-        return cluster.run_until([&] { return is_complete(id); });
+        return this->cluster.run_until([&] { return is_complete(id); });
     }
     int restores(std::uint64_t id) { return databases[id]->restores; }
-    std::uint64_t snapshot(std::uint64_t id) { return cluster.node(id).status().snapshot.value; }
 
-    std::map<std::uint64_t, DatabasePointer> databases;
-    std::vector<std::string> failures;
     std::int64_t last = 0;
-    rsm_test::VirtualCluster<Machine, rsm_test::CutTransport, rsm_test::HeldSnapshots> cluster;
 };
-
-bool says(const std::string& text, const char* part) { return text.find(part) != text.npos; }
 
 }  // namespace
 
@@ -269,7 +242,7 @@ TEST_CASE("a restore that ends in a crash is done again") {
     group.add(100);
     group.databases[behind]->crash_in_restore = true;
     group.cluster.start(behind);
-    REQUIRE(group.cluster.run_until([&] { return group.cluster.node(behind).status().stopped; }));
+    REQUIRE(group.stops(behind));
     CHECK(group.databases[behind]->durable.applied == raft::LogPosition{});
     CHECK(says(group.refusal(behind), "the power fails"));
     group.databases[behind]->crash_in_restore = false;
@@ -365,7 +338,7 @@ TEST_CASE("a machine that does not keep the position with its state stops its no
     group.add(1);
     group.databases[1]->forgets_position = true;
     const auto ended = group.submit(2);
-    REQUIRE(group.cluster.run_until([&] { return group.cluster.node(1).status().stopped; }));
+    REQUIRE(group.stops(1));
     group.cluster.run_for(1s);
     REQUIRE(group.failures.size() == 1);
     CHECK(says(group.failures[0],
@@ -392,7 +365,7 @@ TEST_CASE("an operation that throws when it is in the database already is not sk
     Group<Ledger> group(1, {.skip_operations = {{3}}});
     group.add(1);
     const auto poison = group.submit(-1);
-    REQUIRE(group.cluster.run_until([&] { return group.cluster.node(1).status().stopped; }));
+    REQUIRE(group.stops(1));
     group.cluster.run_for(1s);
     CHECK(*poison == std::vector<Error>{rsm::Errc::interrupted});
     REQUIRE(group.failures.size() == 1);

@@ -2,7 +2,7 @@
 //
 // State machines that throw where they are saved and restored: what ends the node, what costs a
 // snapshot only, and what those learn who wait.
-#include "support/virtual_cluster.hpp"
+#include "machine_group.hpp"
 
 #include <doctest/doctest.h>
 
@@ -21,7 +21,9 @@ namespace throwing_machine_test {
 namespace {
 
 using namespace std::chrono_literals;
-using Error = boost::system::error_code;
+using machine_group::Error;
+using machine_group::MachineGroup;
+using machine_group::says;
 
 enum class Trouble { none, thrown, unknown, no_memory };
 /// What the machines' functions throw from now on.
@@ -64,63 +66,19 @@ struct FrozenSum : Sum {
 static_assert(rsm::Freezes<FrozenSum>);
 
 template <class Machine = Sum>
-struct Group {
-    explicit Group(std::uint64_t size, rsm::Options options = {}) : cluster(size, with(options)) {}
+struct Group : MachineGroup<Machine> {
+    using MachineGroup<Machine>::MachineGroup;
     ~Group() { troubles = {}; }
-    Group(const Group&) = delete;
-    Group& operator=(const Group&) = delete;
 
-    rsm::Options with(rsm::Options options) {
-        options.raft.retained_bytes = 0;
-        options.raft.max_hold_bytes = 0;
-        options.on_failure = [this](const raft::Failure& why) { failures.push_back(why.what); };
-        options.on_notice = [this](const std::string& what) { notices.push_back(what); };
-        return options;
-    }
-    auto submit(std::int64_t operation) {
-        const std::uint64_t leader = cluster.elect();
-        REQUIRE(leader != 0);
-        auto ended = std::make_shared<std::vector<Error>>();
-        cluster.node(leader).async_submit(
-            operation, [ended](Error error, std::int64_t) { ended->push_back(error); });
-        return ended;
-    }
     /// Adds 1, so many times, one after the other.
     void add(int times) {
-        for (int i = 0; i < times; ++i) {
-            const auto ended = submit(1);
-            REQUIRE(cluster.run_until([&] { return !ended->empty(); }));
-            REQUIRE_FALSE(ended->front());
-        }
-    }
-    void restart(std::uint64_t id) {
-        cluster.crash(id);
-        cluster.start(id);
+        for (int i = 0; i < times; ++i) this->submit_and_wait(1);
     }
     bool comes_to(std::uint64_t id, std::int64_t value) {
-        return cluster.run_until([&] { return cluster.node(id).machine().value == value; });
+        return this->cluster.run_until(
+            [&] { return this->cluster.node(id).machine().value == value; });
     }
-    bool stops(std::uint64_t id) {
-        return cluster.run_until([&] { return cluster.node(id).status().stopped; });
-    }
-    raft::Index snapshot(std::uint64_t id) { return cluster.node(id).status().snapshot; }
-    /// With which a start of the node is refused; empty if it is not.
-    std::string refusal(std::uint64_t id) {
-        cluster.crash(id);
-        try {
-            cluster.start(id);
-            return {};
-        } catch (const boost::system::system_error& error) {
-            return error.what();
-        }
-    }
-
-    std::vector<std::string> failures;
-    std::vector<std::string> notices;
-    rsm_test::VirtualCluster<Machine> cluster;
 };
-
-bool says(const std::string& text, const char* part) { return text.find(part) != text.npos; }
 
 }  // namespace
 
@@ -191,7 +149,7 @@ TEST_CASE_TEMPLATE("a machine that throws as its state is saved stops its node, 
     troubles = {};
     group.restart(1);
     CHECK(group.comes_to(1, 100));  // nothing of the log is gone
-    CHECK(group.cluster.run_until([&] { return group.snapshot(1).value > 0; }));
+    CHECK(group.cluster.run_until([&] { return group.snapshot(1) > 0; }));
 }
 
 TEST_CASE_TEMPLATE("where memory runs out as a state is saved, another snapshot is taken later",
@@ -201,9 +159,9 @@ TEST_CASE_TEMPLATE("where memory runs out as a state is saved, another snapshot 
     group.add(100);
     REQUIRE(group.notices.size() == 1);
     CHECK(says(group.notices[0], "a snapshot could not be saved and is tried again later"));
-    CHECK(group.snapshot(1).value == 0);
+    CHECK(group.snapshot(1) == 0);
     troubles = {};
-    CHECK(group.cluster.run_until([&] { return group.snapshot(1).value > 0; }));
+    CHECK(group.cluster.run_until([&] { return group.snapshot(1) > 0; }));
     CHECK(group.failures.empty());
     group.restart(1);
     CHECK(group.comes_to(1, 100));
@@ -216,9 +174,9 @@ TEST_CASE("an image that throws as it is written costs a snapshot, not the node"
     group.add(100);
     REQUIRE(group.notices.size() == 1);
     CHECK(says(group.notices[0], "a snapshot could not be saved and is tried again later"));
-    CHECK(group.snapshot(1).value == 0);
+    CHECK(group.snapshot(1) == 0);
     troubles = {};
-    CHECK(group.cluster.run_until([&] { return group.snapshot(1).value > 0; }));
+    CHECK(group.cluster.run_until([&] { return group.snapshot(1) > 0; }));
     CHECK(group.failures.empty());
     group.restart(1);
     CHECK(group.comes_to(1, 100));
@@ -227,7 +185,7 @@ TEST_CASE("an image that throws as it is written costs a snapshot, not the node"
 TEST_CASE("a start whose snapshot the machine does not take is refused, and loses nothing") {
     Group<> group(1, {.snapshot_threshold = 1000});
     group.add(100);
-    REQUIRE(group.snapshot(1).value > 0);
+    REQUIRE(group.snapshot(1) > 0);
     troubles.restore = Trouble::thrown;
     CHECK(says(group.refusal(1), "cannot be restored into the state machine (cannot do that)"));
     troubles.restore = Trouble::unknown;

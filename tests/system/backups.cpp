@@ -7,6 +7,7 @@
 #include "clerks.hpp"
 #include "load.hpp"
 #include "processes.hpp"
+#include "program.hpp"
 #include "servers.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -20,14 +21,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -100,10 +98,9 @@ private:
                                   Words{"--server", old_.client(2)}, Words{"--from", "leader"}}) {
             const Acknowledged before = clerks.load().acknowledged;
             const std::filesystem::path file = directory_ / ("backup" + std::to_string(made++));
-            Words words{tool_,    "--cluster", joined(old_.clients()), "--timeout", "30",
-                        "backup", file};
+            Words words{"backup", file};
             words.insert(words.end(), from.begin(), from.end());
-            Process command(words, directory_ / "kv.log");
+            Process command(kv_command(tool_, old_.clients(), words), directory_ / "kv.log");
             std::optional<int> ended;
             const std::size_t operations = clerks.load().operations;
             clerks.wait("a backup is made", [&] { return (ended = command.poll()).has_value(); });
@@ -141,32 +138,33 @@ private:
         // One that joins learns which cluster it is.
         new_.add(4);
         new_.join(4, 2);
-        wait("the one that joins serves", [&] { return account_of(accounts(new_), 4) != nullptr; });
+        wait_until("the one that joins serves",
+                   [&] { return account_of(accounts(new_), 4) != nullptr; });
         demand(ask(new_, {"member", "add", "4", new_.peer(4)}) == 0, "a new node cannot join");
-        wait("the one that joined has it all", [&] { return has_all(accounts(new_), 4); });
+        wait_until("the one that joined has it all", [&] { return has_all(accounts(new_), 4); });
     }
 
     void refuse_others() {
         // A founder with another backup, or with none, finds nobody.
         new_.wipe(3);
         restore(new_, 3, "backup0");
-        wait("a founder with another backup is refused", [&] { return refused(3) >= 1; });
+        wait_until("a founder with another backup is refused", [&] { return refused(3) >= 1; });
         new_.wipe(3);
         const std::size_t before = refused(3);
         new_.found(3);
-        wait("a founder without a backup is refused", [&] { return refused(3) > before; });
+        wait_until("a founder without a backup is refused", [&] { return refused(3) > before; });
         demand(leader_among(accounts(new_)) != 3, "a stranger leads");
         // Nor is one that begins anew what it was before, with whatever backup.
         new_.wipe(3);
         restore(new_, 3, "whole");
         std::optional<int> ended;
-        wait("a founder that begins a second time is found out",
-             [&] { return (ended = new_.process(3).poll()).has_value(); });
+        wait_until("a founder that begins a second time is found out",
+                   [&] { return (ended = new_.process(3).poll()).has_value(); });
         demand(*ended == 2, "a founder that begins a second time does not say why it stops");
         new_.wipe(3);
         new_.join(3, 1);
-        wait("the one that was wiped is taken in again",
-             [&] { return has_all(accounts(new_), 3); });
+        wait_until("the one that was wiped is taken in again",
+                   [&] { return has_all(accounts(new_), 3); });
         for (Node node = 1; node <= 4; ++node) new_.process(node).kill();
 
         const std::filesystem::path bad = directory_ / "bad";
@@ -181,7 +179,7 @@ private:
 
     void lose_the_majority() {
         for (Node node = 1; node <= nodes; ++node) {
-            wait("all have everything", [&] { return has_all(accounts(old_), node); });
+            wait_until("all have everything", [&] { return has_all(accounts(old_), node); });
         }
         const std::filesystem::path file = directory_ / "rescued";
         Words words{server_, "rescue", old_.directory(3), "--to", file};
@@ -211,9 +209,7 @@ private:
         return ask(servers, {"backup", directory_ / name});
     }
     int ask(const Servers& servers, const Words& command) {
-        Words words{tool_, "--timeout", "60", "--cluster", joined(servers.clients())};
-        words.insert(words.end(), command.begin(), command.end());
-        return run_and_log(words);
+        return run_and_log(kv_command(tool_, servers.clients(), command));
     }
     int run_and_log(const Words& words) { return Process(words, directory_ / "kv.log").wait(); }
 
@@ -225,8 +221,7 @@ private:
             if (!key.starts_with("key-") && ++asked > 10) continue;
             const std::filesystem::path said = directory_ / "said";
             std::filesystem::remove(said);
-            Words words{tool_, "--timeout", "60", "--cluster", joined(servers.clients()),
-                        "get", key};
+            const Words words = kv_command(tool_, servers.clients(), {"get", key});
             demand(Process(words, said).wait() == 0, "a restored cluster lacks " + key);
             demand(rsm_test::read_file(said) == written.value + "\n",
                    "a restored cluster has another value of " + key);
@@ -243,24 +238,7 @@ private:
         return kv::ask_all(servers.clients(), std::chrono::seconds(5));
     }
     /// How often a node of the new cluster has said that another one is of another cluster.
-    std::size_t refused(Node node) const {
-        std::size_t count = 0;
-        const std::string log = new_.log_of(node);
-        for (std::size_t at = log.find("another cluster"); at != std::string::npos;
-             at = log.find("another cluster", at + 1)) {
-            ++count;
-        }
-        return count;
-    }
-
-    template <class Condition>
-    void wait(const std::string& what, Condition holds) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        while (!holds()) {
-            demand(std::chrono::steady_clock::now() < deadline, "in vain waited until " + what);
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        }
-    }
+    std::size_t refused(Node node) const { return count_of(new_.log_of(node), "another cluster"); }
 
     rsm_test::TemporaryDirectory directory_;
     std::string server_;
@@ -274,19 +252,21 @@ private:
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 3) {
-        std::cerr << "usage: backups KV_SERVER KV\n";
-        return 2;
-    }
-    Backups test(words[1], words[2]);
-    try {
-        test.run();
-    } catch (const std::exception& error) {
-        std::cerr << "failed: " << error.what() << "\nthe files are in " << test.directory()
-                  << '\n';
-        test.keep();
-        return 1;
-    }
-    std::cout << "backups were made, restored and rescued\n";
-    return 0;
+    Settings settings;
+    std::string tool;
+    Program program("backups", "Backs a kv cluster up, founds others from that, and rescues one.",
+                    settings);
+    program.add_program("TOOL", tool, "The kv program");
+    return program.run(count, words, [&] {
+        Backups test(settings.server, tool);
+        try {
+            test.run();
+        } catch (...) {
+            std::cout << "the files are in " << test.directory() << '\n';
+            test.keep();
+            throw;
+        }
+        std::cout << "backups were made, restored and rescued\n";
+        return true;
+    });
 }

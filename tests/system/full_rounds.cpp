@@ -12,28 +12,22 @@
 //   full_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 //
 // It mounts file systems where nobody else sees them, which needs root.
-#include "support/temporary_directory.hpp"
-#include "trio.hpp"
+#include "cluster.hpp"
+#include "program.hpp"
 #include "verdict.hpp"
 
 #include <kv/cli_service.hpp>
 
 #include <raft/base/random.hpp>
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -47,13 +41,6 @@
 namespace {
 
 using namespace system_test;
-
-struct Settings {
-    std::string server;
-    std::uint64_t rounds = 10;
-    std::uint64_t seed = 0;
-    std::string history;
-};
 
 [[noreturn]] void refuse(const std::string& what) {
     throw std::system_error(errno, std::generic_category(), what);
@@ -105,16 +92,19 @@ public:
           random_(settings.seed),
           // So small that a disk is full soon after its room is taken, and so that a snapshot is
           // wanted all the time.
-          trio_(settings.server, directory,
-                {"--snapshot-threshold", "192KiB", "--segment-size", "64KiB", "--election-timeout",
-                 std::to_string(election_timeout.count())},
-                settings.seed) {
-        for (const Node node : Trio::all()) disks_.emplace_back(trio_.servers().directory(node));
+          cluster_(settings.server, directory,
+                   {"--snapshot-threshold", "192KiB", "--segment-size", "64KiB",
+                    "--election-timeout", std::to_string(election_timeout.count())},
+                   settings.seed) {
+        leave_the_others_alone();
+        for (const Node node : cluster_.founders()) {
+            disks_.emplace_back(cluster_.servers().directory(node));
+        }
     }
 
     void run() {
-        for (const Node node : Trio::all()) trio_.servers().found(node);
-        trio_.begin();
+        cluster_.found();
+        cluster_.begin();
         for (std::uint64_t round = 0; round < settings_.rounds; ++round) {
             std::cout << "round " << round + 1 << ":" << std::flush;
             switch (round % 3) {
@@ -122,17 +112,17 @@ public:
                 case 1: fill_all(); break;
                 default: fill_follower(); break;
             }
-            trio_.measure("all have room",
-                          [this] { trio_.clerks().wait_for_operations(300, "all serve"); });
+            cluster_.measure_aloud("all have room", [this] {
+                cluster_.clerks().wait_for_operations(300, "all serve");
+            });
             std::cout << std::endl;
         }
-        trio_.clerks().end();
-        trio_.search_logs();
+        cluster_.clerks().end();
+        cluster_.search_logs(3);
         judge_gaps();
     }
 
-    const Load& load() const { return trio_.clerks().load(); }
-    const Gaps& gaps() { return trio_.gaps(); }
+    const Cluster& cluster() const { return cluster_; }
     std::string summary() const {
         return std::to_string(settings_.rounds) + " rounds, " + std::to_string(handovers_) +
                " handovers by a full leader, " + std::to_string(reads_) +
@@ -147,67 +137,69 @@ private:
     static constexpr std::chrono::seconds patience{150};
 
     void fill_leader() {
-        const Node node = trio_.await_leader();
-        std::cout << " " << Trio::name(node) << " leads," << std::flush;
-        trio_.measure(leader_full, [&] {
+        const Node node = cluster_.await_leader();
+        std::cout << " " << Cluster::name(node) << " leads," << std::flush;
+        cluster_.measure_aloud(leader_full, [&] {
             keep_full({node}, "another one leads", [&] {
-                const Node leader = trio_.leader();
+                const Node leader = cluster_.leader();
                 return leader != 0 && leader != node;
             });
             ++handovers_;
-            demand(said(node, "DISK FULL"), Trio::name(node) + " does not say that it is full");
+            demand(said(node, "DISK FULL"), Cluster::name(node) + " does not say that it is full");
         });
-        const std::size_t enough = load().operations + 500;
-        keep_full({node}, "the others serve", [&] { return load().operations >= enough; });
+        const std::size_t enough = cluster_.load().operations + 500;
+        keep_full({node}, "the others serve", [&] { return cluster_.load().operations >= enough; });
         give_back({node});
     }
 
     void fill_follower() {
-        const Node leader = trio_.await_leader();
-        const Node node = trio_.follower(leader, random_.next());
-        std::cout << " " << Trio::name(node) << " follows," << std::flush;
-        trio_.measure(follower_full, [&] {
+        const Node leader = cluster_.await_leader();
+        const Node node = cluster_.another_than(leader, random_.next());
+        std::cout << " " << Cluster::name(node) << " follows," << std::flush;
+        cluster_.measure_aloud(follower_full, [&] {
             keep_full({node}, "the leader knows that a follower is full",
-                      [&] { return trio_.leader_says(node, ",disk_full=1"); });
-            const std::size_t enough = load().operations + 500;
-            keep_full({node}, "two serve", [&] { return load().operations >= enough; });
+                      [&] { return cluster_.leader_says(node, ",disk_full=1"); });
+            const std::size_t enough = cluster_.load().operations + 500;
+            keep_full({node}, "two serve", [&] { return cluster_.load().operations >= enough; });
         });
         give_back({node});
     }
 
     void fill_all() {
-        keep_full(Trio::all(), "all say that they have no room", [this] {
-            return std::ranges::none_of(Trio::all(), [this](Node node) { return has_room(node); });
+        keep_full(cluster_.founders(), "all say that they have no room", [this] {
+            return std::ranges::none_of(cluster_.founders(),
+                                        [this](Node node) { return has_room(node); });
         });
         read_while_full();
-        trio_.measure(room_again, [this] {
+        cluster_.measure_aloud(room_again, [this] {
             // What was not acknowledged before does not count.
-            trio_.clerks().load().silence.heard();
-            trio_.clerks().load().silence.begin();
-            give_back(Trio::all());
+            cluster_.clerks().load().silence.heard();
+            cluster_.clerks().load().silence.begin();
+            give_back(cluster_.founders());
         });
     }
     void read_while_full() {
-        const Node leader = trio_.await_leader();
-        const std::string term = kv::field(trio_.account(leader), "term");
+        const Node leader = cluster_.await_leader();
+        const std::string term = kv::field(cluster_.account(leader), "term");
         const std::vector<std::string_view> get{"GET", "key-0"};
         for (int i = 0; i < 50; ++i) {
             const std::int64_t begin = now();
-            const auto outcome = trio_.clerks().ask({trio_.servers().client(leader)}, get).front();
+            const auto outcome =
+                cluster_.clerks().ask({cluster_.servers().client(leader)}, get).front();
             demand(!outcome.error && outcome.reply.type == kv::Reply::Type::bulk,
                    "a read fails while all disks are full: " + outcome.error.message() + " " +
                        outcome.reply.text);
             longest_read_ = std::max(longest_read_, now() - begin);
             ++reads_;
         }
-        demand(kv::field(trio_.account(leader), "term") == term,
+        demand(kv::field(cluster_.account(leader), "term") == term,
                "an election was held while all disks were full");
     }
 
     /// Takes the room away, again and again, until `reached`.
     template <class Condition>
     void keep_full(const std::vector<Node>& nodes, const std::string& what, Condition reached) {
-        trio_.clerks().wait(
+        cluster_.clerks().wait(
             what,
             [&] {
                 for (const Node node : nodes) disks_[node - 1].fill();
@@ -218,15 +210,15 @@ private:
     void give_back(const std::vector<Node>& nodes) {
         for (const Node node : nodes) disks_[node - 1].free();
         for (const Node node : nodes) {
-            trio_.clerks().wait(Trio::name(node) + " has room again",
-                                [&] { return has_room(node); });
-            trio_.await_all(node);
+            cluster_.clerks().wait(Cluster::name(node) + " has room again",
+                                   [&] { return has_room(node); });
+            cluster_.await_all(node);
         }
     }
 
-    bool has_room(Node node) { return kv::field(trio_.account(node), "storage") == "ok"; }
+    bool has_room(Node node) { return kv::field(cluster_.account(node), "storage") == "ok"; }
     bool said(Node node, const char* what) const {
-        return trio_.servers().log_of(node).find(what) != std::string::npos;
+        return cluster_.servers().log_of(node).find(what) != std::string::npos;
     }
 
     /// A handover costs a moment, and a leader that has had to hand over lately waits for up to 16
@@ -235,7 +227,7 @@ private:
         using std::chrono::nanoseconds;
         constexpr nanoseconds shortly = 10 * 2 * election_timeout;
         for (const char* kind : {leader_full, follower_full, room_again}) {
-            demand(nanoseconds(trio_.gaps().longest(kind)) <= shortly,
+            demand(nanoseconds(cluster_.gaps().longest(kind)) <= shortly,
                    std::string("too long without a write: ") + kind);
         }
         demand(handovers_ > 0, "no full leader has handed over");
@@ -244,40 +236,20 @@ private:
     const Settings& settings_;
     raft::Random random_;
     std::deque<SmallDisk> disks_;
-    Trio trio_;
+    Cluster cluster_;
     std::uint64_t handovers_ = 0;
     std::uint64_t reads_ = 0;
     std::int64_t longest_read_ = 0;
 };
 
-bool run(const Settings& settings) {
-    std::cout << "seed " << settings.seed << std::endl;
-    leave_the_others_alone();
-    rsm_test::TemporaryDirectory directory;
-    Run run(settings, directory.path());
-    const bool good = tell(run, directory, settings.history);
-    run.gaps().print();
-    return good;
-}
-
 }  // namespace
 
 int main(int count, char** words) {
     Settings settings;
-    settings.seed = std::random_device{}();
-    CLI::App app("Fills the disks of a kv cluster under load and checks what clients saw.");
-    app.add_option("SERVER", settings.server, "The kv-server program")
-        ->required()
-        ->check(CLI::ExistingFile);
-    app.add_option("--rounds", settings.rounds, "How often a disk is filled, or all are")
-        ->capture_default_str();
-    app.add_option("--seed", settings.seed, "Of the choices; by default another in every run");
-    app.add_option("--history", settings.history, "Where to write what the clerks saw");
-    CLI11_PARSE(app, count, words);
-    try {
-        return run(settings) ? EXIT_SUCCESS : EXIT_FAILURE;
-    } catch (const std::exception& error) {
-        std::cout << "full_rounds: " << error.what() << std::endl;
-        return EXIT_FAILURE;
-    }
+    Program program("full_rounds",
+                    "Fills the disks of a kv cluster under load and checks what clients saw.",
+                    settings);
+    program.add_rounds(10, "How often a disk is filled, or all are");
+    program.add_history();
+    return program.run(count, words, [&] { return tell<Run>(settings); });
 }

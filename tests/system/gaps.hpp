@@ -42,6 +42,7 @@ public:
     }
 
     void print() const {
+        if (gaps_.empty()) return;
         std::cout << "without an acknowledged write:           times   median  longest\n";
         for (const auto& [kind, gaps] : gaps_) {
             std::cout << "  " << std::left << std::setw(38) << kind << std::right << std::setw(6)

@@ -8,8 +8,9 @@
 //
 //   hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS] [--seed N]
 //   [--history FILE]
+#include "cluster.hpp"
+#include "program.hpp"
 #include "support/temporary_directory.hpp"
-#include "trio.hpp"
 #include "verdict.hpp"
 
 #include <kv/cli_service.hpp>
@@ -19,10 +20,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <random>
 #include <stdexcept>
 #include <string>
 
@@ -33,13 +32,10 @@ namespace {
 using namespace system_test;
 using Clock = std::chrono::steady_clock;
 
-struct Settings {
-    std::string server;
+struct HangSettings : Settings {
     std::string library;
     std::uint64_t seconds = 30;
     std::uint64_t stall_ms = 5000;
-    std::uint64_t seed = 0;
-    std::string history;
 };
 
 void set_environment(const char* name, const std::string& value) {
@@ -48,29 +44,28 @@ void set_environment(const char* name, const std::string& value) {
 
 class Run {
 public:
-    Run(const Settings& settings, const std::filesystem::path& directory)
+    Run(const HangSettings& settings, const std::filesystem::path& directory)
         : settings_(settings),
           directory_(directory),
-          trio_(settings.server, directory,
-                {"--snapshot-threshold", "64KiB", "--election-timeout",
-                 std::to_string(election_timeout.count()), "--disk-stall-timeout",
-                 std::to_string(settings.stall_ms)},
-                settings.seed) {}
+          cluster_(settings.server, directory,
+                   {"--snapshot-threshold", "64KiB", "--election-timeout",
+                    std::to_string(election_timeout.count()), "--disk-stall-timeout",
+                    std::to_string(settings.stall_ms)},
+                   settings.seed) {}
 
     void run() {
         start_all();
-        trio_.begin();
-        for (const Node node : Trio::all()) hang(node);
+        cluster_.begin();
+        for (const Node node : cluster_.founders()) hang(node);
         // Each may have led just then.
-        hang(trio_.follower(trio_.await_leader(), settings_.seed));
-        hang(trio_.await_leader());
-        trio_.clerks().end();
-        trio_.search_logs();
+        hang(cluster_.another_than(cluster_.await_leader(), settings_.seed));
+        hang(cluster_.await_leader());
+        cluster_.clerks().end();
+        cluster_.search_logs(3);
         demand(leaders_ > 0, "no leader's disk has hung");
     }
 
-    const Load& load() const { return trio_.clerks().load(); }
-    const Gaps& gaps() { return trio_.gaps(); }
+    const Cluster& cluster() const { return cluster_; }
     std::string summary() const {
         return "5 disks that hung for " + std::to_string(settings_.seconds) + " s, " +
                std::to_string(leaders_) + " of them a leader's";
@@ -88,52 +83,54 @@ private:
         set_environment("ASAN_OPTIONS",
                         (checks == nullptr ? std::string() : checks + std::string(":")) +
                             "verify_asan_link_order=0");
-        for (const Node node : Trio::all()) {
+        for (const Node node : cluster_.founders()) {
             set_environment("RSM_DISK_HANGS", switch_of(node));
-            trio_.servers().found(node);
+            cluster_.servers().found(node);
         }
         ::unsetenv("LD_PRELOAD");
     }
 
     void hang(Node node) {
-        const bool leads = trio_.await_leader() == node;
+        const bool leads = cluster_.await_leader() == node;
         leaders_ += leads ? 1 : 0;
-        std::cout << Trio::name(node) << (leads ? ", the leader:" : ":") << std::flush;
+        std::cout << Cluster::name(node) << (leads ? ", the leader:" : ":") << std::flush;
         const std::string kind = leads ? "a leader's disk hangs" : "a follower's disk hangs";
-        const std::int64_t gap = trio_.measure(kind, [&] { hang_for_long(node); });
+        const std::int64_t gap = cluster_.measure_aloud(kind, [&] { hang_for_long(node); });
         judge(kind, gap, leads);
-        trio_.clerks().wait(Trio::name(node) + " is well again",
-                            [&] { return kv::field(trio_.account(node), "disk_stalled") == "0"; });
-        trio_.await_all(node);
-        trio_.clerks().wait("the leader knows that it is", [&] {
-            return trio_.leader() == node || trio_.leader_says(node, ",disk_stalled=0");
+        cluster_.clerks().wait(Cluster::name(node) + " is well again", [&] {
+            return kv::field(cluster_.account(node), "disk_stalled") == "0";
         });
-        trio_.measure("all are well",
-                      [this] { trio_.clerks().wait_for_operations(300, "all serve"); });
+        cluster_.await_all(node);
+        cluster_.clerks().wait("the leader knows that it is", [&] {
+            return cluster_.leader() == node || cluster_.leader_says(node, ",disk_stalled=0");
+        });
+        cluster_.measure_aloud("all are well",
+                               [this] { cluster_.clerks().wait_for_operations(300, "all serve"); });
         std::cout << std::endl;
     }
 
     void hang_for_long(Node node) {
         const auto end = Clock::now() + std::chrono::seconds(settings_.seconds);
         rsm_test::write_file(switch_of(node), "");
-        trio_.clerks().wait(Trio::name(node) + " says that its disk hangs",
-                            [&] { return kv::field(trio_.account(node), "disk_stalled") == "1"; });
-        trio_.clerks().wait("another one leads", [&] {
-            const Node leader = trio_.leader();
+        cluster_.clerks().wait(Cluster::name(node) + " says that its disk hangs", [&] {
+            return kv::field(cluster_.account(node), "disk_stalled") == "1";
+        });
+        cluster_.clerks().wait("another one leads", [&] {
+            const Node leader = cluster_.leader();
             return leader != 0 && leader != node;
         });
-        trio_.clerks().wait("the leader says so, too",
-                            [&] { return trio_.leader_says(node, ",disk_stalled=1"); });
-        const Node leader = trio_.leader();
-        const std::string term = kv::field(trio_.account(leader), "term");
-        trio_.clerks().wait(
+        cluster_.clerks().wait("the leader says so, too",
+                               [&] { return cluster_.leader_says(node, ",disk_stalled=1"); });
+        const Node leader = cluster_.leader();
+        const std::string term = kv::field(cluster_.account(leader), "term");
+        cluster_.clerks().wait(
             "time passes", [&] { return Clock::now() >= end; },
             std::chrono::seconds(settings_.seconds + 60));
-        demand(kv::field(trio_.account(node), "disk_stalled") == "1",
-               Trio::name(node) + " takes its disk for well while that hangs");
-        demand(kv::field(trio_.account(node), "role") == "follower",
-               Trio::name(node) + " stands for election while its disk hangs");
-        demand(kv::field(trio_.account(leader), "term") == term,
+        demand(kv::field(cluster_.account(node), "disk_stalled") == "1",
+               Cluster::name(node) + " takes its disk for well while that hangs");
+        demand(kv::field(cluster_.account(node), "role") == "follower",
+               Cluster::name(node) + " stands for election while its disk hangs");
+        demand(kv::field(cluster_.account(leader), "term") == term,
                "an election was held while a follower's disk hung");
         std::filesystem::remove(switch_of(node));
     }
@@ -149,47 +146,30 @@ private:
                "too long without a write: " + kind);
     }
 
-    const Settings& settings_;
+    const HangSettings& settings_;
     std::filesystem::path directory_;
-    Trio trio_;
+    Cluster cluster_;
     std::uint64_t leaders_ = 0;
 };
-
-bool run(const Settings& settings) {
-    std::cout << "seed " << settings.seed << std::endl;
-    rsm_test::TemporaryDirectory directory;
-    Run run(settings, directory.path());
-    const bool good = tell(run, directory, settings.history);
-    run.gaps().print();
-    return good;
-}
 
 }  // namespace
 
 int main(int count, char** words) {
-    Settings settings;
-    settings.seed = std::random_device{}();
-    CLI::App app("Lets the disks of a kv cluster hang under load and checks what clients saw.");
-    app.add_option("SERVER", settings.server, "The kv-server program")
-        ->required()
-        ->check(CLI::ExistingFile);
-    app.add_option("LIBRARY", settings.library, "What makes a disk hang, to be preloaded")
-        ->required()
-        ->check(CLI::ExistingFile);
-    app.add_option("--seconds", settings.seconds, "For how long each hangs")
+    HangSettings settings;
+    Program program("hang_rounds",
+                    "Lets the disks of a kv cluster hang under load and checks what clients saw.",
+                    settings);
+    program.add_program("LIBRARY", settings.library, "What makes a disk hang, to be preloaded");
+    program.options()
+        .add_option("--seconds", settings.seconds, "For how long each hangs")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{600}))
         ->capture_default_str();
-    app.add_option("--stall", settings.stall_ms,
-                   "Milliseconds after which a server takes its disk for one that hangs")
+    program.options()
+        .add_option("--stall", settings.stall_ms,
+                    "Milliseconds after which a server takes its disk for one that hangs")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{60'000}))
         ->capture_default_str();
-    app.add_option("--seed", settings.seed, "Of the clerks; by default another in every run");
-    app.add_option("--history", settings.history, "Where to write what the clerks saw");
-    CLI11_PARSE(app, count, words);
-    try {
-        return run(settings) ? EXIT_SUCCESS : EXIT_FAILURE;
-    } catch (const std::exception& error) {
-        std::cout << "hang_rounds: " << error.what() << std::endl;
-        return EXIT_FAILURE;
-    }
+    program.add_seed();
+    program.add_history();
+    return program.run(count, words, [&] { return tell<Run>(settings); });
 }

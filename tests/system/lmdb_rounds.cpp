@@ -10,31 +10,26 @@
 // The sums that acknowledged adds to a shared counter answered are all different, and the counter
 // holds as many as there were acknowledged, or were in doubt. In the end the databases are equal.
 #include "processes.hpp"
+#include "program.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <raft/base/random.hpp>
 
 #include <poll.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <map>
 #include <optional>
-#include <random>
 #include <set>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,9 +37,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void demand(bool holds, const std::string& what) {
-    if (!holds) throw std::runtime_error(what);
-}
+using system_test::demand;
 
 /// An lmdb-kv process, which takes lines and gives lines.
 class Node {
@@ -59,44 +52,28 @@ public:
         std::array<int, 2> in{};
         std::array<int, 2> out{};
         demand(::pipe2(in.data(), O_CLOEXEC) == 0 && ::pipe2(out.data(), O_CLOEXEC) == 0, "pipe");
-        std::vector<char*> arguments;
-        for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-        arguments.push_back(nullptr);
-        pid_ = ::fork();
-        demand(pid_ >= 0, "fork");
-        if (pid_ == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            ::dup2(in[0], STDIN_FILENO);
-            ::dup2(out[1], STDOUT_FILENO);
-            ::execv(arguments[0], arguments.data());
-            ::_exit(127);
-        }
+        process_ = system_test::Process(words, in[0], out[1]);
         ::close(in[0]);
         ::close(out[1]);
         in_ = in[1];
         out_ = out[0];
         text_.clear();
     }
-    bool up() const { return pid_ != 0; }
+    bool up() const { return process_.runs(); }
     void kill() {
-        if (pid_ == 0) return;
-        ::kill(pid_, SIGKILL);
-        ::waitpid(std::exchange(pid_, 0), nullptr, 0);
+        if (!up()) return;
+        process_.kill();
         ::close(in_);
         ::close(out_);
     }
     /// By the end of its input. Gives its exit status.
     int stop() {
         ::close(in_);
-        int status = 0;
-        ::waitpid(std::exchange(pid_, 0), &status, 0);
+        const int status = process_.wait();
         ::close(out_);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        return status;
     }
-    void ended_by_itself() const {
-        int status = 0;
-        demand(pid_ == 0 || ::waitpid(pid_, &status, WNOHANG) == 0, "a node ended by itself");
-    }
+    void demand_running() { demand(!process_.poll(), "a node ended by itself"); }
     void tell(const std::string& line) {
         const std::string text = line + "\n";
         for (std::size_t at = 0; at < text.size();) {
@@ -121,7 +98,7 @@ public:
     }
 
 private:
-    pid_t pid_ = 0;
+    system_test::Process process_;
     int in_ = -1;
     int out_ = -1;
     std::string text_;
@@ -132,8 +109,8 @@ enum class Fate { asked, done, refused, unknown };
 
 class Run {
 public:
-    Run(std::string program, std::filesystem::path directory, std::uint64_t seed)
-        : program_(std::move(program)), directory_(std::move(directory)), random_(seed) {
+    Run(const system_test::Settings& settings, std::filesystem::path directory)
+        : program_(settings.server), directory_(std::move(directory)), random_(settings.seed) {
         std::set<std::uint16_t> taken;
         for (std::size_t i = 0; i < size; ++i) {
             addresses_.push_back("127.0.0.1:" + std::to_string(system_test::free_port(taken)));
@@ -256,7 +233,7 @@ private:
         for (std::size_t i = 0; i < files.size(); ++i) {
             if (files[i].revents == 0) continue;
             const std::vector<std::string> lines = nodes_[places[i]].lines();
-            if (lines.empty()) nodes_[places[i]].ended_by_itself();
+            if (lines.empty()) nodes_[places[i]].demand_running();
             for (const std::string& line : lines) take(line);
         }
     }
@@ -355,23 +332,18 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) try {
-    demand(count >= 2, "usage: lmdb_rounds PATH/TO/lmdb-kv [--rounds N] [--seed N]");
-    std::uint64_t rounds = 20;
-    std::uint64_t seed = std::random_device{}();
-    for (int i = 2; i + 1 < count; i += 2) {
-        const std::string_view name = words[i];
-        demand(name == "--rounds" || name == "--seed", "unknown option");
-        (name == "--rounds" ? rounds : seed) = std::stoull(words[i + 1]);
-    }
+int main(int count, char** words) {
+    system_test::Settings settings;
+    system_test::Program program(
+        "lmdb_rounds", "Kills nodes of an lmdb-kv cluster under load and counts its operations.",
+        settings);
+    program.add_rounds(20, "How often nodes are killed");
     std::signal(SIGPIPE, SIG_IGN);
-    std::cout << "seed " << seed << std::endl;
-    const rsm_test::TemporaryDirectory directory;
-    Run run(std::filesystem::absolute(words[1]).string(), directory.path(), seed);
-    for (std::uint64_t round = 1; round <= rounds; ++round) run.round(round);
-    run.account();
-    return EXIT_SUCCESS;
-} catch (const std::exception& error) {
-    std::cerr << "lmdb_rounds: " << error.what() << std::endl;
-    return EXIT_FAILURE;
+    return program.run(count, words, [&] {
+        const rsm_test::TemporaryDirectory directory;
+        Run run(settings, directory.path());
+        for (std::uint64_t round = 1; round <= settings.rounds; ++round) run.round(round);
+        run.account();
+        return true;
+    });
 }

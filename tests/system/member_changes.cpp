@@ -9,12 +9,12 @@
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
 #include "processes.hpp"
+#include "program.hpp"
 #include "servers.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <kv/clerk.hpp>
 #include <kv/cli_service.hpp>
-#include <kv/cli_status.hpp>
 
 #include <boost/asio/io_context.hpp>
 
@@ -22,33 +22,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <optional>
-#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 namespace {
 
 using namespace system_test;
-using Clock = std::chrono::steady_clock;
-
-/// How often the text is there.
-std::size_t count_of(std::string_view text, std::string_view part) {
-    std::size_t count = 0;
-    for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) {
-        ++count;
-    }
-    return count;
-}
-
 class Run {
 public:
     Run(const std::string& server, std::string tool, const std::filesystem::path& directory)
@@ -89,7 +72,7 @@ private:
     void found_three() {
         for (const Node node : {1U, 2U, 3U}) servers_.found(node);
         // From here on a founder that loses its directory is found out.
-        wait("the founders' instances are known to all three", [this] {
+        wait_until("the founders' instances are known to all three", [this] {
             std::vector<kv::Row> rows = accounts();
             rows.resize(3);
             return know_each_other(rows);
@@ -110,7 +93,7 @@ private:
         const std::string before = member_among(accounts(), node)->instance;
         servers_.wipe(node);
         servers_.found(node);
-        wait("a wiped founder is taken in again, as another instance", [&] {
+        wait_until("a wiped founder is taken in again, as another instance", [&] {
             const auto now = member_among(accounts(), node);
             return now && now->standing == "voter" && now->instance != before;
         });
@@ -119,7 +102,8 @@ private:
 
     void replace_one() {
         if (leader() == 4) demand(kv_status({"transfer"}) == 0, "kv transfer failed");
-        wait("another one than node 4 leads", [this] { return leader() != 0 && leader() != 4; });
+        wait_until("another one than node 4 leads",
+                   [this] { return leader() != 0 && leader() != 4; });
         servers_.wipe(4);
         join(5);
         demand(kv_status({"member", "replace", "4", "5", servers_.peer(5)}) == 0,
@@ -130,24 +114,25 @@ private:
 
     void move_one() {
         if (leader() == 5) demand(kv_status({"transfer"}) == 0, "kv transfer failed");
-        wait("another one than node 5 leads", [this] { return leader() != 0 && leader() != 5; });
+        wait_until("another one than node 5 leads",
+                   [this] { return leader() != 0 && leader() != 5; });
         servers_.move(5);
         demand(servers_.process(5).terminate() == 0, "a follower does not end well");
         demand(kv_status({"member", "move", "5", servers_.peer(5)}) == 0, "kv member move failed");
         servers_.reopen(5);
         write_and_check("moved");
-        wait("the moved one catches up", [this] { return has_all(accounts(), 5); });
+        wait_until("the moved one catches up", [this] { return has_all(accounts(), 5); });
     }
 
     void stop_the_leader() {
         const Node before = leader();
         const std::size_t elections = elections_by_timeout();
         demand(servers_.process(before).terminate() == 0, "the leader does not end well");
-        wait("another one leads", [&] { return leader() != 0 && leader() != before; });
+        wait_until("another one leads", [&] { return leader() != 0 && leader() != before; });
         demand(elections_by_timeout() == elections, "the leader did not hand over before it ended");
         write_and_check("handed over");
         servers_.reopen(before);
-        wait("the one that led catches up", [&] { return has_all(accounts(), before); });
+        wait_until("the one that led catches up", [&] { return has_all(accounts(), before); });
     }
 
     void prefer_one() {
@@ -159,7 +144,7 @@ private:
         }
         const std::string id = std::to_string(preferred);
         demand(kv_status({"member", "priority", id, "5"}) == 0, "kv member priority failed");
-        wait("the one of the highest priority leads", [&] { return leader() == preferred; });
+        wait_until("the one of the highest priority leads", [&] { return leader() == preferred; });
         demand(elections_by_timeout() == elections, "the leader did not hand over by itself");
         write_and_check("preferred");
     }
@@ -196,15 +181,16 @@ private:
         // Whom to join is asked once: that one need not be there any more.
         servers_.start(node, {"--peer", servers_.peer(node), "--join", "127.0.0.1:1"});
         write_and_check("reopened");
-        wait("the one that was refused catches up", [&] { return has_all(accounts(), node); });
+        wait_until("the one that was refused catches up",
+                   [&] { return has_all(accounts(), node); });
     }
 
     // ---- servers ----
 
     void join(Node node) {
         servers_.join(node, leader());
-        wait("a node that joins serves",
-             [this, node] { return account_of(accounts(), node) != nullptr; });
+        wait_until("a node that joins serves",
+                   [this, node] { return account_of(accounts(), node) != nullptr; });
     }
     std::size_t elections_by_timeout() const {
         std::size_t count = 0;
@@ -215,9 +201,8 @@ private:
     }
 
     int kv_status(const Words& command) {
-        Words words{tool_, "--timeout", "60", "--cluster", joined(servers_.clients())};
-        words.insert(words.end(), command.begin(), command.end());
-        return Process(words, directory_ / "kv.log").wait();
+        return Process(kv_command(tool_, servers_.clients(), command), directory_ / "kv.log")
+            .wait();
     }
 
     // ---- what they say ----
@@ -228,21 +213,12 @@ private:
     Node leader() const { return leader_among(accounts()); }
     Node follower_among(const std::vector<Node>& some) {
         Node leads = 0;
-        wait("somebody leads", [&] { return (leads = leader()) != 0; });
+        wait_until("somebody leads", [&] { return (leads = leader()) != 0; });
         return *std::ranges::find_if(some, [leads](Node node) { return node != leads; });
     }
     std::string standing(Node node) const {
         const auto found = member_among(accounts(), node);
         return found ? found->standing : std::string();
-    }
-
-    template <class Condition>
-    void wait(const std::string& what, Condition holds) {
-        const auto deadline = Clock::now() + std::chrono::seconds(60);
-        while (!holds()) {
-            demand(Clock::now() < deadline, "not in time: " + what);
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
     }
 
     // ---- writes ----
@@ -286,18 +262,21 @@ private:
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 3) {
-        std::cerr << "usage: member_changes PATH/TO/kv-server PATH/TO/kv\n";
-        return 2;
-    }
-    const rsm_test::TemporaryDirectory directory;
-    Run run(words[1], words[2], directory.path());
-    try {
-        run.run();
-    } catch (const std::exception& error) {
-        std::cerr << "member_changes: " << error.what() << '\n' << run.last_words();
-        return EXIT_FAILURE;
-    }
-    std::cout << "PASSED\n";
-    return EXIT_SUCCESS;
+    Settings settings;
+    std::string tool;
+    Program program("member_changes", "Changes the members of a kv cluster as an operator does.",
+                    settings);
+    program.add_program("TOOL", tool, "The kv program");
+    return program.run(count, words, [&] {
+        const rsm_test::TemporaryDirectory directory;
+        Run run(settings.server, tool, directory.path());
+        try {
+            run.run();
+        } catch (...) {
+            std::cout << run.last_words();
+            throw;
+        }
+        std::cout << "PASSED\n";
+        return true;
+    });
 }

@@ -27,28 +27,28 @@
 
 namespace system_test {
 
+inline void demand(bool holds, const std::string& what) {
+    if (!holds) throw std::runtime_error(what);
+}
+
 /// A child process, which is killed when this object or the parent goes.
 class Process {
 public:
     Process() = default;
-    Process(const std::vector<std::string>& words, const std::filesystem::path& output) {
-        std::vector<char*> arguments;
-        for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-        arguments.push_back(nullptr);
-        pid_ = ::fork();
-        if (pid_ < 0) throw std::runtime_error("fork failed");
-        if (pid_ == 0) {
-            // Only calls that are allowed between fork and exec.
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            const int file = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-            if (file >= 0) {
-                ::dup2(file, STDOUT_FILENO);
-                ::dup2(file, STDERR_FILENO);
-            }
-            ::execv(arguments[0], arguments.data());
-            ::_exit(127);
-        }
-    }
+    /// What it says goes to the end of a file.
+    Process(const std::vector<std::string>& words, const std::filesystem::path& output)
+        : pid_(start(words, [path = output.c_str()] {
+              const int file = ::open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+              if (file < 0) return;
+              ::dup2(file, STDOUT_FILENO);
+              ::dup2(file, STDERR_FILENO);
+          })) {}
+    /// It reads from one descriptor and writes to another.
+    Process(const std::vector<std::string>& words, int input, int output)
+        : pid_(start(words, [input, output] {
+              ::dup2(input, STDIN_FILENO);
+              ::dup2(output, STDOUT_FILENO);
+          })) {}
     Process(Process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
     Process& operator=(Process&& other) noexcept {
         if (this != &other) {
@@ -83,6 +83,8 @@ public:
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
+    /// Whether it was not found to have ended.
+    bool runs() const { return pid_ != 0; }
     /// Its exit status once it has ended by itself, likewise; not again.
     std::optional<int> poll() {
         int status = 0;
@@ -92,6 +94,21 @@ public:
     }
 
 private:
+    /// @param prepare  done in the child; only calls that are allowed between fork and exec
+    template <class Prepare>
+    static pid_t start(const std::vector<std::string>& words, Prepare prepare) {
+        std::vector<char*> arguments;
+        for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+        arguments.push_back(nullptr);
+        const pid_t child = ::fork();
+        demand(child >= 0, "fork failed");
+        if (child != 0) return child;
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prepare();
+        ::execv(arguments[0], arguments.data());
+        ::_exit(127);
+    }
+
     pid_t pid_ = 0;  // 0: none
 };
 

@@ -10,10 +10,8 @@
 //   FILE]
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
-#include "clerks.hpp"
-#include "gaps.hpp"
-#include "servers.hpp"
-#include "support/temporary_directory.hpp"
+#include "cluster.hpp"
+#include "program.hpp"
 #include "verdict.hpp"
 
 #include <kv/cli_service.hpp>
@@ -27,12 +25,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -40,16 +35,9 @@ namespace {
 
 using namespace system_test;
 
-// What kv-server has by default.
-constexpr std::chrono::milliseconds election_timeout{500};
-
-struct Settings {
-    std::string server;
+struct ReplaceSettings : Settings {
     std::string tool;
     std::size_t nodes = 3;
-    std::uint64_t rounds = 20;
-    std::uint64_t seed = 0;
-    std::string history;
 };
 
 constexpr const char* nothing_done = "nothing done";
@@ -66,45 +54,33 @@ constexpr const char* wiped_taken_in = "a wiped one taken in again";
 
 class Run {
 public:
-    Run(const Settings& settings, const std::filesystem::path& directory)
+    Run(const ReplaceSettings& settings, const std::filesystem::path& directory)
         : settings_(settings),
           directory_(directory),
           random_(settings.seed),
-          servers_(settings.server, directory, options()),
-          next_(settings.nodes + 1) {
-        servers_.add_founders(settings.nodes);
-        for (Node node = 1; node <= settings.nodes; ++node) members_.push_back(node);
-        kv::ClerkOptions options;
-        options.servers = servers_.clients();
-        // What is measured is how long the service takes, not how long a clerk sleeps meanwhile.
-        options.pause_max = std::chrono::milliseconds(20);
-        clerks_.emplace(options, settings.seed, [this] {
-            const Node node = servers_.ended_by_itself();
-            demand(node == 0, "node " + std::to_string(node) + " ended by itself");
-        });
-    }
+          cluster_(settings.server, directory, options(), settings.seed, impatient(),
+                   settings.nodes),
+          members_(cluster_.founders()),
+          next_(settings.nodes + 1) {}
 
     void run() {
-        for (const Node node : members_) servers_.found(node);
-        clerks_->begin();
-        clerks_->wait_for_operations(100, "a new cluster serves");
-        clerks_->wait("the founders know each other's instances",
-                      [this] { return know_each_other(accounts()); });
+        cluster_.found();
+        cluster_.begin();
+        cluster_.await_acquaintance();
         for (std::uint64_t round = 1; round <= settings_.rounds; ++round) {
             std::cout << "round " << round << ":" << std::flush;
             if (random_.below(2) == 0) hand_over();
             replace_one();
-            measure(nothing_done, [this] { clerks_->wait_for_operations(300, "all serve"); });
+            measure(nothing_done, [this] { clerks().wait_for_operations(300, "all serve"); });
             std::cout << std::endl;
         }
-        clerks_->end();
-        compare_replicas();
-        search_logs();
+        clerks().end();
+        cluster_.compare_replicas();
+        cluster_.search_logs(next_ - 1);
         judge_gaps();
     }
 
-    const Load& load() const { return clerks_->load(); }
-    const Gaps& gaps() const { return gaps_; }
+    const Cluster& cluster() const { return cluster_; }
     std::string summary() const {
         return std::to_string(settings_.rounds) + " rounds with " +
                std::to_string(settings_.nodes) + " nodes";
@@ -121,7 +97,7 @@ private:
 
     void replace_one() {
         const Node node = members_[random_.below(members_.size())];
-        const bool leads = leader() == node;
+        const bool leads = cluster_.await_leader() == node;
         std::cout << (leads ? " leader " : " follower ") << node;
         switch (random_.below(3)) {
             case 0: replace_a_dead_one(node, leads); break;
@@ -137,20 +113,20 @@ private:
         std::cout << ", in its place:";
         measure(dead_replaced, [&] {
             replace(node, successor);
-            servers_.forget(node);
+            servers().forget(node);
             await_all(successor);
         });
     }
 
     void wipe_one(Node node, bool leads) {
-        const auto before = member_among(accounts_with_leader(), node);
+        const auto before = member_among(cluster_.accounts_with_leader(), node);
         demand(before.has_value(), name(node) + " is no member although nothing was done");
         kill(node, leads);
         std::cout << ", taken in again:";
-        servers_.join(node, another_than(node));
+        servers().join(node, another_than(node));
         measure(wiped_taken_in, [&] {
-            clerks_->wait(name(node) + " is taken in again, as another instance", [&] {
-                const auto now = member_among(accounts(), node);
+            clerks().wait(name(node) + " is taken in again, as another instance", [&] {
+                const auto now = member_among(cluster_.accounts(), node);
                 return now && now->standing == "voter" && now->instance != before->instance;
             });
             await_all(node);
@@ -163,23 +139,23 @@ private:
         std::cout << ", in its place:";
         measure(leads ? leader_replaced : follower_replaced, [&] {
             replace(node, successor);
-            clerks_->wait(name(node) + " learns that it was removed", [&] {
-                return servers_.log_of(node).find("REMOVED: ") != std::string::npos;
+            clerks().wait(name(node) + " learns that it was removed", [&] {
+                return servers().log_of(node).find("REMOVED: ") != std::string::npos;
             });
             demand(stop(node) == 0, name(node) + ", which was removed, does not end well");
-            servers_.forget(node);
+            servers().forget(node);
             await_all(successor);
         });
     }
 
     void hand_over() {
-        const Node before = leader();
+        const Node before = cluster_.await_leader();
         const bool stops = random_.below(2) == 0;
         std::cout << " leader " << before << (stops ? " stopped:" : " asked to hand over:");
         measure(handed_over, [&] {
             if (stops) {
                 demand(stop(before) == 0, "a leader that is stopped does not end well");
-                servers_.reopen(before);
+                servers().reopen(before);
             } else {
                 demand(operate({"transfer"}) == 0, "kv transfer failed");
             }
@@ -191,26 +167,19 @@ private:
     /// For how long no write was acknowledged while this is done and until it has its effect.
     template <class Act>
     void measure(const char* kind, Act act) {
-        Load& load = clerks_->load();
-        load.silence.begin();
-        act();
-        const std::size_t enough = load.puts_ok + 20;
-        clerks_->wait("writes are acknowledged", [&] { return load.puts_ok >= enough; });
-        const std::int64_t gap = load.silence.longest();
-        gaps_.add(kind, gap);
-        std::cout << Gaps::in_ms(gap) << std::flush;
+        std::cout << Gaps::in_ms(cluster_.measure(kind, act)) << std::flush;
     }
 
     // ---- what is done to servers ----
 
     void kill(Node node, bool leads) {
         std::cout << " killed:";
-        measure(leads ? leader_killed : follower_killed, [&] { servers_.wipe(node); });
+        measure(leads ? leader_killed : follower_killed, [&] { servers().wipe(node); });
     }
 
     /// SIGTERM. @return the exit status
     int stop(Node node) {
-        Process process = servers_.release(node);
+        Process process = servers().release(node);
         process.ask_to_end();
         return await_end(process, name(node) + " ends");
     }
@@ -218,12 +187,12 @@ private:
     Node join_a_new_one(Node except) {
         const Node node = next_++;
         const Node asked = another_than(except);
-        servers_.add(node);
+        servers().add(node);
         std::cout << ", " << node << " started:";
         measure(newcomer_started, [&] {
-            servers_.join(node, asked);
-            clerks_->wait(name(node) + " serves",
-                          [&] { return account_of(accounts(), node) != nullptr; });
+            servers().join(node, asked);
+            clerks().wait(name(node) + " serves",
+                          [&] { return account_of(cluster_.accounts(), node) != nullptr; });
         });
         return node;
     }
@@ -231,10 +200,10 @@ private:
     /// As kv says it: when it ends well, the one votes and the other is no member.
     void replace(Node node, Node successor) {
         const int status = operate({"member", "replace", std::to_string(node),
-                                    std::to_string(successor), servers_.peer(successor)});
+                                    std::to_string(successor), servers().peer(successor)});
         demand(status == 0, "kv member replace ends with " + std::to_string(status));
         *std::ranges::find(members_, node) = successor;
-        const std::vector<kv::Row> rows = accounts_with_leader();
+        const std::vector<kv::Row> rows = cluster_.accounts_with_leader();
         const auto taken_in = member_among(rows, successor);
         demand(taken_in && taken_in->standing == "voter" && !member_among(rows, node),
                "kv member replace ended before " + name(successor) + " was in place");
@@ -242,32 +211,23 @@ private:
 
     /// Asks for it with kv. @return the exit status
     int operate(const Words& command) {
-        Words words{settings_.tool, "--timeout", "60", "--cluster", joined(servers_.clients())};
-        words.insert(words.end(), command.begin(), command.end());
-        Process process(words, directory_ / "kv.log");
+        Process process(kv_command(settings_.tool, servers().clients(), command),
+                        directory_ / "kv.log");
         return await_end(process, "kv " + command.front() + " ends");
     }
 
     int await_end(Process& process, const std::string& what) {
         std::optional<int> status;
         const auto has_ended = [&] { return (status = process.poll()).has_value(); };
-        clerks_->wait(what, has_ended, std::chrono::seconds(120));
+        clerks().wait(what, has_ended, std::chrono::seconds(120));
         return *status;
     }
 
     // ---- what they say ----
 
-    static std::string name(Node node) { return "node " + std::to_string(node); }
-
-    std::vector<kv::Row> accounts() { return clerks_->accounts(servers_.clients()); }
-
-    /// Nobody leads for a moment where one that led has handed over.
-    std::vector<kv::Row> accounts_with_leader() {
-        std::vector<kv::Row> rows;
-        clerks_->wait("somebody leads", [&] { return leader_among(rows = accounts()) != 0; });
-        return rows;
-    }
-    Node leader() { return leader_among(accounts_with_leader()); }
+    static std::string name(Node node) { return Cluster::name(node); }
+    Servers& servers() { return cluster_.servers(); }
+    Clerks& clerks() { return cluster_.clerks(); }
     Node another_than(Node except) {
         Node node = except;
         while (node == except) node = members_[random_.below(members_.size())];
@@ -277,17 +237,17 @@ private:
     /// Until the members are those that they should be, all voters, and this one has applied what
     /// was committed then.
     void await_all(Node newcomer) {
-        clerks_->use(servers_.clients());
+        clerks().use(servers().clients());
         std::uint64_t commit = 0;
-        clerks_->wait("the members are settled", [&] {
-            const std::vector<kv::Row> rows = accounts();
+        clerks().wait("the members are settled", [&] {
+            const std::vector<kv::Row> rows = cluster_.accounts();
             const kv::Row* const teller = kv::leader_of(rows);
             if (teller == nullptr || !are_settled(*teller)) return false;
             commit = kv::number(teller->fields, "commit");
             return true;
         });
-        clerks_->wait(name(newcomer) + " has applied what was committed", [&] {
-            const std::vector<kv::Row> rows = accounts();
+        clerks().wait(name(newcomer) + " has applied what was committed", [&] {
+            const std::vector<kv::Row> rows = cluster_.accounts();
             const kv::Row* const own = account_of(rows, newcomer);
             return own != nullptr && kv::number(own->fields, "applied") >= commit;
         });
@@ -306,90 +266,47 @@ private:
 
     // ---- the account ----
 
-    void compare_replicas() {
-        clerks_->wait("all replicas are equal", [this] {
-            std::vector<std::string> digests;
-            for (const auto& outcome : clerks_->ask(servers_.clients(), "RAFT.DIGEST")) {
-                digests.push_back(outcome.reply.text);
-            }
-            return digests.front().starts_with("digest:") &&
-                   std::ranges::all_of(digests, [&digests](const std::string& digest) {
-                       return digest == digests.front();
-                   });
-        });
-    }
-
-    /// Nobody was caught at what no node does whose directory nobody has touched.
-    void search_logs() const {
-        for (Node node = 1; node < next_; ++node) {
-            const std::string log = servers_.log_of(node);
-            for (const char* words : {"PROTOCOL VIOLATION", "ACKNOWLEDGEMENT LOST", "RIVAL LEADER",
-                                      "stopped for good", "damage"}) {
-                demand(log.find(words) == std::string::npos, name(node) + " says: " + words);
-            }
-        }
-    }
-
     /// The goals are two election timeouts without a leader, and 50 ms where one hands over. What
     /// a busy machine adds is not the service's fault, so the bounds are ten times as much.
     void judge_gaps() const {
         using std::chrono::nanoseconds;
         constexpr nanoseconds lost = 10 * 2 * election_timeout;
-        for (const std::string& kind : gaps_.kinds()) {
-            demand(nanoseconds(gaps_.longest(kind)) <= lost, "too long without a write: " + kind);
+        for (const std::string& kind : cluster_.gaps().kinds()) {
+            demand(nanoseconds(cluster_.gaps().longest(kind)) <= lost,
+                   "too long without a write: " + kind);
         }
         // An election timeout as well: with more than that in most cases nothing is handed over. A
         // disk that makes all wait does so where nothing is done, too.
         constexpr nanoseconds planned = std::chrono::milliseconds(10 * 50);
-        const nanoseconds everywhere(gaps_.longest(nothing_done));
+        const nanoseconds everywhere(cluster_.gaps().longest(nothing_done));
         for (const auto& kinds : {Words{handed_over, leader_replaced}, Words{follower_replaced}}) {
-            const std::int64_t median = gaps_.median(kinds);
+            const std::int64_t median = cluster_.gaps().median(kinds);
             demand(nanoseconds(median) - everywhere <= planned,
                    "what is planned takes too long: " + kinds.front() + Gaps::in_ms(median));
         }
     }
 
-    const Settings& settings_;
+    const ReplaceSettings& settings_;
     std::filesystem::path directory_;
     raft::Random random_;
-    Servers servers_;
-    std::optional<Clerks> clerks_;
-    Gaps gaps_;
+    Cluster cluster_;
     std::vector<Node> members_;
     Node next_;  // an id that no node has had
 };
 
-bool run(const Settings& settings) {
-    std::cout << "seed " << settings.seed << std::endl;
-    rsm_test::TemporaryDirectory directory;
-    Run run(settings, directory.path());
-    const bool good = tell(run, directory, settings.history);
-    run.gaps().print();
-    return good;
-}
-
 }  // namespace
 
 int main(int count, char** words) {
-    Settings settings;
-    settings.seed = std::random_device{}();
-    CLI::App app("Replaces random nodes of a kv cluster under load and checks what clients saw.");
-    app.add_option("SERVER", settings.server, "The kv-server program")
-        ->required()
-        ->check(CLI::ExistingFile);
-    app.add_option("TOOL", settings.tool, "The kv program")->required()->check(CLI::ExistingFile);
-    app.add_option("--nodes", settings.nodes, "How many the cluster has")
+    ReplaceSettings settings;
+    Program program("replace_rounds",
+                    "Replaces random nodes of a kv cluster under load and checks what clients saw.",
+                    settings);
+    program.add_program("TOOL", settings.tool, "The kv program");
+    program.options()
+        .add_option("--nodes", settings.nodes, "How many the cluster has")
         ->check(CLI::Range(std::size_t{3}, std::size_t{9}))
         ->capture_default_str();
-    app.add_option("--rounds", settings.rounds, "How many nodes to replace, one after the other")
-        ->capture_default_str();
-    app.add_option("--seed", settings.seed, "Of the choices; by default another in every run");
-    app.add_option("--history", settings.history, "Where to write what the clerks saw");
-    CLI11_PARSE(app, count, words);
-    try {
-        return run(settings) ? EXIT_SUCCESS : EXIT_FAILURE;
-    } catch (const std::exception& error) {
-        std::cout << "replace_rounds: " << error.what() << std::endl;
-        return EXIT_FAILURE;
-    }
+    program.add_rounds(20, "How many nodes to replace, one after the other");
+    program.add_history();
+    return program.run(count, words, [&] { return tell<Run>(settings); });
 }

@@ -11,16 +11,16 @@
 #include <kv/cli_status.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,14 +30,36 @@ using Words = std::vector<std::string>;
 /// The id of a node, above 0.
 using Node = std::uint64_t;
 
-inline void demand(bool holds, const std::string& what) {
-    if (!holds) throw std::runtime_error(what);
-}
-
 inline std::string joined(const Words& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
     return text;
+}
+
+/// How often a part is in a text.
+inline std::size_t count_of(std::string_view text, std::string_view part) {
+    std::size_t count = 0;
+    for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) {
+        ++count;
+    }
+    return count;
+}
+
+/// A call of kv.
+inline Words kv_command(const std::string& program, const Words& servers, const Words& command) {
+    Words words{program, "--timeout", "60", "--cluster", joined(servers)};
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+}
+
+/// Where nothing goes on meanwhile; with a deadline that only a broken service misses.
+template <class Condition>
+void wait_until(const std::string& what, Condition holds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!holds()) {
+        demand(std::chrono::steady_clock::now() < deadline, "in vain waited until " + what);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 /// kv-server processes by node, each with addresses, a directory and a log file of its own.

@@ -54,21 +54,24 @@ inline bool is_linearizable(const Load& load) {
     return false;
 }
 
-/// Runs `story`, which has run(), load() and summary(), in `directory`, and says how it ended.
+/// Runs a `Story`, which is made of the settings and a directory and has run(), cluster() and
+/// summary(), and says how it ended.
 /// @return whether all is well; else the directory is kept
-template <class Story>
-bool tell(Story& story, rsm_test::TemporaryDirectory& directory, const std::string& history) {
+template <class Story, class Settings>
+bool tell(const Settings& settings) {
     const auto begin = std::chrono::steady_clock::now();
+    rsm_test::TemporaryDirectory directory;
+    Story story(settings, directory.path());
     directory.keep = true;  // until all has gone well
     bool good = false;
     try {
         story.run();
-        good = is_linearizable(story.load());
+        good = is_linearizable(story.cluster().load());
     } catch (const std::exception& error) {
         std::cout << "FAILED: " << error.what() << std::endl;
     }
-    const Load& load = story.load();
-    write_history(history, directory, load, !good);
+    const Load& load = story.cluster().load();
+    write_history(settings.history, directory, load, !good);
     directory.keep = !good;
     const auto taken =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
@@ -76,6 +79,7 @@ bool tell(Story& story, rsm_test::TemporaryDirectory& directory, const std::stri
               << " operations, " << load.puts_ok << " acknowledged puts, " << load.puts_maybe
               << " in doubt, " << taken.count() << " s" << std::endl;
     if (!good) std::cout << "logs and data: " << directory.path() << std::endl;
+    story.cluster().gaps().print();
     return good;
 }
 

@@ -60,11 +60,13 @@ inline const Member* find_self(const Step& step, const Configuration::Change& ch
 
 /// Who votes: whoever is a member, for a learner may have been promoted without knowing it yet.
 /// Newcomers have the entry that makes them learners before they can be promoted, so one that finds
-/// itself nowhere has promised nothing that could be counted on. One that is no member only by what
-/// is not committed may be needed, for those who ask may not have that.
+/// itself nowhere has promised nothing that could be counted on; unless it lacks entries, and with
+/// them what makes it a member, for what it has promised it knows. One that is no member only by
+/// what is not committed may be needed, for those who ask may not have that.
 inline bool may_vote(const Step& step, const Log& log) {
     const Configuration& configuration = step.configuration;
-    return !configuration.is_excluded() &&
+    if (configuration.is_excluded()) return false;
+    return !log.is_whole() ||
            configuration.any_from(log.commit(), [&step](const Configuration::Change& change) {
                return find_self(step, change) != nullptr;
            });

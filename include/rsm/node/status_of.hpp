@@ -31,7 +31,7 @@ inline Status status_of(const raft::Core& core, raft::Time now) {
     for (const raft::Progress& follower : core.followers()) {
         status.followers.push_back({follower.node, follower.state, follower.match,
                                     now - follower.last_contact, follower.disk_stalled,
-                                    follower.disk_full});
+                                    follower.disk_full, follower.is_doubtful()});
     }
     return status;
 }

@@ -93,6 +93,23 @@ TEST_CASE("who has lost entries gives the vote that is needed to who has them") 
     CHECK(cluster.failure == "");
 }
 
+TEST_CASE("who has lost what made it a member still gives the vote that is needed") {
+    Instances cluster(2, 1);
+    cluster.elect(1);
+    cluster.run(milliseconds(300));
+    REQUIRE(cluster.change(1, of({1, 2, 3})) == ChangeResult::done);
+    REQUIRE(cluster.propose(1, "operation").refusal == Refusal::none);
+    cluster.run(milliseconds(1000));
+    cluster.crash(1);
+    cluster.crash(3);
+    cluster.node(3).durable.lose_after({0});
+    cluster.restart(3);
+    CHECK_FALSE(cluster.core(3).log().is_whole());
+    CHECK(cluster.run_until([&] { return cluster.serves(2); }, milliseconds(10000)));
+    CHECK(cluster.run_until([&] { return cluster.core(3).log().is_whole(); }, milliseconds(10000)));
+    CHECK(cluster.failure == "");
+}
+
 TEST_CASE("who has lost entries does not lead, not even when it is asked to") {
     Damaged cluster(1);
     cluster.propose_ten();

@@ -29,6 +29,14 @@ struct BatchCheck {
     std::uint64_t invalid_offset = 0;  ///< where not valid
 };
 
+/// A batch behind damage.
+struct FoundBatch {
+    std::uint64_t offset = 0;
+    BatchHead head;
+    std::optional<BatchSummary> summary;  ///< is there where the batch is not whole
+    bool whole = false;
+};
+
 /// Looks at the batches of a segment whose bytes are all in memory, and changes nothing but bits
 /// that it restores there.
 class Batches {
@@ -148,29 +156,42 @@ public:
         return damage(path_, invalid_offset, "the last batch is damaged");
     }
 
-    /// What the newest batch from `offset` on has led to, whatever else of it and of those before
-    /// it is damaged. Nothing where that cannot be told: where there is no summary, or something
-    /// lies behind the newest that can have been acknowledged.
+    /// The batches from `offset` on that are whole, or whose summaries at least are.
     /// @param number  of the batch that is expected at `offset`
-    std::optional<BatchSummary> newest_summary(std::uint64_t offset, std::uint64_t number) const {
-        std::optional<BatchSummary> newest;
-        std::uint64_t behind = offset;
+    std::vector<FoundBatch> find_behind(std::uint64_t offset, std::uint64_t number) const {
+        std::vector<FoundBatch> found;
         for (std::uint64_t at = offset; at + opening_bytes <= bytes_.size();) {
-            const auto summary = read_summary(from(at), id_, at);
-            if (!summary || summary->head.number < number ||
-                summary->head.size() > from(at).size()) {
+            const auto head = this->head(at);
+            const auto summary = this->summary(at);
+            const std::optional<BatchHead> told =
+                head ? head : (summary ? std::optional(summary->head) : std::nullopt);
+            const bool fits = told && told->number >= number && told->size() <= from(at).size();
+            const bool is_whole = fits && check(at, told->number).valid;
+            if (!fits || !(is_whole || summary)) {
                 at += batch_alignment;
                 continue;
             }
-            newest = summary;
-            number = summary->head.number + 1;
-            at += summary->head.size();
-            behind = at;
+            found.push_back({at, *told, summary, is_whole});
+            number = told->number + 1;
+            at += told->size();
         }
-        if (!newest) return std::nullopt;
+        return found;
+    }
+
+    /// What the newest of these batches has led to, whatever else of it and of those before it is
+    /// damaged. Nothing where that cannot be told: where there is no summary, or something lies
+    /// behind the newest that can have been acknowledged.
+    /// @param found  by find_behind()
+    std::optional<BatchSummary> newest_summary(const std::vector<FoundBatch>& found) const {
+        const auto newest =
+            std::ranges::find_if(found.rbegin(), found.rend(),
+                                 [](const FoundBatch& batch) { return batch.summary.has_value(); });
+        if (newest == found.rend()) return std::nullopt;
+        const std::uint64_t behind = newest->offset + newest->head.size();
         const std::size_t tail = used_size(from(behind));
+        const std::uint64_t number = newest->head.number + 1;
         if (tail != 0 && !check_tail(behind, tail, behind, number, false)) return std::nullopt;
-        return newest;
+        return newest->summary;
     }
 
 private:

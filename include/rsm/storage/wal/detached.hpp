@@ -35,82 +35,56 @@ public:
     RunCollector(std::shared_ptr<Segment<Files>> segment, std::vector<ScannedSegment<Files>>& runs)
         : segment_(std::move(segment)), runs_(runs), first_run_(runs.size()) {}
 
+    /// One that is not whole has no entries for it, but its summary says where it led to.
     /// @param bytes  which begin with it
-    /// @param head, summary  of it; it is whole
-    void add_batch(std::span<const std::byte> bytes, std::uint64_t offset, const BatchHead& head,
-                   const std::optional<BatchSummary>& summary) {
-        if (head.number != next_number_) last_.reset();
-        const auto end = static_cast<std::size_t>(head.records_end());
-        for (std::size_t at = opening_bytes; at < end;) {
-            const auto record = read_record(bytes.subspan(at, end - at), segment_->id, offset + at);
-            if (!record) break;
-            add(*record, offset + at);
-            at += record->size();
-        }
-        skip_batch(head, summary);
-    }
-    /// One that is damaged; but its summary may say where it led to.
-    void skip_batch(const BatchHead& head, const std::optional<BatchSummary>& summary) {
-        next_number_ = head.number + 1;
-        if (summary) {
-            last_ = summary->last;
-        } else {
-            last_.reset();
-        }
+    void add(const FoundBatch& batch, std::span<const std::byte> bytes) {
+        if (batch.whole) add_records(batch, bytes);
+        next_number_ = batch.head.number + 1;
+        knows_last_ = batch.summary.has_value();
+        if (batch.summary) last_ = batch.summary->last;
     }
 
 private:
+    void add_records(const FoundBatch& batch, std::span<const std::byte> bytes) {
+        if (batch.head.number != next_number_) knows_last_ = false;
+        const auto end = static_cast<std::size_t>(batch.head.records_end());
+        for (std::size_t at = opening_bytes; at < end;) {
+            const std::uint64_t place = batch.offset + at;
+            const auto record = read_record(bytes.subspan(at, end - at), segment_->id, place);
+            if (!record) break;
+            add(*record, place);
+            at += record->size();
+        }
+    }
     void add(const RecordView& record, std::uint64_t offset) {
-        using raft::codec::load_little;
-        if (record.type == RecordType::reset) last_.reset();
-        const bool is_entry = record.type == RecordType::entry &&
-                              record.body.size() >= raft::codec::entry_header_bytes;
-        if (!is_entry) return;
-        const raft::LogPosition entry{{load_little<std::uint64_t>(record.body.data())},
-                                      {load_little<std::uint64_t>(record.body.data() + 8)}};
-        const bool follows = last_ && last_->index + 1 == entry.index;
+        if (record.type == RecordType::reset) knows_last_ = false;
+        if (record.type != RecordType::entry) return;
+        const auto entry = entry_position(record);
+        if (!entry) return;
+        const bool follows = knows_last_ && last_.index + 1 == entry->index;
         const bool continues = follows && runs_.size() > first_run_ &&
-                               runs_.back().end() == entry.index &&
-                               runs_.back().runs.back().term == last_->term;
+                               runs_.back().end() == entry->index &&
+                               runs_.back().runs.back().term == last_.term;
         if (!continues) runs_.emplace_back().segment = segment_;
-        runs_.back().append(follows ? *last_ : entry, entry, offset, record.size());
-        last_ = entry;
+        runs_.back().append(follows ? last_ : *entry, *entry, offset, record.size());
+        last_ = *entry;
+        knows_last_ = true;
     }
 
     std::shared_ptr<Segment<Files>> segment_;
     std::vector<ScannedSegment<Files>>& runs_;
     const std::size_t first_run_;
     std::uint64_t next_number_ = 0;
-    std::optional<raft::LogPosition> last_;  ///< of the log, where it is known
+    raft::LogPosition last_;  ///< of the log, where it is known
+    bool knows_last_ = false;
 };
 
-/// Looks for whole batches from `offset` on, of which the first one is damaged and should bear
-/// `number`.
+/// The runs of entries in what was found behind damage.
 template <class Files>
-void collect_behind(const Batches& batches, const std::shared_ptr<Segment<Files>>& segment,
-                    std::uint64_t offset, std::uint64_t number,
-                    std::vector<ScannedSegment<Files>>& runs) {
+void collect_runs(const Batches& batches, const std::shared_ptr<Segment<Files>>& segment,
+                  const std::vector<FoundBatch>& found, std::vector<ScannedSegment<Files>>& runs) {
     RunCollector<Files> collector(segment, runs);
-    for (std::uint64_t at = offset; at + opening_bytes <= batches.size();) {
-        const auto head = batches.head(at);
-        const auto summary = batches.summary(at);
-        const std::optional<BatchHead> told =
-            head ? head : (summary ? std::optional(summary->head) : std::nullopt);
-        if (!told || told->number < number || told->size() > batches.from(at).size()) {
-            at += batch_alignment;
-            continue;
-        }
-        if (batches.check(at, told->number).valid) {
-            collector.add_batch(batches.from(at), at, *told, summary);
-        } else if (summary) {
-            collector.skip_batch(*told, summary);
-        } else {
-            at += batch_alignment;
-            continue;
-        }
-        number = told->number + 1;
-        at += told->size();
-    }
+    for (const FoundBatch& batch : found) collector.add(batch, batches.from(batch.offset));
 }
 
 /// Adds to some runs what another one has beside them, so that no index is in two.

@@ -185,6 +185,14 @@ inline std::optional<RecordView> read_record(std::span<const std::byte> bytes, S
     return RecordView{static_cast<RecordType>(type), bytes.subspan(record_header_bytes, length)};
 }
 
+/// Which entry the record of one holds; nothing: it is too short for any.
+inline std::optional<raft::LogPosition> entry_position(const RecordView& record) {
+    using raft::codec::load_little;
+    if (record.body.size() < raft::codec::entry_header_bytes) return std::nullopt;
+    return raft::LogPosition{{load_little<std::uint64_t>(record.body.data())},
+                             {load_little<std::uint64_t>(record.body.data() + 8)}};
+}
+
 inline constexpr std::uint64_t aligned(std::uint64_t size) {
     return (size + batch_alignment - 1) / batch_alignment * batch_alignment;
 }

@@ -16,10 +16,10 @@
 #include <rsm/storage/wal/recovery.hpp>
 #include <rsm/storage/wal/segment.hpp>
 #include <rsm/storage/wal/state.hpp>
+#include <rsm/storage/wal/supply.hpp>
 #include <rsm/storage/wal_options.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -41,9 +41,9 @@ namespace rsm::inline v0::detail::wal {
 /// The first failure is final. Nothing is written after it, because a failed sync leaves it
 /// unknown what the disk holds, and a later batch would vouch for the earlier ones.
 ///
-/// A next segment that is refused (is_refused()) is no failure: it is tried again, after pauses of
-/// 10 ms that double up to 1 s, and the writes that need it wait. So is an identity, and the writes
-/// behind it wait.
+/// A next segment that is refused is no failure (SegmentSupply): the writes that need it wait. Nor
+/// is an identity that is (is_refused()): it is tried again, after pauses, and the writes behind it
+/// wait.
 ///
 /// Memory: what waits is bounded by its caller; the engine's windows do that.
 /// Thread safety: begin_write(), begin_identity(), give_up_waiting() and close() are for the
@@ -67,10 +67,15 @@ public:
           segment_bytes_(whole_units(options.segment_bytes)),
           lanes_(std::move(lanes)),
           reports_(std::move(reports)),
+          supply_(std::make_shared<SegmentSupply<Files, Lane>>(files_, directory_, options_, lanes_,
+                                                               reports_.refused)),
           encoder_(options.pieces.referenced_payload_bytes) {}
 
     /// Takes over what recovery found; blocks. @pre nothing is being written
     raft::Result<void> start(ScannedLog<Files> log, std::optional<raft::LogPosition> void_after) {
+        supply_->on_supplied([self = this->weak_from_this()] {
+            if (const auto alive = self.lock()) alive->post_run();
+        });
         present_ = std::move(log.lost);
         for (auto& scanned : log.used) present_.push_back(std::move(scanned.segment));
         next_batch_ = log.next_batch;
@@ -89,16 +94,21 @@ public:
             return result;
         }
         activate(present_.back());
+        SegmentPointer next;
         if (!unused.empty() && files_.preallocate(unused[0]->file, unused[0]->capacity)) {
-            next_ = unused.front();
+            next = unused.front();
         }
         for (std::size_t i = 1; i < unused.size(); ++i) {
             if (auto result = files_.remove(unused[i]->path); !result) return result;
         }
         if (void_after) {
-            if (auto result = write_reset(*void_after); !result) return result;
+            if (auto result = write_reset(*void_after, next); !result) return result;
         }
-        if (next_ == nullptr) prepare_next();
+        if (next == nullptr) {
+            prepare_next();
+        } else {
+            supply_->provide(std::move(next));
+        }
         remove_unneeded();
         return {};
     }
@@ -112,31 +122,17 @@ public:
 
     /// From now on a write for which there is no room fails, if a next segment is refused, and so
     /// does an identity that is refused.
-    void give_up_waiting() {
-        {
-            const std::lock_guard lock(mutex_);
-            gives_up_ = true;
-            if (!stalled_ || !refusal_) return;
-            stalled_ = false;
-        }
-        post_run();
-    }
+    void give_up_waiting() { supply_->give_up_waiting(); }
 
     /// Lets go of the files. @pre no write is under way. Runs on the background lane, then on the
     /// log's, then calls `closed`.
     void close(std::function<void()> closed) {
-        {
-            const std::lock_guard lock(mutex_);
-            closing_ = true;
-        }
+        supply_->begin_close();
         auto self = this->shared_from_this();
         lanes_->background.post([self, closed = std::move(closed)] {
-            self->draft_.reset();
+            self->supply_->drop_draft();
             self->lanes_->log.post([self, closed] {
-                {
-                    const std::lock_guard lock(self->mutex_);
-                    self->next_ = nullptr;
-                }
+                self->supply_->release();
                 self->writer_.reset();
                 self->active_ = nullptr;
                 self->present_.clear();
@@ -147,19 +143,12 @@ public:
     }
 
 private:
-    using Draft = SegmentDraft<Files>;
     using SegmentPointer = std::shared_ptr<Segment<Files>>;
-    static constexpr std::chrono::milliseconds shortest_pause{10};
-    static constexpr std::chrono::milliseconds longest_pause{1000};
     struct Pending {
         raft::Write write;
         std::optional<raft::Failure> refused;
         std::optional<raft::Identity> identity;  ///< in place of a write
         bool is_alone() const { return refused || identity; }
-    };
-    struct Spare {
-        std::string path;
-        std::weak_ptr<Segment<Files>> readers;  ///< they hold it
     };
     void begin(Pending pending) {
         {
@@ -212,7 +201,7 @@ private:
     /// False: it is refused, and tried again after a pause.
     bool write_identity(const raft::Identity& identity) {
         auto result = try_save(identity);
-        if (!result && is_refused(result.error()) && !has_given_up()) {
+        if (!result && is_refused(result.error()) && !supply_->has_given_up()) {
             lanes_->log.post_after(identity_pauses_.next(),
                                    [self = this->shared_from_this()] { self->run(); });
             return false;
@@ -227,10 +216,6 @@ private:
         } catch (const std::bad_alloc&) {
             return no_memory(identity_path(directory_->path));
         }
-    }
-    bool has_given_up() {
-        const std::lock_guard lock(mutex_);
-        return gives_up_;
     }
 
     bool at_start() const { return offset_ == segment_header_bytes; }
@@ -247,36 +232,19 @@ private:
     bool make_room() {
         if (fits()) return true;
         const bool replaces = at_start();
-        SegmentPointer next =
-            take_next(active_->id.number + (replaces ? 0 : 1), segment_bytes_for(batch_size(true)));
-        if (next == nullptr) return failure_.has_value();
+        const SegmentId id{active_->id.log_id, active_->id.number + (replaces ? 0 : 1)};
+        auto next = supply_->take(id, segment_bytes_for(batch_size(true)), usual_capacity());
+        if (!next) failure_ = next.error();
+        if (!next || *next == nullptr) return failure_.has_value();
         if (replaces) {
             present_.pop_back();
         } else if (auto result = end_segment(); !result) {
             failure_ = result.error();
             return true;
         }
-        go_on_in(std::move(next));
+        go_on_in(std::move(*next));
         prepare_next();
         return true;
-    }
-    /// Null: there is none (yet).
-    SegmentPointer take_next(std::uint64_t number, std::uint64_t capacity) {
-        bool asks = false;
-        {
-            const std::lock_guard lock(mutex_);
-            const bool suits =
-                next_ != nullptr && next_->id.number == number && next_->capacity >= capacity;
-            if (suits) return std::exchange(next_, nullptr);
-            if (!next_failure_ && gives_up_) next_failure_ = refusal_;
-            failure_ = next_failure_;
-            if (failure_) return nullptr;
-            stalled_ = true;
-            asks = !std::exchange(preparing_, true);
-            if (asks) next_ = nullptr;
-        }
-        if (asks) prepare(number, std::max(capacity, usual_capacity()));
-        return nullptr;
     }
     /// Says, before anything is in the next segment, that there is one: should it be lost, it is
     /// missed. @pre its name is durable
@@ -364,21 +332,22 @@ private:
 
     /// The log does not reach the snapshot that was found, or disagrees with it. The reset is
     /// written at once, so that no entry can follow the log that is void.
-    raft::Result<void> write_reset(raft::LogPosition position) {
+    /// @param next  the segment behind the one in use, if there is one; null: it was taken
+    raft::Result<void> write_reset(raft::LogPosition position, SegmentPointer& next) {
         Pending pending;
         pending.write.reset = position;
         taken_bytes_ = LogAccount::record_bytes(pending.write);
         taken_.push_back(std::move(pending));
         if (!fits()) {
-            if (next_ == nullptr) {
+            if (next == nullptr) {
                 auto made =
                     make_segment(files_, directory_, {active_->id.log_id, active_->id.number + 1},
                                  usual_capacity(), options_.pieces.fill_bytes);
                 if (!made) return made.error();
-                next_ = std::move(*made);
+                next = std::move(*made);
             }
             if (auto result = end_segment(); !result) return result;
-            go_on_in(std::exchange(next_, nullptr));
+            go_on_in(std::exchange(next, nullptr));
         }
         Outcome outcome;
         auto result = write(outcome);
@@ -397,111 +366,15 @@ private:
         };
         for (const auto& segment : present_) {
             if (!unneeded(segment)) continue;
-            const bool whole = segment->capacity == segment_bytes_;
-            // The lock goes along: after close() this may still wait on its lane.
-            lanes_->background.post([self = this->shared_from_this(), held = directory_,
-                                     path = segment->path, readers = std::weak_ptr(segment),
-                                     whole] { self->retire(path, readers, whole); });
+            supply_->retire(segment, segment->capacity == segment_bytes_);
         }
         std::erase_if(present_, unneeded);
     }
 
-    // ---- on the background lane ----
-
     /// A new log begins with a small segment, for a quick start, and doubles from there.
     std::uint64_t usual_capacity() const { return std::min(segment_bytes_, 2 * active_->capacity); }
     void prepare_next() {
-        {
-            const std::lock_guard lock(mutex_);
-            preparing_ = true;
-        }
-        prepare(active_->id.number + 1, usual_capacity());
-    }
-    void prepare(std::uint64_t number, std::uint64_t capacity) {
-        const SegmentId id{active_->id.log_id, number};
-        lanes_->background.post(
-            [self = this->shared_from_this(), id, capacity] { self->draw_up(id, capacity); });
-    }
-    void draw_up(SegmentId id, std::uint64_t capacity) {
-        // After close() there is no directory any more.
-        if (is_closing()) return;
-        std::string spare = capacity == segment_bytes_ ? take_spare() : std::string();
-        draft_.emplace(files_, directory_, id, capacity, options_.pieces.fill_bytes,
-                       std::move(spare));
-        step(id, capacity);
-    }
-    /// One that nobody reads from any more: a read that waits for memory may have been begun long
-    /// before the write that made the segment superfluous. Empty: there is none.
-    std::string take_spare() {
-        const auto free = std::ranges::find_if(
-            spares_, [](const Spare& spare) { return spare.readers.expired(); });
-        if (free == spares_.end()) return {};
-        std::string path = std::move(free->path);
-        spares_.erase(free);
-        return path;
-    }
-    /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
-    /// removes the others, from which whoever holds them open may read on. A full disk may refuse
-    /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
-    /// stays is removed after the next restart.
-    void retire(const std::string& path, std::weak_ptr<Segment<Files>> readers, bool whole) {
-        if (whole && spares_.size() < options_.spare_segments) {
-            std::string spare = path + std::string(spare_suffix);
-            if (files_.rename(path, spare)) {
-                return spares_.push_back({std::move(spare), std::move(readers)});
-            }
-        }
-        static_cast<void>(files_.remove(path).has_value());
-    }
-    void step(SegmentId id, std::uint64_t capacity) {
-        if (is_closing()) return;
-        const raft::Result<bool> result = draft_->step();
-        if (result && !*result) {
-            return lanes_->background.post(
-                [self = this->shared_from_this(), id, capacity] { self->step(id, capacity); });
-        }
-        SegmentPointer segment = result ? draft_->take() : nullptr;
-        draft_.reset();
-        if (!result && is_refused(result.error())) return wait(result.error(), id, capacity);
-        prepared(std::move(segment), result ? std::nullopt : std::optional(result.error()));
-    }
-    /// The segment was refused. Segments that are kept for later may give it the room.
-    void wait(const raft::Failure& why, SegmentId id, std::uint64_t capacity) {
-        for (const Spare& spare : std::exchange(spares_, {})) {
-            static_cast<void>(files_.remove(spare.path).has_value());
-        }
-        bool changed = false;
-        bool wakes = false;
-        {
-            const std::lock_guard lock(mutex_);
-            changed = refusal_ != why;
-            refusal_ = why;
-            wakes = gives_up_ && std::exchange(stalled_, false);
-        }
-        if (changed) reports_.refused(why);
-        if (wakes) post_run();
-        lanes_->background.post_after(
-            segment_pauses_.next(),
-            [self = this->shared_from_this(), id, capacity] { self->draw_up(id, capacity); });
-    }
-    void prepared(SegmentPointer segment, std::optional<raft::Failure> failure) {
-        segment_pauses_.reset();
-        bool changed = false;
-        bool wakes = false;
-        {
-            const std::lock_guard lock(mutex_);
-            next_ = std::move(segment);
-            next_failure_ = std::move(failure);
-            preparing_ = false;
-            changed = std::exchange(refusal_, std::nullopt).has_value();
-            wakes = std::exchange(stalled_, false);
-        }
-        if (changed) reports_.refused(std::nullopt);
-        if (wakes) post_run();
-    }
-    bool is_closing() {
-        const std::lock_guard lock(mutex_);
-        return closing_;
+        supply_->prepare({active_->id.log_id, active_->id.number + 1}, usual_capacity());
     }
     void post_run() {
         lanes_->log.post([self = this->shared_from_this()] { self->run(); });
@@ -514,25 +387,15 @@ private:
     const std::shared_ptr<Lanes<Lane>> lanes_;
     const Reports reports_;
 
+    const std::shared_ptr<SegmentSupply<Files, Lane>> supply_;
+
     std::mutex mutex_;  ///< guards the members up to the next comment
     std::deque<Pending> waiting_;
-    SegmentPointer next_;                        ///< prepared
-    std::optional<raft::Failure> next_failure_;  ///< why there will be none
-    std::optional<raft::Failure> refusal_;       ///< why there is none yet
-    bool running_ = false;                       ///< run() is posted, runs, or waits for room
-    bool stalled_ = false;                       ///< it waits for room
-    bool preparing_ = false;                     ///< somebody is about it, or waits to try again
-    bool gives_up_ = false;                      ///< rather than wait while a segment is refused
-    bool closing_ = false;
-
-    // These belong to the background lane.
-    std::optional<Draft> draft_;
-    std::vector<Spare> spares_;  ///< files of segment_bytes
-    Backoff segment_pauses_{shortest_pause, longest_pause};
+    bool running_ = false;  ///< run() is posted, runs, or waits for room
 
     // These belong to the log's lane.
     std::vector<Pending> taken_;
-    Backoff identity_pauses_{shortest_pause, longest_pause};
+    Backoff identity_pauses_{shortest_refusal_pause, longest_refusal_pause};
     std::uint64_t taken_bytes_ = 0;
     std::optional<raft::Failure> failure_;
     SegmentPointer active_;

@@ -370,23 +370,21 @@ private:
 
     bool apply_entry(ScannedSegment<Files>& scanned, const RecordView& record,
                      std::uint64_t offset) {
-        using raft::codec::load_little;
-        if (record.body.size() < raft::codec::entry_header_bytes) return false;
-        const raft::LogPosition entry{{load_little<std::uint64_t>(record.body.data())},
-                                      {load_little<std::uint64_t>(record.body.data() + 8)}};
+        const auto entry = entry_position(record);
+        if (!entry) return false;
         const auto kind = static_cast<raft::EntryKind>(record.body[16]);
         LogState& state = log_.state;
         const raft::LogPosition last = state.last;
-        if (!raft::codec::known(kind) || entry.index <= state.base.index ||
-            entry.index > state.last.index + 1) {
+        if (!raft::codec::known(kind) || entry->index <= state.base.index ||
+            entry->index > state.last.index + 1) {
             return false;
         }
-        state.append(scanned.segment->id.number, entry);
-        scanned.append(last, entry, offset, record.size());
+        state.append(scanned.segment->id.number, *entry);
+        scanned.append(last, *entry, offset, record.size());
         if (kind == raft::EntryKind::membership) {
             const auto payload = record.body.subspan(raft::codec::entry_header_bytes);
             scanned.memberships.push_back(
-                {entry.index, entry.term, kind, raft::Bytes::copy_of(payload)});
+                {entry->index, entry->term, kind, raft::Bytes::copy_of(payload)});
         }
         return true;
     }
@@ -412,8 +410,9 @@ private:
         if (!sound) {
             lose(scanned, sound.error());
             if (whole) {
-                collect_behind(batches_, scanned.segment, offset, log_.next_batch, log_.behind);
-                learn_promises(segment.id.number, offset);
+                const auto behind = batches_.find_behind(offset, log_.next_batch);
+                collect_runs(batches_, scanned.segment, behind, log_.behind);
+                learn_promises(segment.id.number, behind);
             }
         } else if (tail != 0) {
             log_.torn = TornTail<Files>{scanned.segment, offset, offset + tail, invalid_offset};
@@ -427,10 +426,10 @@ private:
             log_.used.push_back(std::move(scanned));
         }
     }
-    /// What was promised by the batches from `offset` on, whose records are lost. A later segment
+    /// What was promised by the batches behind damage, whose records are lost. A later segment
     /// says all that they led to.
-    void learn_promises(std::uint64_t segment, std::uint64_t offset) {
-        const auto summary = batches_.newest_summary(offset, log_.next_batch);
+    void learn_promises(std::uint64_t segment, const std::vector<FoundBatch>& behind) {
+        const auto summary = batches_.newest_summary(behind);
         if (!summary) return;
         log_.next_batch = summary->head.number + 1;
         log_.known = Knowledge::promises;

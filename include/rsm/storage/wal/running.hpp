@@ -149,9 +149,7 @@ public:
     void read(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
         if (!open()) return refuse(std::move(done));
         if (!account_.contains(first) || first > readable_last_) {
-            return fail(std::move(done),
-                        storage_failure(StorageErrc::invalid_read,
-                                        "read index " + std::to_string(first.value)));
+            return fail(std::move(done), unreadable("index", first));
         }
         ReadPlan<Files> plan(first, options_.pieces.read_gap_bytes);
         std::uint64_t bytes = 0;
@@ -161,22 +159,14 @@ public:
             if (index != first && bytes > max_bytes) break;
             plan.add(index_.locate(index), size);
         }
-        run_on(
-            lanes_->background, reads_, std::move(done),
-            [files = files_, plan = std::move(plan)] { return plan.read(files); }, first_pause);
+        carry_out(std::move(plan), std::move(done));
     }
 
     void read_detached(raft::Index first, std::size_t max_bytes, raft::EntriesRead done) {
         if (!open()) return refuse(std::move(done));
         auto plan = detached_.plan(first, max_bytes, options_.pieces.read_gap_bytes);
-        if (!plan) {
-            return fail(std::move(done),
-                        storage_failure(StorageErrc::invalid_read,
-                                        "read detached index " + std::to_string(first.value)));
-        }
-        run_on(
-            lanes_->background, reads_, std::move(done),
-            [files = files_, plan = std::move(*plan)] { return plan.read(files); }, first_pause);
+        if (!plan) return fail(std::move(done), unreadable("detached index", first));
+        carry_out(std::move(*plan), std::move(done));
     }
 
     std::uint64_t persisted_bytes() const { return account_.persisted_bytes(); }
@@ -353,6 +343,15 @@ private:
         callbacks_->begin();
         lane.post(Job<Value, Work>{this, &waiting, id, callbacks_, lanes_, std::move(work),
                                    options_.directory, pause});
+    }
+    void carry_out(ReadPlan<Files> plan, raft::EntriesRead done) {
+        run_on(
+            lanes_->background, reads_, std::move(done),
+            [files = files_, plan = std::move(plan)] { return plan.read(files); }, first_pause);
+    }
+    static raft::Failure unreadable(const char* what, raft::Index index) {
+        return storage_failure(StorageErrc::invalid_read,
+                               std::string("read ") + what + " " + std::to_string(index.value));
     }
     void on_batch(const typename Log::Outcome& outcome) {
         if (!outcome.failure) update_index(outcome);

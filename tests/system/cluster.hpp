@@ -1,13 +1,14 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Three servers and three clerks, for those who do something to one disk after the other.
-#ifndef RSM_TESTS_SYSTEM_TRIO_HPP
-#define RSM_TESTS_SYSTEM_TRIO_HPP
+// Servers under load, for those who do something to one of them after the other.
+#ifndef RSM_TESTS_SYSTEM_CLUSTER_HPP
+#define RSM_TESTS_SYSTEM_CLUSTER_HPP
 
 #include "clerks.hpp"
 #include "gaps.hpp"
 #include "servers.hpp"
 
+#include <kv/clerk.hpp>
 #include <kv/cli_service.hpp>
 
 #include <algorithm>
@@ -27,20 +28,23 @@ namespace system_test {
 /// What kv-server has by default.
 inline constexpr std::chrono::milliseconds election_timeout{500};
 
-/// A cluster under load that no node of may end, and what its nodes say of themselves.
-class Trio {
-public:
-    static constexpr std::size_t size = 3;
+/// What is measured is how long the service takes, not how long a clerk sleeps meanwhile.
+inline kv::ClerkOptions impatient() {
+    kv::ClerkOptions options;
+    options.pause_max = std::chrono::milliseconds(20);
+    return options;
+}
 
+/// A cluster under load no node of which may end by itself, and what its nodes say of themselves.
+class Cluster {
+public:
     /// @param options  of each server
-    Trio(const std::string& program, const std::filesystem::path& directory, Words options,
-         std::uint64_t seed)
-        : servers_(program, directory, std::move(options)) {
+    /// @param clerk    but for the servers
+    Cluster(const std::string& program, const std::filesystem::path& directory, Words options,
+            std::uint64_t seed, kv::ClerkOptions clerk = impatient(), std::size_t size = 3)
+        : size_(size), servers_(program, directory, std::move(options)) {
         servers_.add_founders(size);
-        kv::ClerkOptions clerk;
         clerk.servers = servers_.clients();
-        // What is measured is how long the service takes, not how long a clerk sleeps meanwhile.
-        clerk.pause_max = std::chrono::milliseconds(20);
         clerks_.emplace(clerk, seed, [this] {
             const Node node = servers_.ended_by_itself();
             demand(node == 0, name(node) + " ended by itself");
@@ -48,19 +52,34 @@ public:
     }
 
     static std::string name(Node node) { return "node " + std::to_string(node); }
-    static std::vector<Node> all() { return {1, 2, 3}; }
+    /// Those that have founded it.
+    std::vector<Node> founders() const {
+        std::vector<Node> nodes;
+        for (Node node = 1; node <= size_; ++node) nodes.push_back(node);
+        return nodes;
+    }
 
     Servers& servers() { return servers_; }
     const Servers& servers() const { return servers_; }
     Clerks& clerks() { return *clerks_; }
     const Clerks& clerks() const { return *clerks_; }
+    const Load& load() const { return clerks_->load(); }
     Gaps& gaps() { return gaps_; }
+    const Gaps& gaps() const { return gaps_; }
 
+    void found() {
+        for (const Node node : founders()) servers_.found(node);
+    }
     /// Once all are started.
     void begin() {
         clerks_->begin();
         clerks_->wait_for_operations(100, "a new cluster serves");
         await_leader();
+    }
+    /// From here on one that loses its directory is found out.
+    void await_acquaintance() {
+        clerks_->wait("the founders know each other's instances",
+                      [this] { return know_each_other(accounts()); });
     }
 
     // ---- what they say ----
@@ -71,15 +90,18 @@ public:
         return clerks_->accounts({servers_.client(node)}).front().fields;
     }
     Node leader() { return leader_among(accounts()); }
-    Node await_leader() {
-        Node found = 0;
-        clerks_->wait("somebody leads", [&] { return (found = leader()) != 0; });
-        return found;
+    /// Nobody leads for a moment where one that led is gone, or has handed over.
+    std::vector<kv::Row> accounts_with_leader() {
+        std::vector<kv::Row> rows;
+        clerks_->wait("somebody leads", [&] { return leader_among(rows = accounts()) != 0; });
+        return rows;
     }
-    /// Another one than these.
-    Node follower(Node leader, std::uint64_t choice) {
-        const Node first = leader == 1 ? 2 : 1;
-        return choice % 2 == 0 ? first : 6 - leader - first;
+    Node await_leader() { return leader_among(accounts_with_leader()); }
+    /// A founder, and another one than this.
+    Node another_than(Node node, std::uint64_t choice) const {
+        std::vector<Node> others = founders();
+        std::erase(others, node);
+        return others[choice % others.size()];
     }
     /// What the leader says of a follower: whether this stands there.
     bool leader_says(Node follower, std::string_view what) {
@@ -93,9 +115,24 @@ public:
         clerks_->wait(name(node) + " has applied what is committed",
                       [&] { return has_all(accounts(), node); });
     }
-    /// Nobody was caught at what no node does whose directory is whole.
-    void search_logs() const {
-        for (const Node node : all()) {
+
+    // ---- the account ----
+
+    void compare_replicas() {
+        clerks_->wait("all replicas are equal", [this] {
+            std::vector<std::string> digests;
+            for (const auto& outcome : clerks_->ask(servers_.clients(), "RAFT.DIGEST")) {
+                digests.push_back(outcome.reply.text);
+            }
+            return digests.front().starts_with("digest:") &&
+                   std::ranges::all_of(digests, [&digests](const std::string& digest) {
+                       return digest == digests.front();
+                   });
+        });
+    }
+    /// No node up to this one was caught at what none does whose directory nobody has touched.
+    void search_logs(Node last) const {
+        for (Node node = 1; node <= last; ++node) {
             const std::string log = servers_.log_of(node);
             for (const char* words : {"PROTOCOL VIOLATION", "ACKNOWLEDGEMENT LOST", "RIVAL LEADER",
                                       "stopped for good", "damage"}) {
@@ -116,11 +153,17 @@ public:
         clerks_->wait("writes are acknowledged", [&] { return load.puts_ok >= enough; });
         const std::int64_t gap = load.silence.longest();
         gaps_.add(kind, gap);
+        return gap;
+    }
+    template <class Act>
+    std::int64_t measure_aloud(const std::string& kind, Act act) {
+        const std::int64_t gap = measure(kind, std::move(act));
         std::cout << " " << kind << ":" << Gaps::in_ms(gap) << ";" << std::flush;
         return gap;
     }
 
 private:
+    std::size_t size_;
     Servers servers_;
     std::optional<Clerks> clerks_;
     Gaps gaps_;
