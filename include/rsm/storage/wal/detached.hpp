@@ -113,10 +113,12 @@ void collect_behind(const Batches& batches, const std::shared_ptr<Segment<Files>
     }
 }
 
-/// What the log had behind its first damage, as far as it is there, in the order of the log.
-/// @pre the log was not cut
+/// Of a log that lies in these ranges what is there, in the order of the log, but for what is in a
+/// damaged segment in front of the damage: that may have been replaced by what is lost.
+/// @param promises_in  what is behind its last range, and all else that is in there, is in there
 template <class Files>
-std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log) {
+std::vector<ScannedSegment<Files>> choose_from(const ScannedLog<Files>& log,
+                                               const LiveRanges& live, std::uint64_t promises_in) {
     std::vector<ScannedSegment<Files>> chosen;
     const auto add = [&chosen](ScannedSegment<Files> run, raft::Index end) {
         run.truncate_from(end);
@@ -124,21 +126,43 @@ std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log)
         for (ScannedSegment<Files>& earlier : chosen) earlier.truncate_from(run.first);
         if (!run.offsets.empty()) chosen.push_back(std::move(run));
     };
-    const auto add_behind = [&](std::uint64_t segment, raft::Index end) {
+    const auto add_segment = [&](std::uint64_t segment, raft::Index end, bool with_front) {
+        for (const ScannedSegment<Files>& scanned : log.used) {
+            const bool here = scanned.segment->id.number == segment;
+            if (here && (with_front || !scanned.damaged)) add(scanned, end);
+        }
         for (const ScannedSegment<Files>& run : log.behind) {
             if (run.segment->id.number == segment) add(run, end);
         }
     };
-    for (const LiveRange& range : log.state.live.ranges()) {
-        for (const ScannedSegment<Files>& scanned : log.used) {
-            const bool here = scanned.segment->id.number == range.segment && !scanned.damaged;
-            if (here) add(scanned, range.last + 1);
-        }
-        if (range.segment != log.promises_in) add_behind(range.segment, range.last + 1);
+    for (const LiveRange& range : live.ranges()) {
+        if (range.segment != promises_in) add_segment(range.segment, range.last + 1, false);
     }
     // What this one led to is not in `live`.
-    add_behind(log.promises_in, raft::max_index);
+    add_segment(promises_in, raft::max_index, true);
     std::erase_if(chosen, [](const ScannedSegment<Files>& run) { return run.offsets.empty(); });
+    return chosen;
+}
+
+/// What the log had behind its first damage, as far as it is there; of each index one entry, of the
+/// newest log that had one. @pre the log was not cut
+template <class Files>
+std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log) {
+    auto chosen = choose_from(log, log.state.live, log.promises_in);
+    for (auto earlier = log.given_up.rbegin(); earlier != log.given_up.rend(); ++earlier) {
+        const std::size_t newer = chosen.size();
+        for (ScannedSegment<Files>& run : choose_from(log, earlier->live, earlier->promises_in)) {
+            for (std::size_t i = 0; i < newer && !run.offsets.empty(); ++i) {
+                if (chosen[i].end() <= run.first || run.end() <= chosen[i].first) continue;
+                if (chosen[i].end() < run.end()) {
+                    run.drop_through(chosen[i].end() - 1);
+                } else {
+                    run.truncate_from(chosen[i].first);
+                }
+            }
+            if (!run.offsets.empty()) chosen.push_back(std::move(run));
+        }
+    }
     return chosen;
 }
 

@@ -344,7 +344,8 @@ private:
         opened_.log = std::move(*log);
         if (auto result = check_log_id(opened_.log); !result) return result;
         std::vector<ScannedSegment<Files>> behind;
-        if (!opened_.log.damages.empty()) behind = choose_detached(opened_.log);
+        const bool lacks = opened_.log.state.promised.index.value != 0;
+        if (lacks || !opened_.log.damages.empty()) behind = choose_detached(opened_.log);
         cut_lost(opened_.log, scanner);
         give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;

@@ -293,7 +293,8 @@ private:
             const bool carries = view.type == RecordType::checkpoint;
             const bool good =
                 must_carry == carries && !log_.ended &&
-                (carries ? adopt(view, follows) : apply_record(scanned, view, offset + at));
+                (carries ? adopt(view, scanned.segment->id.number, follows)
+                          : apply_record(scanned, view, offset + at));
             if (!good) {
                 return damage(scanned.segment->path, offset + at,
                               "a record that contradicts the ones before it");
@@ -307,10 +308,18 @@ private:
         return {};
     }
 
-    bool adopt(const RecordView& record, bool follows) {
+    bool adopt(const RecordView& record, std::uint64_t segment, bool follows) {
         raft::codec::Reader in(raft::Bytes::copy_of(record.body));
         auto state = get_checkpoint(in);
         if (!state || (follows && *state != log_.state)) return false;
+        if (!log_.used.empty() && log_.used.back().damaged && !log_.used.back().led_to) {
+            log_.used.back().led_to = state->last;
+        }
+        if (state->promised.index.value == 0) {
+            log_.given_up.clear();
+        } else if (state->mended_in == segment) {
+            log_.given_up.push_back({log_.state.live, log_.promises_in});
+        }
         log_.state = std::move(*state);
         log_.known = Knowledge::all;
         log_.promises_in = 0;

@@ -28,14 +28,17 @@ namespace rsm::inline v0::detail::wal {
 
 /// The last entry of a segment that can be believed in. What is lost of a damaged one may have
 /// replaced all but what was committed; but where it is the last one, the log that it leads to is
-/// one that the node had, and where the log was mended behind it, that was made from what is here.
+/// one that the node had. Where it holds the end that the log had when a later segment began, as
+/// one behind which the log was mended does, what is in front of that is the log's: logs that have
+/// an entry of one index and term in common are the same up to there (Log Matching, section 5.3).
 template <class Files>
 raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& scanned) {
     const raft::Index last = scanned.end() - 1;
     const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
-    const bool sure =
-        !scanned.damaged || is_last || scanned.segment->id.number < log.state.mended_in;
-    return sure ? last : std::min(last, scanned.committed);
+    if (!scanned.damaged || is_last) return last;
+    const bool led_there = scanned.led_to && scanned.holds(*scanned.led_to);
+    return std::min(last, std::max(scanned.committed,
+                                   led_there ? scanned.led_to->index : raft::Index{}));
 }
 
 template <class Files>

@@ -38,6 +38,8 @@ struct ScannedSegment {
     std::vector<raft::TermRun> runs;
     std::vector<raft::Entry> memberships;
     bool damaged = false;   ///< it ends in damage, and is not to be continued
+    /// Where it is damaged: the end of the log when a later segment began; nothing: not known.
+    std::optional<raft::LogPosition> led_to;
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
 
     raft::Index end() const { return first + offsets.size(); }
@@ -82,10 +84,25 @@ struct ScannedSegment {
         while (!runs.empty() && runs.back().first >= index) runs.pop_back();
         while (!memberships.empty() && memberships.back().index >= index) memberships.pop_back();
     }
+    /// @pre index < end()
+    void drop_through(raft::Index index) {
+        if (index < first) return;
+        before = {index, term_at(index)};
+        const auto count = static_cast<std::ptrdiff_t>(index + 1 - first);
+        offsets.erase(offsets.begin(), offsets.begin() + count);
+        sizes.erase(sizes.begin(), sizes.begin() + count);
+        const raft::Term term = term_at(index + 1);
+        std::erase_if(runs, [&](const raft::TermRun& run) { return run.first <= index + 1; });
+        first = index + 1;
+        runs.insert(runs.begin(), {first, term});
+    }
     /// Without the entries whose records lie at `offset` or behind it.
     void drop_from(std::uint64_t offset) {
         const auto from = std::ranges::lower_bound(offsets, offset);
         truncate_from(first + static_cast<std::uint64_t>(from - offsets.begin()));
+    }
+    bool holds(raft::LogPosition entry) const {
+        return first <= entry.index && entry.index < end() && term_at(entry.index) == entry.term;
     }
     /// @pre first <= index < end()
     raft::Term term_at(raft::Index index) const {
@@ -110,6 +127,12 @@ enum class Knowledge : std::uint8_t {
     nothing,   ///< a state that it had
 };
 
+/// Where the entries of a log were before it was mended.
+struct GivenUp {
+    LiveRanges live;
+    std::uint64_t promises_in = 0;
+};
+
 /// The whole log as found.
 template <class Files>
 struct ScannedLog {
@@ -117,6 +140,9 @@ struct ScannedLog {
     LogState state;
     Knowledge known = Knowledge::all;  ///< of what `state` says
     std::uint64_t promises_in = 0;     ///< the segment that tells them, where only they are known
+    /// Each time that the log was mended without some of what it had, and is still without: where
+    /// that was. Newest last.
+    std::vector<GivenUp> given_up;
     std::uint64_t next_batch = 1;
     std::vector<ScannedSegment<Files>> used;  ///< in order; the last one is to be continued
     std::vector<std::shared_ptr<Segment<Files>>> unused;  ///< behind it, prepared
