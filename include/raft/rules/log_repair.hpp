@@ -56,14 +56,18 @@ inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded
 }
 
 /// What another one has is appended where this log ends. What this node may vote for stays as it
-/// was, because the promise does.
+/// was, because the promise does. What it has itself goes before: the other's may be of a leader
+/// whose entries were replaced, and does not lead to what was promised then.
 inline void take_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
-                         Log& log, Configuration& configuration, NodeId sender,
-                         LackingEntries& lacking) {
+                         Log& log, Configuration& configuration, const Detached& detached,
+                         NodeId sender, LackingEntries& lacking) {
     if (!repairs_log(step, office, timer, log) || lacking.previous != log.last()) return;
     if (log.unwritten_bytes() >= step.options.window_bytes) return;
     if (!are_sound(step, sender, lacking)) return;
-    for (Entry& entry : lacking.entries) append_entry(log, configuration, std::move(entry));
+    for (Entry& entry : lacking.entries) {
+        if (detached.find(log.last()) != nullptr) return;
+        append_entry(log, configuration, std::move(entry));
+    }
 }
 
 /// The log has come to where this node has more itself: that is read.

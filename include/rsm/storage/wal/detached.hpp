@@ -124,7 +124,8 @@ std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log,
     };
     for (const LiveRange& range : live.ranges()) {
         for (const ScannedSegment<Files>& scanned : log.used) {
-            if (scanned.segment->id.number == range.segment) add(scanned, range.last + 1);
+            if (scanned.segment->id.number != range.segment) continue;
+            add(scanned, std::min(range.last, last_of(log, scanned)) + 1);
         }
         if (range.segment != log.promises_in) add_behind(range.segment, range.last + 1);
     }

@@ -335,6 +335,9 @@ private:
             // The ranges that it tells are those of the log that was cut.
             log_.left = choose_detached(log_, log_.state.live, state->last.index);
         }
+        if (!log_.used.empty() && log_.used.back().damaged && !log_.used.back().led_to) {
+            log_.used.back().led_to = state->last;
+        }
         log_.state = std::move(*state);
         log_.known = Knowledge::all;
         log_.promises_in = 0;

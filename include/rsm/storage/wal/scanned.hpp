@@ -38,6 +38,8 @@ struct ScannedSegment {
     std::vector<raft::TermRun> runs;
     std::vector<raft::Entry> memberships;
     bool damaged = false;   ///< it ends in damage, and is not to be continued
+    /// Where it is damaged: the end of the log when a later segment began; nothing: not known.
+    std::optional<raft::LogPosition> led_to;
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
 
     raft::Index end() const { return first + offsets.size(); }
@@ -101,6 +103,9 @@ struct ScannedSegment {
         const auto from = std::ranges::lower_bound(offsets, offset);
         truncate_from(first + static_cast<std::uint64_t>(from - offsets.begin()));
     }
+    bool holds(raft::LogPosition entry) const {
+        return first <= entry.index && entry.index < end() && term_at(entry.index) == entry.term;
+    }
     /// @pre first <= index < end()
     raft::Term term_at(raft::Index index) const {
         const auto after = std::ranges::upper_bound(runs, index, {}, &raft::TermRun::first);
@@ -151,6 +156,21 @@ struct ScannedLog {
     bool to_be_mended = false;       ///< it is to go on in a new segment, from `state`
     std::uint64_t next_segment = 0;  ///< a number for that, which leaves a gap
 };
+
+/// The last entry of a segment that can be believed in. What is lost of a damaged one may have
+/// replaced all but what was committed; but where it is the last one, the log that it leads to is
+/// one that the node had. Where it holds the end that the log had when a later segment began, as
+/// one behind which the log was mended does, what is in front of that is the log's: logs that have
+/// an entry of one index and term in common are the same up to there (Log Matching, section 5.3).
+template <class Files>
+raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& scanned) {
+    const raft::Index last = scanned.end() - 1;
+    const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
+    if (!scanned.damaged || is_last) return last;
+    const bool led_there = scanned.led_to && scanned.holds(*scanned.led_to);
+    return std::min(last, std::max(scanned.committed,
+                                   led_there ? scanned.led_to->index : raft::Index{}));
+}
 
 }  // namespace rsm::detail::wal
 

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -151,12 +152,13 @@ private:
     /// One that nobody reads from any more: a read that waits for memory may have been begun long
     /// before the write that made the segment superfluous. Empty: there is none.
     std::string take_spare() {
-        const auto free = std::ranges::find_if(
-            spares_, [](const Spare& spare) { return spare.readers.expired(); });
-        if (free == spares_.end()) return {};
-        std::string path = std::move(free->path);
-        spares_.erase(free);
-        return path;
+        for (std::size_t i = spares_.size(); i-- != 0;) {
+            if (!spares_[i].readers.expired()) continue;
+            std::string path = std::move(spares_[i].path);
+            spares_.erase(spares_.begin() + static_cast<std::ptrdiff_t>(i));
+            return path;
+        }
+        return {};
     }
     void step(SegmentId id, std::uint64_t capacity) {
         if (is_closing()) return;

@@ -205,6 +205,60 @@ TEST_CASE("Behind one damaged batch the rest of the log is there") {
     }
 }
 
+TEST_CASE("A log heals from a second damage in front of the first") {
+    const Story story = troubled_story(30);
+    const std::string whole = story.disk->names.at("d/" + first_segment)->now;
+    const std::size_t end = frontier(whole);
+    constexpr std::size_t step = 61;
+    for (std::size_t first = rsm::detail::wal::segment_header_bytes; first < end; first += step) {
+        for (std::size_t second = 512; second < first; second += step) {
+            CAPTURE(first);
+            CAPTURE(second);
+            std::string content = whole;
+            content[first] = static_cast<char>(content[first] ^ 8);
+            const FakeFiles files = changed(*story.disk, first_segment, content);
+            StorageNode<FakeWal> node(fake_wal(files));
+            const bool lacks = node.start().promised != raft::LogPosition{};
+            node.close();
+            if (!lacks) continue;  // a damaged summary may be the only one that tells of the second
+            content = files.disk->names.at("d/" + first_segment)->now;
+            content[second] = static_cast<char>(content[second] ^ 8);
+            CHECK(heals(story, changed(*files.disk, first_segment, content)));
+        }
+    }
+}
+
+TEST_CASE("What is left behind damage is told at every start, until it is there again") {
+    for (const std::size_t payload : {30U, 1500U}) {
+        Story story;
+        for (std::uint64_t i = 1; i <= 12; ++i) {
+            story.add(voted(write_of({entry(i, (i + 1) / 2, payload)}), i, 1, i));
+        }
+        story.disk = disk_with(story.writes);
+        for (const std::string& name : segment_names(*story.disk)) {
+            const std::string whole = story.disk->names.at(name)->now;
+            const std::size_t place = whole.find(std::string(payload, 'd'));
+            if (place == std::string::npos) continue;
+            std::string content = whole;
+            content[place] = static_cast<char>(content[place] ^ 8);
+            const FakeFiles files = changed(*story.disk, name.substr(2), content);
+            raft::Recovered told;
+            for (int start = 0; start < 3; ++start) {
+                CAPTURE(start);
+                StorageNode<FakeWal> node(fake_wal(files));
+                const raft::Recovered recovered = node.start();
+                if (start == 0) told = recovered;
+                CHECK(recovered.promised == told.promised);
+                CHECK(recovered.detached == told.detached);
+                CHECK_FALSE(recovered.detached.empty());
+                check_detached(story, node, recovered);
+                if (start == 2) reattach(story, node, recovered);
+                node.close();
+            }
+        }
+    }
+}
+
 TEST_CASE("A log without the snapshot that it continues heals from nothing") {
     const Story story = troubled_story(30);
     raft::Write release;

@@ -151,7 +151,8 @@ TEST_CASE("What is left of two lives is told by the third") {
         const raft::Recovered found = one_life(story, files);
         CHECK(found.last == raft::Index{2});
         CHECK(found.promised == story.last());
-        for (std::uint64_t index = 3; index <= 12; ++index) {
+        // Entry 3 may have been replaced by what is damaged.
+        for (std::uint64_t index = 4; index <= 12; ++index) {
             CAPTURE(index);
             CHECK(has(found, {index}));
             const auto runs = std::ranges::count_if(found.detached, [index](const auto& run) {
