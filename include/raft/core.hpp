@@ -133,8 +133,7 @@ private:
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
     }
     void take(const Step& step, Message& message, LackingEntries& lacking) {
-        take_lacking(step, office_, timer_, log_, configuration_, detached_, message.from,
-                     lacking);
+        take_lacking(step, office_, timer_, log_, configuration_, detached_, message.from, lacking);
     }
     void take(const Step& step, Message& message, StateMarks& told) {
         take_marks(step, office_, message.from, told);

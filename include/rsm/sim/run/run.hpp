@@ -227,9 +227,9 @@ private:
         }
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (!cluster_.running({id})) continue;
-            cluster_.report(Rule::waits_for_a_person,
-                            waits_for_a_person(cluster_.core({id}), lost,
-                                               cluster_.disk_history({id}).healing));
+            cluster_.report(
+                Rule::waits_for_a_person,
+                waits_for_a_person(cluster_.core({id}), lost, cluster_.disk_history({id}).healing));
         }
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that

@@ -10,9 +10,9 @@
 #include <raft/core.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/rules/membership.hpp>
+#include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/run/cluster_base.hpp>
 #include <rsm/sim/run/coverage.hpp>
-#include <rsm/sim/rules/no_failure_without_a_cause.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/log_places.hpp>
 #include <rsm/sim/world/wal_files.hpp>
@@ -132,9 +132,8 @@ private:
     /// Whether every one of these is somewhere else.
     bool survive(const Log& but, const std::set<raft::LogPosition>& entries) const {
         return std::ranges::all_of(entries, [&](raft::LogPosition entry) {
-            return std::ranges::any_of(logs_, [&](const Log& log) {
-                return log.node != but.node && has(log, entry);
-            });
+            return std::ranges::any_of(
+                logs_, [&](const Log& log) { return log.node != but.node && has(log, entry); });
         });
     }
     void damage_log(Log& log) {

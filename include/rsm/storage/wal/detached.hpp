@@ -104,8 +104,8 @@ void add_beside(std::vector<ScannedSegment<Files>>& runs, const ScannedSegment<F
     }
 }
 
-/// What the log had behind `last`, as far as it is there, in its order; also what it had when it was
-/// mended before. No index is in two of the runs.
+/// What the log had behind `last`, as far as it is there, in its order; also what it had when it
+/// was mended before. No index is in two of the runs.
 /// @param live  as it was before the log was cut
 template <class Files>
 std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log,

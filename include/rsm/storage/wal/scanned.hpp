@@ -37,7 +37,7 @@ struct ScannedSegment {
     std::vector<std::uint32_t> sizes;
     std::vector<raft::TermRun> runs;
     std::vector<raft::Entry> memberships;
-    bool damaged = false;   ///< it ends in damage, and is not to be continued
+    bool damaged = false;  ///< it ends in damage, and is not to be continued
     /// Where it is damaged: the end of the log when a later segment began; nothing: not known.
     std::optional<raft::LogPosition> led_to;
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
@@ -168,8 +168,8 @@ raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& s
     const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
     if (!scanned.damaged || is_last) return last;
     const bool led_there = scanned.led_to && scanned.holds(*scanned.led_to);
-    return std::min(last, std::max(scanned.committed,
-                                   led_there ? scanned.led_to->index : raft::Index{}));
+    return std::min(last,
+                    std::max(scanned.committed, led_there ? scanned.led_to->index : raft::Index{}));
 }
 
 }  // namespace rsm::detail::wal

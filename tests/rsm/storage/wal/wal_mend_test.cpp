@@ -28,14 +28,16 @@ using namespace rsm_test;
 FakeFiles copy_of(const FakeDisk& disk) {
     FakeFiles files;
     for (const auto& [path, inode] : disk.names) {
-        files.disk->names[path] = std::make_shared<FakeDisk::Inode>(FakeDisk::Inode{inode->now, inode->now});
+        files.disk->names[path] =
+            std::make_shared<FakeDisk::Inode>(FakeDisk::Inode{inode->now, inode->now});
     }
     files.disk->durable_names = files.disk->names;
     return files;
 }
 /// Changes a bit of the entry where it was written last.
 void damage_entry(FakeDisk& disk, const raft::Entry& one) {
-    const std::string payload(reinterpret_cast<const char*>(one.payload.view().data()), one.payload.size());
+    const std::string payload(reinterpret_cast<const char*>(one.payload.view().data()),
+                              one.payload.size());
     std::vector<std::string> names = segment_names(disk);
     std::ranges::reverse(names);
     for (const std::string& name : names) {
@@ -167,7 +169,8 @@ TEST_CASE("What a person has cut off is left behind by no later damage") {
     const Story story = steady_story(12, 700);
     const FakeFiles files = copy_of(*story.disk);
     const FakeFiles before = copy_of(*story.disk);
-    const auto cut = rsm::detail::wal::cut_log<FakeFiles, InlineLane>(files, small_segments(), {8}, true);
+    const auto cut =
+        rsm::detail::wal::cut_log<FakeFiles, InlineLane>(files, small_segments(), {8}, true);
     REQUIRE(cut.has_value());
     {
         StorageNode<FakeWal> node(fake_wal(files));
@@ -185,7 +188,8 @@ TEST_CASE("What a person has cut off is left behind by no later damage") {
     const raft::Recovered found = node.start();
     CHECK(found.last == raft::Index{8});
     CHECK(found.promised == position(11, 7));
-    for (const raft::DetachedRun& run : found.detached) CHECK(run.runs.back().term == raft::Term{7});
+    for (const raft::DetachedRun& run : found.detached)
+        CHECK(run.runs.back().term == raft::Term{7});
     node.close();
 }
 

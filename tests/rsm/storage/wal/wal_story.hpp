@@ -42,7 +42,8 @@ struct Story {
     raft::LogPosition last() const { return log().back().position(); }
 };
 
-inline raft::Write voted(raft::Write write, std::uint64_t term, std::uint64_t vote, std::uint64_t commit) {
+inline raft::Write voted(raft::Write write, std::uint64_t term, std::uint64_t vote,
+                         std::uint64_t commit) {
     write.hard_state = raft::HardState{{term}, {vote}, {commit}};
     return write;
 }
@@ -72,7 +73,8 @@ inline Story steady_story(std::uint64_t count, std::size_t payload) {
     return story;
 }
 
-inline std::vector<raft::Entry> entries_of(StorageNode<FakeWal>& node, const raft::Recovered& recovered) {
+inline std::vector<raft::Entry> entries_of(StorageNode<FakeWal>& node,
+                                           const raft::Recovered& recovered) {
     if (recovered.last == recovered.base.index) return {};
     const auto read = node.read(recovered.base.index.value + 1, std::size_t{1} << 20);
     REQUIRE(read.has_value());
@@ -86,7 +88,7 @@ inline raft::LogPosition end_of(const raft::Recovered& recovered) {
 
 /// Whether what is told to be left behind damage is what a log of the story had in that place.
 inline void check_detached(const Story& story, StorageNode<FakeWal>& node,
-                    const raft::Recovered& recovered) {
+                           const raft::Recovered& recovered) {
     if (recovered.promised == raft::LogPosition{}) CHECK(recovered.detached.empty());
     for (const raft::DetachedRun& run : recovered.detached) {
         REQUIRE(run.before.index < run.last);
@@ -108,7 +110,7 @@ inline void check_detached(const Story& story, StorageNode<FakeWal>& node,
 
 /// Whether it is a log that the story knows, with all that was promised.
 inline void check_honest(const Story& story, StorageNode<FakeWal>& node,
-                  const raft::Recovered& recovered) {
+                         const raft::Recovered& recovered) {
     CHECK(recovered.hard_state.term == story.hard.term);
     CHECK(recovered.hard_state.voted_for == story.hard.voted_for);
     CHECK(recovered.hard_state.commit <= recovered.last);
