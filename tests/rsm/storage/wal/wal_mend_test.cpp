@@ -274,6 +274,32 @@ TEST_CASE("A start that makes a log go on behind damage may be interrupted anywh
     survives_interruption(story, disk);
 }
 
+TEST_CASE("A first batch behind a gap is not taken for torn, whatever else is damaged") {
+    Story story = steady_story(6, 1500);
+    const FakeFiles files = copy_of(*story.disk);
+    {
+        StorageNode<FakeWal> node(fake_wal(files));
+        node.start();
+        // What it replaces lay in segments of their own, which go.
+        story.add(voted(write_of({entry(3, 9, 1500)}), 9, 2, 2));
+        REQUIRE(node.write(story.writes.back()).has_value());
+        node.close();
+    }
+    const std::vector<std::string> names = segment_names(*files.disk);
+    const auto holds = [&](const std::string& name) {
+        return files.disk->names.at(name)->now.find(std::string(1500, 'd')) != std::string::npos;
+    };
+    const auto active = std::ranges::find_if(names, holds);
+    REQUIRE(active != names.end());
+    REQUIRE(active != names.begin());
+    CAPTURE(names.size());
+    REQUIRE(std::stoul(active->substr(2)) > std::stoul((active - 1)->substr(2)) + 1);
+    std::fill_n(files.disk->names.at(*active)->now.begin() + 1024, 512, '\0');
+    damage_entry(*files.disk, story.log()[0]);
+    const raft::Recovered found = one_life(story, files);
+    CHECK(found.promised == position(3, 9));
+}
+
 TEST_CASE("A segment that was to follow damage, and has nothing in it, is damage itself") {
     const Story story = steady_story(12, 1500);
     const FakeFiles files = copy_of(*story.disk);
