@@ -124,13 +124,14 @@ TEST_CASE("What is left where a segment is missing, or behind a damaged snapshot
             node.close();
         }
         lost = 4;
-        files.disk->names.at(rsm::detail::wal::snapshot_path("d", position(5, 3)))->now.back() ^= 1;
+        files.disk->names.at(rsm::detail::wal::snapshot_path("d", position(5, 3)))->now.back() =
+            '!';
     }
     const raft::Recovered first = one_life(story, files);
     CHECK(first.promised == story.last());
     CHECK(first.last < raft::Index{6});
     std::uint64_t told = 0;
-    for (std::uint64_t index = 1; index <= 12; ++index) told += has(first, {index}) ? 1 : 0;
+    for (std::uint64_t index = 1; index <= 12; ++index) told += has(first, {index}) ? 1U : 0U;
     CHECK(told >= 12 - std::max<std::uint64_t>(lost, 2));
     for (int life = 2; life <= 3; ++life) CHECK(one_life(story, files).detached == first.detached);
 }
@@ -265,7 +266,7 @@ TEST_CASE("A start that makes a log go on behind damage may be interrupted anywh
             REQUIRE(node.write(release(position(5, 3))).has_value());
             node.close();
         }
-        disk.names.at(rsm::detail::wal::snapshot_path("d", position(5, 3)))->now.back() ^= 1;
+        disk.names.at(rsm::detail::wal::snapshot_path("d", position(5, 3)))->now.back() = '!';
     }
     SUBCASE("a segment that is missing") {
         disk.names.erase(segment_names(disk)[1]);
