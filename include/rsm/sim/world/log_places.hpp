@@ -38,8 +38,9 @@ struct LogBatch {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
     std::vector<Record> records;  ///< of entries of the log
-    /// Those of the log that may be gone with it: its own, and in a segment behind which there is
-    /// another one all in front of it, of which it may have replaced some.
+    /// Those of the log that may be gone with it: its own; the next one in its segment, if nothing
+    /// tells any more what is in front of that; and in a segment behind which there is another one
+    /// all in front of it, of which it may have replaced some.
     std::set<raft::LogPosition> lost;
 };
 
@@ -83,7 +84,11 @@ inline void add_places(const Disk& disk, const FoundLog& found, const FoundSegme
         if (!head || !batches.check(at, head->number).valid) return;
         LogBatch batch{segment.segment->path, at, at + head->size(), {}, in_front};
         for (const LogBatch::Record& record : live) {
-            if (record.offset < batch.begin || record.offset >= batch.end) continue;
+            if (record.offset < batch.begin) continue;
+            if (record.offset >= batch.end) {
+                batch.lost.insert(record.entry);
+                break;
+            }
             batch.records.push_back(record);
             batch.lost.insert(record.entry);
             if (!is_last) in_front.insert(record.entry);
