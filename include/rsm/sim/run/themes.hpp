@@ -481,7 +481,8 @@ private:
         raft().max_uncommitted_bytes = std::size_t{1} << 20;
         clients_.operations_max = 3000;
         const std::uint64_t lasts = 300 + below(1500);
-        only({Fault::scattered_damage, Fault::process_kill, Fault::partial, Fault::isolate_leader},
+        only({Fault::scattered_damage, Fault::process_kill, Fault::partial, Fault::isolate_leader,
+              Fault::crash_between_disk_calls},
              500 + below(1500), lasts);
     }
 
