@@ -109,8 +109,8 @@ inline void take_lacking(const Step& step, const Office& office, const ElectionT
     const auto news = std::find_if_not(entries.begin(), entries.end(), has);
     if (news == entries.end()) return;
     if (news->index <= log.last_index()) {
-        const Evidence now = evidence_of(log, detached);
-        if (evidence_with(log, detached, entries, news->index) <= now) return;
+        const Evidence present = evidence_of(log, detached);
+        if (evidence_with(log, detached, entries, news->index) <= present) return;
         step.announce(EventKind::log_truncated, sender, news->index);
         truncate_entries(log, configuration, news->index);
     }

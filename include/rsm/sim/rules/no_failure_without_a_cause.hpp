@@ -25,6 +25,9 @@ struct DiskHistory {
     /// Since the last start there was no space, or nothing could be opened.
     bool refusing = false;
     bool damaged = false;  ///< ever: durable bytes are not what they were
+    /// Ever: the same, but what was promised is told all the same, and others have what is lost.
+    bool scattered = false;
+    bool healing = false;  ///< since then it has not been seen to be whole
     /// Since the last start: a name could not be taken away, so what bears it may stay.
     bool cluttered = false;
 };

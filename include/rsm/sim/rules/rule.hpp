@@ -52,6 +52,7 @@ enum class Rule : std::uint8_t {
     sound_connections,
     honest_start,
     foreign_disks,
+    waits_for_a_person,
     severe_events,
     liveness,
     count_
@@ -96,6 +97,7 @@ inline constexpr std::array<std::string_view, rules> rule_names{"votes",
                                                                 "sound connections",
                                                                 "honest start",
                                                                 "foreign disks",
+                                                                "waits for a person",
                                                                 "severe events",
                                                                 "liveness"};
 

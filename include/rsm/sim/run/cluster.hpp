@@ -94,6 +94,7 @@ public:
             damaged_pieces_.restarted(id);
         }
         node.files.recovered(core(id));
+        if (core(id).log().is_whole()) node.files.history().healing = false;
     }
 
     void stop_cleanly(raft::NodeId id) override {

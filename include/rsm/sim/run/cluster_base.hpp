@@ -202,16 +202,28 @@ public:
     }
     /// Whether enough of those who vote are not lost for good.
     bool is_able() const {
+        if (lost_) return false;
         const raft::Membership members = this->members();
         if (members.empty()) return usable() > size() / 2;
         return members.has_quorum([this](raft::NodeId node) { return keeps_promises(node); });
     }
     /// Whether it is not lost for good, nor lacks what it had promised, and has neither got that
-    /// back nor been taken in again.
+    /// back nor been taken in again. What others have all of it gets back.
     bool keeps_promises(raft::NodeId node) const {
-        const bool lacks = running(node) && !core(node).log().is_whole();
-        return is_usable(node) && !nodes_[node.value].files.is_wiped() && !lacks;
+        const NodeFiles& files = nodes_[node.value].files;
+        const bool lacks = running(node) && !core(node).log().is_whole() &&
+                           !(is_healing(node) && !files.is_forgetful());
+        return is_usable(node) && !files.is_wiped() && !lacks;
     }
+    bool is_healing(raft::NodeId node) const { return nodes_[node.value].files.history().healing; }
+    /// Whether entries may be in one place only, so that nothing else must be destroyed.
+    bool any_heals() const {
+        return std::ranges::any_of(nodes_,
+                                   [](const Node& node) { return node.files.history().healing; });
+    }
+    /// An entry that is committed is nowhere any more.
+    void lose(raft::LogPosition entry) { lost_ = entry; }
+    const std::optional<raft::LogPosition>& lost() const { return lost_; }
 
     /// @pre watched(node)
     virtual const raft::Core& core(raft::NodeId node) const = 0;
@@ -349,7 +361,10 @@ protected:
         report(Rule::outvoted_replicas, outvoted_replicas_.event(node, event));
         switch (event.kind) {
             case raft::EventKind::became_leader: elected(node); break;
-            case raft::EventKind::log_regained: happened(Counter::healed_logs); break;
+            case raft::EventKind::log_regained:
+                happened(Counter::healed_logs);
+                disk_history(node).healing = false;
+                break;
             case raft::EventKind::log_truncated: happened(Counter::truncations); break;
             case raft::EventKind::quorum_lost: happened(Counter::quorums_lost); break;
             case raft::EventKind::disk_stalled:
@@ -390,7 +405,8 @@ protected:
     /// @param damaged  on its way
     void bad_snapshot(raft::NodeId id, const char* what, bool damaged) {
         const auto to_blame = [](Node& node) {
-            return node.files.history().damaged || node.files.history().failing;
+            const DiskHistory& disk = node.files.history();
+            return disk.damaged || disk.scattered || disk.failing;
         };
         report(Rule::causes,
                rejection_has_cause(id, what, damaged || std::ranges::any_of(nodes_, to_blame)));
@@ -503,7 +519,7 @@ protected:
         const DiskHistory& disk = disk_history(id);
         const raft::IncomingSnapshot* incoming = core.incoming();
         const bool excused =
-            disk.damaged || disk.failing || disk.full || disk.refusing ||
+            disk.damaged || disk.scattered || disk.failing || disk.full || disk.refusing ||
             (incoming && damaged_pieces_.explains_report(id, incoming->meta.last.index));
         report(Rule::resumed_transfers, resumed_transfers_.step(core, excused));
         if (resumed_transfers_.went_on()) happened(Counter::resumed_transfers);
@@ -551,6 +567,7 @@ protected:
     Trace trace_;
     Coverage coverage_;
     std::optional<Violation> violation_;
+    std::optional<raft::LogPosition> lost_;       // committed, and nowhere any more
     std::optional<std::string> foreign_refusal_;  // of the latest start on a foreign disk
     Oracle oracle_;
     DamagedPieces damaged_pieces_;

@@ -80,6 +80,8 @@ enum class Counter : std::uint8_t {
     full_logs,
     flipped_bits,
     outvoted_nodes,
+    scattered_damage,
+    lost_entries,
     count_
 };
 
@@ -140,7 +142,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "transfers that went on after a restart",
                   "times that a log came to its limit",
                   "bits of states flipped",
-                  "nodes outvoted"};
+                  "nodes outvoted",
+                  "logs damaged at different places",
+                  "committed entries lost everywhere"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.

@@ -61,6 +61,7 @@ enum class Fault : std::uint8_t {
     old_disk,          ///< the node comes back with a copy of its disk that was taken before
     exchanged_disk,    ///< a node is started with another one's disk, or with a copy of that
     flipped_bit,       ///< the state of one node is another one, of a minority and one at a time
+    scattered_damage,  ///< the logs of many or all, at different places
     count_
 };
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::count_);
@@ -109,7 +110,8 @@ inline constexpr std::array<std::string_view, fault_kinds> fault_names{
     "wiped-disk",
     "old-disk",
     "exchanged-disk",
-    "flipped-bit"};
+    "flipped-bit",
+    "scattered-damage"};
 
 struct FaultPlan {
     std::array<bool, fault_kinds> enabled{};

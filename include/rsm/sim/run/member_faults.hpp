@@ -195,7 +195,7 @@ private:
             const bool knows = member.id == node || (known != nullptr && known->instance);
             if (!there || !knows) return false;
         }
-        return voters > 2 && !any_damage() && !is_behind(fallen_);
+        return voters > 2 && !any_damage() && !cluster_.any_heals() && !is_behind(fallen_);
     }
     /// Disks that are damaged are instances that may be lost.
     bool any_damage() const {

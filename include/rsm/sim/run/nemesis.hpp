@@ -16,6 +16,7 @@
 #include <rsm/sim/run/machine_troubles.hpp>
 #include <rsm/sim/run/member_faults.hpp>
 #include <rsm/sim/run/rot.hpp>
+#include <rsm/sim/run/scattered_damage.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
 #include <algorithm>
@@ -129,6 +130,7 @@ private:
             case Fault::old_disk: return fall_back_later(node);
             case Fault::exchanged_disk: return exchange_disks(node, any_target());
             case Fault::flipped_bit: return flip_bit(node);
+            case Fault::scattered_damage: return scatter();
             case Fault::count_: return;
         }
     }
@@ -390,6 +392,7 @@ private:
 
     /// Whether one more node may lose what its disk had promised.
     bool may_destroy(raft::NodeId node) const {
+        if (cluster_.any_heals()) return false;
         std::size_t harmed = 0;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             const bool damaged = cluster_.disk_history({id}).damaged;
@@ -403,6 +406,18 @@ private:
         cluster_.disk_history(node).damaged = true;
         static_cast<void>(sim::rot(cluster_.disk(node), random_));
         if (random_.below(2) == 0) crash(node, Counter::power_failures);
+    }
+    /// The power fails everywhere, and many come back with something else missing than the others,
+    /// now and then all with the same.
+    void scatter() {
+        ScatteredDamage damage(cluster_, random_);
+        if (!damage.choose_victims()) return;
+        for (const raft::NodeId node : targets()) crash(node, Counter::power_failures);
+        if (random_.below(12) == 0) {
+            damage.strike_one_entry();
+        } else {
+            damage.strike();
+        }
     }
     /// Whatever is missing of it is missed at the start, if it is needed.
     void copy_in_part(raft::NodeId node) {

@@ -18,6 +18,7 @@
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/lane.hpp>
+#include <rsm/sim/world/log_places.hpp>
 #include <rsm/sim/world/process.hpp>
 #include <rsm/sim/world/wal_storage.hpp>
 #include <rsm/storage/wal_options.hpp>
@@ -46,6 +47,7 @@ public:
 
     Disk& disk() { return *disk_; }
     DiskHistory& history() { return history_; }
+    const DiskHistory& history() const { return history_; }
 
     // ---- a life ----
 
@@ -105,7 +107,9 @@ public:
     // ---- what befell the disk ----
 
     /// Whether what the node has acknowledged may not be there.
-    bool may_lack_promises() const { return history_.damaged || wiped_ || fell_back_; }
+    bool may_lack_promises() const { return history_.scattered || is_forgetful(); }
+    /// Whether it may not know of it.
+    bool is_forgetful() const { return history_.damaged || wiped_ || fell_back_; }
 
     /// Since they were told last.
     std::span<const DiskHit> new_hits() const {
@@ -134,6 +138,9 @@ public:
         return may_keep_more() ? std::string{} : sim::clutter(disk_->paths(), core.log());
     }
 
+    /// Where the log lies on it; nothing: it cannot be read, or is not whole.
+    std::optional<LogPlaces> places() const { return log_places(*disk_, options_); }
+
     /// Whether what is durable now is to be compared with what the node promises.
     bool is_view_due() const {
         // What was acknowledged before it was wiped may still count where nobody knows of that yet.
@@ -148,7 +155,9 @@ public:
 
 private:
     /// What is damaged is not thrown away.
-    bool may_keep_more() const { return history_.damaged || history_.cluttered; }
+    bool may_keep_more() const {
+        return history_.damaged || history_.scattered || history_.cluttered;
+    }
 
     /// Of all files, as a running node sees them.
     static std::uint64_t digest_of(const Disk& disk) {

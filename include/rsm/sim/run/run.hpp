@@ -16,6 +16,7 @@
 #include <rsm/sim/rules/progress_under_minority_fault.hpp>
 #include <rsm/sim/rules/prompt_answers.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
+#include <rsm/sim/rules/waits_for_a_person.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/minority_fault.hpp>
@@ -167,6 +168,7 @@ private:
     /// Liveness: the faults have ended.
     void recover() {
         nemesis_.heal();
+        if (cluster_.lost()) return wait_for_a_person();
         // Where members change, that is judged by those of the end.
         if (!plan_.cluster.members_change && !cluster_.is_able()) return;
         cluster_.coverage().asked(Rule::liveness);
@@ -215,6 +217,20 @@ private:
             run_until([&] { return all_told(); }, 40 * timeout);
         }
         if (!failed()) stay_calm();
+    }
+    /// What is lost everywhere comes back by no means that a cluster has.
+    void wait_for_a_person() {
+        run_until([&] { return revive_all(), false; }, plan_.recovery_limit);
+        const raft::LogPosition lost = *cluster_.lost();
+        if (running_where([&](raft::NodeId id) { return has_entry(cluster_.core(id), lost); })) {
+            return;
+        }
+        for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
+            if (!cluster_.running({id})) continue;
+            cluster_.report(
+                Rule::waits_for_a_person,
+                waits_for_a_person(cluster_.core({id}), lost, cluster_.disk_history({id}).healing));
+        }
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
     /// comes back from isolation does not disturb the others (Raft thesis, 4.2.3 and 9.6).

@@ -98,6 +98,7 @@ public:
             !has(Fault::drift) && !has(Fault::hold_up) && !has(Fault::short_pause) &&
             !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         if (chance(50)) plan.cluster.options.max_captured_bytes = 0;
+        if (!is_calm(plan.theme) && plan.cluster.nodes > 1) scattered_damage(plan);
         plan.cluster.upgrades = chance(50);
         return plan;
     }
@@ -195,6 +196,18 @@ private:
         enabled[static_cast<std::size_t>(disks[below(std::size(disks))])] = true;
         std::int64_t& threshold = plan.cluster.options.snapshot_threshold;
         if (threshold > 3000) threshold = static_cast<std::int64_t>(300 + below(2000));
+    }
+
+    /// What is lost comes back in small messages, one in an election timeout.
+    void scattered_damage(RunPlan& plan) {
+        if (plan.theme == Theme::none && chance(8)) {
+            plan.theme = Theme::scattered_damage;
+            ThemeWriter(plan.cluster, plan.clients, plan.faults, random_).write(plan.theme);
+        } else if (chance(6)) {
+            plan.faults.enabled[static_cast<std::size_t>(Fault::scattered_damage)] = true;
+        }
+        if (!plan.faults.enabled[static_cast<std::size_t>(Fault::scattered_damage)]) return;
+        plan.recovery_limit += 60 * plan.cluster.options.raft.election_timeout;
     }
 
     /// Of the log and of what is sent of snapshots. After all else, which may change what they

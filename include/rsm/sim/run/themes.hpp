@@ -53,6 +53,7 @@ enum class Theme : std::uint8_t {
     damaged_transfers,  ///< of snapshots, of which there are many
     throwing_machines,  ///< operations that throw, and snapshots and restarts around them
     diverging_states,   ///< of a minority, and snapshots and elections around that
+    scattered_damage,   ///< again and again, with crashes while the logs heal
     count_
 };
 /// From member_changes on.
@@ -91,7 +92,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Theme::co
     "full-leaders",
     "damaged-transfers",
     "throwing-machines",
-    "diverging-states"};
+    "diverging-states",
+    "scattered-damage"};
 
 namespace detail {
 
@@ -129,6 +131,7 @@ public:
             case Theme::damaged_transfers: return damaged_transfers();
             case Theme::throwing_machines: return throwing_machines();
             case Theme::diverging_states: return diverging_states();
+            case Theme::scattered_damage: return scattered_damage();
             default: return;
         }
     }
@@ -464,6 +467,23 @@ private:
         only({Fault::flipped_bit, Fault::isolate_leader, Fault::partial, Fault::process_kill,
               Fault::pause},
              300 + below(700), lasts);
+    }
+
+    /// Logs of several segments, of which many are alive.
+    void scattered_damage() {
+        cluster_.nodes = std::max<std::size_t>(cluster_.nodes, 3);
+        cluster_.segment_bytes = 4096;
+        cluster_.options.snapshot_threshold = static_cast<std::int64_t>(2000 + below(20'000));
+        raft().max_log_bytes = 0;
+        raft().max_entry_bytes = 4096;
+        raft().max_message_bytes = std::size_t{4096} << below(5);
+        raft().window_bytes = 4 * raft().max_message_bytes;
+        raft().max_uncommitted_bytes = std::size_t{1} << 20;
+        clients_.operations_max = 3000;
+        const std::uint64_t lasts = 300 + below(1500);
+        only({Fault::scattered_damage, Fault::process_kill, Fault::partial, Fault::isolate_leader,
+              Fault::crash_between_disk_calls},
+             500 + below(1500), lasts);
     }
 
     ClusterPlan& cluster_;

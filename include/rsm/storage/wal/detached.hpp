@@ -87,32 +87,55 @@ void collect_runs(const Batches& batches, const std::shared_ptr<Segment<Files>>&
     for (const FoundBatch& batch : found) collector.add(batch, batches.from(batch.offset));
 }
 
-/// What the log had behind its first damage, as far as it is there, in the order of the log.
-/// @pre the log was not cut
+/// Adds to some runs what another one has beside them, so that no index is in two.
 template <class Files>
-std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log) {
+void add_beside(std::vector<ScannedSegment<Files>>& runs, const ScannedSegment<Files>& other) {
+    const auto has = [&, count = runs.size()](raft::Index index) {
+        return std::any_of(runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(count),
+                           [index](const ScannedSegment<Files>& run) {
+                               return run.first <= index && index < run.end();
+                           });
+    };
+    for (raft::Index from = other.first; from < other.end();) {
+        raft::Index to = from;
+        while (to < other.end() && !has(to)) ++to;
+        if (from < to) runs.push_back(other.part(from, to));
+        from = to + 1;
+    }
+}
+
+/// What the log had behind `last`, as far as it is there, in its order; also what it had when it
+/// was mended before. No index is in two of the runs.
+/// @param live  as it was before the log was cut
+template <class Files>
+std::vector<ScannedSegment<Files>> choose_detached(const ScannedLog<Files>& log,
+                                                   const LiveRanges& live, raft::Index last) {
     std::vector<ScannedSegment<Files>> chosen;
-    const auto add = [&chosen](ScannedSegment<Files> run, raft::Index end) {
+    const auto add = [&](ScannedSegment<Files> run, raft::Index end) {
         run.truncate_from(end);
         // It has replaced what was there.
         for (ScannedSegment<Files>& earlier : chosen) earlier.truncate_from(run.first);
-        if (!run.offsets.empty()) chosen.push_back(std::move(run));
+        if (!run.offsets.empty() && run.end() - 1 > last) chosen.push_back(std::move(run));
     };
     const auto add_behind = [&](std::uint64_t segment, raft::Index end) {
         for (const ScannedSegment<Files>& run : log.behind) {
             if (run.segment->id.number == segment) add(run, end);
         }
     };
-    for (const LiveRange& range : log.state.live.ranges()) {
+    for (const LiveRange& range : live.ranges()) {
         for (const ScannedSegment<Files>& scanned : log.used) {
-            const bool here = scanned.segment->id.number == range.segment && !scanned.damaged;
-            if (here) add(scanned, range.last + 1);
+            if (scanned.segment->id.number != range.segment) continue;
+            add(scanned, std::min(range.last, last_of(log, scanned)) + 1);
         }
         if (range.segment != log.promises_in) add_behind(range.segment, range.last + 1);
     }
     // What this one led to is not in `live`.
     add_behind(log.promises_in, raft::max_index);
-    std::erase_if(chosen, [](const ScannedSegment<Files>& run) { return run.offsets.empty(); });
+    for (const ScannedSegment<Files>& run : log.left) add_beside(chosen, run);
+    std::erase_if(chosen, [last](const ScannedSegment<Files>& run) {
+        return run.offsets.empty() || run.end() - 1 <= last;
+    });
+    std::ranges::sort(chosen, {}, &ScannedSegment<Files>::first);
     return chosen;
 }
 
@@ -121,15 +144,13 @@ template <class Files>
 class DetachedEntries {
 public:
     DetachedEntries() = default;
-    /// @param chosen  by choose_detached(), before the log was cut to `state`
-    DetachedEntries(std::vector<ScannedSegment<Files>> chosen, const LogState& state)
-        : promised_(state.promised), runs_(std::move(chosen)) {
-        const auto is_useless = [&](const ScannedSegment<Files>& run) {
-            const raft::Index last = run.end() - 1;
-            return promised_.index.value == 0 || last <= state.last.index ||
-                   last <= run.before.index;
-        };
-        std::erase_if(runs_, is_useless);
+    /// @param chosen    by choose_detached()
+    /// @param promised  by the log that lacks them
+    DetachedEntries(std::vector<ScannedSegment<Files>> chosen, raft::LogPosition promised)
+        : promised_(promised), runs_(std::move(chosen)) {
+        std::erase_if(runs_, [](const ScannedSegment<Files>& run) {
+            return run.end() - 1 <= run.before.index;  // nothing is known in front of it
+        });
     }
     bool empty() const { return runs_.empty(); }
     std::vector<raft::DetachedRun> describe() const {

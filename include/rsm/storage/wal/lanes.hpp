@@ -17,8 +17,7 @@
 namespace rsm::inline v0::detail::wal {
 
 /// The lanes of one storage. Reads and the preparation of segments share one, because both are
-/// made of short jobs, and because a segment is given up behind the reads from it; snapshots have
-/// their own, because theirs are long.
+/// made of short jobs; snapshots have their own, because theirs are long.
 template <class Lane>
 struct Lanes {
     Lane log;

@@ -296,26 +296,35 @@ private:
         auto result = writer_->write(active_->file, offset_, encoder_.parts());
         if (result) result = files_.sync(active_->file);
         if (!result) return result;
+        go_behind_batch();
+        return {};
+    }
+    void go_behind_batch() {
         offset_ += encoder_.size();
         ++next_batch_;
         encoder_.clear();
-        return {};
     }
 
     /// What is damaged stays as it is, and what is left of the log goes on behind it. The number of
     /// the new segment leaves a gap, as where segments were removed: so its first batch, which says
-    /// what the log is now, is believed whatever is before it.
+    /// what the log is now, is believed whatever is before it. It gets its name with that batch in
+    /// it: before that the next recovery comes to the same, and from then on it finds the log
+    /// mended. What had been prepared is not needed any more, and goes only now.
     raft::Result<void> mend(ScannedLog<Files>& log) {
-        for (const auto& segment : log.unused) {
-            if (auto result = files_.remove(segment->path); !result) return result;
-        }
-        auto made = make_segment(files_, directory_, {log.log_id, log.next_segment}, segment_bytes_,
-                                 options_.pieces.fill_bytes);
+        const SegmentId id{log.log_id, log.next_segment};
+        state_.mended_in = id.number;
+        encoder_.begin(id, segment_header_bytes);
+        encoder_.add(state_);
+        encoder_.finish(next_batch_, state_);
+        const std::uint64_t capacity = std::max(segment_bytes_, segment_bytes_for(encoder_.size()));
+        auto made = make_segment(files_, directory_, id, capacity, options_.pieces.fill_bytes,
+                                 encoder_.parts());
         if (!made) return made.error();
         go_on_in(std::move(*made));
-        state_.mended_in = active_->id.number;
-        Outcome outcome;
-        if (auto result = write(outcome); !result) return result;
+        go_behind_batch();
+        for (const auto& segment : log.unused) {
+            static_cast<void>(files_.remove(segment->path).has_value());  // or a later life does
+        }
         prepare_next();
         remove_unneeded();
         return {};
@@ -357,7 +366,7 @@ private:
         };
         for (const auto& segment : present_) {
             if (!unneeded(segment)) continue;
-            supply_->retire(segment->path, segment->capacity == segment_bytes_);
+            supply_->retire(segment, segment->capacity == segment_bytes_);
         }
         std::erase_if(present_, unneeded);
     }

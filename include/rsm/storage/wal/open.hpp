@@ -343,8 +343,7 @@ private:
         if (!log) return log.error();
         opened_.log = std::move(*log);
         if (auto result = check_log_id(opened_.log); !result) return result;
-        std::vector<ScannedSegment<Files>> behind;
-        if (!opened_.log.damages.empty()) behind = choose_detached(opened_.log);
+        const LiveRanges live = opened_.log.state.live;
         cut_lost(opened_.log, scanner);
         give_up_without_snapshot();
         raft::Recovered& recovered = opened_.recovered;
@@ -355,9 +354,17 @@ private:
             opened_.report.push_back(std::move(note));
         }
         if (auto result = fit_to_snapshot(); !result) return result;
-        opened_.detached = DetachedEntries<Files>(std::move(behind), opened_.log.state);
-        recovered.detached = opened_.detached.describe();
+        tell_detached(live);
         return {};
+    }
+    /// Whatever made the log shorter than it was: damage in it, or that of its snapshot.
+    /// @param live  before that
+    void tell_detached(const LiveRanges& live) {
+        raft::Recovered& recovered = opened_.recovered;
+        if (recovered.promised.index.value == 0) return;
+        opened_.detached = DetachedEntries<Files>(
+            choose_detached(opened_.log, live, recovered.last), recovered.promised);
+        recovered.detached = opened_.detached.describe();
     }
     raft::Result<void> fit_to_snapshot() {
         raft::Recovered& recovered = opened_.recovered;

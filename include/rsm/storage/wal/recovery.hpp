@@ -79,6 +79,7 @@ private:
     /// Those that are prepared follow the one in use.
     void check_order() {
         std::uint64_t previous = log_.used.empty() ? 0 : log_.used.back().segment->id.number;
+        for (const auto& segment : log_.lost) previous = std::max(previous, segment->id.number);
         // It was ended only when the next one was there.
         if (log_.ended && log_.unused.empty()) {
             note(missing(previous + 1));
@@ -86,10 +87,10 @@ private:
         }
         for (const auto& segment : log_.unused) {
             // A segment is prepared only when its predecessor is, and that one is in use, or
-            // unused as well: in neither case may it have been removed. But one that is to follow
-            // damage leaves a gap.
+            // unused as well: in neither case may it have been removed. One that leaves a gap, to
+            // follow damage, has had its first batch from the beginning.
             const bool follows = segment->id.number == previous + 1;
-            if (!follows && log_.damages.empty()) {
+            if (!follows) {
                 note(missing(segment->id.number - 1));
                 log_.known = Knowledge::nothing;
             }
@@ -127,8 +128,26 @@ private:
         }
         // Something was written here, which a writer does only after all that precedes is
         // durable: what is wrong there is damage.
+        if (begins_mended(**segment)) pass_over_prepared();
         judge_earlier();
         return scan_batches(std::move(*segment));
+    }
+    /// Whether the log went on here behind damage.
+    bool begins_mended(const Segment<Files>& segment) const {
+        constexpr std::uint64_t offset = segment_header_bytes;
+        const auto head = batches_.head(offset);
+        if (!head || !batches_.check(offset, head->number).valid) return false;
+        const auto record =
+            read_record(batches_.from(offset + opening_bytes), segment.id, offset + opening_bytes);
+        if (!record || record->type != RecordType::checkpoint) return false;
+        raft::codec::Reader in(raft::Bytes::copy_of(record->body));
+        const auto state = get_checkpoint(in);
+        return state && state->mended_in == segment.id.number;
+    }
+    /// What had been prepared when the log was mended was removed only then, if at all.
+    void pass_over_prepared() {
+        for (SegmentPointer& segment : log_.unused) log_.lost.push_back(std::move(segment));
+        log_.unused.clear();
     }
     void judge_earlier() {
         if (!log_.restored.empty()) {
@@ -247,7 +266,7 @@ private:
             offset += check.size;
             check = batches_.check_or_restore(offset, log_.next_batch, log_.restored);
         }
-        end_of_segment(std::move(scanned), offset, check.invalid_offset, follows);
+        end_of_segment(std::move(scanned), offset, check.invalid_offset, is_next);
         return {};
     }
 
@@ -291,9 +310,9 @@ private:
                                   {record + record_header_bytes, length}};
             const bool must_carry = first && at == opening_bytes;
             const bool carries = view.type == RecordType::checkpoint;
-            const bool good =
-                must_carry == carries && !log_.ended &&
-                (carries ? adopt(view, follows) : apply_record(scanned, view, offset + at));
+            const bool good = must_carry == carries && !log_.ended &&
+                              (carries ? adopt(scanned, view, follows)
+                                       : apply_record(scanned, view, offset + at));
             if (!good) {
                 return damage(scanned.segment->path, offset + at,
                               "a record that contradicts the ones before it");
@@ -304,13 +323,21 @@ private:
         if (first && !carried) {
             return damage(scanned.segment->path, offset, "a segment without a checkpoint");
         }
+        if (log_.state.promised.index.value == 0) log_.left.clear();
         return {};
     }
 
-    bool adopt(const RecordView& record, bool follows) {
+    bool adopt(const ScannedSegment<Files>& scanned, const RecordView& record, bool follows) {
         raft::codec::Reader in(raft::Bytes::copy_of(record.body));
         auto state = get_checkpoint(in);
         if (!state || (follows && *state != log_.state)) return false;
+        if (state->mended_in == scanned.segment->id.number) {
+            // The ranges that it tells are those of the log that was cut.
+            log_.left = choose_detached(log_, log_.state.live, state->last.index);
+        }
+        if (!log_.used.empty() && log_.used.back().damaged && !log_.used.back().led_to) {
+            log_.used.back().led_to = state->last;
+        }
         log_.state = std::move(*state);
         log_.known = Knowledge::all;
         log_.promises_in = 0;
@@ -366,7 +393,7 @@ private:
     }
 
     void end_of_segment(ScannedSegment<Files> scanned, std::uint64_t offset,
-                        std::uint64_t invalid_offset, bool follows) {
+                        std::uint64_t invalid_offset, bool is_next) {
         const Segment<Files>& segment = *scanned.segment;
         const bool empty = offset == segment_header_bytes;
         const std::size_t tail = used_size(batches_.from(offset));
@@ -375,8 +402,8 @@ private:
             sound = batches_.check_tail(offset, tail, invalid_offset, log_.next_batch,
                                         log_.ended && !empty);
         }
-        // One that is to follow damage leaves a gap, and its first batch may be torn.
-        if (sound && empty && !follows && log_.damages.empty()) {
+        // Where the one before it is gone, or was never there, that was made durable first.
+        if (sound && empty && !is_next) {
             sound = damage(segment.path, invalid_offset,
                            "an invalid record in a batch that earlier segments were removed for");
         }

@@ -26,18 +26,6 @@
 
 namespace rsm::inline v0::detail::wal {
 
-/// The last entry of a segment that can be believed in. What is lost of a damaged one may have
-/// replaced all but what was committed; but where it is the last one, the log that it leads to is
-/// one that the node had, and where the log was mended behind it, that was made from what is here.
-template <class Files>
-raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& scanned) {
-    const raft::Index last = scanned.end() - 1;
-    const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
-    const bool sure =
-        !scanned.damaged || is_last || scanned.segment->id.number < log.state.mended_in;
-    return sure ? last : std::min(last, scanned.committed);
-}
-
 template <class Files>
 auto find_segment(const ScannedLog<Files>& log, std::uint64_t number) {
     return std::ranges::find(log.used, number, [](const ScannedSegment<Files>& scanned) {

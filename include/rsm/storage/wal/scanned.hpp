@@ -37,7 +37,9 @@ struct ScannedSegment {
     std::vector<std::uint32_t> sizes;
     std::vector<raft::TermRun> runs;
     std::vector<raft::Entry> memberships;
-    bool damaged = false;   ///< it ends in damage, and is not to be continued
+    bool damaged = false;  ///< it ends in damage, and is not to be continued
+    /// Where it is damaged: the end of the log when a later segment began; nothing: not known.
+    std::optional<raft::LogPosition> led_to;
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
 
     raft::Index end() const { return first + offsets.size(); }
@@ -82,10 +84,27 @@ struct ScannedSegment {
         while (!runs.empty() && runs.back().first >= index) runs.pop_back();
         while (!memberships.empty() && memberships.back().index >= index) memberships.pop_back();
     }
+    /// Its entries in [from, to). @pre first <= from < to <= end()
+    ScannedSegment part(raft::Index from, raft::Index to) const {
+        ScannedSegment result;
+        result.segment = segment;
+        result.before = from == first ? before : raft::LogPosition{from - 1, term_at(from - 1)};
+        result.first = from;
+        for (raft::Index index = from; index < to; ++index) {
+            const auto at = static_cast<std::size_t>(index - first);
+            raft::add_to_runs(result.runs, index, term_at(index));
+            result.offsets.push_back(offsets[at]);
+            result.sizes.push_back(sizes[at]);
+        }
+        return result;
+    }
     /// Without the entries whose records lie at `offset` or behind it.
     void drop_from(std::uint64_t offset) {
         const auto from = std::ranges::lower_bound(offsets, offset);
         truncate_from(first + static_cast<std::uint64_t>(from - offsets.begin()));
+    }
+    bool holds(raft::LogPosition entry) const {
+        return first <= entry.index && entry.index < end() && term_at(entry.index) == entry.term;
     }
     /// @pre first <= index < end()
     raft::Term term_at(raft::Index index) const {
@@ -128,12 +147,30 @@ struct ScannedLog {
 
     /// Of each damaged segment, what whole batches behind the damage hold.
     std::vector<ScannedSegment<Files>> behind;
+    /// What choose_detached() had found when the log was mended in an earlier life, as long as that
+    /// log lacks something.
+    std::vector<ScannedSegment<Files>> left;
     std::vector<std::string> damages;  ///< a sentence each, with file and offset
     /// Of which nothing could be read; to be removed when nobody asks for them any more.
     std::vector<std::shared_ptr<Segment<Files>>> lost;
     bool to_be_mended = false;       ///< it is to go on in a new segment, from `state`
     std::uint64_t next_segment = 0;  ///< a number for that, which leaves a gap
 };
+
+/// The last entry of a segment that can be believed in. What is lost of a damaged one may have
+/// replaced all but what was committed; but where it is the last one, the log that it leads to is
+/// one that the node had. Where it holds the end that the log had when a later segment began, as
+/// one behind which the log was mended does, what is in front of that is the log's: logs that have
+/// an entry of one index and term in common are the same up to there (Log Matching, section 5.3).
+template <class Files>
+raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& scanned) {
+    const raft::Index last = scanned.end() - 1;
+    const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
+    if (!scanned.damaged || is_last) return last;
+    const bool led_there = scanned.led_to && scanned.holds(*scanned.led_to);
+    return std::min(last,
+                    std::max(scanned.committed, led_there ? scanned.led_to->index : raft::Index{}));
+}
 
 }  // namespace rsm::detail::wal
 

@@ -52,18 +52,23 @@ inline void add_zeros(std::vector<std::span<const std::byte>>& parts, std::uint6
 template <class Files>
 class SegmentDraft {
 public:
+    using Parts = std::vector<std::span<const std::byte>>;
+
     /// `capacity` is made a multiple of segment_unit, of which `step_bytes`, which are more than a
     /// header, are written at a time. `spare` is a file of that capacity whose
     /// content nobody needs, or empty: its blocks are used again, which saves the file system the
-    /// work of allocating some.
+    /// work of allocating some. `first_batch` is in it when it gets its name; it may be none, and
+    /// has to be valid until then.
     SegmentDraft(Files files, DirectoryPointer<Files> directory, SegmentId id,
-                 std::uint64_t capacity, std::uint64_t step_bytes, std::string spare = {})
+                 std::uint64_t capacity, std::uint64_t step_bytes, std::string spare = {},
+                 Parts first_batch = {})
         : files_(std::move(files)),
           directory_(std::move(directory)),
           step_bytes_(step_bytes),
           path_(segment_path(directory_->path, id.number)),
           temporary_(path_ + std::string(temporary_suffix)),
           spare_(std::move(spare)),
+          first_batch_(std::move(first_batch)),
           header_{id, whole_units(std::max(capacity, segment_unit))} {}
 
     /// Does a part of the work. True: done, take() may be called. After a failure nothing is left
@@ -73,6 +78,7 @@ public:
         try {
             result = filled_ == 0 ? open() : fill();
             if (result && filled_ < header_.capacity) return false;
+            if (result && !first_batch_.empty()) result = add_first_batch();
             if (result) result = publish();
         } catch (const std::bad_alloc&) {
             result = no_memory(path_);
@@ -110,7 +116,7 @@ private:
         return fill();
     }
     raft::Result<void> fill() {
-        std::vector<std::span<const std::byte>> parts;
+        Parts parts;
         const auto header = encode_segment_header(header_);
         if (filled_ == 0) parts.push_back(header);
         const std::uint64_t end = std::min(header_.capacity, filled_ + step_bytes_);
@@ -118,6 +124,11 @@ private:
         if (auto result = writer_->write(*file_, filled_, parts); !result) return result;
         filled_ = end;
         return files_.sync(*file_);
+    }
+    raft::Result<void> add_first_batch() {
+        auto result = writer_->write(*file_, segment_header_bytes, first_batch_);
+        if (result) result = files_.sync(*file_);
+        return result;
     }
     raft::Result<void> publish() {
         writer_.reset();
@@ -140,6 +151,7 @@ private:
     std::string path_;
     std::string temporary_;
     std::string spare_;
+    Parts first_batch_;
     SegmentHeader header_;
     std::optional<typename Files::File> file_;
     std::optional<typename Files::Writer> writer_;
@@ -148,11 +160,11 @@ private:
 
 /// Makes a segment while its caller waits.
 template <class Files>
-raft::Result<std::shared_ptr<Segment<Files>>> make_segment(const Files& files,
-                                                           DirectoryPointer<Files> directory,
-                                                           SegmentId id, std::uint64_t capacity,
-                                                           std::uint64_t step_bytes) {
-    SegmentDraft<Files> draft(files, std::move(directory), id, capacity, step_bytes);
+raft::Result<std::shared_ptr<Segment<Files>>> make_segment(
+    const Files& files, DirectoryPointer<Files> directory, SegmentId id, std::uint64_t capacity,
+    std::uint64_t step_bytes, typename SegmentDraft<Files>::Parts first_batch = {}) {
+    SegmentDraft<Files> draft(files, std::move(directory), id, capacity, step_bytes, {},
+                              std::move(first_batch));
     for (;;) {
         const auto done = draft.step();
         if (!done) return done.error();

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -104,11 +105,11 @@ public:
 
     /// Gives a segment up that is not needed any more.
     /// @param whole  it has the size of a usual one
-    void retire(const std::string& path, bool whole) {
+    void retire(const SegmentPointer& segment, bool whole) {
         // The lock goes along: after release() this may still wait on its lane.
-        lanes_->background.post([self = this->shared_from_this(), held = directory_, path, whole] {
-            self->keep_or_remove(path, whole);
-        });
+        lanes_->background.post([self = this->shared_from_this(), held = directory_,
+                                 path = segment->path, readers = Readers(segment),
+                                 whole] { self->keep_or_remove(path, readers, whole); });
     }
 
     // ---- the end, in this order ----
@@ -127,6 +128,12 @@ public:
     }
 
 private:
+    using Readers = std::weak_ptr<Segment<Files>>;  ///< whoever is to read from it holds it
+    struct Spare {
+        std::string path;
+        Readers readers;
+    };
+
     void post_draw_up(SegmentId id, std::uint64_t capacity) {
         lanes_->background.post(
             [self = this->shared_from_this(), id, capacity] { self->draw_up(id, capacity); });
@@ -137,14 +144,21 @@ private:
     void draw_up(SegmentId id, std::uint64_t capacity) {
         // After release() there is no directory any more.
         if (is_closing()) return;
-        std::string spare;
-        if (capacity == segment_bytes_ && !spares_.empty()) {
-            spare = std::move(spares_.back());
-            spares_.pop_back();
-        }
+        std::string spare = capacity == segment_bytes_ ? take_spare() : std::string();
         draft_.emplace(files_, directory_, id, capacity, options_.pieces.fill_bytes,
                        std::move(spare));
         step(id, capacity);
+    }
+    /// One that nobody reads from any more: a read that waits for memory may have been begun long
+    /// before the write that made the segment superfluous. Empty: there is none.
+    std::string take_spare() {
+        for (std::size_t i = spares_.size(); i-- != 0;) {
+            if (!spares_[i].readers.expired()) continue;
+            std::string path = std::move(spares_[i].path);
+            spares_.erase(spares_.begin() + static_cast<std::ptrdiff_t>(i));
+            return path;
+        }
+        return {};
     }
     void step(SegmentId id, std::uint64_t capacity) {
         if (is_closing()) return;
@@ -160,8 +174,8 @@ private:
     }
     /// The segment was refused. Segments that are kept for later may give it the room.
     void wait(const raft::Failure& why, SegmentId id, std::uint64_t capacity) {
-        for (const std::string& spare : std::exchange(spares_, {})) {
-            static_cast<void>(files_.remove(spare).has_value());
+        for (const Spare& spare : std::exchange(spares_, {})) {
+            static_cast<void>(files_.remove(spare.path).has_value());
         }
         bool changed = false;
         bool wakes = false;
@@ -192,14 +206,13 @@ private:
         if (wakes) supplied_();
     }
     /// Keeps some of the segments that are not needed any more, to be overwritten as new ones, and
-    /// removes the others. All reads from them have been carried out: they were posted to this
-    /// lane before the write that made a segment superfluous was begun. A full disk may refuse
+    /// removes the others, from which whoever holds them open may read on. A full disk may refuse
     /// a new name; removing takes no room, and gives some. Nothing depends on the success: what
     /// stays is removed after the next restart.
-    void keep_or_remove(const std::string& path, bool whole) {
+    void keep_or_remove(const std::string& path, const Readers& readers, bool whole) {
         if (whole && spares_.size() < options_.spare_segments) {
             std::string spare = path + std::string(spare_suffix);
-            if (files_.rename(path, spare)) return spares_.push_back(std::move(spare));
+            if (files_.rename(path, spare)) return spares_.push_back({std::move(spare), readers});
         }
         static_cast<void>(files_.remove(path).has_value());
     }
@@ -227,7 +240,7 @@ private:
 
     // These belong to the background lane.
     std::optional<SegmentDraft<Files>> draft_;
-    std::vector<std::string> spares_;  ///< files of segment_bytes_
+    std::vector<Spare> spares_;  ///< files of segment_bytes_
     Backoff pauses_{shortest_refusal_pause, longest_refusal_pause};
 };
 

@@ -2,6 +2,7 @@
 //
 // What a write-ahead log makes of damage: it keeps a log that it had, knows what was promised, and
 // takes in again what others bring; or it says what to do.
+#include "wal_story.hpp"
 #include "wal_support.hpp"
 
 #include <raft/protocol/stable.hpp>
@@ -24,106 +25,6 @@ namespace {
 
 using namespace raft::test;
 using namespace rsm_test;
-
-/// What a log came to, write by write.
-struct Story {
-    std::vector<raft::Write> writes;
-    /// After each write: the entries, from index 1 on.
-    std::vector<std::vector<raft::Entry>> logs;
-    raft::HardState hard;
-    std::shared_ptr<FakeDisk> disk;
-
-    void add(raft::Write write) {
-        std::vector<raft::Entry> log = logs.empty() ? std::vector<raft::Entry>{} : logs.back();
-        if (!write.entries.empty()) {
-            const auto kept = static_cast<std::size_t>(write.entries.front().index.value - 1);
-            log.resize(kept, entry(1, 1));
-            log.insert(log.end(), write.entries.begin(), write.entries.end());
-        }
-        if (write.hard_state) hard = *write.hard_state;
-        logs.push_back(std::move(log));
-        writes.push_back(std::move(write));
-    }
-    const std::vector<raft::Entry>& log() const { return logs.back(); }
-    raft::LogPosition last() const { return log().back().position(); }
-};
-
-raft::Write voted(raft::Write write, std::uint64_t term, std::uint64_t vote, std::uint64_t commit) {
-    write.hard_state = raft::HardState{{term}, {vote}, {commit}};
-    return write;
-}
-
-/// Entries that replace others, votes without entries, and commits that follow.
-Story troubled_story(std::size_t payload) {
-    Story story;
-    story.add(voted(write_of({entry(1, 1, payload), entry(2, 1, payload)}), 1, 1, 0));
-    story.add(voted(write_of({entry(3, 1, payload), entry(4, 1, payload)}), 1, 1, 2));
-    story.add(voted({}, 3, 2, 2));
-    story.add(voted(write_of({entry(3, 3, payload)}), 3, 2, 2));
-    story.add(voted(write_of({entry(4, 3, payload), entry(5, 3, payload)}), 3, 2, 3));
-    story.add(voted(write_of({entry(6, 3, payload)}), 3, 2, 5));
-    story.add(voted({}, 7, 3, 5));
-    story.add(voted(write_of({entry(6, 7, payload), entry(7, 7, payload)}), 7, 3, 5));
-    story.disk = disk_with(story.writes);
-    return story;
-}
-
-std::vector<raft::Entry> entries_of(StorageNode<FakeWal>& node, const raft::Recovered& recovered) {
-    if (recovered.last == recovered.base.index) return {};
-    const auto read = node.read(recovered.base.index.value + 1, std::size_t{1} << 20);
-    REQUIRE(read.has_value());
-    REQUIRE(read->size() == recovered.last.value - recovered.base.index.value);
-    return *read;
-}
-raft::LogPosition end_of(const raft::Recovered& recovered) {
-    if (recovered.runs.empty()) return recovered.base;
-    return {recovered.last, recovered.runs.back().term};
-}
-
-/// Whether what is told to be left behind damage is what a log of the story had in that place.
-void check_detached(const Story& story, StorageNode<FakeWal>& node,
-                    const raft::Recovered& recovered) {
-    if (recovered.promised == raft::LogPosition{}) CHECK(recovered.detached.empty());
-    for (const raft::DetachedRun& run : recovered.detached) {
-        REQUIRE(run.before.index < run.last);
-        CHECK(run.last > recovered.last);
-        const auto read = node.read_detached(run.before.index.value + 1, std::size_t{1} << 20);
-        REQUIRE(read.has_value());
-        REQUIRE(read->size() == run.last.value - run.before.index.value);
-        const auto known = [&](const std::vector<raft::Entry>& log) {
-            const auto at = static_cast<std::ptrdiff_t>(run.before.index.value);
-            if (log.size() < run.last.value) return false;
-            const bool follows =
-                at == 0 || log[static_cast<std::size_t>(at) - 1].term == run.before.term;
-            return follows && std::equal(read->begin(), read->end(), log.begin() + at);
-        };
-        CHECK(std::ranges::any_of(story.logs, known));
-        for (const raft::Entry& one : *read) CHECK(run.term_at(one.index) == one.term);
-    }
-}
-
-/// Whether it is a log that the story knows, with all that was promised.
-void check_honest(const Story& story, StorageNode<FakeWal>& node,
-                  const raft::Recovered& recovered) {
-    CHECK(recovered.hard_state.term == story.hard.term);
-    CHECK(recovered.hard_state.voted_for == story.hard.voted_for);
-    CHECK(recovered.hard_state.commit <= recovered.last);
-    const bool keeps = raft::is_up_to_date(end_of(recovered), story.last()) ||
-                       raft::is_up_to_date(recovered.promised, story.last());
-    CHECK(keeps);
-    const std::vector<raft::Entry> found = entries_of(node, recovered);
-    const auto base = static_cast<std::ptrdiff_t>(recovered.base.index.value);
-    const bool known = std::ranges::any_of(story.logs, [&](const auto& log) {
-        return log.size() >= found.size() + static_cast<std::size_t>(base) &&
-               std::equal(found.begin(), found.end(), log.begin() + base);
-    });
-    CHECK(known);
-    for (const raft::Entry& one : found) {
-        if (one.index > recovered.hard_state.commit) break;
-        CHECK(one == story.log()[static_cast<std::size_t>(one.index.value - 1)]);
-    }
-    check_detached(story, node, recovered);
-}
 
 /// What a leader sends: all from where the logs differ.
 raft::Write missing_of(const Story& story, const std::vector<raft::Entry>& found,
@@ -272,11 +173,7 @@ void reattach(const Story& story, StorageNode<FakeWal>& node, const raft::Recove
 
 TEST_CASE("Behind one damaged batch the rest of the log is there") {
     for (const std::size_t payload : {30U, 1500U}) {
-        Story story;
-        for (std::uint64_t i = 1; i <= 12; ++i) {
-            story.add(voted(write_of({entry(i, (i + 1) / 2, payload)}), i, 1, i));
-        }
-        story.disk = disk_with(story.writes);
+        const Story story = steady_story(12, payload);
         std::size_t damaged = 0;
         for (const std::string& name : segment_names(*story.disk)) {
             const std::string whole = story.disk->names.at(name)->now;
@@ -305,6 +202,60 @@ TEST_CASE("Behind one damaged batch the rest of the log is there") {
             }
         }
         CHECK(damaged == 11);
+    }
+}
+
+TEST_CASE("A log heals from a second damage in front of the first") {
+    const Story story = troubled_story(30);
+    const std::string whole = story.disk->names.at("d/" + first_segment)->now;
+    const std::size_t end = frontier(whole);
+    constexpr std::size_t step = 61;
+    for (std::size_t first = rsm::detail::wal::segment_header_bytes; first < end; first += step) {
+        for (std::size_t second = 512; second < first; second += step) {
+            CAPTURE(first);
+            CAPTURE(second);
+            std::string content = whole;
+            content[first] = static_cast<char>(content[first] ^ 8);
+            const FakeFiles files = changed(*story.disk, first_segment, content);
+            StorageNode<FakeWal> node(fake_wal(files));
+            const bool lacks = node.start().promised != raft::LogPosition{};
+            node.close();
+            if (!lacks) continue;  // a damaged summary may be the only one that tells of the second
+            content = files.disk->names.at("d/" + first_segment)->now;
+            content[second] = static_cast<char>(content[second] ^ 8);
+            CHECK(heals(story, changed(*files.disk, first_segment, content)));
+        }
+    }
+}
+
+TEST_CASE("What is left behind damage is told at every start, until it is there again") {
+    for (const std::size_t payload : {30U, 1500U}) {
+        Story story;
+        for (std::uint64_t i = 1; i <= 12; ++i) {
+            story.add(voted(write_of({entry(i, (i + 1) / 2, payload)}), i, 1, i));
+        }
+        story.disk = disk_with(story.writes);
+        for (const std::string& name : segment_names(*story.disk)) {
+            const std::string whole = story.disk->names.at(name)->now;
+            const std::size_t place = whole.find(std::string(payload, 'd'));
+            if (place == std::string::npos) continue;
+            std::string content = whole;
+            content[place] = static_cast<char>(content[place] ^ 8);
+            const FakeFiles files = changed(*story.disk, name.substr(2), content);
+            raft::Recovered told;
+            for (int start = 0; start < 3; ++start) {
+                CAPTURE(start);
+                StorageNode<FakeWal> node(fake_wal(files));
+                const raft::Recovered recovered = node.start();
+                if (start == 0) told = recovered;
+                CHECK(recovered.promised == told.promised);
+                CHECK(recovered.detached == told.detached);
+                CHECK_FALSE(recovered.detached.empty());
+                check_detached(story, node, recovered);
+                if (start == 2) reattach(story, node, recovered);
+                node.close();
+            }
+        }
     }
 }
 

@@ -299,6 +299,36 @@ TEST_CASE("A read for which there is no memory is tried again, for a while") {
     }
 }
 
+TEST_CASE("A read that waits for memory reads from a segment that was given up meanwhile") {
+    Bench bench;
+    bench.node.start();
+    while (bench.segments() < 6) bench.append(1000);
+    std::optional<raft::Result<std::vector<raft::Entry>>> read;
+    bench.files.disk->starved_reads = 1;
+    bench.node.storage().read({1}, 1 << 20, [&](auto result) { read = std::move(result); });
+    const std::uint64_t last = bench.last;
+    bench.append(10);
+    bench.node.storage().append(release(position(bench.last, 1)), [](auto) {});
+    bench.poll();
+    const auto spares = [&] {
+        return std::ranges::count_if(bench.files.disk->names, [](const auto& file) {
+            return file.first.ends_with(".spare.tmp");
+        });
+    };
+    const auto kept = spares();
+    REQUIRE(kept > 0);
+    for (int i = 0; i < 12; ++i) bench.append(1000);
+    CHECK(spares() == kept);
+    CHECK_FALSE(read.has_value());
+    bench.pass(milliseconds(10));
+    REQUIRE(read.has_value());
+    REQUIRE(read->has_value());
+    CHECK((*read)->size() == last);
+    // Now they are used.
+    for (int i = 0; i < 12; ++i) bench.append(1000);
+    CHECK(spares() < kept);
+}
+
 /// A lane that gets no thread.
 struct Threadless : InlineLane {
     raft::Result<void> start() {
