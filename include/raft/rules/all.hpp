@@ -25,5 +25,6 @@
 #include <raft/rules/replication.hpp>
 #include <raft/rules/snapshot_receiving.hpp>
 #include <raft/rules/snapshot_sending.hpp>
+#include <raft/rules/snapshot_source.hpp>
 
 #endif
