@@ -98,6 +98,7 @@ public:
             !has(Fault::drift) && !has(Fault::hold_up) && !has(Fault::short_pause) &&
             !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         if (chance(50)) plan.cluster.options.max_captured_bytes = 0;
+        if (chance(50)) sources(plan);
         return plan;
     }
 
@@ -194,6 +195,14 @@ private:
         enabled[static_cast<std::size_t>(disks[below(std::size(disks))])] = true;
         std::int64_t& threshold = plan.cluster.options.snapshot_threshold;
         if (threshold > 3000) threshold = static_cast<std::int64_t>(300 + below(2000));
+    }
+
+    /// Followers send snapshots in the leader's place. Before the leader sends one by itself it may
+    /// have waited for another node, and it may have to begin anew.
+    void sources(RunPlan& plan) {
+        raft::Options& options = plan.cluster.options.raft;
+        options.snapshot_source = raft::SnapshotSource::follower;
+        plan.recovery_limit += 4 * options.election_timeout + transfer_time(plan.cluster);
     }
 
     /// Of the log and of what is sent of snapshots. After all else, which may change what they
@@ -375,6 +384,8 @@ inline PlanFacts facts_of(const RunPlan& plan) {
             {"snapshot factor", quarters(plan.cluster.options.snapshot_factor)},
             {"log limit", std::to_string(raft.max_log_bytes) + " B"},
             {"snapshot pace", std::to_string(raft.snapshot_bytes_per_second) + " B/s"},
+            {"snapshots from",
+             raft.snapshot_source == raft::SnapshotSource::leader ? "leader" : "followers"},
             {"theme", std::string(theme_names[static_cast<std::size_t>(plan.theme)])},
             {"faults for", ms(plan.safety_phase) + " ms"},
             {"faults", faults.empty() ? "none" : faults}};
