@@ -29,8 +29,10 @@ inline void read_chunk(const Step& step, Progress& follower) {
     SnapshotTransfer& transfer = follower.transfer;
     const std::uint64_t piece = step.options.snapshot_chunk_bytes;
     if (transfer.source) {
-        send_source_request(step, follower, piece);
-        return transfer.sent(std::min(piece, transfer.meta.size - transfer.offset));
+        const std::uint64_t size = std::min(piece, transfer.meta.size - transfer.offset);
+        // There is a piece even of a snapshot without content.
+        send_source_request(step, follower, std::max(size, std::uint64_t{1}));
+        return transfer.sent(size);
     }
     transfer.loading = transfer.offset;
     step.out.load_chunks.push_back(
@@ -120,7 +122,7 @@ inline void begin_snapshot(const Step& step, const Reign& reign, Progress& follo
 /// Whether the source that a transfer has must be given up: it is lost, has not answered for an
 /// election timeout, or nothing has come forward although it was asked again and again.
 inline bool gives_up_source(const Step& step, const Reign& reign, const Progress& follower) {
-    constexpr std::uint32_t most_repeats = 3;
+    constexpr std::uint32_t most_repeats = 2;
     const SnapshotTransfer& transfer = follower.transfer;
     if (!has_source(step, reign, transfer)) return true;
     if (transfer.asked) return step.is_silent(transfer.moved_at);
