@@ -204,9 +204,9 @@ struct Progress {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.full, self.doubted_round, self.doubted_match, self.trusted_round,
-                     self.lost_before, self.transfer, self.pace, self.hold, self.disk_stalled, self.disk_full,
-                     self.instance, self.claimed, self.claimed_at, self.catch_up, self.departure,
-                     self.in_flight_, self.in_flight_bytes_);
+                     self.lost_before, self.transfer, self.pace, self.hold, self.disk_stalled,
+                     self.disk_full, self.instance, self.claimed, self.claimed_at, self.catch_up,
+                     self.departure, self.in_flight_, self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;
 

@@ -33,8 +33,8 @@ struct SnapshotTransfer {
     Duration pause{};        ///< before it is sent again after it was rejected; 0: it never was
     /// How often it was sent again by its source since it last came forward.
     std::uint32_t repeats = 0;
-    NodeId source{};            ///< the follower that sends it; 0: the leader does
-    bool asked = false;         ///< the source has not said yet which snapshot it has
+    NodeId source{};               ///< the follower that sends it; 0: the leader does
+    bool asked = false;            ///< the source has not said yet which snapshot it has
     std::vector<NodeId> passed{};  ///< those that were asked before it, and had nothing of use
     /// The leader sends it, but only because nothing was heard of the follower when it began.
     bool unheard = false;
@@ -137,7 +137,7 @@ struct SendingPace {
 struct Errand {
     NodeId target;
     SnapshotMeta meta;
-    Time until;                         ///< it is given up, unless the leader asks again
+    Time until;                            ///< it is given up, unless the leader asks again
     std::vector<std::uint64_t> reading{};  ///< where the pieces begin that are being read
 
     bool is_of(LogPosition last, std::uint64_t checksum) const {
@@ -154,8 +154,8 @@ struct Errand {
 struct IncomingSnapshot {
     SnapshotMeta meta;
     Term term;
-    NodeId leader;  ///< who is told what becomes of it
-    NodeId source;  ///< who sends it: the leader, or another one in its place
+    NodeId leader;                  ///< who is told what becomes of it
+    NodeId source;                  ///< who sends it: the leader, or another one in its place
     std::uint64_t kept = 0;         ///< answered by the storage
     std::uint64_t next_offset = 0;  ///< given to it
     Ring<std::uint64_t> storing;    ///< where the pieces in between end
@@ -163,8 +163,8 @@ struct IncomingSnapshot {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset, self.storing,
-                     self.over);
+        return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset,
+                     self.storing, self.over);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
 };

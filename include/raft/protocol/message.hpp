@@ -252,8 +252,7 @@ inline bool is_request(const Message::Body& body) {
     return !std::holds_alternative<VoteReply>(body) && !std::holds_alternative<AppendReply>(body) &&
            !std::holds_alternative<SnapshotReply>(body) &&
            !std::holds_alternative<LackingEntries>(body) &&
-           !std::holds_alternative<StateMarks>(body) &&
-           !std::holds_alternative<SourceReply>(body);
+           !std::holds_alternative<StateMarks>(body) && !std::holds_alternative<SourceReply>(body);
 }
 
 /// Whether it is a piece of a snapshot, which should yield to everything else.

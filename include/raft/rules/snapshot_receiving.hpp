@@ -72,8 +72,8 @@ inline bool joins_transfer(const Step& step, const Log& log,
         // By the same sender for the same leader, a lower snapshot is an old message. The leader
         // itself may begin with a lower one where another one has not come through.
         const bool older = incoming && chunk.meta.last.index < incoming->meta.last.index;
-        const bool same_sender = incoming && chunk.term == incoming->term &&
-                                 senders.source == incoming->source;
+        const bool same_sender =
+            incoming && chunk.term == incoming->term && senders.source == incoming->source;
         if (older && same_sender) return false;
         if (chunk.offset != 0) {
             reply_snapshot(step, log, senders.leader, chunk.meta, 0);

@@ -86,11 +86,9 @@ inline bool read_turn_at_pace(const Step& step, Reign& reign, SendingPace& pace,
 /// Each source has a pace of its own.
 inline void read_at_pace(const Step& step, Reign& reign) {
     if (!is_paced(step)) return;
-    while (read_turn_at_pace(step, reign, reign.pace, NodeId{})) {
-    }
+    while (read_turn_at_pace(step, reign, reign.pace, NodeId{})) {}
     for (Progress& source : reign.followers) {
-        while (read_turn_at_pace(step, reign, source.pace, source.node)) {
-        }
+        while (read_turn_at_pace(step, reign, source.pace, source.node)) {}
     }
 }
 

@@ -63,9 +63,9 @@ inline bool may_be_source(const Step& step, const Progress& follower) {
 inline NodeId choose_source(const Step& step, const Reign& reign, const Progress& target) {
     if (!prefers_followers(step) || step.is_silent(target.last_contact)) return {};
     const auto rank = [&](NodeId node) {
-        const auto busy = std::count_if(
-            reign.followers.begin(), reign.followers.end(),
-            [node](const Progress& other) { return other.transfer.source == node; });
+        const auto busy =
+            std::count_if(reign.followers.begin(), reign.followers.end(),
+                          [node](const Progress& other) { return other.transfer.source == node; });
         return std::tuple(busy, node.value - target.node.value);  // from 0 on, behind the last one
     };
     const std::vector<NodeId>& passed = target.transfer.passed;
@@ -106,9 +106,9 @@ inline void send_source_request(const Step& step, const Progress& target, std::u
 inline Duration errand_time(const Step& step) { return 8 * step.options.election_timeout; }
 
 inline Errand* find_errand(std::vector<Errand>& errands, NodeId target) {
-    const auto found =
-        std::find_if(errands.begin(), errands.end(),
-                     [target](const Errand& errand) { return errand.target == target; });
+    const auto found = std::find_if(errands.begin(), errands.end(), [target](const Errand& errand) {
+        return errand.target == target;
+    });
     return found == errands.end() ? nullptr : &*found;
 }
 

@@ -286,12 +286,11 @@ TEST_CASE("who sends a snapshot for the leader is told in these bytes, from vers
                                 "a200000000000000 0500000000000000 0300000000000000"
                                 "0900000000000000 0400000000000000 6400000000000000"
                                 "ff00000000000000 00000000"));
-    const raft::Message chunk =
-        message(raft::SourceChunk{raft::Term{5},
-                                  raft::NodeId{3},
-                                  {{{9}, {4}}, {}, 100, 0xff},
-                                  98,
-                                  raft::Bytes::copy_of("AB")});
+    const raft::Message chunk = message(raft::SourceChunk{raft::Term{5},
+                                                          raft::NodeId{3},
+                                                          {{{9}, {4}}, {}, 100, 0xff},
+                                                          98,
+                                                          raft::Bytes::copy_of("AB")});
     CHECK(encoded(chunk) == hex("0d 0100000000000000 0200000000000000 a100000000000000"
                                 "a200000000000000 0500000000000000 0300000000000000"
                                 "0900000000000000 0400000000000000 6400000000000000"

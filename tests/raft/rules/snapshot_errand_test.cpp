@@ -22,9 +22,7 @@ namespace {
 using namespace raft;
 using namespace raft::test;
 
-SnapshotMeta meta(std::uint64_t index) {
-    return {position(index, 4), voters(4), 100, index * 100};
-}
+SnapshotMeta meta(std::uint64_t index) { return {position(index, 4), voters(4), 100, index * 100}; }
 Options options() {
     Options options = small_chunks();
     options.snapshot_window_bytes = 35;
@@ -51,8 +49,7 @@ struct One {
     Output take(Input input) { return core.step(now, std::move(input)); }
     Output ask(LogPosition last, std::uint64_t checksum, std::uint64_t offset, std::uint64_t bytes,
                std::uint64_t target = 3) {
-        return take(
-            message(2, 1, SourceRequest{{5}, {target}, last, checksum, offset, bytes}));
+        return take(message(2, 1, SourceRequest{{5}, {target}, last, checksum, offset, bytes}));
     }
     Output ask(const SnapshotMeta& about, std::uint64_t offset, std::uint64_t bytes = 10) {
         return ask(about.last, about.checksum, offset, bytes);
@@ -106,9 +103,7 @@ TEST_CASE("who the target is only the leader knows for certain") {
 TEST_CASE("only the leader of the term has anything sent") {
     One source;
     const SourceRequest request{{5}, {3}, meta(8).last, meta(8).checksum, 0, 10};
-    SUBCASE("not another node") {
-        CHECK(source.take(message(4, 1, request)).load_chunks.empty());
-    }
+    SUBCASE("not another node") { CHECK(source.take(message(4, 1, request)).load_chunks.empty()); }
     SUBCASE("not in an earlier term") {
         SourceRequest earlier = request;
         earlier.term = {4};

@@ -307,8 +307,8 @@ private:
         spoke(message, chunk.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, chunk.term));
         report(Rule::repetition, repetition_.sent(message.from, message.to, chunk, message.now));
-        report(Rule::sending_pace, sending_pace_.sent(message.from, {}, chunk.term,
-                                                      chunk.data.size(), message.now));
+        report(Rule::sending_pace,
+               sending_pace_.sent(message.from, {}, chunk.term, chunk.data.size(), message.now));
         report(Rule::bounds, message_bounded(message.from, chunk, options_));
     }
     void sent(const Sent& message, const raft::SnapshotReply& reply) {
@@ -339,8 +339,7 @@ private:
     void sent(const Sent& message, const raft::SourceRequest& request) {
         spoke(message, request.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
-        report(Rule::snapshot_sources,
-               snapshot_sources_.asked(message.core, message.to, request));
+        report(Rule::snapshot_sources, snapshot_sources_.asked(message.core, message.to, request));
         report(Rule::sending_pace, sending_pace_.sent(message.from, message.to, request.term,
                                                       request.bytes, message.now));
     }

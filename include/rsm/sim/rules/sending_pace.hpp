@@ -24,9 +24,9 @@ public:
     SendingPace(std::size_t nodes, const raft::Options& options)
         : options_(options), nodes_(nodes) {}
 
-    /// A piece leaves, or is asked for. What is sent fills a bucket that runs empty at the rate: it never has more
-    /// in it than a heartbeat interval brings, and a piece for each follower, for these may have
-    /// waited for the disk together.
+    /// A piece leaves, or is asked for. What is sent fills a bucket that runs empty at the rate: it
+    /// never has more in it than a heartbeat interval brings, and a piece for each follower, for
+    /// these may have waited for the disk together.
     /// @param source  who is to send it; 0: the leader itself  @param now  the leader's clock
     Broken sent(raft::NodeId leader, raft::NodeId source, raft::Term term, std::uint64_t bytes,
                 raft::Time now) {
@@ -40,9 +40,8 @@ public:
         bucket.bytes = std::max(0.0, bucket.bytes - rate * in_seconds(now - bucket.at)) +
                        static_cast<double>(bytes);
         bucket.at = now;
-        const double most =
-            rate * in_seconds(options_.heartbeat_interval) + 1 +
-            static_cast<double>((nodes_ + 2) * options_.snapshot_chunk_bytes);
+        const double most = rate * in_seconds(options_.heartbeat_interval) + 1 +
+                            static_cast<double>((nodes_ + 2) * options_.snapshot_chunk_bytes);
         if (bucket.bytes <= most) return {};
         return Violation{"sending pace",
                          detail::node_text(leader) +

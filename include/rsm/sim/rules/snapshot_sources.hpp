@@ -41,8 +41,8 @@ public:
             began_[request.target] = {leader.self(), request.term};
             return {};
         }
-        const Place place{request.term, source, request.target, request.last, request.checksum,
-                          kept(leader, request.target)};
+        const Place place{request.term, source,           request.target,
+                          request.last, request.checksum, kept(leader, request.target)};
         Wait& wait = waits_[{leader.self(), request.target}];
         if (wait.place != place) wait = {place, 0, wait.heartbeats};
         ++wait.heartbeats;
@@ -57,7 +57,7 @@ public:
     /// A piece leaves a source.
     Broken sent(raft::NodeId source, raft::NodeId target, const raft::SourceChunk& chunk) {
         sent_.insert({source, target, chunk.meta.last.index});
-        const Place piece{chunk.term,      source,      target, chunk.meta.last,
+        const Place piece{chunk.term,          source,      target, chunk.meta.last,
                           chunk.meta.checksum, chunk.offset};
         if (pieces_.contains(piece)) return {};
         return Violation{"snapshot sources",
@@ -75,8 +75,7 @@ public:
     /// A leader begins to send a snapshot by itself. Returns whether it had another one send.
     bool gives_up(raft::NodeId leader, raft::NodeId target, const raft::SnapshotChunk& chunk) {
         const auto found = began_.find(target);
-        const bool had =
-            found != began_.end() && found->second == std::pair{leader, chunk.term};
+        const bool had = found != began_.end() && found->second == std::pair{leader, chunk.term};
         if (had && chunk.offset == 0) began_.erase(found);
         return had && chunk.offset == 0;
     }
