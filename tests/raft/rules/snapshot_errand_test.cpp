@@ -63,6 +63,27 @@ struct One {
     Core core;
 };
 
+/// Node 1 of 5, which leads in term 5, at one second. Node 4 needs a snapshot.
+struct Leading {
+    Leading() {
+        options.snapshot_source = SnapshotSource::follower;
+        for (std::uint64_t id = 2; id <= 5; ++id) {
+            Progress& follower = reign.add({id});
+            follower.last_contact = now;
+            follower.become_replicate();
+        }
+        reign.find({4})->become_snapshot(meta(8), 10, milliseconds(100), now);
+    }
+    Options options = small_chunks();
+    Configuration configuration{voters(5), {}};
+    Ballot ballot{Term{5}, {}, {}, false, {}};
+    DiskHealth disk;
+    Output out;
+    Time now = at(milliseconds(1000));
+    Reign reign;
+    Step step{options, {1}, {}, configuration, ballot, disk, now, out};
+};
+
 }  // namespace
 
 // ---- the source ------------------------------------------------------------------------------
@@ -249,23 +270,11 @@ TEST_CASE("of two senders for one leader each counts, and of one the lower snaps
 // ---- the leader ------------------------------------------------------------------------------
 
 TEST_CASE("the source is a member that is well, has caught up, and has the least to do") {
-    Options chosen = options();
-    chosen.snapshot_source = SnapshotSource::follower;
-    const Configuration configuration{voters(5), {}};
-    const Ballot ballot{Term{5}, {}, {}, false, {}};
-    const DiskHealth disk;
-    Output out;
-    const Time now = at(milliseconds(1000));
-    const Step step{chosen, {1}, {}, configuration, ballot, disk, now, out};
-    Reign reign;
-    for (std::uint64_t id = 2; id <= 5; ++id) {
-        Progress& follower = reign.add({id});
-        follower.last_contact = now;
-        follower.become_replicate();
-    }
+    Leading leading;
+    Reign& reign = leading.reign;
+    const Time now = leading.now;
     Progress& target = *reign.find({4});
-    target.become_snapshot(meta(8), 10, milliseconds(100), now);
-    const auto choice = [&] { return choose_source(step, reign, target); };
+    const auto choice = [&] { return choose_source(leading.step, reign, target); };
     CHECK(choice() == NodeId{5});  // the next one behind
     Progress& five = *reign.find({5});
     Progress& two = *reign.find({2});
@@ -291,8 +300,38 @@ TEST_CASE("the source is a member that is well, has caught up, and has the least
     target.last_contact = Time{};
     CHECK(choice() == NodeId{});  // nobody for one that is not there
     target.last_contact = now;
-    chosen.snapshot_source = SnapshotSource::leader;
+    leading.options.snapshot_source = SnapshotSource::leader;
     CHECK(choice() == NodeId{});
+}
+
+TEST_CASE("a source that has sent everything is needed no more") {
+    Leading leading;
+    Progress& target = *leading.reign.find({4});
+    target.transfer.ask({5}, leading.now);
+    target.transfer.begin_from_source(meta(9), 10, milliseconds(100), leading.now);
+    target.transfer.installed = true;
+    leading.reign.find({5})->last_contact = Time{};
+    CHECK(attend_source(leading.step, leading.reign, target, meta(8)));
+    CHECK(target.transfer.source == NodeId{5});
+    CHECK(leading.out.send.empty());
+    target.transfer.installed = false;
+    CHECK_FALSE(attend_source(leading.step, leading.reign, target, meta(8)));
+    CHECK(target.transfer.source == NodeId{});
+}
+
+TEST_CASE("nothing is read before the source has said which snapshot it has") {
+    SnapshotTransfer transfer;
+    transfer.begin(meta(8), 10, milliseconds(100), Time{});
+    CHECK(transfer.may_load(10));
+    transfer.ask({2}, at(milliseconds(50)));
+    CHECK_FALSE(transfer.may_load(10));
+    transfer.pass();
+    CHECK(transfer.passed == std::vector<NodeId>{{2}});
+    transfer.ask({3}, at(milliseconds(60)));
+    transfer.begin_from_source(meta(9), 10, milliseconds(100), at(milliseconds(70)));
+    CHECK(transfer.may_load(10));
+    CHECK(transfer.source == NodeId{3});
+    CHECK(transfer.meta == meta(9));
 }
 
 }  // namespace snapshot_errand_test

@@ -192,7 +192,7 @@ TEST_CASE("a source that does not reach the receiver is given up") {
     lab.compact(2, 60);
     lab.open();
     lab.lost = [](const Message& m) { return std::holds_alternative<SourceChunk>(m.body); };
-    lab.compact(1, 60);
+    lab.compact(1, 70);
     lab.run_until_begun();
     lab.cluster.run(milliseconds(500));
     CHECK(lab.transfer().source == NodeId{2});  // what is lost is sent again at first
@@ -252,6 +252,38 @@ TEST_CASE("a snapshot from before the leader's log is of no use, and the next on
     CHECK(asked == std::vector<NodeId>{{4}, {2}});
     CHECK(lab.installed_from() == NodeId{has_newer ? 2U : 1U});
     CHECK((lab.own_bytes == 0) == has_newer);
+}
+
+TEST_CASE("what one says that is not the source changes nothing") {
+    Lab lab(4);
+    lab.propose(5);
+    lab.compact(2, 60);
+    lab.open();
+    lab.compact(1, 60);
+    lab.run_until_half_way();
+    lab.cluster.step(1, message(4, 1, SourceReply{lab.cluster.core(1).term(), {3}, {}}));
+    CHECK(lab.transfer().source == NodeId{2});
+    // Nor does what the source has said already.
+    const SnapshotMeta sent = lab.transfer().meta;
+    lab.cluster.step(1, message(2, 1, SourceReply{lab.cluster.core(1).term(), {3}, sent}));
+    CHECK(lab.transfer().kept == 30);
+    lab.cluster.step(1, message(2, 1, SourceReply{lab.cluster.core(1).term(), {3}, {}}));
+    CHECK(lab.transfer().source == NodeId{});
+}
+
+TEST_CASE("a source with which some of it goes through is not given up") {
+    Lab lab;
+    lab.propose(5);
+    lab.compact(2, 60);
+    lab.open();
+    std::size_t pieces = 0;
+    lab.lost = [&](const Message& m) {
+        return std::holds_alternative<SourceChunk>(m.body) && ++pieces % 2 == 1;
+    };
+    lab.compact(1, 60);
+    CHECK(lab.run_until_caught_up(milliseconds(2500)));
+    CHECK(pieces == 16);
+    CHECK(lab.own_bytes == 0);
 }
 
 TEST_CASE("a snapshot older than the leader's serves where the log goes on from it") {
@@ -463,6 +495,23 @@ TEST_CASE("one source at a slow pace sends nothing twice, and is not given up") 
     CHECK(lab.run_until_caught_up(milliseconds(8000)));
     CHECK(lab.own_bytes == 0);
     CHECK(lab.bytes[1] == lab.cluster.core(2).snapshot().size);
+}
+
+TEST_CASE("a piece that waits for its turn after it was lost is no reason to give up a source") {
+    Options options = by_followers();
+    options.check_quorum = false;
+    options.snapshot_bytes_per_second = 10;  // a piece each second
+    Lab lab(3, options);
+    lab.propose(5);
+    lab.compact(2, 20);
+    lab.open();
+    std::size_t pieces = 0;
+    lab.lost = [&](const Message& m) {
+        return std::holds_alternative<SourceChunk>(m.body) && ++pieces <= 2;
+    };
+    lab.compact(1, 20);
+    CHECK(lab.run_until_caught_up(milliseconds(8000)));
+    CHECK(lab.own_bytes == 0);
 }
 
 }  // namespace snapshot_source_test
