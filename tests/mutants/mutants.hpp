@@ -259,13 +259,9 @@ namespace mutants {
     M(transfer_begun_anew, "snapshots", "what was received is dropped when a leader begins")       \
     M(source_never_given_up, "snapshots",                                                          \
       "a source that brings nothing forward is waited for for ever")                               \
-    M(source_without_pace, "limits", "a source is asked for pieces as fast as they are taken")     \
     M(offer_unchecked, "snapshots", "a source may send what the leader's log does not follow")     \
     M(sources_snapshot_needed, "snapshots", "a leader takes a source's snapshot for its own")      \
     M(errand_without_end, "limits", "a source keeps what it has sent for as long as the reign")    \
-    M(errand_of_earlier_term, "snapshots", "a source sends what was asked for in an earlier term") \
-    M(leader_cannot_begin_lower, "snapshots",                                                      \
-      "a lower snapshot than a source's is not taken from the leader")                             \
     M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
     M(marks_left, "limits", "the marks of a transfer stay after its end")                          \
     M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \

@@ -20,8 +20,8 @@
 //   log has (leader completeness, section 5.4.3).
 // - It is of use if the leader's log goes on from it: from its base on.
 // - A transfer ends. A source that has nothing of use is passed over, and each is asked once. One
-//   that is lost, falls behind, loses the snapshot or brings nothing forward is given up, and what
-//   begins then the leader sends by itself, until it is through or the follower falls silent.
+//   that is lost, loses the snapshot or brings nothing forward is given up, and what begins then
+//   the leader sends by itself, until it is through or the follower falls silent.
 #ifndef RSM_RAFT_RULES_SNAPSHOT_SOURCE_HPP
 #define RSM_RAFT_RULES_SNAPSHOT_SOURCE_HPP
 

@@ -26,13 +26,12 @@ class SnapshotSources {
 public:
     explicit SnapshotSources(const raft::Options& options)
         : is_paced_(options.snapshot_bytes_per_second != 0),
-          longest_(static_cast<std::uint64_t>(34 * options.election_timeout /
+          longest_(static_cast<std::uint64_t>(8 * options.election_timeout /
                                               options.heartbeat_interval)) {}
 
     /// A leader asks a source for something. It asks at each heartbeat at least, so these are the
-    /// time in which nothing comes forward: twice as many as the last step took may pass before
-    /// that is asked for again, and then three more waits of eight election timeouts at most. Where
-    /// there is a pace, there is no telling what waits for it.
+    /// time in which nothing comes forward. Where there is a pace, there is no telling what waits
+    /// for it.
     Broken asked(const raft::Core& leader, raft::NodeId source,
                  const raft::SourceRequest& request) {
         if (request.bytes != 0) {
@@ -46,7 +45,7 @@ public:
         Wait& wait = waits_[{leader.self(), request.target}];
         if (wait.place != place) wait = {place, 0, wait.heartbeats};
         ++wait.heartbeats;
-        if (is_paced_ || wait.heartbeats <= longest_ + 2 * wait.before) return {};
+        if (is_paced_ || wait.heartbeats <= most(wait)) return {};
         return Violation{"snapshot sources",
                          detail::node_text(leader.self()) + " waits for " +
                              detail::node_text(source) + " to send a snapshot to " +
@@ -103,6 +102,13 @@ private:
         friend auto operator<=>(const Sent&, const Sent&) = default;
     };
 
+    /// Twice the time that the last step took may pass before a piece is asked for again, twice that
+    /// before it is asked for once more, and twice that again; each of the two eight election
+    /// timeouts at most. A few for what falls between two heartbeats.
+    std::uint64_t most(const Wait& wait) const {
+        const std::uint64_t first = std::max<std::uint64_t>(2 * wait.before, 1) + 1;
+        return first + std::min(2 * first, longest_) + std::min(4 * first, longest_) + 4;
+    }
     static std::uint64_t kept(const raft::Core& leader, raft::NodeId target) {
         const auto followers = leader.followers();
         const auto found = std::ranges::find(followers, target, &raft::Progress::node);
@@ -110,7 +116,7 @@ private:
     }
 
     bool is_paced_;
-    std::uint64_t longest_;  ///< in heartbeats
+    std::uint64_t longest_;  ///< wait of a leader for an answer, in heartbeats
     std::set<Place> pieces_;
     std::set<Sent> sent_;
     std::map<std::pair<raft::NodeId, raft::NodeId>, Wait> waits_;  ///< by leader and target
