@@ -148,7 +148,7 @@ void declare(CLI::App& app, Arguments& arguments) {
         {"leader", raft::SnapshotSource::leader}, {"follower", raft::SnapshotSource::follower}};
     app.add_option("--snapshot-source", arguments.snapshot_source,
                    "Who sends snapshots: the leader, or a follower that has one, where it can")
-        ->transform(CLI::Transformer(sources))
+        ->transform(CLI::CheckedTransformer(sources))
         ->option_text("leader|follower")
         ->default_str("leader");
     app.add_option("--skip-operation", arguments.skip_operations,

@@ -102,8 +102,8 @@ private:
         friend auto operator<=>(const Sent&, const Sent&) = default;
     };
 
-    /// Twice the time that the last step took may pass before a piece is asked for again, twice that
-    /// before it is asked for once more, and twice that again; each of the two eight election
+    /// Twice the time that the last step took may pass before a piece is asked for again, twice
+    /// that before it is asked for once more, and twice that again; each of the two eight election
     /// timeouts at most. A few for what falls between two heartbeats.
     std::uint64_t most(const Wait& wait) const {
         const std::uint64_t first = std::max<std::uint64_t>(2 * wait.before, 1) + 1;
