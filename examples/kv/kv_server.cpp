@@ -71,6 +71,7 @@ struct Arguments {
     double snapshot_factor = 0.5;
     std::optional<std::uint64_t> max_log_bytes;
     std::uint64_t snapshot_rate = 0;
+    raft::SnapshotSource snapshot_source = raft::SnapshotSource::leader;
     std::vector<std::uint64_t> skip_operations;
     std::uint64_t operation_timeout_ms = 5000;
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
@@ -143,6 +144,13 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t{0}, size_max))
         ->default_str("0");
+    const std::map<std::string, raft::SnapshotSource> sources{
+        {"leader", raft::SnapshotSource::leader}, {"follower", raft::SnapshotSource::follower}};
+    app.add_option("--snapshot-source", arguments.snapshot_source,
+                   "Who sends snapshots: the leader, or a follower that has one, where it can")
+        ->transform(CLI::CheckedTransformer(sources))
+        ->option_text("leader|follower")
+        ->default_str("leader");
     app.add_option("--skip-operation", arguments.skip_operations,
                    "Log index of an operation at which every server stops, as their last line "
                    "says; the same on all servers, once for each")
@@ -385,6 +393,7 @@ private:
         options.snapshot_factor = arguments.snapshot_factor;
         options.raft.max_log_bytes = log_limit(arguments);
         options.raft.snapshot_bytes_per_second = arguments.snapshot_rate;
+        options.raft.snapshot_source = arguments.snapshot_source;
         for (const std::uint64_t index : arguments.skip_operations) {
             options.skip_operations.push_back({index});
         }

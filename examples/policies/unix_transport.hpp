@@ -62,7 +62,7 @@ public:
             return;  // dropped: whatever still matters is said again
         }
         queued_bytes_ += bytes.size();
-        const bool yields = std::holds_alternative<raft::SnapshotChunk>(message.body);
+        const bool yields = raft::is_piece(message.body);
         (yields ? chunks_ : others_).push_back(std::move(bytes));
         if (!sending_) send_next();
     }

@@ -93,6 +93,8 @@ public:
     bool log_full() const { return room_.none(); }
     /// The leader's view of its followers; empty on others.
     std::span<const Progress> followers() const { return office_.followers(); }
+    /// What this node, a follower, sends to others for its leader.
+    std::span<const Errand> errands() const { return office_.errands(); }
     /// Whether this node's own disk hangs, and whether it has room.
     const DiskHealth& disk() const { return disk_; }
     Time deadline() const { return next_deadline(options_, office_, timer_, disk_, log_); }
@@ -142,6 +144,15 @@ private:
     void take(const Step& step, Message& message, ReadableVersion& report) {
         take_version_report(step, office_, message.from, report);
     }
+    void take(const Step& step, Message& message, SourceRequest& request) {
+        take_source_request(step, office_, snapshots_.newest, message.from, request);
+    }
+    void take(const Step& step, Message& message, SourceReply& reply) {
+        take_source_reply(step, office_, log_, snapshots_.newest, message.from, reply);
+    }
+    void take(const Step& step, Message& message, SourceChunk& chunk) {
+        take_source_chunk(step, office_, log_, snapshots_, message.from, chunk);
+    }
     void take(const Step&, Tick&) {}
     void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
     void take(const Step& step, Propose& proposal) {
@@ -168,7 +179,8 @@ private:
         take_own_snapshot(step, configuration_, office_, log_, room_, journal_, snapshots_, taken);
     }
     void take(const Step& step, ChunkLoaded& loaded) {
-        send_chunk(step, office_, snapshots_.newest, loaded);
+        if (office_.leads()) return send_chunk(step, office_, snapshots_.newest, loaded);
+        send_source_chunk(step, office_, snapshots_.newest, loaded);
     }
     void take(const Step& step, ChunkStored& stored) {
         take_stored(step, configuration_, office_, reads_, log_, room_, journal_, snapshots_,
@@ -261,6 +273,7 @@ inline void Core::finish(const Step& step, bool held_log) {
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());
+    end_errands(step, office_);
     drop_unused_snapshots(step, office_, snapshots_);
     log_.trim_cache(options_.log_cache_bytes);
     step.out.deadline = deadline();

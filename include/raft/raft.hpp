@@ -100,6 +100,7 @@
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        a log that is as long as it may be          rules/acceptance.hpp is_full
 //   -        snapshots leave at a pace                  rules/snapshot_sending.hpp read_at_pace
+//   -        a follower sends for the leader            rules/snapshot_source.hpp choose_source
 //   -        a transfer that outlives its receiver      rules/snapshot_receiving.hpp resumed
 //   -        what a leader owes each follower           rules/leading.hpp serve
 //   -        whose words on states are heard            rules/comparison.hpp take_marks

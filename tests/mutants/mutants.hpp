@@ -257,6 +257,9 @@ namespace mutants {
     M(pace_for_each, "limits", "each follower is sent snapshots as fast as it takes them")         \
     M(late_for_its_turn, "snapshots", "a piece that waits for its turn counts as lost")            \
     M(transfer_begun_anew, "snapshots", "what was received is dropped when a leader begins")       \
+    M(offer_unchecked, "snapshots", "a source may send what the leader's log does not follow")     \
+    M(sources_snapshot_needed, "snapshots", "a leader takes a source's snapshot for its own")      \
+    M(errand_without_end, "limits", "a source keeps what it has sent for as long as the reign")    \
     M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
     M(marks_left, "limits", "the marks of a transfer stay after its end")                          \
     M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \

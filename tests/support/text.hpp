@@ -119,6 +119,19 @@ struct MessageText {
         out << "ReadableVersion (term " << report.term.value << ", version " << report.version
             << ")";
     }
+    void operator()(const SourceRequest& request) {
+        out << "SourceRequest (term " << request.term.value << ", for " << request.target.value
+            << ", to " << text_of(request.last) << ", offset " << request.offset << ", "
+            << request.bytes << " bytes)";
+    }
+    void operator()(const SourceReply& reply) {
+        out << "SourceReply (term " << reply.term.value << ", for " << reply.target.value << ", to "
+            << text_of(reply.meta.last) << ")";
+    }
+    void operator()(const SourceChunk& chunk) {
+        out << "SourceChunk (term " << chunk.term.value << ", of " << chunk.leader.value << ", to "
+            << text_of(chunk.meta.last) << ", offset " << chunk.offset << ")";
+    }
 };
 inline std::string text_of(const Message& message) {
     MessageText text;

@@ -179,7 +179,8 @@ concept ReportingStorage = Storage<S> && requires(const S& storage) {
 /// several requests. So a transport that carries a request and its answer as a call of some RPC
 /// must end each call after a time of its own, or carry both as notices. Nothing waits for an
 /// answer for ever: what still matters is said again. Of the alternatives of Message::body,
-/// VoteRequest, AppendRequest and SnapshotChunk are the requests; codec.hpp has the bytes of a
+/// VoteRequest, AppendRequest and SnapshotChunk are the requests (a SourceRequest is mostly
+/// answered, by way of a SourceChunk, to the leader by another node); codec.hpp has the bytes of a
 /// message, which begin with its kind, its sender and its receiver.
 template <class T>
 concept Transport = requires(T& transport, Message message, std::function<void(Message)> receive) {

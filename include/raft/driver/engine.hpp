@@ -477,9 +477,10 @@ private:
     }
     bool sends_to_several() const {
         const auto followers = core_->followers();
-        return std::count_if(followers.begin(), followers.end(), [](const Progress& follower) {
-                   return follower.state == ProgressState::snapshot;
-               }) > 1;
+        const auto own = std::count_if(followers.begin(), followers.end(), [](const auto& one) {
+            return one.state == ProgressState::snapshot && !one.transfer.source;
+        });
+        return own > 1 || core_->errands().size() > 1;
     }
     void store(StoreChunk&& store) {
         storage_.receive_chunk(

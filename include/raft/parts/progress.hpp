@@ -95,6 +95,7 @@ struct Progress {
     /// the others can prove that they do without its vote.
     std::optional<Index> lost_before;
     SnapshotTransfer transfer;    ///< snapshot: the one under way
+    SendingPace pace;             ///< of the snapshots that it sends to others
     std::optional<LogHold> hold;  ///< the log is kept for this follower
 
     bool disk_stalled = false;  ///< as of its last answer: its disk hangs
@@ -206,9 +207,9 @@ struct Progress {
         return visit(self.node, self.state, self.match, self.next, self.sent_commit,
                      self.acknowledged_round, self.last_contact, self.paused, self.reading,
                      self.full, self.doubted_round, self.doubted_match, self.trusted_round,
-                     self.lost_before, self.transfer, self.hold, self.disk_stalled, self.disk_full,
-                     self.readable_version, self.readable_at, self.instance, self.claimed,
-                     self.claimed_at, self.catch_up, self.departure, self.in_flight_,
+                     self.lost_before, self.transfer, self.pace, self.hold, self.disk_stalled,
+                     self.disk_full, self.readable_version, self.readable_at, self.instance,
+                     self.claimed, self.claimed_at, self.catch_up, self.departure, self.in_flight_,
                      self.in_flight_bytes_);
     }
     friend bool operator==(const Progress&, const Progress&) = default;

@@ -28,9 +28,11 @@ enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
 
 struct Follower {
     NodeId leader;  ///< of this term; 0: unknown
+    /// For that leader: one at most for each target. They end with its reign.
+    std::vector<Errand> errands{};
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.leader);
+        return visit(self.leader, self.errands);
     }
     friend bool operator==(const Follower&, const Follower&) = default;
 };
@@ -157,7 +159,7 @@ struct Reign {
     std::optional<MemberChange> change;
     std::optional<Handover> handover;
     std::vector<Readmission> readmissions;  ///< the latest
-    SendingPace pace;                       ///< of snapshots
+    SendingPace pace;                       ///< of the snapshots that it sends itself
 
     Progress* find(NodeId node) {
         for (Progress& follower : followers) {
@@ -222,6 +224,17 @@ struct Office {
         return reign()->followers;
     }
     Progress* follower(NodeId node) { return leads() ? reign()->find(node) : nullptr; }
+    /// What a follower sends for this leader; null where it does not follow that one.
+    std::vector<Errand>* errands_for(NodeId leader) {
+        auto* follower = std::get_if<Follower>(&held);
+        return follower == nullptr || follower->leader != leader ? nullptr : &follower->errands;
+    }
+    /// What a follower sends for its leader; nothing on others.
+    std::span<const Errand> errands() const {
+        const auto* follower = std::get_if<Follower>(&held);
+        if (follower == nullptr) return {};
+        return follower->errands;
+    }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {

@@ -31,15 +31,40 @@ struct SnapshotTransfer {
     Time moved_at;           ///< when it last came forward, or was begun, or sent again
     Duration patience{};     ///< how long to wait for an answer before sending again
     Duration pause{};        ///< before it is sent again after it was rejected; 0: it never was
+    /// How often it was sent again by its source since it last came forward.
+    std::uint32_t repeats = 0;
+    NodeId source{};               ///< the follower that sends it; 0: the leader does
+    bool asked = false;            ///< the source has not said yet which snapshot it has
+    std::vector<NodeId> passed{};  ///< those that were asked before it, and had nothing of use
+    /// The leader sends it, but only because nothing was heard of the follower when it began.
+    bool unheard = false;
 
     void begin(const SnapshotMeta& newest, std::uint64_t piece, Duration shortest, Time now) {
         *this = {newest, 0, 0, piece, {}, false, false, now, shortest};
+    }
+    /// A follower may send it, and is asked for what it has.
+    void ask(NodeId follower, Time now) {
+        source = follower;
+        asked = true;
+        moved_at = now;
+    }
+    /// That one has nothing of use.
+    void pass() {
+        passed.push_back(std::exchange(source, NodeId{}));
+        asked = false;
+    }
+    /// That one has this, and sends it.
+    void begin_from_source(const SnapshotMeta& offered, std::uint64_t piece, Duration shortest,
+                           Time now) {
+        const NodeId sender = source;
+        begin(offered, piece, shortest, now);
+        source = sender;
     }
     /// Whether another piece may be read. There is one even of a snapshot without content.
     bool may_load(std::uint64_t piece) const {
         const bool more = offset < meta.size || !begun;
         const bool room = offset == kept || offset + piece - kept <= window;
-        return !loading && more && room;
+        return !asked && !loading && more && room;
     }
     /// The piece that was read is on its way.
     void sent(std::uint64_t size) {
@@ -56,6 +81,7 @@ struct SnapshotTransfer {
         window = std::min(window + piece, widest);
         patience = std::max(shortest, 2 * (now - moved_at));
         moved_at = now;
+        repeats = 0;
     }
     /// All of it has come, and is not what it should be. It goes out again, for the damage may have
     /// been done on the way, but not on and on: after a pause that is twice as long each time.
@@ -72,16 +98,18 @@ struct SnapshotTransfer {
         window = piece;
         patience = std::min(2 * patience, longest);
         moved_at = now;
+        if (source) repeats += 1;
     }
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.meta, self.kept, self.offset, self.window, self.loading, self.begun,
-                     self.installed, self.moved_at, self.patience, self.pause);
+                     self.installed, self.moved_at, self.patience, self.pause, self.repeats,
+                     self.source, self.asked, self.passed, self.unheard);
     }
     friend bool operator==(const SnapshotTransfer&, const SnapshotTransfer&) = default;
 };
 
-/// How fast a leader sends snapshots, to all followers together: a bucket of bytes that fills with
+/// How fast one node sends snapshots, to all followers together: a bucket of bytes that fills with
 /// time, told by the moment at which it is no longer overdrawn.
 struct SendingPace {
     Time free_at;          ///< then the next piece may be read
@@ -104,11 +132,30 @@ struct SendingPace {
     friend bool operator==(const SendingPace&, const SendingPace&) = default;
 };
 
+/// A snapshot that this node, a follower, sends to another one because its leader wants it to.
+/// Where it goes on the leader says each time; so all that is known here is what must be kept.
+struct Errand {
+    NodeId target;
+    SnapshotMeta meta;
+    Time until;                            ///< it is given up, unless the leader asks again
+    std::vector<std::uint64_t> reading{};  ///< where the pieces begin that are being read
+
+    bool is_of(LogPosition last, std::uint64_t checksum) const {
+        return meta.last == last && meta.checksum == checksum;
+    }
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.target, self.meta, self.until, self.reading);
+    }
+    friend bool operator==(const Errand&, const Errand&) = default;
+};
+
 /// A snapshot that is being received. Pieces are given to the storage in order, several at once.
 struct IncomingSnapshot {
     SnapshotMeta meta;
     Term term;
-    NodeId from;
+    NodeId leader;                  ///< who is told what becomes of it
+    NodeId source;                  ///< who sends it: the leader, or another one in its place
     std::uint64_t kept = 0;         ///< answered by the storage
     std::uint64_t next_offset = 0;  ///< given to it
     Ring<std::uint64_t> storing;    ///< where the pieces in between end
@@ -116,8 +163,8 @@ struct IncomingSnapshot {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.meta, self.term, self.from, self.kept, self.next_offset, self.storing,
-                     self.over);
+        return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset,
+                     self.storing, self.over);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
 };

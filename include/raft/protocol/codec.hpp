@@ -21,12 +21,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace raft::inline v0::codec {
@@ -296,7 +298,9 @@ bool makes_sense(Body& body) {
     return true;
 }
 /// Stated so that the sum cannot overflow.
-inline bool makes_sense(SnapshotChunk& chunk) {
+template <class Chunk>
+    requires requires(Chunk& chunk) { chunk.data.size() <= chunk.meta.size - chunk.offset; }
+bool makes_sense(Chunk& chunk) {
     return chunk.offset <= chunk.meta.size && chunk.data.size() <= chunk.meta.size - chunk.offset;
 }
 
@@ -410,12 +414,35 @@ inline constexpr std::uint64_t persisted_hard_state_size = record_header_bytes +
 
 // ---- messages --------------------------------------------------------------------------------
 
+/// What stands for a kind of message, and the version of the encodings that it came with.
+struct Kind {
+    std::uint8_t number;
+    std::uint8_t since;
+};
+/// In the order of Message::Body. Each number is used once for ever.
+inline constexpr Kind kinds[] = {
+    {1, 3},   // VoteRequest
+    {2, 3},   // VoteReply
+    {3, 3},   // AppendRequest
+    {4, 3},   // AppendReply
+    {5, 3},   // SnapshotChunk
+    {6, 3},   // SnapshotReply
+    {7, 3},   // TimeoutNow
+    {8, 3},   // LackingEntries
+    {9, 4},   // StateMarks
+    {10, 5},  // ReadableVersion
+    {11, 5},  // SourceRequest
+    {12, 5},  // SourceReply
+    {13, 5},  // SourceChunk
+};
+static_assert(std::size(kinds) == std::variant_size_v<Message::Body>);
+
 /// Appends the encoding of a message: kind, from, to, their instances, then the body, which begins
 /// with its term.
 /// @pre every payload and the number of entries are below 2^32
 template <class Sink>
 void put(Sink& out, const Message& message) {
-    out.put(static_cast<std::uint8_t>(message.body.index() + 1));
+    out.put(kinds[message.body.index()].number);
     put(out, message.from);
     put(out, message.to);
     put(out, message.sender);
@@ -425,8 +452,7 @@ void put(Sink& out, const Message& message) {
 
 /// Whether that version of the encodings has messages of the kind.
 inline bool is_known_in(std::uint8_t version, const Message& message) {
-    if (std::holds_alternative<ReadableVersion>(message.body)) return version >= 5;
-    return version >= 4 || !std::holds_alternative<StateMarks>(message.body);
+    return version >= kinds[message.body.index()].since;
 }
 
 /// Whether the message holds slices of the block that it was decoded from.
@@ -447,13 +473,13 @@ inline bool holds_payload(const Message& message) {
 
 namespace detail {
 
-template <std::size_t Kind = 0>
-void get_body(Reader& in, std::size_t kind, Message::Body& body) {
-    if constexpr (Kind == std::variant_size_v<Message::Body>) {
+template <std::size_t At = 0>
+void get_body(Reader& in, std::uint8_t kind, Message::Body& body) {
+    if constexpr (At == std::variant_size_v<Message::Body>) {
         in.fail();
     } else {
-        if (kind != Kind) return get_body<Kind + 1>(in, kind, body);
-        get(in, body.emplace<Kind>());
+        if (kind != kinds[At].number) return get_body<At + 1>(in, kind, body);
+        get(in, body.emplace<At>());
     }
 }
 
@@ -468,8 +494,8 @@ inline std::optional<Message> decode_message(const Bytes& frame) {
     get(in, message->to);
     get(in, message->sender);
     get(in, message->addressee);
-    if (!in.good() || kind == 0) return std::nullopt;
-    detail::get_body(in, kind - 1U, message->body);
+    if (!in.good()) return std::nullopt;
+    detail::get_body(in, kind, message->body);
     if (!in.done()) message.reset();
     return message;
 }

@@ -200,10 +200,53 @@ struct ReadableVersion {
     friend bool operator==(const ReadableVersion&, const ReadableVersion&) = default;
 };
 
+/// The leader of this term asks a follower to send a snapshot to `target` in its place: this piece
+/// of it; or only to keep it.
+struct SourceRequest {
+    Term term;
+    NodeId target;
+    LogPosition last{};          ///< names the snapshot; 0@0: which one is there?
+    std::uint64_t checksum = 0;  ///< names the snapshot
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;  ///< of the piece, at most; 0: it is only to be kept
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.target, self.last, self.checksum, self.offset, self.bytes);
+    }
+    friend bool operator==(const SourceRequest&, const SourceRequest&) = default;
+};
+
+/// What the follower has for `target`, where that is not what it was asked for.
+struct SourceReply {
+    Term term;
+    NodeId target;
+    SnapshotMeta meta;  ///< empty: nothing
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.target, self.meta);
+    }
+    friend bool operator==(const SourceReply&, const SourceReply&) = default;
+};
+
+/// A SnapshotChunk of a follower whom the leader of this term has asked for it. That one is told
+/// what becomes of it.
+struct SourceChunk {
+    Term term;
+    NodeId leader;
+    SnapshotMeta meta;
+    std::uint64_t offset = 0;
+    Bytes data;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.term, self.leader, self.meta, self.offset, self.data);
+    }
+    friend bool operator==(const SourceChunk&, const SourceChunk&) = default;
+};
+
 struct Message {
-    using Body =
-        std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
-                     SnapshotReply, TimeoutNow, LackingEntries, StateMarks, ReadableVersion>;
+    using Body = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk,
+                              SnapshotReply, TimeoutNow, LackingEntries, StateMarks,
+                              ReadableVersion, SourceRequest, SourceReply, SourceChunk>;
     NodeId from;
     NodeId to;
     Body body;
@@ -223,7 +266,13 @@ inline bool is_request(const Message::Body& body) {
            !std::holds_alternative<SnapshotReply>(body) &&
            !std::holds_alternative<LackingEntries>(body) &&
            !std::holds_alternative<StateMarks>(body) &&
-           !std::holds_alternative<ReadableVersion>(body);
+           !std::holds_alternative<ReadableVersion>(body) &&
+           !std::holds_alternative<SourceReply>(body);
+}
+
+/// Whether it is a piece of a snapshot, which should yield to everything else.
+inline bool is_piece(const Message::Body& body) {
+    return std::holds_alternative<SnapshotChunk>(body) || std::holds_alternative<SourceChunk>(body);
 }
 
 /// The term that a message carries, whatever its kind.
@@ -268,6 +317,15 @@ inline bool within_limits(const LackingEntries& body) {
 }
 inline bool within_limits(const StateMarks& body) { return within_limits(body.term); }
 inline bool within_limits(const ReadableVersion& body) { return within_limits(body.term); }
+inline bool within_limits(const SourceRequest& body) {
+    return all_within_limits(body.term, body.last, body.offset, body.bytes);
+}
+inline bool within_limits(const SourceReply& body) {
+    return all_within_limits(body.term, body.meta.last, body.meta.size);
+}
+inline bool within_limits(const SourceChunk& body) {
+    return all_within_limits(body.term, body.meta.last, body.meta.size, body.offset);
+}
 
 }  // namespace detail
 

@@ -14,6 +14,12 @@
 
 namespace raft::inline v0 {
 
+/// Who sends snapshots.
+enum class SnapshotSource : std::uint8_t {
+    leader,    ///< the leader, always
+    follower,  ///< a follower that has one which is of use, chosen by the leader; else the leader
+};
+
 /// The inequalities between the fields are checked by `validate()`; all nodes of a cluster should
 /// use the same values, though safety does not depend on it.
 struct Options {
@@ -57,6 +63,11 @@ struct Options {
     /// committed, so that the log of a state machine which keeps its state itself always reaches as
     /// far as that does.
     bool apply_durable_only = false;
+    /// Of a leader: who sends a snapshot to a follower that needs one. `follower` spares the
+    /// leader's disk and line where these are what the cluster waits for. It is not the default
+    /// because then a third node and two more lines must be well for the transfer to go through;
+    /// where one of them is not, the leader begins anew after a while, and what was sent is lost.
+    SnapshotSource snapshot_source = SnapshotSource::leader;
 
     /// The highest version of operations and snapshots that this node's application reads, and
     /// writes once all members have said that they read it: Membership::version. 0: it knows of no
@@ -102,9 +113,10 @@ struct Options {
     /// Pieces of a snapshot under way to one follower without its answer; at least
     /// snapshot_chunk_bytes.
     std::size_t snapshot_window_bytes = 4U << 20;
-    /// Of snapshots a leader sends no more than this in a second, to all followers together, so
-    /// that a transfer leaves room on disk and line. In any time it may be more by what a heartbeat
-    /// interval brings, and by one piece. 0: no limit.
+    /// Of snapshots a leader sends no more than this in a second, to all followers together, and
+    /// has each other source send no more than this, so that a transfer leaves room on disk and
+    /// line. In any time it may be more by what a heartbeat interval brings, and by one piece. 0:
+    /// no limit.
     std::uint64_t snapshot_bytes_per_second = 0;
 
     // ---- counts ----
@@ -120,7 +132,8 @@ struct Options {
         return visit(self.election_timeout, self.heartbeat_interval, self.commit_notice_delay,
                      self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
                      self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
-                     self.readable_version, self.max_entry_bytes, self.max_message_bytes,
+                     self.snapshot_source, self.readable_version, self.max_entry_bytes,
+                     self.max_message_bytes,
                      self.window_bytes, self.max_uncommitted_bytes, self.apply_batch_bytes,
                      self.log_cache_bytes, self.retained_bytes, self.max_hold_bytes,
                      self.max_log_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,

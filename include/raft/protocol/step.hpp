@@ -212,7 +212,7 @@ struct LoadDetached {
     friend bool operator==(const LoadDetached&, const LoadDetached&) = default;
 };
 
-/// Read a piece of a kept snapshot, for a follower.
+/// Read a piece of a kept snapshot, for a follower of this leader, or of this follower's leader.
 struct LoadChunk {
     NodeId reader;
     SnapshotMeta meta;
@@ -221,9 +221,9 @@ struct LoadChunk {
     friend bool operator==(const LoadChunk&, const LoadChunk&) = default;
 };
 
-/// Keep a piece of a snapshot that a leader sent. Several may be outstanding: each continues where
-/// the one before ends, and they are answered in order. After one that is not kept, those of the
-/// same snapshot that are outstanding are not kept either.
+/// Keep a piece of a snapshot that a leader has sent, or has had sent. Several may be outstanding:
+/// each continues where the one before ends, and they are answered in order. After one that is not
+/// kept, those of the same snapshot that are outstanding are not kept either.
 struct StoreChunk {
     SnapshotMeta meta;
     std::uint64_t offset = 0;
@@ -244,14 +244,14 @@ enum class EventKind : std::uint8_t {
     became_pre_candidate,
     became_candidate,
     became_leader,
-    leader_known,         ///< `node` leads the term
-    quorum_lost,          ///< this leader has not heard from a quorum and steps down
-    disk_stalled,         ///< this node's oldest write hangs: it neither leads, stands nor votes
-    log_truncated,        ///< entries from `index` on conflicted with the leader's
-    snapshot_installed,   ///< a leader's snapshot up to `index` replaces the state
-    snapshot_rejected,    ///< a received snapshot did not have its checksum
-    snapshot_unreadable,  ///< this leader's newest snapshot could not be read, or `node` rejects it
-    protocol_violation,   ///< severe: `node` sent what no correct node sends
+    leader_known,          ///< `node` leads the term
+    quorum_lost,           ///< this leader has not heard from a quorum and steps down
+    disk_stalled,          ///< this node's oldest write hangs: it neither leads, stands nor votes
+    log_truncated,         ///< entries from `index` on conflicted with the leader's
+    snapshot_installed,    ///< a snapshot up to `index`, which `node` sent, replaces the state
+    snapshot_rejected,     ///< a received snapshot did not have its checksum
+    snapshot_unreadable,   ///< this node's newest snapshot could not be read, or `node` rejects it
+    protocol_violation,    ///< severe: `node` sent what no correct node sends
     acknowledgement_lost,  ///< severe: `node` has nothing after `index` of what it had acknowledged
     rival_leader,          ///< severe: `node` leads the term that this node leads
     number_out_of_range,   ///< `node` sent a term or an index that no cluster comes to; ignored

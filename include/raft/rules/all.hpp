@@ -25,6 +25,7 @@
 #include <raft/rules/replication.hpp>
 #include <raft/rules/snapshot_receiving.hpp>
 #include <raft/rules/snapshot_sending.hpp>
+#include <raft/rules/snapshot_source.hpp>
 #include <raft/rules/version_agreement.hpp>
 
 #endif

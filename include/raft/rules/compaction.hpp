@@ -82,7 +82,7 @@ inline void take_own_snapshot(const Step& step, Configuration& configuration, Of
     snapshots.kept.clear();
 }
 
-/// Only the newest snapshot is kept, and what is on its way to followers: "discarding" the others
+/// Only the newest snapshot is kept, and what is on its way from here: "discarding" the others
 /// (section 7), those between the two among them, or a slow transfer would fill the disk.
 inline void drop_unused_snapshots(const Step& step, const Office& office, Snapshots& snapshots) {
     const Index newest = snapshots.newest.last.index;
@@ -92,10 +92,12 @@ inline void drop_unused_snapshots(const Step& step, const Office& office, Snapsh
     std::vector<Index> needed{newest};
     if (const Reign* reign = office.reign()) {
         for (const Progress& follower : reign->followers) {
-            if (follower.state != ProgressState::snapshot) continue;
+            const bool sends = follower.state == ProgressState::snapshot;
+            if (!sends || follower.transfer.source) continue;
             needed.push_back(follower.transfer.meta.last.index);
         }
     }
+    for (const Errand& errand : office.errands()) needed.push_back(errand.meta.last.index);
     std::sort(needed.begin(), needed.end());
     needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
     if (needed == kept) return;

@@ -14,6 +14,7 @@
 #include <raft/protocol/step.hpp>
 
 #include <utility>
+#include <variant>
 
 namespace raft::inline v0 {
 
@@ -52,9 +53,11 @@ struct Step {
         out.send_after.push_back({WriteId{}, addressed(to, std::move(body))});
     }
     /// A request is meant for the instance that is a member, not for another one that bears its id.
-    /// An answer is for the one who asked, whom an older membership may not know.
+    /// An answer is for the one who asked, whom an older membership may not know; and who the
+    /// target of a leader's snapshot is, only the leader says.
     Message addressed(NodeId to, Message::Body body) const {
-        const Member* const member = is_request(body) ? membership().find(to) : nullptr;
+        const bool meant = is_request(body) && !std::holds_alternative<SourceChunk>(body);
+        const Member* const member = meant ? membership().find(to) : nullptr;
         const Instance addressee = member == nullptr ? Instance{} : member->instance;
         return {self, to, std::move(body), instance, addressee};
     }

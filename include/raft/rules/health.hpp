@@ -39,7 +39,11 @@ inline Time next_deadline(const Options& options, const Office& office, const El
     if (reign != nullptr) {
         earliest = std::min(reign->heartbeat_at, reign->quorum_check_at);
         if (reign->commit_notice_at) earliest = std::min(earliest, *reign->commit_notice_at);
-        if (reign->pace.waiting) earliest = std::min(earliest, reign->pace.free_at);
+        const auto read_at = [&](const SendingPace& pace) {
+            if (pace.waiting) earliest = std::min(earliest, pace.free_at);
+        };
+        read_at(reign->pace);
+        for (const Progress& source : reign->followers) read_at(source.pace);
     }
     if (const auto look = next_look(options, disk, log)) earliest = std::min(earliest, *look);
     return earliest;

@@ -43,9 +43,9 @@ inline Occasions take_occasions(const Step& step, Reign& reign) {
 inline void serve(const Step& step, const Reign& reign, Progress& follower, const Log& log,
                   const SnapshotMeta& newest, Occasions occasions) {
     if (follower.state == ProgressState::snapshot) {
-        if (occasions.heartbeat) resend_chunk(step, follower, newest);
+        if (occasions.heartbeat) resend_chunk(step, reign, follower, newest);
     } else if (follower.next <= log.base().index) {
-        begin_snapshot(step, follower, newest);
+        begin_snapshot(step, reign, follower, newest);
     }
     const bool spoken = replicate(step, reign.rounds, follower, log);
     const bool streaming = follower.state == ProgressState::replicate;

@@ -1,6 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// InstallSnapshot, the follower's side (section 7, Figure 13).
+// InstallSnapshot, the follower's side (section 7, Figure 13), whoever sends the pieces for the
+// leader.
 #ifndef RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 #define RSM_RAFT_RULES_SNAPSHOT_RECEIVING_HPP
 
@@ -51,42 +52,53 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
 inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered) {
     if (!recovered.partial) return std::nullopt;
     const std::uint64_t kept = recovered.partial_bytes;
-    return IncomingSnapshot{*recovered.partial, Term{}, NodeId{}, kept, kept, {}, false};
+    return IncomingSnapshot{*recovered.partial, Term{}, NodeId{}, NodeId{}, kept, kept, {}, false};
 }
+
+/// Who wants the node to have a snapshot, and who sends the pieces.
+struct Senders {
+    NodeId leader;
+    NodeId source;
+};
 
 /// Makes the transfer to which this piece belongs the one that is under way, where it may be.
 /// False: the piece is of no use here.
 inline bool joins_transfer(const Step& step, const Log& log,
-                           std::optional<IncomingSnapshot>& incoming, NodeId leader,
+                           std::optional<IncomingSnapshot>& incoming, Senders senders,
                            const SnapshotChunk& chunk) {
     if (incoming && incoming->over) return false;
     if (!incoming || incoming->meta != chunk.meta) {
         if (incoming && !incoming->storing.empty()) return false;
-        // From the same leader, a lower snapshot is an old message.
+        // By the same sender for the same leader, a lower snapshot is an old message. The leader
+        // itself may begin with a lower one where another one has not come through.
         const bool older = incoming && chunk.meta.last.index < incoming->meta.last.index;
-        if (older && chunk.term == incoming->term) return false;
+        const bool same_sender =
+            incoming && chunk.term == incoming->term && senders.source == incoming->source;
+        if (older && same_sender) return false;
         if (chunk.offset != 0) {
-            reply_snapshot(step, log, leader, chunk.meta, 0);
+            reply_snapshot(step, log, senders.leader, chunk.meta, 0);
             return false;
         }
-        incoming = IncomingSnapshot{chunk.meta, chunk.term, leader, 0, 0, {}, false};
+        incoming = IncomingSnapshot{chunk.meta, {}, {}, {}, 0, 0, {}, false};
     }
-    incoming->from = leader;
+    incoming->leader = senders.leader;
+    incoming->source = senders.source;
     incoming->term = chunk.term;
     return true;
 }
 
 /// Pieces are kept strictly in order; the answer always says where to go on, which also resumes a
-/// broken transfer. @pre follow()
+/// broken transfer. @pre the node follows that leader
 inline void accept_chunk(const Step& step, const Log& log,
-                         std::optional<IncomingSnapshot>& incoming, NodeId leader,
+                         std::optional<IncomingSnapshot>& incoming, Senders senders,
                          SnapshotChunk& chunk) {
+    const NodeId leader = senders.leader;
     if (chunk.meta.last.index <= log.commit()) {
         // Nothing that is not here already.
         reply_snapshot(step, log, leader, chunk.meta, chunk.meta.size);
         return;
     }
-    if (!joins_transfer(step, log, incoming, leader, chunk)) return;
+    if (!joins_transfer(step, log, incoming, senders, chunk)) return;
     if (chunk.offset != incoming->next_offset) {
         reply_snapshot(step, log, leader, chunk.meta, incoming->kept);
         return;
@@ -106,10 +118,21 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
                        Reads& reads, const Log& log, Snapshots& snapshots, const Message& message,
                        SnapshotChunk& chunk) {
     if (follow(step, ballot, office, timer, reads, message)) {
-        accept_chunk(step, log, snapshots.incoming, message.from, chunk);
+        accept_chunk(step, log, snapshots.incoming, {message.from, message.from}, chunk);
     } else {
         reply_snapshot(step, log, message.from, chunk.meta, 0);
     }
+}
+
+/// A piece from one that sends it in the leader's place: taken if that is the leader of this term,
+/// as the leader's own messages have shown.
+inline void take_source_chunk(const Step& step, const Office& office, const Log& log,
+                              Snapshots& snapshots, NodeId source, SourceChunk& chunk) {
+    const bool follows = !office.leads() && chunk.leader && chunk.term == step.term() &&
+                         chunk.leader == office.leader(step.self);
+    if (!follows) return;
+    SnapshotChunk piece{chunk.term, std::move(chunk.meta), chunk.offset, std::move(chunk.data)};
+    accept_chunk(step, log, snapshots.incoming, {chunk.leader, source}, piece);
 }
 
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
@@ -118,7 +141,7 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
 /// is reset, recovery comes to the same result (Storage::recover).
 inline void install(const Step& step, Configuration& configuration, Office& office, Reads& reads,
                     Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
-                    const SnapshotMeta& meta) {
+                    const SnapshotMeta& meta, NodeId source) {
     if (meta.last.index >= snapshots.newest.last.index) snapshots.newest = meta;
     snapshots.kept.clear();
     // The log may have brought it faster.
@@ -138,7 +161,7 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
     release_covered(step, office, log, room, journal, snapshots.newest);
     step.out.apply.clear();
     step.out.restore = meta;
-    step.announce(EventKind::snapshot_installed, office.leader(step.self), meta.last.index);
+    step.announce(EventKind::snapshot_installed, source, meta.last.index);
     release_reads(step, reads, log);
 }
 
@@ -151,21 +174,23 @@ inline void take_stored(const Step& step, Configuration& configuration, Office& 
     if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return;
     incoming->kept = incoming->storing.front();
     incoming->storing.pop_front();
-    const NodeId from = incoming->from;
+    const NodeId leader = incoming->leader;
+    const NodeId source = incoming->source;
     if (stored.outcome == ChunkOutcome::installed) {
         incoming.reset();
-        install(step, configuration, office, reads, log, room, journal, snapshots, stored.meta);
-        return reply_snapshot(step, log, from, stored.meta, stored.meta.size);
+        install(step, configuration, office, reads, log, room, journal, snapshots, stored.meta,
+                source);
+        return reply_snapshot(step, log, leader, stored.meta, stored.meta.size);
     }
     if (incoming->over) return;
     if (stored.outcome == ChunkOutcome::stored) {
-        return reply_snapshot(step, log, from, stored.meta, incoming->kept);
+        return reply_snapshot(step, log, leader, stored.meta, incoming->kept);
     }
     // What is outstanding of it is not kept either.
     incoming->over = true;
     const bool rejected = stored.outcome == ChunkOutcome::rejected;
-    if (rejected) step.announce(EventKind::snapshot_rejected, from, stored.meta.last.index);
-    reply_snapshot(step, log, from, stored.meta, 0,
+    if (rejected) step.announce(EventKind::snapshot_rejected, source, stored.meta.last.index);
+    reply_snapshot(step, log, leader, stored.meta, 0,
                    rejected ? TransferOutcome::rejected : TransferOutcome::none);
 }
 

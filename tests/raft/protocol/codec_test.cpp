@@ -116,6 +116,12 @@ std::vector<raft::Message> samples() {
         message(StateMarks{Term{most}, MarksKind::agreed, {{Index{most}, most}, {Index{7}, 8}}}),
         message(ReadableVersion{}),
         message(ReadableVersion{Term{most}, 0xffffffff}),
+        message(SourceRequest{}),
+        message(SourceRequest{Term{most}, NodeId{most}, end, most, most, most}),
+        message(SourceReply{}),
+        message(SourceReply{Term{5}, NodeId{3}, meta(most)}),
+        message(SourceChunk{}),
+        message(SourceChunk{Term{5}, NodeId{most}, meta(10000), 0, pattern(10000)}),
     };
 }
 
@@ -269,6 +275,39 @@ TEST_CASE("state marks have these bytes, which the versions before 4 do not know
     CHECK_FALSE(raft::codec::decode_message(encoded(message(many))));
 }
 
+TEST_CASE("who sends a snapshot for the leader is told in these bytes, from version 5 on") {
+    const raft::Message request = message(raft::SourceRequest{
+        raft::Term{5}, raft::NodeId{3}, {raft::Index{9}, raft::Term{4}}, 0xff, 98, 2});
+    CHECK(encoded(request) == hex("0b 0100000000000000 0200000000000000 a100000000000000"
+                                  "a200000000000000 0500000000000000 0300000000000000"
+                                  "0900000000000000 0400000000000000 ff00000000000000"
+                                  "6200000000000000 0200000000000000"));
+    const raft::Message reply =
+        message(raft::SourceReply{raft::Term{5}, raft::NodeId{3}, {{{9}, {4}}, {}, 100, 0xff}});
+    CHECK(encoded(reply) == hex("0c 0100000000000000 0200000000000000 a100000000000000"
+                                "a200000000000000 0500000000000000 0300000000000000"
+                                "0900000000000000 0400000000000000 6400000000000000"
+                                "ff00000000000000 00000000"));
+    const raft::Message chunk = message(raft::SourceChunk{raft::Term{5},
+                                                          raft::NodeId{3},
+                                                          {{{9}, {4}}, {}, 100, 0xff},
+                                                          98,
+                                                          raft::Bytes::copy_of("AB")});
+    CHECK(encoded(chunk) == hex("0d 0100000000000000 0200000000000000 a100000000000000"
+                                "a200000000000000 0500000000000000 0300000000000000"
+                                "0900000000000000 0400000000000000 6400000000000000"
+                                "ff00000000000000 00000000 6200000000000000 4142"));
+    for (const raft::Message& sample : {request, reply, chunk}) {
+        CHECK(raft::codec::is_known_in(5, sample));
+        CHECK_FALSE(raft::codec::is_known_in(4, sample));
+    }
+    // A piece that reaches beyond its snapshot.
+    const std::size_t offset = encoded(chunk).size() - 10;
+    CHECK_FALSE(raft::codec::decode_message(spliced(encoded(chunk), offset, 1, "\x63")));
+    CHECK(raft::codec::holds_payload(chunk));
+    CHECK_FALSE(raft::codec::holds_payload(request));
+}
+
 TEST_CASE("the persistent forms have these bytes and the sizes that are accounted for them") {
     const raft::HardState state{raft::Term{3}, raft::NodeId{2}, raft::Index{1}};
     CHECK(encoded(state) == hex("0300000000000000 0200000000000000 0100000000000000"));
@@ -294,6 +333,9 @@ TEST_CASE("every truncation of a message is refused, except that of a chunk's da
         std::size_t needed = whole.size();
         // A chunk's data reaches to the end of its frame, whose length is the transport's matter.
         if (const auto* chunk = std::get_if<raft::SnapshotChunk>(&sample.body)) {
+            needed -= chunk->data.size();
+        }
+        if (const auto* chunk = std::get_if<raft::SourceChunk>(&sample.body)) {
             needed -= chunk->data.size();
         }
         std::size_t accepted = 0;

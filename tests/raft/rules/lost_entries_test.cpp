@@ -312,9 +312,8 @@ TEST_CASE("what is left behind damage continues a log that comes to it, and no o
     CHECK(asked_after({1}) == Index{});
     CHECK(asked_after({1, 1}) == Index{5});
     CHECK(asked_after({1, 2}) == Index{});
-    // What it has itself goes before, even where another's is longer.
-    CHECK(asked_after({1, 1, 1}) == Index{5});
-    CHECK(asked_after({1, 1, 2, 2}) == Index{5});
+    CHECK(asked_after({1, 1, 1}) == Index{6});
+    CHECK(asked_after({1, 1, 2}) == Index{});
 
     Core core = lacking({run});
     Output out;

@@ -232,10 +232,11 @@ TEST_CASE("a follower that has vanished gets the newest snapshot, so that the ol
     Progress follower = follower_at(1, bench.now);
     follower.become_snapshot(older, 10, milliseconds(100), Time{});
     follower.transfer.installed = true;
-    resend_chunk(bench.step, follower, newest);
+    const Reign reign;
+    resend_chunk(bench.step, reign, follower, newest);
     CHECK(follower.transfer.meta == older);  // its disk is behind, but it is there
     follower.last_contact = Time{};
-    resend_chunk(bench.step, follower, newest);
+    resend_chunk(bench.step, reign, follower, newest);
     CHECK(follower.transfer.meta == newest);
 }
 

@@ -62,11 +62,11 @@ TEST_CASE("the highest version that both speak is spoken") {
 
 TEST_CASE("options take versions that the library speaks only") {
     const auto problem = [](WireVersions versions) { return speaking(one, versions).problem(); };
-    CHECK(problem({3, 4}).empty());
+    CHECK(problem({3, 5}).empty());
     CHECK(problem({4, 4}).empty());
     CHECK_FALSE(problem({4, 3}).empty());
     CHECK_FALSE(problem({2, 4}).empty());
-    CHECK_FALSE(problem({3, 5}).empty());
+    CHECK_FALSE(problem({3, 6}).empty());
 }
 
 TEST_CASE("tcp: a newer node and an older one talk, but for what the older one does not know") {
@@ -88,6 +88,25 @@ TEST_CASE("tcp: a newer node and an older one talk, but for what the older one d
     CHECK(newer.received[0] == heartbeat(one, two, 6));
     CHECK(newer.transport.counters().messages_dropped == 1);
     CHECK(older.transport.counters().bad_frames == 0);
+}
+
+TEST_CASE("tcp: who does not know that others send for a leader is neither asked to nor sent to") {
+    boost::asio::io_context io;
+    Node older(io, speaking(one, {3, 4}));
+    Node newer(io, speaking(two, {3, 5}));
+    older.knows(newer);
+    newer.knows(older);
+    older.start();
+    newer.start();
+    REQUIRE(run_until(
+        io, [&] { return older.transport.connected(two) && newer.transport.connected(one); }));
+    newer.transport.send({two, one, raft::SourceRequest{}});
+    newer.transport.send({two, one, raft::SourceReply{}});
+    newer.transport.send({two, one, raft::SourceChunk{}});
+    newer.transport.send(heartbeat(two, one, 5));
+    CHECK(run_until(io, [&] { return !older.received.empty(); }));
+    CHECK(older.received[0] == heartbeat(two, one, 5));
+    CHECK(newer.transport.counters().messages_dropped == 3);
 }
 
 TEST_CASE("tcp: two newer nodes tell each other everything") {

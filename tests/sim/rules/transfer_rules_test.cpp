@@ -9,6 +9,7 @@
 #include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/resumed_transfers.hpp>
 #include <rsm/sim/rules/sending_pace.hpp>
+#include <rsm/sim/rules/snapshot_sources.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
 #include <doctest/doctest.h>
@@ -60,23 +61,77 @@ void chunk(raft::Core& core, std::uint64_t offset, raft::ChunkOutcome outcome) {
 TEST_CASE("Sending pace: a leader sends no more than its rate, to all together") {
     raft::Options paced = options();
     paced.snapshot_bytes_per_second = 1000;  // 100 in a heartbeat interval, and 5 pieces
-    const raft::Core leader = core();
-    const raft::SnapshotChunk piece{{5}, meta, 0, text("0123456789")};
+    const raft::NodeId leader{1};
+    const raft::Term term{5};
     SendingPace rule(3, paced);
     raft::Time now;
     for (int i = 0; i < 200; ++i) {
-        CHECK_FALSE(rule.sent(leader, piece, now));
+        CHECK_FALSE(rule.sent(leader, {}, term, 10, now));
         now = now + milliseconds(10);
     }
     std::size_t at_once = 0;
-    while (!rule.sent(leader, piece, now)) ++at_once;
+    while (!rule.sent(leader, {}, term, 10, now)) ++at_once;
     CHECK(at_once >= 12);
     CHECK(at_once <= 15);
-    CHECK(broken_rule(rule.sent(leader, piece, now)) == "sending pace");
+    CHECK(broken_rule(rule.sent(leader, {}, term, 10, now)) == "sending pace");
+    // Whom it has send has a bucket of its own.
+    for (std::size_t i = 0; i < at_once; ++i) CHECK_FALSE(rule.sent(leader, {2}, term, 10, now));
+    CHECK(broken_rule(rule.sent(leader, {2}, term, 10, now)) == "sending pace");
     // Another reign begins with an empty bucket.
-    CHECK_FALSE(rule.sent(leader, {{6}, meta, 0, text("0123456789")}, now));
+    CHECK_FALSE(rule.sent(leader, {}, {6}, 10, now));
     SendingPace unlimited(3, options());
-    for (int i = 0; i < 200; ++i) CHECK_FALSE(unlimited.sent(leader, piece, now));
+    for (int i = 0; i < 200; ++i) CHECK_FALSE(unlimited.sent(leader, {}, term, 10, now));
+}
+
+TEST_CASE("Snapshot sources: a piece leaves a source only if its leader has asked for it") {
+    SnapshotSources rule(options());
+    const raft::Core leader = core();
+    const raft::SourceChunk piece{{5}, {1}, meta, 20, text("0123456789")};
+    CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
+    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}));
+    CHECK_FALSE(rule.sent({2}, {3}, piece));
+    CHECK(rule.has_sent({2}, {3}, meta.last.index));
+    CHECK_FALSE(rule.has_sent({2}, {1}, meta.last.index));
+    raft::SourceChunk other = piece;
+    SUBCASE("not in another term") { other.term = {6}; }
+    SUBCASE("not another piece") { other.offset = 30; }
+    SUBCASE("not of another snapshot") { other.meta.checksum += 1; }
+    CHECK(broken_rule(rule.sent({2}, {3}, other)) == "snapshot sources");
+}
+
+TEST_CASE("Snapshot sources: a leader does not wait for ever for a source") {
+    const raft::Core leader = core();
+    const raft::SourceRequest keep{{5}, {3}, meta.last, meta.checksum, 0, 0};
+    SnapshotSources rule(options());
+    // 2, 4 and 8 heartbeats, and 4 more.
+    for (int i = 0; i < 18; ++i) CHECK_FALSE(rule.asked(leader, {2}, keep));
+    SUBCASE("another one is another matter") {
+        // The step before took 18, so this may be twice as many, and twice 8 election timeouts.
+        for (int i = 0; i < 37 + 40 + 40 + 4; ++i) CHECK_FALSE(rule.asked(leader, {4}, keep));
+        CHECK(broken_rule(rule.asked(leader, {4}, keep)) == "snapshot sources");
+    }
+    SUBCASE("the same one is not") {
+        CHECK(broken_rule(rule.asked(leader, {2}, keep)) == "snapshot sources");
+    }
+    raft::Options paced = options();
+    paced.snapshot_bytes_per_second = 1;
+    SnapshotSources slow(paced);
+    for (int i = 0; i < 1000; ++i) CHECK_FALSE(slow.asked(leader, {2}, keep));
+}
+
+TEST_CASE("Snapshot sources: a leader that begins by itself has given up its source") {
+    const raft::Core leader = core();
+    const raft::SnapshotChunk own{{5}, meta, 0, text("0123456789")};
+    SnapshotSources rule(options());
+    CHECK_FALSE(rule.gives_up({1}, {3}, own));
+    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 0, 10}));
+    SUBCASE("before the target has it") {
+        CHECK_FALSE(rule.gives_up({1}, {3}, {{6}, meta, 0, {}}));
+        CHECK_FALSE(rule.gives_up({4}, {3}, own));
+        CHECK(rule.gives_up({1}, {3}, own));
+    }
+    SUBCASE("not afterwards") { rule.installed({3}); }
+    CHECK_FALSE(rule.gives_up({1}, {3}, own));
 }
 
 TEST_CASE("Resumed transfers: what was found at a start is gone on with") {

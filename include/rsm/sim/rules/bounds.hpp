@@ -103,8 +103,9 @@ inline Broken log_bounded(const raft::Core& core, std::uint64_t persisted_bytes,
 }
 
 /// @param request  that carries entries
-inline Broken message_bounded(raft::NodeId from, const auto& request,
-                              const raft::Options& options) {
+template <class Request>
+    requires requires(const Request& request) { request.entries; }
+Broken message_bounded(raft::NodeId from, const Request& request, const raft::Options& options) {
     std::size_t bytes = 0;
     bool too_large = false;
     for (const raft::Entry& entry : request.entries) {
@@ -116,8 +117,10 @@ inline Broken message_bounded(raft::NodeId from, const auto& request,
     if (!too_large && !too_many) return {};
     return detail::exceeds(from, "sends more than is allowed");
 }
-inline Broken message_bounded(raft::NodeId from, const raft::SnapshotChunk& chunk,
-                              const raft::Options& options) {
+/// @param chunk  of a snapshot
+template <class Chunk>
+    requires requires(const Chunk& chunk) { chunk.data; }
+Broken message_bounded(raft::NodeId from, const Chunk& chunk, const raft::Options& options) {
     if (chunk.data.size() <= options.snapshot_chunk_bytes) return {};
     return detail::exceeds(from, "sends more than is allowed");
 }

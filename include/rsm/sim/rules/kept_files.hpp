@@ -40,8 +40,13 @@ inline FileNeeds file_needs(const raft::Core& core) {
     FileNeeds needs{log.base().index, log.last_index(), written, core.snapshot().last.index};
     needs.receives = core.receives_snapshot();
     for (const raft::Progress& follower : core.followers()) {
-        if (follower.state != raft::ProgressState::snapshot) continue;
-        needs.sent.push_back(follower.transfer.meta.last.index);
+        const bool sends = follower.state == raft::ProgressState::snapshot;
+        if (sends && !follower.transfer.source) {
+            needs.sent.push_back(follower.transfer.meta.last.index);
+        }
+    }
+    for (const raft::Errand& errand : core.errands()) {
+        needs.sent.push_back(errand.meta.last.index);
     }
     return needs;
 }

@@ -36,6 +36,7 @@
 #include <rsm/sim/rules/rule.hpp>
 #include <rsm/sim/rules/sending_pace.hpp>
 #include <rsm/sim/rules/severe_events.hpp>
+#include <rsm/sim/rules/snapshot_sources.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/state_machine_safety.hpp>
 #include <rsm/sim/rules/troubled_disks.hpp>
@@ -74,6 +75,7 @@ public:
           returning_members_(nodes, options.election_timeout),
           repetition_(options.heartbeat_interval),
           sending_pace_(nodes, options),
+          snapshot_sources_(options),
           prompt_step_down_(nodes, options),
           troubled_disks_(nodes, options),
           stable_leadership_(nodes, reigns_last),
@@ -185,6 +187,7 @@ public:
     /// How often a node was started.
     std::uint64_t incarnation(raft::NodeId id) const { return chronicle_.of(id).incarnation; }
     const StableLeadership& stable_leadership() const { return stable_leadership_; }
+    SnapshotSources& snapshot_sources() { return snapshot_sources_; }
     /// How often each rule was asked.
     const std::array<std::uint64_t, rules>& asked() const { return asked_; }
 
@@ -309,12 +312,15 @@ private:
         spoke(message, chunk.term);
         report(Rule::election_safety, election_safety_.spoke(message.from, chunk.term));
         report(Rule::repetition, repetition_.sent(message.from, message.to, chunk, message.now));
-        report(Rule::sending_pace, sending_pace_.sent(message.core, chunk, message.now));
+        report(Rule::sending_pace,
+               sending_pace_.sent(message.from, {}, chunk.term, chunk.data.size(), message.now));
         report(Rule::bounds, message_bounded(message.from, chunk, options_));
     }
     void sent(const Sent& message, const raft::SnapshotReply& reply) {
         spoke(message, reply.term);
-        if (reply.installed()) acknowledged(message, reply.term, reply.match);
+        if (!reply.installed()) return;
+        snapshot_sources_.installed(message.from);
+        acknowledged(message, reply.term, reply.match);
     }
     void sent(const Sent& message, const raft::TimeoutNow& request) {
         spoke(message, request.term);
@@ -334,6 +340,20 @@ private:
         if (raft::is_leaders(told.kind)) {
             report(Rule::election_safety, election_safety_.spoke(message.from, told.term));
         }
+    }
+    void sent(const Sent& message, const raft::SourceRequest& request) {
+        spoke(message, request.term);
+        report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
+        report(Rule::snapshot_sources, snapshot_sources_.asked(message.core, message.to, request));
+        report(Rule::sending_pace, sending_pace_.sent(message.from, message.to, request.term,
+                                                      request.bytes, message.now));
+    }
+    void sent(const Sent& message, const raft::SourceReply& reply) { spoke(message, reply.term); }
+    void sent(const Sent& message, const raft::SourceChunk& chunk) {
+        spoke(message, chunk.term);
+        report(Rule::snapshot_sources, snapshot_sources_.sent(message.from, message.to, chunk));
+        report(Rule::repetition, repetition_.sent(message.from, message.to, chunk, message.now));
+        report(Rule::bounds, message_bounded(message.from, chunk, options_));
     }
 
     void sent(const Sent& message, const raft::ReadableVersion& report) {
@@ -356,6 +376,7 @@ private:
     ReturningMembers returning_members_;
     Repetition repetition_;
     SendingPace sending_pace_;
+    SnapshotSources snapshot_sources_;
     PromptStepDown prompt_step_down_;
     TroubledDisks troubled_disks_;
     StableLeadership stable_leadership_;

@@ -23,8 +23,8 @@ public:
     /// A transfer that is begun anew has brought nobody forward, so that waits for a heartbeat. A
     /// few times more, for messages that are late; a loop would do so hundreds of times.
     /// @param now  the sender's clock
-    Broken sent(raft::NodeId from, raft::NodeId to, const raft::SnapshotChunk& chunk,
-                raft::Time now) {
+    /// @param chunk  the leader's own, or one that is sent in its place
+    Broken sent(raft::NodeId from, raft::NodeId to, const auto& chunk, raft::Time now) {
         constexpr std::size_t most = 5;
         if (chunk.offset != 0) return {};
         Transfer& last = transfers_[{from, to}];

@@ -308,6 +308,7 @@ protected:
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
             if (watched(message.from)) {
                 oracle_.sent(message, core(message.from), process(message.from).now());
+                note_given_up(message);
             }
             if (trace_.enabled()) trace_message(trace_, world_.now(), message, loss, arrival);
         };
@@ -320,8 +321,9 @@ protected:
                              receiver.now() + std::chrono::seconds(slow ? 10 : 0));
         };
         network_.arrived_damaged = [this](const raft::Message& message) {
-            const auto& piece = std::get<raft::SnapshotChunk>(message.body);
-            damaged_pieces_.arrived(message.to, piece.meta.last.index);
+            if_piece(message, [&](const auto& piece) {
+                damaged_pieces_.arrived(message.to, piece.meta.last.index);
+            });
         };
         const auto service_time = std::make_shared<const ServiceTime>(plan_.disk);
         for (std::uint64_t id = 0; id <= plan_.nodes; ++id) {
@@ -379,6 +381,9 @@ protected:
                 break;
             case raft::EventKind::snapshot_installed:
                 happened(Counter::snapshots_installed);
+                if (oracle_.snapshot_sources().has_sent(event.node, node, event.index)) {
+                    happened(Counter::snapshots_from_followers);
+                }
                 nodes_[node.value].installed = true;
                 if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;
@@ -393,6 +398,14 @@ protected:
             default: break;
         }
         if (trace_.enabled()) trace_event(trace_, world_.now(), node, event);
+    }
+
+    void note_given_up(const raft::Message& message) {
+        const auto* const chunk = std::get_if<raft::SnapshotChunk>(&message.body);
+        if (chunk == nullptr) return;
+        if (oracle_.snapshot_sources().gives_up(message.from, message.to, *chunk)) {
+            happened(Counter::sources_given_up);
+        }
     }
 
     void elected(raft::NodeId id) {

@@ -162,9 +162,9 @@ protected:
     }
     void end_damage() { cluster_.network().damage = nullptr; }
     std::optional<DamagedMessage> damaged(const raft::Message& message) {
-        const auto* const piece = std::get_if<raft::SnapshotChunk>(&message.body);
-        if (piece == nullptr || piece->data.empty() || !is_target(message.to)) return {};
-        if (pieces_damaged_ == 0) return {};
+        bool has_content = false;
+        if_piece(message, [&](const auto& piece) { has_content = !piece.data.empty(); });
+        if (!has_content || !is_target(message.to) || pieces_damaged_ == 0) return {};
         if (pieces_spared_ != 0) {
             --pieces_spared_;
             return {};
@@ -173,7 +173,7 @@ protected:
         cluster_.happened(Counter::damaged_pieces);
         cluster_.note(TraceKind::note, message.to, "a piece of a snapshot is damaged on its way");
         DamagedMessage result{message};
-        result.is_other = damage(std::get<raft::SnapshotChunk>(result.message.body).data);
+        if_piece(result.message, [&](auto& piece) { result.is_other = damage(piece.data); });
         return result;
     }
     /// False: a part of it is left.

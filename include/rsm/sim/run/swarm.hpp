@@ -99,6 +99,7 @@ public:
             !has(Fault::followers_stall) && plan.theme != Theme::minority_faults;
         if (chance(50)) plan.cluster.options.max_captured_bytes = 0;
         if (!is_calm(plan.theme) && plan.cluster.nodes > 1) scattered_damage(plan);
+        if (chance(50)) sources(plan);
         plan.cluster.upgrades = chance(50);
         return plan;
     }
@@ -208,6 +209,13 @@ private:
         }
         if (!plan.faults.enabled[static_cast<std::size_t>(Fault::scattered_damage)]) return;
         plan.recovery_limit += 60 * plan.cluster.options.raft.election_timeout;
+    }
+    /// Followers send snapshots in the leader's place. Before the leader sends one by itself it may
+    /// have waited for another node, and it may have to begin anew.
+    void sources(RunPlan& plan) {
+        raft::Options& options = plan.cluster.options.raft;
+        options.snapshot_source = raft::SnapshotSource::follower;
+        plan.recovery_limit += 4 * options.election_timeout + transfer_time(plan.cluster);
     }
 
     /// Of the log and of what is sent of snapshots. After all else, which may change what they
@@ -389,6 +397,8 @@ inline PlanFacts facts_of(const RunPlan& plan) {
             {"snapshot factor", quarters(plan.cluster.options.snapshot_factor)},
             {"log limit", std::to_string(raft.max_log_bytes) + " B"},
             {"snapshot pace", std::to_string(raft.snapshot_bytes_per_second) + " B/s"},
+            {"snapshots from",
+             raft.snapshot_source == raft::SnapshotSource::leader ? "leader" : "followers"},
             {"theme", std::string(theme_names[static_cast<std::size_t>(plan.theme)])},
             {"faults for", ms(plan.safety_phase) + " ms"},
             {"faults", faults.empty() ? "none" : faults}};

@@ -70,6 +70,20 @@ inline std::string label(const raft::StateMarks& told) {
     }
     return "StateMarks";
 }
+inline std::string label(const raft::SourceRequest& request) {
+    const std::string target = " for node " + std::to_string(request.target.value);
+    if (request.last == raft::LogPosition{}) return "SourceRequest" + target;
+    const std::string what = "SourceRequest " + text(request.last) + target;
+    return request.bytes == 0 ? what + ", to keep"
+                              : what + " offset " + std::to_string(request.offset);
+}
+inline std::string label(const raft::SourceReply& reply) {
+    return reply.meta.empty() ? "SourceReply nothing" : "SourceReply " + text(reply.meta.last);
+}
+inline std::string label(const raft::SourceChunk& chunk) {
+    return "SourceChunk " + text(chunk.meta.last) + " offset " + std::to_string(chunk.offset) +
+           " for node " + std::to_string(chunk.leader.value);
+}
 
 inline TraceMessage kind_of(const raft::VoteRequest& request) {
     return request.pre_vote ? TraceMessage::pre_vote : TraceMessage::vote;
@@ -87,6 +101,9 @@ inline TraceMessage kind_of(const raft::TimeoutNow&) { return TraceMessage::hand
 inline TraceMessage kind_of(const raft::LackingEntries&) { return TraceMessage::append; }
 inline TraceMessage kind_of(const raft::StateMarks&) { return TraceMessage::other; }
 inline TraceMessage kind_of(const raft::ReadableVersion&) { return TraceMessage::other; }
+inline TraceMessage kind_of(const raft::SourceRequest&) { return TraceMessage::other; }
+inline TraceMessage kind_of(const raft::SourceReply&) { return TraceMessage::other; }
+inline TraceMessage kind_of(const raft::SourceChunk&) { return TraceMessage::snapshot; }
 
 inline std::optional<TraceRole> role_of(raft::EventKind kind) {
     switch (kind) {

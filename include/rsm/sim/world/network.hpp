@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace rsm::inline v0::sim {
@@ -46,6 +47,15 @@ struct NetworkConditions {
 
 /// Why a message will not arrive; `none`: it will, unless something happens to its receiver.
 enum class Loss : std::uint8_t { none, by_chance, cut, full };
+
+/// Calls f(piece) where the message is a piece of a snapshot, whoever sends it.
+template <class Message, class Function>
+void if_piece(Message& message, Function f) {
+    const auto look = [&f](auto& body) {
+        if constexpr (requires { body.meta, body.data; }) f(body);
+    };
+    std::visit(look, message.body);
+}
 
 /// What becomes of a message on its way.
 struct DamagedMessage {

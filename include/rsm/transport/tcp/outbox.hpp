@@ -63,7 +63,7 @@ public:
         const std::size_t size = frame_header_bytes + raft::codec::encoded_size(message);
         if (size - frame_header_bytes > max_frame_bytes_) return false;
         if (bytes() != 0 && bytes() + size > queue_bytes_) return false;
-        if (!std::holds_alternative<raft::SnapshotChunk>(message.body)) {
+        if (!raft::is_piece(message.body)) {
             put_frame(next_.frames, message, version_);
             ++next_.messages;
             return true;

@@ -1,0 +1,129 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Snapshot sources: who sends a snapshot in a leader's place sends what that leader has asked for,
+// and a leader gives up a source that brings nothing forward.
+#ifndef RSM_SIM_RULES_SNAPSHOT_SOURCES_HPP
+#define RSM_SIM_RULES_SNAPSHOT_SOURCES_HPP
+
+#include <raft/base/types.hpp>
+#include <raft/core.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
+#include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/violation.hpp>
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace rsm::inline v0::sim {
+
+class SnapshotSources {
+public:
+    explicit SnapshotSources(const raft::Options& options)
+        : is_paced_(options.snapshot_bytes_per_second != 0),
+          longest_(static_cast<std::uint64_t>(8 * options.election_timeout /
+                                              options.heartbeat_interval)) {}
+
+    /// A leader asks a source for something. It asks at each heartbeat at least, so these are the
+    /// time in which nothing comes forward. Where there is a pace, there is no telling what waits
+    /// for it.
+    Broken asked(const raft::Core& leader, raft::NodeId source,
+                 const raft::SourceRequest& request) {
+        if (request.bytes != 0) {
+            pieces_.insert({request.term, source, request.target, request.last, request.checksum,
+                            request.offset});
+            began_[request.target] = {leader.self(), request.term};
+            return {};
+        }
+        const Place place{request.term, source,           request.target,
+                          request.last, request.checksum, kept(leader, request.target)};
+        Wait& wait = waits_[{leader.self(), request.target}];
+        if (wait.place != place) wait = {place, 0, wait.heartbeats};
+        ++wait.heartbeats;
+        if (is_paced_ || wait.heartbeats <= most(wait)) return {};
+        return Violation{"snapshot sources",
+                         detail::node_text(leader.self()) + " waits for " +
+                             detail::node_text(source) + " to send a snapshot to " +
+                             detail::node_text(request.target) + ", and nothing comes of it",
+                         {leader.self(), source, request.target}};
+    }
+
+    /// A piece leaves a source.
+    Broken sent(raft::NodeId source, raft::NodeId target, const raft::SourceChunk& chunk) {
+        sent_.insert({source, target, chunk.meta.last.index});
+        const Place piece{chunk.term,          source,      target, chunk.meta.last,
+                          chunk.meta.checksum, chunk.offset};
+        if (pieces_.contains(piece)) return {};
+        return Violation{"snapshot sources",
+                         detail::node_text(source) + " sends " + detail::node_text(target) +
+                             " a piece of a snapshot that no leader of its term has asked it for",
+                         {source, target}};
+    }
+    /// Whether it has sent any of that snapshot in a leader's place.
+    bool has_sent(raft::NodeId source, raft::NodeId target, raft::Index last) const {
+        return sent_.contains({source, target, last});
+    }
+
+    /// A target says that it needs no more.
+    void installed(raft::NodeId target) { began_.erase(target); }
+    /// A leader begins to send a snapshot by itself. Returns whether it had another one send.
+    bool gives_up(raft::NodeId leader, raft::NodeId target, const raft::SnapshotChunk& chunk) {
+        const auto found = began_.find(target);
+        const bool had = found != began_.end() && found->second == std::pair{leader, chunk.term};
+        if (had && chunk.offset == 0) began_.erase(found);
+        return had && chunk.offset == 0;
+    }
+
+private:
+    /// In a snapshot that one sends to another.
+    struct Place {
+        raft::Term term;
+        raft::NodeId source;
+        raft::NodeId target;
+        raft::LogPosition last;
+        std::uint64_t checksum = 0;
+        std::uint64_t offset = 0;
+        friend auto operator<=>(const Place&, const Place&) = default;
+    };
+    struct Wait {
+        Place place;
+        std::uint64_t heartbeats = 0;  ///< since it has come there
+        std::uint64_t before = 0;      ///< for the step that led there
+    };
+    struct Sent {
+        raft::NodeId source;
+        raft::NodeId target;
+        raft::Index last;
+        friend auto operator<=>(const Sent&, const Sent&) = default;
+    };
+
+    /// Twice the time that the last step took may pass before a piece is asked for again, twice
+    /// that before it is asked for once more, and twice that again; each of the two eight election
+    /// timeouts at most. A few for what falls between two heartbeats.
+    std::uint64_t most(const Wait& wait) const {
+        const std::uint64_t first = std::max<std::uint64_t>(2 * wait.before, 1) + 1;
+        return first + std::min(2 * first, longest_) + std::min(4 * first, longest_) + 4;
+    }
+    static std::uint64_t kept(const raft::Core& leader, raft::NodeId target) {
+        const auto followers = leader.followers();
+        const auto found = std::ranges::find(followers, target, &raft::Progress::node);
+        return found == followers.end() ? 0 : found->transfer.kept;
+    }
+
+    bool is_paced_;
+    std::uint64_t longest_;  ///< wait of a leader for an answer, in heartbeats
+    std::set<Place> pieces_;
+    std::set<Sent> sent_;
+    std::map<std::pair<raft::NodeId, raft::NodeId>, Wait> waits_;  ///< by leader and target
+    /// By target: who had it sent pieces, and in which term.
+    std::map<raft::NodeId, std::pair<raft::NodeId, raft::Term>> began_;
+};
+
+}  // namespace rsm::sim
+
+#endif
