@@ -46,6 +46,11 @@ struct ClusterPlan {
     std::uint64_t digest_every = 16;  ///< operations between two comparisons of whole states
     /// Equal states are written in other bytes on each node.
     bool signed_snapshots = false;
+    /// State machines keep their states on disks of their own: so many operations are one
+    /// transaction, and so many transactions are synced together.
+    bool states_on_disk = false;
+    std::uint64_t transaction = 1;
+    std::uint64_t sync_every = 1;
     /// Nothing is done that may end a reign: a leader gives way only where others stand for
     /// election.
     bool reigns_last = false;
@@ -81,6 +86,7 @@ struct ClientPlan {
     std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
     std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
     std::size_t operations_max = 5000;  ///< over all clients
+    raft::Duration backups_max{};       ///< between two backups; 0: there are none
     std::uint64_t burst = 1;            ///< up to so many at the same moment
     /// Of a thousand that go to the leader, so many go to one of an earlier term, if there is any.
     std::uint64_t at_old_leader = 0;

@@ -17,6 +17,7 @@
 #include <rsm/sim/rules/prompt_answers.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/waits_for_a_person.hpp>
+#include <rsm/sim/run/backups.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/minority_fault.hpp>
@@ -51,10 +52,12 @@ public:
               plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
           nemesis_(cluster_, plan.faults, random_.next()),
-          minority_fault_(cluster_, random_.next()) {}
+          minority_fault_(cluster_, random_.next()),
+          backups_(cluster_, load_, clients_, plan.clients.backups_max, random_.next()) {}
 
     RunReport go() {
         clients_.start();
+        backups_.start();
         nemesis_.start();
         wait(plan_.safety_phase);
         if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
@@ -177,6 +180,7 @@ private:
         std::optional<std::size_t> wanted;
         const bool committed = run_until([&] { return has_committed(wanted); }, left());
         clients_.stop();
+        backups_.stop();
         if (failed()) return;
         if (!committed) return not_alive("nothing was committed");
         wanted.reset();
@@ -534,6 +538,7 @@ private:
     Clients<Load> clients_;
     Nemesis nemesis_;
     MinorityFault minority_fault_;
+    Backups<Load> backups_;
 };
 
 }  // namespace detail
