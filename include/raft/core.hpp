@@ -254,6 +254,7 @@ inline void Core::finish(const Step& step, bool held_log) {
     settle(step, configuration_, log_);
     regain(step, log_);
     reattach(step, office_, timer_, log_, detached_);
+    drop_stale_loads(step, log_);
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());
