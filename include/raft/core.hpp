@@ -133,8 +133,7 @@ private:
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
     }
     void take(const Step& step, Message& message, LackingEntries& lacking) {
-        take_lacking(step, office_, timer_, log_, configuration_, detached_, message.from,
-                     lacking);
+        take_lacking(step, office_, timer_, log_, configuration_, detached_, message.from, lacking);
     }
     void take(const Step& step, Message& message, StateMarks& told) {
         take_marks(step, office_, message.from, told);
@@ -243,12 +242,14 @@ inline void Core::finish(const Step& step, bool held_log) {
         const Candidacy candidacy = options_.pre_vote ? Candidacy::pre_vote : Candidacy::vote;
         stand_for_election(step, ballot_, office_, timer_, log_, candidacy);
     }
+    // Before anything is to be read from there for followers.
+    if (room_.none()) release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     if (office_.leads()) {
         lead(step, office_, reads_, log_, room_, configuration_, journal_, snapshots_.newest);
         retire(step, ballot_, office_, timer_, reads_, log_);
     }
     // What it held for its followers it does not need when it leads no more.
-    if ((held_log && !office_.holds_log()) || room_.none()) {
+    if (held_log && !office_.holds_log()) {
         release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
