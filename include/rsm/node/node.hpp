@@ -143,7 +143,7 @@ public:
                  std::chrono::nanoseconds timeout) {
         using Unanswered = PendingCaptures::Ending;
         if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
-        if (at_least <= state_.position().index) return give_state(completion);
+        if (at_least <= known_position()) return give_state(completion);
         if (captures_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
         // The deadline is seen to at the next turn: no node is without one for long.
         captures_.add(at_least, deadline(timeout), std::move(completion));
@@ -330,8 +330,7 @@ public:
         if (now >= tell_state_at_) tell_state(now);
         operations_.expire(now);
         reads_.expire(now);
-        for (auto& completion : captures_.take_ready(state_.position().index))
-            give_state(completion);
+        for (auto& completion : captures_.take_ready(known_position())) give_state(completion);
         captures_.expire(now);
         const bool pausing = policy_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
@@ -425,9 +424,16 @@ private:
         if (leads && core.log().last().term != core.term()) engine_.read(nobodys_read);
     }
 
+    /// How far the state has come, where the log tells who the members are there; else 0: a state
+    /// on disk may be ahead of a log that has lost entries.
+    raft::Index known_position() const {
+        const raft::Index position = state_.position().index;
+        return position <= engine_.core().log().last_index() ? position : raft::Index{};
+    }
+
     void take_snapshot_if_due() {
         const raft::LogPosition at = state_.position();
-        if (at.index.value == 0 || state_.busy()) return;
+        if (known_position().value == 0 || state_.busy()) return;
         const raft::Time now = engine_.now();
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
         const raft::Core& core = engine_.core();

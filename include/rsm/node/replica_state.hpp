@@ -182,8 +182,7 @@ public:
             Captured frozen = freeze(buffer_bytes);
             if (frozen.position == position()) return frozen;
         }
-        return {position(),
-                *collect_state(machine(), head(), buffer_bytes, PieceSink::no_limit)};
+        return {position(), *collect_state(machine(), head(), buffer_bytes, PieceSink::no_limit)};
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
     /// it was written.
