@@ -225,13 +225,14 @@ TEST_CASE("a backup has all that has completed, whether that is durable in the d
     group.databases[1]->group = 4;
     group.add(6);
     std::optional<raft::LogPosition> taken;
-    group.cluster.node(1).async_capture(
-        std::chrono::seconds(1), [&](Error error, const rsm::CapturedState& state) {
-            CHECK_FALSE(error);
-            taken = state.last;
-        });
+    group.cluster.node(1).async_capture(std::chrono::seconds(1),
+                                        [&](Error error, const rsm::CapturedState& state) {
+                                            CHECK_FALSE(error);
+                                            taken = state.last;
+                                        });
     REQUIRE(group.cluster.run_until([&] { return taken.has_value(); }));
-    CHECK(group.databases[1]->durable.applied.index < group.cluster.node(1).machine().applied().index);
+    CHECK(group.databases[1]->durable.applied.index <
+          group.cluster.node(1).machine().applied().index);
     CHECK(*taken == group.cluster.node(1).machine().applied());
 }
 

@@ -66,6 +66,12 @@ TEST_CASE("a follower rejects a snapshot that was damaged on its way, and gets i
     CHECK_FALSE(cluster.violation());
 }
 
+TEST_CASE("logs that are damaged at different places heal") {
+    const Coverage seen = seen_on(Theme::scattered_damage, 3);
+    CHECK(seen[Counter::scattered_damage] > 0);
+    CHECK(seen[Counter::healed_logs] > 0);
+}
+
 TEST_CASE("a rejection is excused by a damaged piece only where that has arrived") {
     DamagedPieces pieces;
     pieces.arrived({2}, {10});

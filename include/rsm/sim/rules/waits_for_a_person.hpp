@@ -31,8 +31,8 @@ inline Broken waits_for_a_person(const raft::Core& core, raft::LogPosition lost,
                          {core.self()}};
     }
     if (!had_it || !core.log().is_whole()) return {};
-    return Violation{"waits for a person", node + " does not say that it lacks " + entry,
-                     {core.self()}};
+    return Violation{
+        "waits for a person", node + " does not say that it lacks " + entry, {core.self()}};
 }
 
 }  // namespace rsm::sim

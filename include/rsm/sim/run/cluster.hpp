@@ -87,8 +87,9 @@ public:
         const Transport transport = this->transport(id);
         const WalStorage storage = this->storage(id);
         try {
-            replicas_[id.value] = std::make_unique<Replica>(
-                process(id).get_executor(), machine(id), transport, storage, std::move(options), ProcessClock(process(id)));
+            replicas_[id.value] =
+                std::make_unique<Replica>(process(id).get_executor(), machine(id), transport,
+                                          storage, std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }

@@ -212,15 +212,15 @@ public:
     /// back nor been taken in again. What others have all of it gets back.
     bool keeps_promises(raft::NodeId node) const {
         const NodeFiles& files = nodes_[node.value].files;
-        const bool lacks =
-            running(node) && !core(node).log().is_whole() && !(is_healing(node) && !files.is_forgetful());
+        const bool lacks = running(node) && !core(node).log().is_whole() &&
+                           !(is_healing(node) && !files.is_forgetful());
         return is_usable(node) && !files.is_wiped() && !lacks;
     }
     bool is_healing(raft::NodeId node) const { return nodes_[node.value].files.history().healing; }
     /// Whether entries may be in one place only, so that nothing else must be destroyed.
     bool any_heals() const {
-        return std::ranges::any_of(
-            nodes_, [](const Node& node) { return node.files.history().healing; });
+        return std::ranges::any_of(nodes_,
+                                   [](const Node& node) { return node.files.history().healing; });
     }
     /// An entry that is committed is nowhere any more.
     void lose(raft::LogPosition entry) { lost_ = entry; }

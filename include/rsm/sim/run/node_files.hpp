@@ -191,7 +191,7 @@ private:
     std::shared_ptr<const ServiceTime> service_time_;
     std::shared_ptr<Disk> disk_;
     std::shared_ptr<StateCell> state_ = std::make_shared<StateCell>();  ///< of its state machine
-    std::shared_ptr<LaneJobs> lane_jobs_;  ///< of this life
+    std::shared_ptr<LaneJobs> lane_jobs_;                               ///< of this life
     DiskHistory history_;
     bool wiped_ = false;
     bool fell_back_ = false;  ///< ever, as the instance that it is

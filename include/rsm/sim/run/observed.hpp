@@ -140,7 +140,8 @@ public:
     }
     /// @param done  called when the state is read
     template <class Done = void (*)()>
-    void read(SnapshotReader& in, Done done = [] {}) {
+    void read(
+        SnapshotReader& in, Done done = [] {}) {
         std::uint64_t signature = 0;  // of the one who wrote it
         in >> signature >> applied_ >> flaw_;
         detail::read_machine(in, machine_);

@@ -231,9 +231,9 @@ private:
         }
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (!cluster_.running({id})) continue;
-            cluster_.report(Rule::waits_for_a_person,
-                            waits_for_a_person(cluster_.core({id}), lost,
-                                               cluster_.disk_history({id}).healing));
+            cluster_.report(
+                Rule::waits_for_a_person,
+                waits_for_a_person(cluster_.core({id}), lost, cluster_.disk_history({id}).healing));
         }
     }
     /// With nothing wrong, nobody stands for election; and where the rules say so, a node that
@@ -441,7 +441,10 @@ private:
         cluster_.report(Rule::log_matching, raft::invariants::check(cores));
     }
     /// Without a barrier the last entries may wait for an operation to be committed with.
+    /// The log is kept for what a state on disk has not made durable.
     bool all_compacted() {
+        const ClusterPlan& plan = plan_.cluster;
+        if (plan.states_on_disk && plan.transaction * plan.sync_every > 1) return true;
         return !running_where([&](raft::NodeId id) {
             const raft::Log& log = cluster_.core(id).log();
             const bool is_settled = log.commit() == log.last_index();

@@ -66,14 +66,18 @@ public:
     using Result = typename Inner::Result;
 
     /// @param cell  what the node's database holds now
-    Stored(Inner inner, std::shared_ptr<StateCell> cell,
-           std::shared_ptr<const StoredStates> states, raft::NodeId node)
+    Stored(Inner inner, std::shared_ptr<StateCell> cell, std::shared_ptr<const StoredStates> states,
+           raft::NodeId node)
         : inner_(std::move(inner)),
           cell_(std::move(cell)),
           states_(std::move(states)),
           node_(node),
           applied_(cell_->written().applied) {
         inner_.changes_at_once();
+        if (cell_->written().bytes.empty()) {
+            write();
+            cell_->sync();
+        }
         if (applied_.index.value == 0) return;
         detail::MemorySource source(cell_->written().bytes);
         SnapshotReader in(source, cell_->written().bytes.size());

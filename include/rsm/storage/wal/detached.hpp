@@ -117,8 +117,8 @@ void collect_behind(const Batches& batches, const std::shared_ptr<Segment<Files>
 /// damaged segment in front of the damage: that may have been replaced by what is lost.
 /// @param promises_in  what is behind its last range, and all else that is in there, is in there
 template <class Files>
-std::vector<ScannedSegment<Files>> choose_from(const ScannedLog<Files>& log,
-                                               const LiveRanges& live, std::uint64_t promises_in) {
+std::vector<ScannedSegment<Files>> choose_from(const ScannedLog<Files>& log, const LiveRanges& live,
+                                               std::uint64_t promises_in) {
     std::vector<ScannedSegment<Files>> chosen;
     const auto add = [&chosen](ScannedSegment<Files> run, raft::Index end) {
         run.truncate_from(end);

@@ -291,10 +291,9 @@ private:
                                   {record + record_header_bytes, length}};
             const bool must_carry = first && at == opening_bytes;
             const bool carries = view.type == RecordType::checkpoint;
-            const bool good =
-                must_carry == carries && !log_.ended &&
-                (carries ? adopt(view, scanned.segment->id.number, follows)
-                          : apply_record(scanned, view, offset + at));
+            const bool good = must_carry == carries && !log_.ended &&
+                              (carries ? adopt(view, scanned.segment->id.number, follows)
+                                       : apply_record(scanned, view, offset + at));
             if (!good) {
                 return damage(scanned.segment->path, offset + at,
                               "a record that contradicts the ones before it");

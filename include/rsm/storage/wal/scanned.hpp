@@ -37,7 +37,7 @@ struct ScannedSegment {
     std::vector<std::uint32_t> sizes;
     std::vector<raft::TermRun> runs;
     std::vector<raft::Entry> memberships;
-    bool damaged = false;   ///< it ends in damage, and is not to be continued
+    bool damaged = false;  ///< it ends in damage, and is not to be continued
     /// Where it is damaged: the end of the log when a later segment began; nothing: not known.
     std::optional<raft::LogPosition> led_to;
     raft::Index committed;  ///< where it is damaged: up to here entries were known to be so
