@@ -101,7 +101,9 @@ public:
         if (!is_calm(plan.theme) && plan.cluster.nodes > 1) scattered_damage(plan);
         // After a restart nobody knows what has led to a state on disk, so none is compared.
         if (plan.theme != Theme::diverging_states && chance(15)) states_on_disk(plan.cluster);
-        if (plan.theme != Theme::long_times && chance(30)) {
+        // A machine that throws as it is captured costs a backup, and not the node.
+        const bool throws = has(Fault::throwing_machine) || has(Fault::no_memory);
+        if (plan.theme != Theme::long_times && !throws && chance(30)) {
             plan.clients.backups_max = milliseconds(200 + below(3000));
         }
         return plan;
