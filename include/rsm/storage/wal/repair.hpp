@@ -37,8 +37,8 @@ raft::Index last_of(const ScannedLog<Files>& log, const ScannedSegment<Files>& s
     const bool is_last = log.known == Knowledge::promises && &scanned == &log.used.back();
     if (!scanned.damaged || is_last) return last;
     const bool led_there = scanned.led_to && scanned.holds(*scanned.led_to);
-    return std::min(last,
-                    std::max(scanned.committed, led_there ? scanned.led_to->index : raft::Index{}));
+    const raft::Index led_to = led_there ? scanned.led_to->index : raft::Index{};
+    return std::min(last, std::max(scanned.committed, led_to));
 }
 
 template <class Files>
