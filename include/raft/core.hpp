@@ -242,14 +242,14 @@ inline void Core::finish(const Step& step, bool held_log) {
         const Candidacy candidacy = options_.pre_vote ? Candidacy::pre_vote : Candidacy::vote;
         stand_for_election(step, ballot_, office_, timer_, log_, candidacy);
     }
-    // Before anything is to be read from there for followers.
-    if (room_.none()) release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     if (office_.leads()) {
         lead(step, office_, reads_, log_, room_, configuration_, journal_, snapshots_.newest);
         retire(step, ballot_, office_, timer_, reads_, log_);
     }
-    // What it held for its followers it does not need when it leads no more.
-    if (held_log && !office_.holds_log()) {
+    // What it held for its followers it does not need when it leads no more, nor where there is no
+    // room, but for what is to be read for them now.
+    const bool makes_room = room_.none() && step.out.load_entries.empty();
+    if ((held_log && !office_.holds_log()) || makes_room) {
         release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
