@@ -263,13 +263,16 @@ inline void Core::finish(const Step& step, bool held_log) {
         lead(step, office_, reads_, log_, room_, configuration_, journal_, snapshots_.newest);
         retire(step, ballot_, office_, timer_, reads_, log_);
     }
-    // What it held for its followers it does not need when it leads no more.
-    if ((held_log && !office_.holds_log()) || room_.none()) {
+    // What it held for its followers it does not need when it leads no more, nor where there is no
+    // room, but for what is to be read for them now.
+    const bool makes_room = room_.none() && step.out.load_entries.empty();
+    if ((held_log && !office_.holds_log()) || makes_room) {
         release_covered(step, office_, log_, room_, journal_, snapshots_.newest);
     }
     settle(step, configuration_, log_);
     regain(step, log_);
     reattach(step, office_, timer_, log_, detached_);
+    drop_stale_loads(step, log_);
     hand_over(step, log_);
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());

@@ -193,6 +193,22 @@ TEST_CASE("the log is released no further than the image reaches") {
     CHECK(group.databases[1]->images < 20);  // although nearly all would have shown the same
 }
 
+TEST_CASE("a backup has all that has completed, whether that is durable in the database or not") {
+    Group<FrozenLedger> group(1);
+    group.databases[1]->group = 4;
+    group.add(6);
+    std::optional<raft::LogPosition> taken;
+    group.cluster.node(1).async_capture(std::chrono::seconds(1),
+                                        [&](Error error, const rsm::CapturedState& state) {
+                                            CHECK_FALSE(error);
+                                            taken = state.last;
+                                        });
+    REQUIRE(group.cluster.run_until([&] { return taken.has_value(); }));
+    CHECK(group.databases[1]->durable.applied.index <
+          group.cluster.node(1).machine().applied().index);
+    CHECK(*taken == group.cluster.node(1).machine().applied());
+}
+
 TEST_CASE("an image that brings nothing new is asked for again after a pause only") {
     Group<FrozenLedger> group(1, {.snapshot_threshold = 0});
     group.databases[1]->group = 1000;

@@ -133,11 +133,11 @@ struct Options {
                      self.disk_stall_timeout, self.max_hold_time, self.pre_vote, self.check_quorum,
                      self.barrier_on_election, self.recover_commit_index, self.apply_durable_only,
                      self.snapshot_source, self.readable_version, self.max_entry_bytes,
-                     self.max_message_bytes,
-                     self.window_bytes, self.max_uncommitted_bytes, self.apply_batch_bytes,
-                     self.log_cache_bytes, self.retained_bytes, self.max_hold_bytes,
-                     self.max_log_bytes, self.snapshot_chunk_bytes, self.snapshot_window_bytes,
-                     self.snapshot_bytes_per_second, self.max_waiting_reads);
+                     self.max_message_bytes, self.window_bytes, self.max_uncommitted_bytes,
+                     self.apply_batch_bytes, self.log_cache_bytes, self.retained_bytes,
+                     self.max_hold_bytes, self.max_log_bytes, self.snapshot_chunk_bytes,
+                     self.snapshot_window_bytes, self.snapshot_bytes_per_second,
+                     self.max_waiting_reads);
     }
     friend bool operator==(const Options&, const Options&) = default;
 };

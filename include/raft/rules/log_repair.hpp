@@ -61,6 +61,12 @@ inline void load_lacking(const Step& step, const Office& office, const ElectionT
     if (!is_there || first > log.durable()) return;
     step.out.load_entries.push_back({sender, first, step.options.max_message_bytes, true});
 }
+/// What was to be read for others may have been replaced or released in the same step.
+inline void drop_stale_loads(const Step& step, const Log& log) {
+    std::erase_if(step.out.load_entries, [&log](const LoadEntries& load) {
+        return load.repairs && (load.first <= log.base().index || load.first > log.durable());
+    });
+}
 inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded) {
     if (loaded.entries.empty()) return;
     const Index before = loaded.entries.front().index - 1;

@@ -188,14 +188,15 @@ public:
             return {position(), machine_.lend(head(), how)};
         }
     }
-    /// The same for whoever does not say when it has been written: nothing is lent.
+    /// All that has been taken in, for whoever does not say when it has been written: nothing is
+    /// lent. A machine that makes operations durable in groups may hand out an image of less.
     Captured copy(std::size_t buffer_bytes) const {
         const WritingOptions how{buffer_bytes, versions()};
         if constexpr (Freezes<Machine>) {
-            return freeze(how);
-        } else {
-            return {position(), capture_state(machine(), head(), how)};
+            Captured frozen = freeze(how);
+            if (frozen.position == position()) return frozen;
         }
+        return {position(), *collect_state(machine(), head(), how, PieceSink::no_limit)};
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
     /// it was written.

@@ -18,14 +18,17 @@
 #endif
 
 #include <cstdint>
+#include <utility>
 
 namespace rsm::inline v0::sim::detail {
 
 RunReport simulate(AnyWorkload& load, std::uint64_t seed, const RunPlan& plan, Tracing tracing) {
-    if (load.freezes()) {
-        return Run<AnyLoad<true>>(AnyLoad<true>(load), seed, plan, tracing).go();
-    }
-    return Run<AnyLoad<false>>(AnyLoad<false>(load), seed, plan, tracing).go();
+    const auto run = [&](auto typed) {
+        return Run<decltype(typed)>(std::move(typed), seed, plan, tracing).go();
+    };
+    if (plan.cluster.states_on_disk) return run(AnyLoad<Keeping::on_disk>(load));
+    if (load.freezes()) return run(AnyLoad<Keeping::freezing>(load));
+    return run(AnyLoad<Keeping::in_memory>(load));
 }
 
 RunReport simulate(AnyWorkload& load, std::uint64_t seed, Tracing tracing,

@@ -411,6 +411,22 @@ TEST_CASE("what is left behind damage goes before what others have at its place"
     CHECK(count(out, EventKind::log_truncated) == 1);
 }
 
+TEST_CASE("what is replaced in the same step is not read for who lacks it") {
+    for (const bool replaced : {false, true}) {
+        CAPTURE(replaced);
+        Core core = lacking({});
+        Output out;
+        std::vector<Input> inputs{
+            Message{{2}, {1}, VoteRequest{{4}, true, {{1}, {1}}, false, true}}};
+        if (replaced) {
+            inputs.push_back(
+                Message{{3}, {1}, AppendRequest{{3}, {{1}, {1}}, {1}, 0, entries(2, {3})}});
+        }
+        core.step(Time{}, inputs, out);
+        CHECK(loads_for_others(out).size() == (replaced ? 0 : 1));
+    }
+}
+
 TEST_CASE("what cannot be read behind damage is not asked for again") {
     Core core = lacking({{{{2}, {1}}, {{{3}, {2}}}, {6}}});
     Output out;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
@@ -75,7 +76,12 @@ struct Lab {
         }
         return {};
     }
-    const SnapshotTransfer& transfer() { return progress(3)->transfer; }
+    const Progress& target() {
+        const Progress* const known = progress(3);
+        if (known == nullptr) throw std::logic_error("the leader does not know node 3");
+        return *known;
+    }
+    const SnapshotTransfer& transfer() { return target().transfer; }
     const Progress* progress(std::uint64_t id) {
         for (const Progress& follower : cluster.core(1).followers()) {
             if (follower.node == NodeId{id}) return &follower;
@@ -85,7 +91,7 @@ struct Lab {
     /// Until the leader has found out that node 3, of which it hears, needs a snapshot.
     void run_until_begun() {
         const auto begun = [this] {
-            return progress(3)->state == ProgressState::snapshot && !transfer().unheard;
+            return target().state == ProgressState::snapshot && !transfer().unheard;
         };
         REQUIRE(cluster.run_until(begun, milliseconds(300)));
     }

@@ -66,6 +66,12 @@ TEST_CASE("a follower rejects a snapshot that was damaged on its way, and gets i
     CHECK_FALSE(cluster.violation());
 }
 
+TEST_CASE("logs that are damaged at different places heal") {
+    const Coverage seen = seen_on(Theme::scattered_damage, 3);
+    CHECK(seen[Counter::scattered_damage] > 0);
+    CHECK(seen[Counter::healed_logs] > 0);
+}
+
 TEST_CASE("a rejection is excused by a damaged piece only where that has arrived") {
     DamagedPieces pieces;
     pieces.arrived({2}, {10});
@@ -94,7 +100,7 @@ TEST_CASE("an operation that throws everywhere is left out when all have stopped
     for (std::uint64_t id = 1; id <= 3; ++id) {
         const std::vector<raft::Index> skipped = cluster.replica({id}).status().skipped_operations;
         CHECK(skipped.size() == 1);
-        CHECK(cluster.replica({id}).machine().applied() == 2);
+        CHECK(cluster.replica({id}).machine().operations() == 2);
         CHECK_FALSE(cluster.machines_that_throw().lacks_what_all_lack({id}, skipped, {1000}));
         CHECK(cluster.machines_that_throw().lacks_what_all_lack({id}, {}, {1000}));
     }

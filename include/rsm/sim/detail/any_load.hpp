@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The workload and the state machine that the simulator itself is made of: whatever stands behind
-// AnyWorkload. There are two, because production code treats a machine that freezes in another way.
+// AnyWorkload. There are three, because production code treats a machine that freezes, and one that
+// keeps its state on a disk, in other ways.
 #ifndef RSM_SIM_DETAIL_ANY_LOAD_HPP
 #define RSM_SIM_DETAIL_ANY_LOAD_HPP
 
@@ -18,10 +19,13 @@
 
 namespace rsm::inline v0::sim::detail {
 
-template <bool freezing>
+enum class Keeping : std::uint8_t { in_memory, freezing, on_disk };
+
+template <Keeping keeping>
 class AnyMachine {
 public:
     using Operation = AnyOperation;
+    static constexpr bool on_disk = keeping == Keeping::on_disk;
 
     struct Image {
         std::shared_ptr<const AnyMachineModel::Image> model;
@@ -33,7 +37,7 @@ public:
     AnyResult apply(const AnyOperation& operation) { return model_->apply(operation); }
     void snapshot(SnapshotWriter& out) const { model_->snapshot(out); }
     void restore(SnapshotReader& in) { model_->restore(in); }
-    Image freeze() const requires freezing { return {model_->freeze()}; }
+    Image freeze() const requires(keeping == Keeping::freezing) { return {model_->freeze()}; }
     std::uint64_t digest() const { return model_->digest(); }
     std::string describe(const AnyOperation& operation) const {
         return model_->describe(operation);
@@ -44,10 +48,10 @@ private:
     std::shared_ptr<AnyMachineModel> model_;
 };
 
-template <bool freezing>
+template <Keeping keeping>
 class AnyLoad {
 public:
-    using Machine = AnyMachine<freezing>;
+    using Machine = AnyMachine<keeping>;
 
     explicit AnyLoad(AnyWorkload& of) : of_(of) {}
 

@@ -54,6 +54,8 @@ enum class Rule : std::uint8_t {
     honest_start,
     foreign_disks,
     waits_for_a_person,
+    states_on_disk,
+    backups,
     severe_events,
     liveness,
     count_
@@ -100,6 +102,8 @@ inline constexpr std::array<std::string_view, rules> rule_names{"votes",
                                                                 "honest start",
                                                                 "foreign disks",
                                                                 "waits for a person",
+                                                                "states on disk",
+                                                                "backups",
                                                                 "severe events",
                                                                 "liveness"};
 

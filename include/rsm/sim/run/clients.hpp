@@ -32,7 +32,7 @@ class Clients {
 public:
     using Machine = typename Load::Machine;
     using Record = RecordOf<Load>;
-    using Watched = Observed<Machine>;
+    using Watched = typename Cluster<Machine>::Watched;
 
     Clients(Cluster<Machine>& cluster, Load& load, ClientPlan plan, std::uint64_t seed)
         : cluster_(cluster),
@@ -258,7 +258,7 @@ private:
     }
     Sight see(const Watched& machine, const typename detail::ReadTypes<Load>::Query& query) {
         Sight sight;
-        sight.applied = machine.applied();
+        sight.applied = machine.operations();
         if constexpr (detail::Reads<Load>) sight.view = load_.read(machine.machine(), query);
         if constexpr (requires { load_.check(machine.machine()); }) {
             sight.wrong = load_.check(machine.machine());

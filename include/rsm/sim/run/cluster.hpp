@@ -15,6 +15,7 @@
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/stored.hpp>
 #include <rsm/sim/trace/words.hpp>
 #include <rsm/sim/world/clock.hpp>
 #include <rsm/sim/world/process.hpp>
@@ -34,10 +35,27 @@
 
 namespace rsm::inline v0::sim {
 
+/// A machine that is to keep its state on a disk of its own.
+template <class Machine>
+concept KeptOnDisk = Machine::on_disk;
+
+namespace detail {
+
+template <class Machine>
+struct WatchedAs {
+    using Type = Observed<Machine>;
+};
+template <KeptOnDisk Machine>
+struct WatchedAs<Machine> {
+    using Type = Stored<Machine>;
+};
+
+}  // namespace detail
+
 template <StateMachine Machine>
 class Cluster final : public ClusterBase {
 public:
-    using Watched = Observed<Machine>;
+    using Watched = typename detail::WatchedAs<Machine>::Type;
     using Replica = rsm::Replicated<Watched, Transport, WalStorage, ProcessClock>;
 
     /// @param make  gives a machine in its initial state
@@ -74,10 +92,9 @@ public:
         const Transport transport = this->transport(id);
         const WalStorage storage = this->storage(id);
         try {
-            replicas_[id.value] = std::make_unique<Replica>(
-                process(id).get_executor(),
-                Watched(make_(), sequence_, troubles_, id, plan_.signed_snapshots ? id.value : 0),
-                transport, storage, std::move(options), ProcessClock(process(id)));
+            replicas_[id.value] =
+                std::make_unique<Replica>(process(id).get_executor(), machine(id), transport,
+                                          storage, std::move(options), ProcessClock(process(id)));
         } catch (const boost::system::system_error& error) {
             return refused(id, error.what());
         }
@@ -136,6 +153,17 @@ private:
         }
         oracle_.runs(id, *program);
         return *program;
+    }
+    Watched machine(raft::NodeId id) {
+        Observed<Machine> watched(make_(), sequence_, troubles_, id,
+                                  plan_.signed_snapshots ? id.value : 0);
+        if constexpr (KeptOnDisk<Machine>) {
+            const std::shared_ptr<StateCell>& cell = files(id).state();
+            if (cell->written().applied.index.value != 0) happened(Counter::states_found);
+            return Watched(std::move(watched), cell, stored_states_, id);
+        } else {
+            return watched;
+        }
     }
     void drop_replica(raft::NodeId node) override { replicas_[node.value].reset(); }
 

@@ -30,6 +30,7 @@
 #include <rsm/sim/run/node_files.hpp>
 #include <rsm/sim/run/observed.hpp>
 #include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/stored.hpp>
 #include <rsm/sim/run/stream_options.hpp>
 #include <rsm/sim/trace/trace.hpp>
 #include <rsm/sim/trace/words.hpp>
@@ -141,7 +142,7 @@ public:
     void power_off(raft::NodeId id) {
         streams_.power_off(id);
         kill(id);
-        disk(id).crash(random_);
+        files(id).power_failed(random_);
     }
     /// The node loses its disk, and comes back with an empty one as another instance.
     void wipe(raft::NodeId id) {
@@ -302,7 +303,13 @@ protected:
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(
               machines_that_throw_, outvoted_replicas_, [this](Counter what) { happened(what); },
-              plan_.options.max_captured_bytes == 0)) {
+              plan_.options.max_captured_bytes == 0)),
+          stored_states_(std::make_shared<const StoredStates>(StoredStates{
+              plan_.transaction, plan_.sync_every,
+              [this](Broken broken) { report(Rule::states_on_disk, std::move(broken)); },
+              [this](raft::NodeId node) {
+                  return watched(node) ? std::optional(core(node).log().durable()) : std::nullopt;
+              }})) {
         network_.conditions = plan_.network;
         streams_.window_bytes = plan_.stream_window_bytes;
         network_.watch = [this](const raft::Message& message, Loss loss, raft::Time arrival) {
@@ -589,6 +596,7 @@ protected:
     MachinesThatThrow machines_that_throw_;
     OutvotedReplicas outvoted_replicas_;
     std::shared_ptr<MachineTroubles> troubles_;
+    std::shared_ptr<const StoredStates> stored_states_;
     std::shared_ptr<int> request_ = std::make_shared<int>();  // shared by all that have not ended
 };
 

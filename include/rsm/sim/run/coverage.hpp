@@ -84,6 +84,8 @@ enum class Counter : std::uint8_t {
     outvoted_nodes,
     scattered_damage,
     lost_entries,
+    states_found,
+    backups,
     count_
 };
 
@@ -148,7 +150,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Counter::
                   "bits of states flipped",
                   "nodes outvoted",
                   "logs damaged at different places",
-                  "committed entries lost everywhere"};
+                  "committed entries lost everywhere",
+                  "states found on disk at a start",
+                  "backups taken"};
 
 /// Whether it is worth to know beside what else it has happened: common things are beside
 /// everything, and what is counted at the end of a run has no time.
@@ -165,6 +169,7 @@ constexpr bool is_rare(Counter what) {
         case Counter::streams_broken:
         case Counter::expired_sessions:
         case Counter::states_in_place:
+        case Counter::backups:
         case Counter::count_: return false;
         default: return true;
     }

@@ -6,6 +6,7 @@
 #define RSM_SIM_RUN_NODE_FILES_HPP
 
 #include <raft/base/digest.hpp>
+#include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/protocol/stable.hpp>
@@ -15,6 +16,7 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/run/durable_view.hpp>
 #include <rsm/sim/run/plans.hpp>
+#include <rsm/sim/run/stored.hpp>
 #include <rsm/sim/world/disk.hpp>
 #include <rsm/sim/world/disk_fault.hpp>
 #include <rsm/sim/world/lane.hpp>
@@ -57,9 +59,16 @@ public:
         history_.cluttered = false;
         history_.refusing = history_.full || disk_->refuses_openings();
     }
+    /// What was not synced may be lost, or is.
+    void power_failed(raft::Random& random) {
+        disk_->crash(random);
+        state_->power_failed();
+    }
+    const std::shared_ptr<StateCell>& state() const { return state_; }
     /// The disk is another one, which is empty. @pre the node does not run
     void wipe() {
         disk_->wipe();
+        state_->become(std::make_shared<const StateCell::State>());
         history_ = {};
         kept_files_ = KeptFiles(options_.spare_segments);
         wiped_ = true;
@@ -81,7 +90,7 @@ public:
 
     /// Keeps a copy of what is durable, as a backup does.
     void keep_copy() {
-        copy_.emplace(Copy{std::make_shared<Disk>(disk_->durable_image()), {}});
+        copy_.emplace(Copy{std::make_shared<Disk>(disk_->durable_image()), {}, state_->durable()});
         const Broken unreadable = copy_->view.read(node_, *copy_->disk, options_, service_time_);
         if (unreadable) copy_.reset();
     }
@@ -90,6 +99,7 @@ public:
     /// The disk is what the copy says. @pre copy(); the node does not run
     void fall_back() {
         disk_->become(*copy_->disk);
+        state_->become(copy_->state);
         kept_files_ = KeptFiles(options_.spare_segments);
         fell_back_ = true;
         copy_.reset();
@@ -172,6 +182,7 @@ private:
     struct Copy {
         std::shared_ptr<Disk> disk;
         DurableView view;
+        StateCell::Pointer state;
     };
 
     raft::NodeId node_;
@@ -179,7 +190,8 @@ private:
     std::uint64_t view_every_;
     std::shared_ptr<const ServiceTime> service_time_;
     std::shared_ptr<Disk> disk_;
-    std::shared_ptr<LaneJobs> lane_jobs_;  ///< of this life
+    std::shared_ptr<StateCell> state_ = std::make_shared<StateCell>();  ///< of its state machine
+    std::shared_ptr<LaneJobs> lane_jobs_;                               ///< of this life
     DiskHistory history_;
     bool wiped_ = false;
     bool fell_back_ = false;  ///< ever, as the instance that it is

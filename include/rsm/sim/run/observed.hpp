@@ -134,12 +134,14 @@ public:
 
     Result apply(const Operation& operation) {
         Result result;
+        if (changes_at_once_) troubles_->applied(node_, operation.id);
         if constexpr (has_result) {
             result.inner = machine_.apply(operation.inner);
         } else {
             machine_.apply(operation.inner);
         }
-        troubles_->applied(node_, operation.id);  // when the work is done, and not told
+        // When the work is done, and not told.
+        if (!changes_at_once_) troubles_->applied(node_, operation.id);
         flaw_ ^= troubles_->flipped_bit(node_);
         troubles_->has_flaw(node_, flaw_);
         result.number = ++applied_;
@@ -159,19 +161,33 @@ public:
 
     void snapshot(SnapshotWriter& out) const {
         sequence_->captured(node_, applied_);
-        out << signature_ << applied_ << flaw_;
         troubles_->write_whole(node_);
+        write(out);
+    }
+    void restore(SnapshotReader& in) {
+        read(in, [this] { troubles_->called(node_, MachineCall::restore); });
+    }
+
+    // ---- of a state that is elsewhere, too ----
+
+    /// An operation that throws leaves nothing behind.
+    void changes_at_once() { changes_at_once_ = true; }
+    void write(SnapshotWriter& out) const {
+        out << signature_ << applied_ << flaw_;
         const detail::OwnVersions own(out, own_version);
         detail::write_machine(out, machine_);
     }
-    void restore(SnapshotReader& in) {
+    /// @param done  called when the state is read
+    template <class Done = void (*)()>
+    void read(
+        SnapshotReader& in, Done done = [] {}) {
         std::uint64_t signature = 0;  // of the one who wrote it
         in >> signature >> applied_ >> flaw_;
         {
             const detail::OwnVersions own(in, own_version);
             detail::read_machine(in, machine_);
         }
-        troubles_->called(node_, MachineCall::restore);
+        done();
         sequence_->restored(node_, applied_);
         troubles_->has_flaw(node_, flaw_);
         if (sequence_->digest_due(applied_)) tell_state();
@@ -194,9 +210,18 @@ public:
     /// In which operations are written by who has applied as much as this replica.
     FormatVersions versions() const { return {version_, format_version}; }
 
+    void captures(std::uint64_t operations) const {
+        sequence_->captured(node_, operations);
+        troubles_->called(node_, MachineCall::capture);
+    }
+    /// To be called as that is written.
+    auto writes_image() const {
+        return [troubles = troubles_, node = node_] { troubles->called(node, MachineCall::write); };
+    }
+
     const Machine& machine() const { return machine_; }
     /// How many operations this replica has applied.
-    std::uint64_t applied() const { return applied_; }
+    std::uint64_t operations() const { return applied_; }
     /// What is wrong with this replica's state; 0: nothing.
     std::uint64_t flaw() const { return flaw_; }
     void tell_state() const { sequence_->state(node_, applied_, detail::state_digest(machine_)); }
@@ -228,6 +253,7 @@ private:
     std::uint64_t signature_;
     std::uint64_t applied_ = 0;
     std::uint32_t version_ = 0;  // in force
+    bool changes_at_once_ = false;
     // Beside the machine's own state: it shows in the results as the replicas compare them, and in
     // nothing that clients see, so that no other rule is broken by it.
     std::uint64_t flaw_ = 0;

@@ -48,6 +48,11 @@ struct ClusterPlan {
     bool signed_snapshots = false;
     /// The nodes run programs of several versions, and newer ones as they are started again.
     bool upgrades = false;
+    /// State machines keep their states on disks of their own: so many operations are one
+    /// transaction, and so many transactions are synced together.
+    bool states_on_disk = false;
+    std::uint64_t transaction = 1;
+    std::uint64_t sync_every = 1;
     /// Nothing is done that may end a reign: a leader gives way only where others stand for
     /// election.
     bool reigns_last = false;
@@ -83,6 +88,7 @@ struct ClientPlan {
     std::uint64_t at_leader = 800;      ///< of a thousand; the others go to any node
     std::uint64_t pipeline = 1;         ///< operations of one client under way at a time
     std::size_t operations_max = 5000;  ///< over all clients
+    raft::Duration backups_max{};       ///< between two backups; 0: there are none
     std::uint64_t burst = 1;            ///< up to so many at the same moment
     /// Of a thousand that go to the leader, so many go to one of an earlier term, if there is any.
     std::uint64_t at_old_leader = 0;

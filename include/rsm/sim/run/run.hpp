@@ -17,6 +17,7 @@
 #include <rsm/sim/rules/prompt_answers.hpp>
 #include <rsm/sim/rules/stable_leadership.hpp>
 #include <rsm/sim/rules/waits_for_a_person.hpp>
+#include <rsm/sim/run/backups.hpp>
 #include <rsm/sim/run/clients.hpp>
 #include <rsm/sim/run/cluster.hpp>
 #include <rsm/sim/run/minority_fault.hpp>
@@ -51,10 +52,12 @@ public:
               plan.cluster, [this] { return load_.machine(); }, tracing == Tracing::on),
           clients_(cluster_, load_, plan.clients, random_.next()),
           nemesis_(cluster_, plan.faults, random_.next()),
-          minority_fault_(cluster_, random_.next()) {}
+          minority_fault_(cluster_, random_.next()),
+          backups_(cluster_, load_, clients_, plan.clients.backups_max, random_.next()) {}
 
     RunReport go() {
         clients_.start();
+        backups_.start();
         nemesis_.start();
         wait(plan_.safety_phase);
         if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
@@ -177,6 +180,7 @@ private:
         std::optional<std::size_t> wanted;
         const bool committed = run_until([&] { return has_committed(wanted); }, left());
         clients_.stop();
+        backups_.stop();
         if (failed()) return;
         if (!committed) return not_alive("nothing was committed");
         wanted.reset();
@@ -437,7 +441,10 @@ private:
         cluster_.report(Rule::log_matching, raft::invariants::check(cores));
     }
     /// Without a barrier the last entries may wait for an operation to be committed with.
+    /// The log is kept for what a state on disk has not made durable.
     bool all_compacted() {
+        const ClusterPlan& plan = plan_.cluster;
+        if (plan.states_on_disk && plan.transaction * plan.sync_every > 1) return true;
         return !running_where([&](raft::NodeId id) {
             const raft::Log& log = cluster_.core(id).log();
             const bool is_settled = log.commit() == log.last_index();
@@ -534,6 +541,7 @@ private:
     Clients<Load> clients_;
     Nemesis nemesis_;
     MinorityFault minority_fault_;
+    Backups<Load> backups_;
 };
 
 }  // namespace detail

@@ -45,19 +45,21 @@ public:
             if (!is_sound(member, members)) return false;
             voters_.push_back(member.id);
         }
+        members_at_ = core.configuration().latest_at();
         return true;
     }
 
     /// Damages what others have as well. @pre choose_victims() was so, and then the power failed
     void strike() {
         find_places(voters_);
-        // Who has no snapshot any more needs a leader to bring it, so a majority has to be without.
+        // Who has no snapshot any more, or does not know the members, needs a leader, so a majority
+        // has to be without.
         std::size_t left = (logs_.size() - 1) / 2;
         for (Log& log : logs_) {
             if (left > 0 && random_.below(6) == 0 && damage_snapshot(log)) {
                 --left;
-            } else if (random_.below(5) != 0) {
-                damage_log(log);
+            } else if (random_.below(5) != 0 && damage_log(log, left > 0)) {
+                --left;
             }
         }
     }
@@ -136,13 +138,18 @@ private:
                 logs_, [&](const Log& log) { return log.node != but.node && has(log, entry); });
         });
     }
-    void damage_log(Log& log) {
+    /// Returns whether the node does not know the members any more. @param may_forget  them
+    bool damage_log(Log& log, bool may_forget) {
         constexpr int attempts = 8;
         const std::vector<LogBatch>& batches = log.places.batches;
         for (int i = 0; i < attempts && !batches.empty(); ++i) {
             const LogBatch& batch = batches[random_.below(batches.size())];
-            if (survive(log, batch.lost)) return damage(log, batch);
+            const bool forgets = !batch.lost.empty() && batch.lost.begin()->index <= members_at_;
+            if ((forgets && !may_forget) || !survive(log, batch.lost)) continue;
+            damage(log, batch);
+            return forgets;
         }
+        return false;
     }
     void damage(Log& log, const LogBatch& batch) {
         log.lost.insert(batch.lost.begin(), batch.lost.end());
@@ -172,6 +179,7 @@ private:
     ClusterBase& cluster_;
     raft::Random& random_;
     std::vector<raft::NodeId> voters_;
+    raft::Index members_at_;
     std::vector<Log> logs_;
 };
 

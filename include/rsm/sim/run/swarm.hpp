@@ -101,6 +101,13 @@ public:
         if (!is_calm(plan.theme) && plan.cluster.nodes > 1) scattered_damage(plan);
         if (chance(50)) sources(plan);
         plan.cluster.upgrades = chance(50);
+        // After a restart nobody knows what has led to a state on disk, so none is compared.
+        if (plan.theme != Theme::diverging_states && chance(15)) states_on_disk(plan.cluster);
+        // A machine that throws as it is captured costs a backup, and not the node.
+        const bool throws = has(Fault::throwing_machine) || has(Fault::no_memory);
+        if (plan.theme != Theme::long_times && !throws && chance(30)) {
+            plan.clients.backups_max = milliseconds(200 + below(3000));
+        }
         return plan;
     }
 
@@ -199,6 +206,11 @@ private:
         if (threshold > 3000) threshold = static_cast<std::int64_t>(300 + below(2000));
     }
 
+    void states_on_disk(ClusterPlan& plan) {
+        plan.states_on_disk = true;
+        plan.transaction = 1 + below(4);
+        plan.sync_every = chance(50) ? 1 : 1 + below(5);
+    }
     /// What is lost comes back in small messages, one in an election timeout.
     void scattered_damage(RunPlan& plan) {
         if (plan.theme == Theme::none && chance(8)) {

@@ -426,6 +426,7 @@ private:
         under_load();
         cluster_.nodes = 3 + 2 * below(2);
         cluster_.segment_bytes = 4096;
+        cluster_.durable_view_every = 64;  // much is written in so many small segments
         raft().heartbeat_interval = milliseconds(30 + below(20));
         raft().election_timeout = 3 * raft().heartbeat_interval;
         raft().disk_stall_timeout = milliseconds(100 + below(1000));
