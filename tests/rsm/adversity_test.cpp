@@ -128,13 +128,13 @@ TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
 
 TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
     rsm::detail::SnapshotPolicy policy;
-    CHECK(!policy.due(at(0s), false, false));
+    CHECK(!policy.due(at(0s), false, false, false));
     policy.damaged();
-    CHECK(policy.due(at(0s), false, false));
+    CHECK(policy.due(at(0s), false, false, false));
     policy.begun(at(0s));
-    CHECK(!policy.due(at(0s), false, false));
+    CHECK(!policy.due(at(0s), false, false, false));
     policy.ended();
-    CHECK(!policy.due(at(9s), false, false));
+    CHECK(!policy.due(at(9s), false, false, false));
 }
 
 TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
@@ -142,12 +142,12 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
     raft::Time now = at(0s);
     for (const auto pause : {1s, 2s, 4s, 8s}) {
         policy.damaged();
-        REQUIRE(policy.due(now, false, false));
+        REQUIRE(policy.due(now, false, false, false));
         policy.begun(now);
         policy.ended();
         policy.damaged();
-        CHECK(!policy.due(now + pause - 1ms, false, false));
-        CHECK(policy.due(now + pause, false, false));
+        CHECK(!policy.due(now + pause - 1ms, false, false, false));
+        CHECK(policy.due(now + pause, false, false, false));
         now += pause;
     }
     policy.begun(now);
@@ -155,7 +155,7 @@ TEST_CASE("where one damaged snapshot follows another, the pauses grow") {
     policy.begun(now);  // a sound one
     policy.ended();
     policy.damaged();
-    CHECK(policy.due(now + 16s, false, false));
+    CHECK(policy.due(now + 16s, false, false, false));
     policy.begun(now + 16s);
     CHECK(policy.not_before() == now + 17s);
 }
@@ -167,12 +167,12 @@ TEST_CASE("damaged snapshots, one after the other, do not keep the log from bein
         policy.begun(at(now));
         policy.ended();
         policy.damaged();
-        CHECK(!policy.due(at(now), false, true));
-        CHECK(policy.due(at(now), true, true));
+        CHECK(!policy.due(at(now), false, false, true));
+        CHECK(policy.due(at(now), true, false, true));
     }
     policy.failed(at(20s));
-    CHECK(!policy.due(at(20s), true, true));
-    CHECK(policy.due(at(21s), true, true));
+    CHECK(!policy.due(at(20s), true, false, true));
+    CHECK(policy.due(at(21s), true, false, true));
 }
 
 TEST_CASE("what is held for a follower does not make one snapshot follow another") {
@@ -181,8 +181,8 @@ TEST_CASE("what is held for a follower does not make one snapshot follow another
     CHECK(!trigger.grown(5999, 5000, 0, {}));
     CHECK(trigger.grown(6000, 5000, 0, {}));
     const rsm::detail::SnapshotPolicy policy;
-    CHECK(policy.due(at(0s), true, true));
-    CHECK(!policy.due(at(0s), true, false));
+    CHECK(policy.due(at(0s), true, false, true));
+    CHECK(!policy.due(at(0s), true, false, false));
 }
 
 TEST_CASE("a node that runs out of memory in a turn stops with a sentence; the others go on") {

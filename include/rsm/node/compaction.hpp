@@ -53,6 +53,9 @@ struct SnapshotTrigger {
         const std::uint64_t delayed = bytes + bytes / spread / rank.members * rank.place;
         return log_limit == 0 ? delayed : std::min(delayed, log_limit / 2);
     }
+    bool is_pressing(std::uint64_t persisted_bytes) const {
+        return log_limit != 0 && persisted_bytes >= log_limit / 2;
+    }
     /// @param held_bytes  how many of the persisted ones are kept although a snapshot covers them
     bool grown(std::uint64_t persisted_bytes, std::uint64_t held_bytes,
                std::uint64_t snapshot_bytes, Rank rank) const {
@@ -63,10 +66,11 @@ struct SnapshotTrigger {
 /// When a snapshot may be taken, and when one is due.
 class SnapshotPolicy {
 public:
-    /// Whether to take a snapshot now, given whether the log has grown long enough, and whether
-    /// anything has been applied since the last snapshot.
-    bool due(raft::Time now, bool grown, bool applied_since) const {
-        if (under_way_ || now < not_before_) return false;
+    /// Whether to take a snapshot now, given whether the log has grown long enough, whether that
+    /// presses, and whether anything has been applied since the last snapshot.
+    bool due(raft::Time now, bool grown, bool pressing, bool applied_since) const {
+        const bool pauses = now < not_before_ && !(stale_ && pressing);
+        if (under_way_ || pauses) return false;
         if (damaged_ && now >= not_again_before_) return true;
         return applied_since && grown;
     }
@@ -88,7 +92,13 @@ public:
     /// It could not be saved. Another is taken later, after a pause that grows each time.
     void failed(raft::Time now) {
         under_way_ = false;
+        stale_ = false;
         not_before_ = now + pauses_.next();
+    }
+    /// The image that the machine gave brings nothing new. The same, but where it presses.
+    void stale(raft::Time now) {
+        failed(now);
+        stale_ = true;
     }
     /// When to ask again, if a pause is what keeps it from being due.
     raft::Time not_before() const {
@@ -105,6 +115,7 @@ private:
     Backoff pauses_of_damaged_{shortest, longest};
     bool damaged_ = false;
     bool under_way_ = false;
+    bool stale_ = false;  ///< why there is a pause
 };
 
 /// Which snapshot is the newest, and whether the next one is due.
@@ -118,15 +129,20 @@ public:
         const bool grown =
             trigger_.grown(persisted, held_bytes(persisted, core), core.snapshot().size,
                            rank_of(core.self(), core.membership()));
-        return policy_.due(now, grown, applied > newest_);
+        return policy_.due(now, grown, is_pressing(persisted), applied > newest_);
     }
     /// What makes operations durable in groups may hand out the same state as before.
     bool is_of_use(raft::Index position) const {
         if (position == newest_) return policy_.is_damaged() && position.value != 0;
         return position > newest_;
     }
+    /// Whether the log comes to its limit, where operations end, and what would make an image that
+    /// is of use with them.
+    bool is_pressing(std::uint64_t persisted) const { return trigger_.is_pressing(persisted); }
     void begun(raft::Time now) { policy_.begun(now); }
     void failed(raft::Time now) { policy_.failed(now); }
+    /// What could be had is not of use.
+    void stale(raft::Time now) { policy_.stale(now); }
     /// It is not wanted any more.
     void needless() { policy_.ended(); }
     void saved(raft::Index index) {

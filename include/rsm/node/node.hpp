@@ -434,15 +434,19 @@ private:
     }
 
     void take_snapshot_if_due() {
-        const raft::LogPosition at = state_.position();
+        const std::uint64_t bytes = engine_.storage().persisted_bytes();
+        const raft::LogPosition at =
+            snapshots_.is_pressing(bytes) ? state_.passed() : state_.position();
         if (at.index.value == 0 || state_.busy() || is_ahead()) return;
         const raft::Time now = engine_.now();
-        const std::uint64_t bytes = engine_.storage().persisted_bytes();
         if (!snapshots_.due(now, at.index, bytes, engine_.core())) return;
         snapshots_.begun(now);
         try {
             auto captured = state_.capture(engine_.core().snapshot().size, options_);
-            if (!snapshots_.is_of_use(captured.position.index)) return snapshots_.failed(now);
+            if (!snapshots_.is_of_use(captured.position.index)) {
+                if (!snapshots_.is_pressing(bytes)) return snapshots_.stale(now);
+                captured = state_.capture_all(options_);
+            }
             engine_.take_snapshot(captured.position, std::move(captured.produce));
         } catch (const std::bad_alloc&) {
             snapshot_failed({std::make_error_code(std::errc::not_enough_memory),

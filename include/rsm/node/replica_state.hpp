@@ -49,6 +49,10 @@ public:
             return position_;
         }
     }
+    /// Of the last entry that it has taken in, be it no operation.
+    raft::LogPosition passed() const {
+        return position_.index > position().index ? position_ : position();
+    }
     SkippedOperations& skipped() { return skipped_; }
     const SkippedOperations& skipped() const { return skipped_; }
     /// Of what has been applied; known as long as all of it was applied, or came with a snapshot
@@ -184,9 +188,16 @@ public:
                 auto collected = collect_state(machine(), head(), how, options.max_captured_bytes);
                 if (collected) return {position(), std::move(*collected)};
             }
-            lent_at_ = position().index;
-            return {position(), machine_.lend(head(), how)};
+            return lend(how);
         }
+    }
+    /// The same of all that has been taken in, which may be more than a machine that makes
+    /// operations durable in groups gives an image of, and than it knows of where the last entries
+    /// are no operations: it is lent. @pre !busy()
+    Captured capture_all(const Options& options) {
+        Captured all = lend({options.snapshot_buffer_bytes, versions()});
+        all.position = passed();
+        return all;
     }
     /// All that has been taken in, for whoever does not say when it has been written: nothing is
     /// lent. A machine that makes operations durable in groups may hand out an image of less.
@@ -239,6 +250,10 @@ public:
     std::vector<raft::Entry> take_late_entries() { return std::exchange(late_entries_, {}); }
 
 private:
+    Captured lend(const WritingOptions& how) {
+        lent_at_ = position().index;
+        return {position(), machine_.lend(head(), how)};
+    }
     Captured freeze(WritingOptions how) const requires Freezes<Machine> {
         auto image = machine().freeze();
         raft::LogPosition at = position_;
