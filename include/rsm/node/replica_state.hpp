@@ -205,9 +205,11 @@ public:
         const WritingOptions how{buffer_bytes, versions()};
         if constexpr (Freezes<Machine>) {
             Captured frozen = freeze(how);
-            if (frozen.position == position()) return frozen;
+            const bool has_all = frozen.position == position();
+            if (has_all) frozen.position = passed();
+            if (has_all) return frozen;
         }
-        return {position(), *collect_state(machine(), head(), how, PieceSink::no_limit)};
+        return {passed(), *collect_state(machine(), head(), how, PieceSink::no_limit)};
     }
     /// The storage has said what became of the snapshot. Gives a sentence if the machine threw as
     /// it was written.
@@ -260,7 +262,8 @@ private:
         if constexpr (Persistent<Machine>) at = std::as_const(image).applied();
         SnapshotHead around = head();
         if (at != position()) around.digest.reset();  // it is not the image's
-        how.versions = versions_.at(at.index);
+        // What has all may be said to be of a later entry, which is no operation.
+        how.versions = at == position() ? how.versions : versions_.at(at.index);
         return {at, image_producer(std::move(image), std::move(around), how)};
     }
     /// What a snapshot of the state as it is now says besides.

@@ -113,6 +113,10 @@ TEST_CASE("Snapshot sources: a leader does not wait for ever for a source") {
     SUBCASE("the same one is not") {
         CHECK(broken_rule(rule.asked(leader, {2}, keep)) == "snapshot sources");
     }
+    SUBCASE("one that has got it in between waits anew") {
+        rule.installed({3});
+        for (int i = 0; i < 8; ++i) CHECK_FALSE(rule.asked(leader, {2}, keep));
+    }
     raft::Options paced = options();
     paced.snapshot_bytes_per_second = 1;
     SnapshotSources slow(paced);

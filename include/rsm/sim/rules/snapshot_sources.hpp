@@ -69,8 +69,11 @@ public:
         return sent_.contains({source, target, last});
     }
 
-    /// A target says that it needs no more.
-    void installed(raft::NodeId target) { began_.erase(target); }
+    /// A target says that it has one: what it may need then is another.
+    void installed(raft::NodeId target) {
+        began_.erase(target);
+        std::erase_if(waits_, [target](const auto& wait) { return wait.first.second == target; });
+    }
     /// A leader begins to send a snapshot by itself. Returns whether it had another one send.
     bool gives_up(raft::NodeId leader, raft::NodeId target, const raft::SnapshotChunk& chunk) {
         const auto found = began_.find(target);

@@ -448,10 +448,20 @@ private:
         return !running_where([&](raft::NodeId id) {
             const raft::Log& log = cluster_.core(id).log();
             const bool is_settled = log.commit() == log.last_index();
-            return is_member(id) && is_settled &&
+            return is_member(id) && is_settled && !is_covered(id) &&
                    !is_compacted(cluster_.persisted_bytes(id), cluster_.core(id).snapshot().size,
                                  plan_.cluster.options);
         });
+    }
+    /// Whether a snapshot has all of a state that knows of operations only: what is no operation
+    /// stays behind it.
+    bool is_covered(raft::NodeId id) {
+        const auto& machine = cluster_.replica(id).machine();
+        if constexpr (requires { machine.applied(); }) {
+            return cluster_.core(id).snapshot().last.index >= machine.applied().index;
+        } else {
+            return false;
+        }
     }
     /// Who goes on although it has been outvoted; 0: nobody. @pre all have applied the same
     raft::NodeId outvoted() {
