@@ -457,8 +457,8 @@ TEST_CASE("a small state is collected, and a large one is not") {
 
 TEST_CASE("what is collected stays within its limit") {
     Sum sum;
-    CHECK(rsm::detail::collect_state(sum, {}, 64, copies + 1).has_value());
-    CHECK_FALSE(rsm::detail::collect_state(sum, {}, 64, copies).has_value());
+    CHECK(rsm::detail::collect_state(sum, {}, {64, {}}, copies + 1).has_value());
+    CHECK_FALSE(rsm::detail::collect_state(sum, {}, {64, {}}, copies).has_value());
     rsm::detail::PieceSink sink(100);
     const std::vector<std::byte> piece(60);
     sink.write(piece);

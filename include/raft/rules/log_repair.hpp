@@ -84,6 +84,15 @@ inline void ask_for_earlier(const Step& step, const Log& log, NodeId sender, Log
     step.send(sender, VoteRequest{{step.term().value + 1}, true, common, false, true});
 }
 
+/// Whether what was sent agrees with the last entry that is committed here, or comes behind it. Who
+/// does not lead may have another one there, and what follows that is of no use.
+inline bool has_committed(const Log& log, const LackingEntries& lacking) {
+    const Index commit = log.commit();
+    if (lacking.previous.index >= commit) return true;
+    const std::uint64_t before = commit - lacking.previous.index - 1;
+    return before < lacking.entries.size() && log.matches(lacking.entries[before].position());
+}
+
 inline Evidence evidence_of(const Log& log, const Detached& detached) {
     return detached.evidence(log.promised(), log.last(), log.base().index,
                              [&log](LogPosition position) { return log.matches(position); });
@@ -106,6 +115,7 @@ inline void take_lacking(const Step& step, const Office& office, const ElectionT
     if (!repairs_log(step, office, timer, log)) return;
     if (log.unwritten_bytes() >= step.options.window_bytes) return;
     if (!are_sound(step, sender, lacking)) return;
+    if (!has_committed(log, lacking)) return;
     skip_committed(log, lacking);
     if (!log.matches(lacking.previous)) {
         return ask_for_earlier(step, log, sender, lacking.previous);

@@ -46,14 +46,20 @@ public:
         raises_.assign(1, {index, version});
         tell(version, machine);
     }
-    /// A membership was applied, which `machine()` lets change. Throws NewerVersion.
+    /// At that index this version is in force, or a higher one is already. `change()` gives the
+    /// machine. Throws NewerVersion.
+    template <class Change>
+    void rise(raft::Index index, std::uint32_t version, const Change& change) {
+        if (version <= raises_.back().version) return;
+        check(index, version);
+        raises_.push_back({index, version});
+        tell(version, change());
+    }
+    /// A membership was applied.
     template <class Change>
     void pass(const raft::Entry& entry, const Change& change) {
         const auto membership = raft::codec::decode_membership(entry.payload);
-        if (!membership || membership->version <= raises_.back().version) return;
-        check(entry.index, membership->version);
-        raises_.push_back({entry.index, membership->version});
-        tell(membership->version, change());
+        if (membership) rise(entry.index, membership->version, change);
     }
 
 private:

@@ -155,7 +155,7 @@ public:
 
     raft::Result<void> restore(const raft::SnapshotMeta& meta, raft::ByteSource& source,
                                std::size_t buffer_bytes) {
-        if (holds(meta.last.index)) return {};
+        if (holds(meta.last.index)) return take_version(meta);
         auto head = restore_state(source, meta, machine_.change(), buffer_bytes);
         if (!head) return head.error();
         std::string refused = skipped_.restore(meta.last.index, std::move(head->skipped));
@@ -277,6 +277,17 @@ private:
             if (run.first <= index) term = run.term;
         }
         return term;
+    }
+    /// Of a snapshot whose state is there already: the log that told what is in force may have been
+    /// lost.
+    raft::Result<void> take_version(const raft::SnapshotMeta& meta) {
+        try {
+            versions_.rise(meta.last.index, meta.membership.version,
+                           [this]() -> Machine& { return machine_.change(); });
+        } catch (const NewerVersion&) {
+            return newer(meta.last.index, meta.membership.version);
+        }
+        return {};
     }
     static raft::Failure newer(raft::Index index, std::uint32_t version) {
         return {std::make_error_code(std::errc::not_supported),

@@ -274,12 +274,20 @@ TEST_CASE("a log gives way to one of which more speaks for being what the node h
     CHECK(terms_after({{5}, {}}) == Terms{1, 5});
 }
 
-TEST_CASE("what is committed gives way to nothing") {
-    Core core = lacking({});
-    Output out;
-    Input input = Message{{2}, {1}, LackingEntries{{3}, {}, entries(1, {2, 2, 2})}};
-    core.step(Time{}, std::span(&input, 1), out);
-    CHECK(terms_of(core) == std::vector<std::uint64_t>{1, 2, 2});
+TEST_CASE("what is committed gives way to nothing, and nothing that parts there goes on from it") {
+    const auto terms_after = [](std::vector<std::uint64_t> terms) {
+        Core core = lacking({});
+        Output out;
+        Input input = Message{{2}, {1}, LackingEntries{{3}, {}, entries(1, std::move(terms))}};
+        core.step(Time{}, std::span(&input, 1), out);
+        CHECK(sent<VoteRequest>(out).empty());
+        return terms_of(core);
+    };
+    using Terms = std::vector<std::uint64_t>;
+    REQUIRE(terms_after({}) == Terms{1, 1});
+    CHECK(terms_after({2, 2, 2}) == Terms{1, 1});
+    CHECK(terms_after({0, 1, 1, 1}) == Terms{1, 1});
+    CHECK(terms_after({1, 2, 2}) == Terms{1, 2, 2});
 }
 
 TEST_CASE(

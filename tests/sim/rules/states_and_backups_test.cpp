@@ -27,8 +27,8 @@ TEST_CASE(
     "a backup is a state of the history, with what it was asked for and the members of then") {
     Chronicle chronicle(3);
     chronicle.committed = {{1}, {1}, {2}};
-    const raft::Membership founding{{{{1}}}};
-    const raft::Membership later{{{{1}}, {{2}}}};
+    const raft::Membership founding = raft::Membership::of_voters({{1}});
+    const raft::Membership later = raft::Membership::of_voters({{1}, {2}});
     chronicle.founding = founding;
     chronicle.memberships[{{2}, {1}}] = later;
     chronicle.memberships[{{3}, {1}}] = founding;  // of an entry that was replaced
