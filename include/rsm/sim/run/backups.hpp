@@ -98,7 +98,11 @@ private:
         auto done = [this](TakenBackup taken) {
             return [this, taken = std::move(taken)](const boost::system::error_code& error,
                                                     const CapturedState& state) mutable {
-                if (!error) judge(std::move(taken), state);
+                // What the same piece of work has committed is not noted before it ends.
+                if (error) return;
+                cluster_.world().call_after(raft::Duration(1), [this, taken, state]() mutable {
+                    judge(std::move(taken), state);
+                });
             };
         };
         if (asks_leader) {

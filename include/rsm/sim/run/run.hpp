@@ -147,7 +147,8 @@ private:
                             keeps_no_old_snapshot(reign.leader, newest, paths));
         }
         const auto compacted = [&] {
-            return is_compacted(cluster_.persisted_bytes(reign.leader),
+            return is_covered(reign.leader) ||
+                   is_compacted(cluster_.persisted_bytes(reign.leader),
                                 cluster_.core(reign.leader).snapshot().size, plan_.cluster.options);
         };
         if (run_until(compacted, longest_answer(raft)) || failed()) return;
