@@ -111,10 +111,10 @@ TEST_CASE("a frame and the greetings have these bytes") {
                              raft::VoteReply{raft::Term{4}, raft::Term{3}, false, true}};
     CHECK(hex(frame(vote)) ==
           "43000000"
-          "04"
+          "05"
           "01"
           "0000"
-          "d12033822a9850ef"
+          "f739b24a8af6f272"
           "02"
           "0100000000000000"
           "0200000000000000"
@@ -132,7 +132,7 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "52534d48"
           "0400"
           "4500"
-          "0304"
+          "0305"
           "0100000000000000"
           "0200000000000000"
           "0900000000000000"
@@ -143,19 +143,19 @@ TEST_CASE("a frame and the greetings have these bytes") {
           "626c7565"
           "0300"
           "613a31"
-          "2fbfcd40ce1d0c52");
+          "a4b8c5f704d91c43");
     const rsm::detail::Answer answer{rsm::detail::AnswerCode::welcome, raft::NodeId{2}, 9, "h:80"};
     CHECK(hex(text(encode(answer))) ==
           "52534d41"
           "0400"
           "2100"
-          "0304"
+          "0305"
           "00"
           "0200000000000000"
           "0900000000000000"
           "0400"
           "683a3830"
-          "658bb85d7ef81a06");
+          "dc276f406c9cde54");
 }
 
 TEST_CASE("greetings come back equal, and no damaged one is accepted") {
