@@ -102,7 +102,7 @@ struct Hosts {
     }
     /// A message from 1 to 2.
     void send(std::uint64_t term = 1) {
-        transport(1).send({{1}, {2}, raft::VoteReply{raft::Term{term}, true, false}});
+        transport(1).send({{1}, {2}, raft::VoteReply{raft::Term{term}, raft::Term{1}, false}});
     }
     Transport& transport(std::uint64_t id) { return *hosts[id]->transport; }
     Host& host(std::uint64_t id) { return *hosts[id]; }

@@ -71,7 +71,7 @@ bool heals(const Story& story, const FakeFiles& files) {
 
 /// The story's disk with a snapshot of its fifth entry, and what is written then.
 FakeFiles with_snapshot(const Story& story, const raft::Write& then) {
-    FakeFiles files(story.disk);
+    FakeFiles files{story.disk};
     StorageNode<FakeWal> node(fake_wal(files));
     node.start();
     REQUIRE(node.save(position(5, 3), "state").has_value());
