@@ -137,7 +137,7 @@ raft::Result<void> Remains::apply_entries(raft::Index first, Machine& machine,
                 machine.apply(
                     decode<typename Machine::Operation>(entry.payload.view(), versions.now()));
             } catch (const detail::NewerVersion& newer) {
-                return raft::Failure{std::make_error_code(std::errc::not_supported), newer.what()};
+                return detail::failure_of(newer);
             } catch (const std::exception& error) {
                 return refuse(error.what());
             } catch (...) {

@@ -364,8 +364,8 @@ inline void interrupt_change(const Step& step, Reign& reign) {
 /// membership at a time, and none before an entry of the leader's own term is committed: else two
 /// leaders' memberships could each have a majority that the other does not know.
 inline void advance_change(const Step& step, Reign& reign, Log& log, Configuration& configuration) {
-    const bool finds = finds_change(step, reign) || finds_version(step, reign);
-    if (log.last().term != step.term() && finds) {
+    const auto finds = [&] { return finds_change(step, reign) || finds_version(step, reign); };
+    if (log.last().term != step.term() && finds()) {
         ensure_own_entry(step, reign.budget, log);
     }
     const bool current = log.term_at(log.commit()) == step.term();

@@ -4,11 +4,13 @@
 #ifndef RSM_NODE_NEWER_VERSION_HPP
 #define RSM_NODE_NEWER_VERSION_HPP
 
+#include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace rsm::inline v0::detail {
 
@@ -21,6 +23,10 @@ struct NewerVersion : std::runtime_error {
                              ", and the state machine of this program knows " +
                              std::to_string(known) + " at most: start a newer program") {}
 };
+
+inline raft::Failure failure_of(const NewerVersion& newer) {
+    return {std::make_error_code(std::errc::not_supported), newer.what()};
+}
 
 }  // namespace rsm::detail
 

@@ -80,7 +80,8 @@ public:
         skipped_.were_skipped(at.index);
         if (at.index.value != 0) digest_.restore(at.index, std::nullopt);
         const std::uint32_t version = version_at(log, at.index);
-        if (version > format_version_of<Machine>) return newer(at.index, version);
+        constexpr std::uint32_t known = format_version_of<Machine>;
+        if (version > known) return failure_of(NewerVersion(at.index, version, known));
         versions_.restart(at.index, version, machine_.change());
         return at.index;
     }
@@ -284,14 +285,10 @@ private:
         try {
             versions_.rise(meta.last.index, meta.membership.version,
                            [this]() -> Machine& { return machine_.change(); });
-        } catch (const NewerVersion&) {
-            return newer(meta.last.index, meta.membership.version);
+        } catch (const NewerVersion& newer) {
+            return failure_of(newer);
         }
         return {};
-    }
-    static raft::Failure newer(raft::Index index, std::uint32_t version) {
-        return {std::make_error_code(std::errc::not_supported),
-                NewerVersion(index, version, format_version_of<Machine>).what()};
     }
     static raft::Failure foreign(raft::LogPosition at, const std::string& why) {
         return {std::make_error_code(std::errc::state_not_recoverable),

@@ -220,10 +220,7 @@ raft::Result<SnapshotHead> restore_state(raft::ByteSource& source, const raft::S
                                          Machine& machine, std::size_t buffer_bytes) {
     constexpr std::uint32_t known = format_version_of<Machine>;
     const std::uint32_t written = meta.membership.version;
-    if (written > known) {
-        return raft::Failure{std::make_error_code(std::errc::not_supported),
-                             NewerVersion(meta.last.index, written, known).what()};
-    }
+    if (written > known) return failure_of(NewerVersion(meta.last.index, written, known));
     try {
         return read_state(source, meta.size, machine, {buffer_bytes, {written, known}}, meta.last);
     } catch (const std::exception& error) {
