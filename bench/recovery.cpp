@@ -4,7 +4,8 @@
 // bytes: starting with a long log, and writing, streaming and restoring the snapshot of a large
 // key/value state; and how long writes take while such a snapshot is made.
 //
-//   recovery [--part log|snapshot|stream|pause] [--size MiB] [--payload BYTES] [--data DIRECTORY]
+//   recovery [--part log|snapshot|stream|pause|join] [--size MiB] [--payload BYTES]
+//            [--rate OPERATIONS/S] [--data DIRECTORY]
 //
 // Files are read cold: the system is told to forget their pages before.
 #include "arguments.hpp"
@@ -21,6 +22,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,6 +36,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -48,6 +51,7 @@ namespace fs = std::filesystem;
 struct Settings {
     std::size_t bytes = 0;
     std::size_t payload = 1024;
+    std::uint64_t rate = 2000;  ///< of the writes while a snapshot is made, per second
     std::string data;
 };
 
@@ -81,28 +85,48 @@ std::uint64_t total_bytes(const std::string& directory) {
     return bytes;
 }
 
-/// Seconds to read every file, or to copy it to `target` and make that durable.
-double bare_copy(const std::string& directory, const std::string& target) {
-    std::vector<std::byte> buffer(std::size_t{1} << 20);
-    Descriptor out;
-    const std::uint64_t begin = now_ns();
-    if (!target.empty()) {
-        out = Descriptor(open(target.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    }
+/// Calls f(bytes) for all that the files below a directory hold, a piece at a time.
+template <class F>
+void for_each_piece(const std::string& directory, std::vector<std::byte>& piece, F f) {
     for_each_file(directory, [&](int file) {
         for (;;) {
-            const ssize_t count = read(file, buffer.data(), buffer.size());
+            const ssize_t count = read(file, piece.data(), piece.size());
             if (count < 0) throw system_failure("read");
             if (count == 0) break;
-            const auto size = static_cast<std::size_t>(count);
-            if (!target.empty() && write(out.get(), buffer.data(), size) != count) {
-                throw system_failure("write");
-            }
+            f(std::span(piece).first(static_cast<std::size_t>(count)));
         }
     });
-    if (!target.empty() && fdatasync(out.get()) != 0) throw system_failure("fdatasync");
+}
+
+/// Seconds to read every file.
+double bare_read(const std::string& directory) {
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    const std::uint64_t begin = now_ns();
+    for_each_piece(directory, piece, [](std::span<const std::byte>) {});
+    return since(begin);
+}
+/// Seconds to have all of it in memory that the process did not have before, as a state has to be.
+double bare_load(const std::string& directory) {
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    std::vector<std::string> memory;
+    const std::uint64_t begin = now_ns();
+    for_each_piece(directory, piece, [&](std::span<const std::byte> bytes) {
+        memory.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    });
+    return since(begin);
+}
+/// Seconds to copy every file into `target` and to make that durable.
+double bare_copy(const std::string& directory, const std::string& target) {
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    const std::uint64_t begin = now_ns();
+    const Descriptor out(open(target.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    for_each_piece(directory, piece, [&](std::span<const std::byte> bytes) {
+        const ssize_t count = write(out.get(), bytes.data(), bytes.size());
+        if (count != static_cast<ssize_t>(bytes.size())) throw system_failure("write");
+    });
+    if (fdatasync(out.get()) != 0) throw system_failure("fdatasync");
     const double seconds = since(begin);
-    if (!target.empty()) unlink(target.c_str());
+    unlink(target.c_str());
     return seconds;
 }
 
@@ -163,7 +187,7 @@ void write_log(const Settings& settings) {
 void measure_log(const Settings& settings) {
     write_log(settings);
     make_cold(settings.data);
-    const double bare = bare_copy(settings.data, "");
+    const double bare = bare_read(settings.data);
     make_cold(settings.data);
 
     const std::uint64_t begin = now_ns();
@@ -235,7 +259,7 @@ void measure_snapshot(const Settings& settings) {
            [&](Line& line) { line.number("seconds_captured", written.captured); });
 
     make_cold(directory);
-    const double bare = bare_copy(directory, "");
+    const double bare = bare_load(directory);
     make_cold(directory);
     kv::Store restored;
     const std::uint64_t begin = now_ns();
@@ -244,7 +268,8 @@ void measure_snapshot(const Settings& settings) {
     const raft::Result<raft::Recovered> recovered = storage.recover();
     if (!recovered) throw std::runtime_error(recovered.error().message());
     const auto source = storage.open_snapshot(recovered->snapshot);
-    if (!source || !rsm::detail::restore_state(**source, recovered->snapshot, restored)) {
+    if (!source || !rsm::detail::restore_state(**source, recovered->snapshot, restored,
+                                               rsm::Options{}.snapshot_buffer_bytes)) {
         throw std::runtime_error("the snapshot cannot be restored");
     }
     const double seconds = since(begin);
@@ -292,24 +317,32 @@ raft::Membership voters(std::size_t count) {
     return raft::Membership::of_voters(nodes);
 }
 
-/// Writes the first node's snapshot, in a process of its own so that the state's memory goes with
-/// it, and copies it for the others.
-void prepare(const Settings& settings, Children& children, std::size_t nodes, std::size_t copies) {
-    const pid_t writer = children.start(
-        [&] { write_snapshot(make_state(settings), settings.data + "/1", voters(nodes)); });
+/// Founds all nodes and gives the first `with_state` of them the snapshot, in a process of its own
+/// so that the state's memory goes with it.
+void prepare(const Settings& settings, Children& children, const Addresses& addresses,
+             std::size_t with_state) {
+    const pid_t writer = children.start([&] {
+        for (const auto& [node, address] : addresses) {
+            boost::asio::io_context io{1};
+            open_replica(io, node, addresses, settings.data, options_of(node, -1));
+        }
+        const kv::Store state = make_state(settings);
+        for (std::size_t node = 1; node <= with_state; ++node) {
+            write_snapshot(state, settings.data + "/" + std::to_string(node),
+                           voters(addresses.size()));
+        }
+    });
     if (!children.wait_for(writer)) throw std::runtime_error("no snapshot");
-    for (std::size_t node = 2; node < 2 + copies; ++node) {
-        fs::copy(settings.data + "/1", settings.data + "/" + std::to_string(node));
-    }
 }
 
 /// From the moment at which an empty follower hears from its leader until it has the leader's
-/// snapshot on its disk and in its state machine.
+/// snapshot on its disk and in its state machine; beside a copy of the file and its loading.
 void measure_stream(const Settings& settings, Children& children) {
-    prepare(settings, children, 2, 0);
     const Addresses addresses = choose_addresses(2);
+    prepare(settings, children, addresses, 1);
     const std::uint64_t bytes = total_bytes(settings.data + "/1");
-    const double bare = bare_copy(settings.data + "/1", settings.data + "/copy");
+    const double copy = bare_copy(settings.data + "/1", settings.data + "/copy");
+    const double load = bare_load(settings.data + "/1");
     children.start([&] {
         boost::asio::io_context io{1};
         Replica leader = open_replica(io, 1, addresses, settings.data, options_of(1, -1));
@@ -328,43 +361,67 @@ void measure_stream(const Settings& settings, Children& children) {
     if (follower.machine().key_count() != settings.bytes / settings.payload) {
         throw std::runtime_error("keys are missing");
     }
-    report("stream a snapshot to a follower", bytes, seconds, bare);
+    report("stream a snapshot to a follower", bytes, seconds, copy + load,
+           [&](Line& line) { line.number("bare_copy_seconds", copy); });
+}
+
+/// The most memory that this process has had.
+std::uint64_t peak_bytes() {
+    rusage usage{};
+    if (getrusage(RUSAGE_SELF, &usage) != 0) throw system_failure("getrusage");
+    return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 /// Writes at a fixed rate, whatever becomes of those before (an open loop: a client that waits for
 /// answers would ask little while the node stands still, and so hide it). Each counts from the
-/// time at which it was due. They are told apart by whether the leader was making a snapshot at
-/// any time between then and their end.
+/// time at which it was due. They are told apart by whether what is measured, a snapshot being made
+/// or a newcomer being brought up, was going on at any time between then and their end.
 class PauseMeter {
 public:
-    PauseMeter(boost::asio::io_context& io, Replica& replica, std::int64_t threshold)
-        : io_(io),
-          replica_(replica),
-          timer_(replica.get_executor()),
-          threshold_(static_cast<std::uint64_t>(threshold)) {}
+    using Question = std::function<bool(const rsm::Status&)>;
 
-    void start() {
-        replica_.async_submit(operation(), [this](error_code error, auto) {
-            if (!error) {
-                first_ = replica_.status().snapshot;
-                due_ = now_ns();
-            }
-            tick();
-        });
+    PauseMeter(boost::asio::io_context& io, Replica& replica, std::uint64_t rate)
+        : io_(io), replica_(replica), timer_(replica.get_executor()), rate_(rate) {}
+
+    /// Writes until some seconds after what is measured has begun and has ended.
+    void start(Question has_begun, Question has_ended) {
+        has_begun_ = std::move(has_begun);
+        has_ended_ = std::move(has_ended);
+        wait_for_leader();
     }
-    const Histogram& during() const { return during_; }
-    const Histogram& without() const { return without_; }
-    static constexpr std::uint64_t rate = 2000;  ///< per second
+    void report(const char* part, std::uint64_t bytes) const {
+        Line line("recovery");
+        line.text("part", part).count("bytes", bytes).count("rate", rate_);
+        line.number("seconds", static_cast<double>(ended_at_ - begun_at_) * 1e-9);
+        line.number("peak_times_state",
+                    static_cast<double>(peak_bytes()) / static_cast<double>(bytes));
+        line.count("operations_during", during_.count());
+        line.count("operations_without", without_.count());
+        line.number("p50_us_during", during_.percentile(50) / 1000);
+        line.number("p50_us_without", without_.percentile(50) / 1000);
+        line.number("p99_us_during", during_.percentile(99) / 1000);
+        line.number("p99_us_without", without_.percentile(99) / 1000);
+        line.number("max_us_during", static_cast<double>(during_.largest()) / 1000);
+        line.number("max_us_without", static_cast<double>(without_.largest()) / 1000);
+        line.number("times_without", during_.percentile(99) / without_.percentile(99));
+        line.print();
+    }
 
 private:
-    void tick() {
-        if (due_ == 0) {
+    void wait_for_leader() {
+        replica_.async_submit(operation(), [this](error_code error, auto) {
+            if (!error) {
+                due_ = now_ns() + second_ns;
+                return tick();
+            }
             timer_.expires_after(std::chrono::milliseconds(10));
-            return timer_.async_wait([this](error_code) { start(); });
-        }
-        look_for_snapshot();
-        if (ended_at_ != 0 && now_ns() > ended_at_ + 3 * second_ns) return io_.stop();
-        for (; due_ <= now_ns(); due_ += second_ns / rate) submit(due_);
+            timer_.async_wait([this](error_code) { wait_for_leader(); });
+        });
+    }
+    void tick() {
+        look();
+        if (ended_at_ != 0 && now_ns() > ended_at_ + 5 * second_ns) return io_.stop();
+        for (; due_ <= now_ns(); due_ += second_ns / rate_) submit(due_);
         timer_.expires_after(std::chrono::microseconds(500));
         timer_.async_wait([this](error_code) { tick(); });
     }
@@ -378,23 +435,24 @@ private:
                 std::fprintf(stderr, "recovery: a write failed: %s\n", error.message().c_str());
                 std::_Exit(EXIT_FAILURE);
             }
-            look_for_snapshot();
+            look();
             const bool overlaps = begun_at_ != 0 && (ended_at_ == 0 || due <= ended_at_);
             (overlaps ? during_ : without_).add(now_ns() - due);
         });
     }
-    void look_for_snapshot() {
+    void look() {
         if (ended_at_ != 0) return;
         const rsm::Status status = replica_.status();
-        if (begun_at_ == 0 && status.persisted_bytes >= threshold_) begun_at_ = now_ns();
-        if (status.snapshot > first_) ended_at_ = now_ns();
+        if (begun_at_ == 0 && has_begun_(status)) begun_at_ = now_ns();
+        if (begun_at_ != 0 && has_ended_(status)) ended_at_ = now_ns();
     }
 
     boost::asio::io_context& io_;
     Replica& replica_;
     boost::asio::steady_timer timer_;
-    std::uint64_t threshold_;
-    raft::Index first_;
+    std::uint64_t rate_;
+    Question has_begun_;
+    Question has_ended_;
     std::uint64_t due_ = 0;
     std::uint64_t begun_at_ = 0;
     std::uint64_t ended_at_ = 0;
@@ -403,38 +461,66 @@ private:
     Histogram without_;
 };
 
+void start_follower(const Settings& settings, Children& children, const Addresses& addresses,
+                    std::uint64_t self, std::int64_t threshold, int wait_for = -1) {
+    children.start([&, self, threshold, wait_for] {
+        char signal = 0;
+        if (wait_for >= 0 && read(wait_for, &signal, 1) != 1) return;
+        boost::asio::io_context io{1};
+        Replica node =
+            open_replica(io, self, addresses, settings.data, options_of(self, threshold));
+        io.run();
+    });
+}
+
 void measure_pause(const Settings& settings, Children& children) {
-    prepare(settings, children, 3, 2);
     const Addresses addresses = choose_addresses(3);
+    prepare(settings, children, addresses, 3);
     // Some seconds of writing, so that there is one snapshot and not a second one.
-    const std::int64_t threshold = rsm::mebibytes(4);
+    const auto threshold = static_cast<std::int64_t>(settings.rate * 2048);
     for (const std::uint64_t self : {2U, 3U}) {
-        children.start([&] {
-            boost::asio::io_context io{1};
-            Replica node =
-                open_replica(io, self, addresses, settings.data, options_of(self, threshold));
-            io.run();
-        });
+        start_follower(settings, children, addresses, self, threshold);
     }
     boost::asio::io_context io{1};
     Replica leader = open_replica(io, 1, addresses, settings.data, options_of(1, threshold));
-    PauseMeter meter(io, leader, threshold);
-    meter.start();
+    PauseMeter meter(io, leader, settings.rate);
+    const raft::Index first = leader.status().snapshot;
+    meter.start(
+        [&](const rsm::Status& status) {
+            return status.persisted_bytes >= static_cast<std::uint64_t>(threshold);
+        },
+        [&](const rsm::Status& status) { return status.snapshot > first; });
     io.run();
-    const Histogram& during = meter.during();
-    const Histogram& without = meter.without();
-    Line line("recovery");
-    line.text("part", "write while a snapshot is made").count("bytes", settings.bytes);
-    line.count("rate", PauseMeter::rate);
-    line.count("operations_during", during.count()).count("operations_without", without.count());
-    line.number("p50_us_during", during.percentile(50) / 1000);
-    line.number("p50_us_without", without.percentile(50) / 1000);
-    line.number("p99_us_during", during.percentile(99) / 1000);
-    line.number("p99_us_without", without.percentile(99) / 1000);
-    line.number("max_us_during", static_cast<double>(during.largest()) / 1000);
-    line.number("max_us_without", static_cast<double>(without.largest()) / 1000);
-    line.number("times_without", during.percentile(99) / without.percentile(99));
-    line.print();
+    meter.report("write while a snapshot is made", settings.bytes);
+}
+
+/// The third of three nodes is empty and is started when writes go on.
+void measure_join(const Settings& settings, Children& children) {
+    const Addresses addresses = choose_addresses(3);
+    prepare(settings, children, addresses, 2);
+    std::array<int, 2> start{};
+    if (pipe2(start.data(), O_CLOEXEC) != 0) throw system_failure("pipe2");
+    start_follower(settings, children, addresses, 2, -1);
+    start_follower(settings, children, addresses, 3, -1, start[0]);
+    boost::asio::io_context io{1};
+    Replica leader = open_replica(io, 1, addresses, settings.data, options_of(1, -1));
+    PauseMeter meter(io, leader, settings.rate);
+    std::uint64_t begin = 0;
+    meter.start(
+        [&](const rsm::Status&) {
+            if (begin == 0) begin = now_ns() + 5 * second_ns;
+            if (now_ns() < begin) return false;
+            return write(start[1], "", 1) == 1;
+        },
+        [&](const rsm::Status& status) {
+            for (const auto& one : status.followers) {
+                if (one.node != raft::NodeId{3} || one.match <= status.snapshot) continue;
+                return one.match + settings.rate / 2 > status.commit;
+            }
+            return false;
+        });
+    io.run();
+    meter.report("write while a newcomer is brought up", settings.bytes);
 }
 
 }  // namespace
@@ -445,6 +531,7 @@ int main(int count, char** words) try {
     const std::string part = arguments.text("part", "log");
     settings.bytes = arguments.count("size", 1024) << 20;
     settings.payload = arguments.count("payload", settings.payload);
+    settings.rate = arguments.count("rate", settings.rate);
     settings.data = arguments.text("data", ".");
     arguments.finish();
     if (settings.bytes < settings.payload || settings.payload == 0) {
@@ -461,6 +548,8 @@ int main(int count, char** words) try {
         measure_stream(settings, children);
     } else if (part == "pause") {
         measure_pause(settings, children);
+    } else if (part == "join") {
+        measure_join(settings, children);
     } else {
         throw std::invalid_argument("unknown part: " + part);
     }
