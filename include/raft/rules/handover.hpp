@@ -44,6 +44,15 @@ struct Successor {
     }
 };
 
+/// Whether leadership is better with another voter than with this leader: with one that has room on
+/// its disk, and of those, or of those that have none, with the one of the higher priority.
+inline bool leads_better(const Step& step, bool has_room, std::uint32_t priority) {
+    const Member* const own = step.membership().find(step.self);
+    if (own == nullptr) return false;
+    if (has_room != !step.disk.full) return has_room;
+    return priority > own->priority;
+}
+
 /// Of those who could lead and are heard of, the one that does best; 0: nobody could.
 inline Successor best_successor(const Step& step, const Reign& reign, const Log& log,
                                 bool (*is_less)(const Successor&, const Successor&)) {
@@ -106,7 +115,7 @@ inline bool could_be_elected(const Step& step, const Reign& reign) {
 /// "The prior leader sends a TimeoutNow request to the target server" (step 3) once that "fully
 /// updates the target server's log to match its own" (step 2). Asked again at heartbeats, for
 /// messages may be lost, and given up at the deadline, or when the target has lost its vote or its
-/// disk hangs. What the leader does by itself must end in an election.
+/// disk hangs. What the leader does by itself must end in an election, of one that leads better.
 inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (!reign.handover) return;
     Handover& handover = *reign.handover;
@@ -115,7 +124,9 @@ inline void advance_handover(const Step& step, Reign& reign, const Log& log) {
     if (target == nullptr || member == nullptr || !member->votes_in_new()) {
         return end_handover(step, reign, HandoverResult::no_voter);
     }
-    const bool in_vain = handover.token == 0 && !could_be_elected(step, reign);
+    const bool in_vain =
+        handover.token == 0 && (!leads_better(step, !target->disk_full, member->priority) ||
+                                !could_be_elected(step, reign));
     if (target->disk_stalled || in_vain) {
         return end_handover(step, reign, HandoverResult::no_successor);
     }
@@ -158,21 +169,17 @@ inline void begin_preference(const Step& step, Preference& preference) {
     begin_patience(step, preference.room, 1);
 }
 
-/// Leadership is for a voter that has room on its disk, and of those for the one of the highest
-/// priority, as soon as that one could take it at once. A leader whom no other could follow serves
-/// at least reads.
+/// Leadership is for the voter with which it is best, as soon as that one could take it at once. A
+/// leader whom no other could follow serves at least reads.
 inline void prefer_successor(const Step& step, Reign& reign, Preference& preference,
                              const Log& log) {
     if (reign.handover || reign.change || step.membership().joint()) return;
-    const Member* const own = step.membership().find(step.self);
     const Successor best = best_successor(step, reign, log, Successor::by_priority);
-    if (own == nullptr || !best.is_close) return;
-    const bool has_room = !step.disk.full;
-    const bool alike = best.has_room == has_room;
-    if (alike ? best.priority <= own->priority : has_room) return;
-    Patience& patience = alike ? preference.priority : preference.room;
+    if (!best.is_close || !leads_better(step, best.has_room, best.priority)) return;
+    const bool for_room = best.has_room && step.disk.full;
+    Patience& patience = for_room ? preference.room : preference.priority;
     if (step.now < patience.look_at || !could_be_elected(step, reign)) return;
-    spend_patience(step, patience, alike ? 128 : 16);
+    spend_patience(step, patience, for_room ? 16 : 128);
     const Time deadline = saturated_sum(step.now, step.options.election_timeout);
     reign.handover = Handover{0, best.node, deadline, std::nullopt};
 }

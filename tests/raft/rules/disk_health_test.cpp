@@ -407,6 +407,19 @@ TEST_CASE("a handover that nobody has asked for ends when no other could be elec
     CHECK(hands_over() == is_asked_for);
 }
 
+TEST_CASE("a handover for room ends when the other one has none any more") {
+    Led cluster;
+    cluster.lost = [](const Message& m) { return std::holds_alternative<TimeoutNow>(m.body); };
+    cluster.set_room(1, true);
+    const auto hands_over = [&] { return cluster.core(1).handover() != nullptr; };
+    REQUIRE(cluster.run_until(hands_over, milliseconds(400)));
+    const std::uint64_t target = cluster.core(1).handover()->target.value;
+    AppendReply full;
+    full.disk_full = true;
+    cluster.step(1, message(target, 1, full));
+    CHECK_FALSE(hands_over());
+}
+
 TEST_CASE("room comes before priority") {
     Led cluster;
     Membership target = of({1, 2, 3});

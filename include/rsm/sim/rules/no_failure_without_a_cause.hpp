@@ -12,6 +12,7 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -56,9 +57,16 @@ public:
         held_.insert({at, snapshot});
         ever_.insert({at, snapshot});
     }
-    /// What a node had received is gone.
-    void restarted(raft::NodeId node) {
+    /// @param partial  of which snapshot the node's disk has a part; 0: of none. The part may be
+    ///                 another node's, whose disk this was, or have been given up, for what was
+    ///                 removed may be there again after a power failure.
+    void restarted(raft::NodeId node, raft::Index partial) {
         std::erase_if(held_, [node](const auto& one) { return one.first == node; });
+        const bool tainted = partial != raft::Index{} &&
+                             std::ranges::any_of(ever_, [partial](const auto& one) {
+                                 return one.second == partial;
+                             });
+        if (tainted) arrived(node, partial);
     }
     /// Whether that explains that the node rejects the snapshot. What it had received goes with it.
     bool explains_rejection(raft::NodeId at, raft::Index snapshot) {

@@ -105,11 +105,9 @@ public:
         if (trace_.enabled()) trace_start(trace_, world_.now(), core(id));
         oracle_.started(core(id));
         resumed_transfers_.restarted(core(id));
-        if (core(id).receives_snapshot()) {
-            happened(Counter::partial_snapshots);
-        } else {
-            damaged_pieces_.restarted(id);
-        }
+        const raft::IncomingSnapshot* const partial = core(id).incoming();
+        if (partial != nullptr) happened(Counter::partial_snapshots);
+        damaged_pieces_.restarted(id, partial ? partial->meta.last.index : raft::Index{});
         node.files.recovered(core(id));
         if (core(id).log().is_whole()) node.files.history().healing = false;
     }

@@ -147,7 +147,7 @@ private:
                             keeps_no_old_snapshot(reign.leader, newest, paths));
         }
         const auto compacted = [&] {
-            return is_covered(reign.leader) ||
+            return keeps_log_for_state() || is_covered(reign.leader) ||
                    is_compacted(cluster_.persisted_bytes(reign.leader),
                                 cluster_.core(reign.leader).snapshot().size, plan_.cluster.options);
         };
@@ -441,11 +441,15 @@ private:
         }
         cluster_.report(Rule::log_matching, raft::invariants::check(cores));
     }
-    /// Without a barrier the last entries may wait for an operation to be committed with.
-    /// The log is kept for what a state on disk has not made durable.
-    bool all_compacted() {
+    /// The log is kept for what a state on disk has not made durable, and that waits for more
+    /// operations to be made durable with.
+    bool keeps_log_for_state() const {
         const ClusterPlan& plan = plan_.cluster;
-        if (plan.states_on_disk && plan.transaction * plan.sync_every > 1) return true;
+        return plan.states_on_disk && plan.transaction * plan.sync_every > 1;
+    }
+    /// Without a barrier the last entries may wait for an operation to be committed with.
+    bool all_compacted() {
+        if (keeps_log_for_state()) return true;
         return !running_where([&](raft::NodeId id) {
             const raft::Log& log = cluster_.core(id).log();
             const bool is_settled = log.commit() == log.last_index();

@@ -154,7 +154,10 @@ private:
             const std::uint64_t seconds = plan.nodes * state_bytes / raft.snapshot_bytes_per_second;
             paced = std::chrono::seconds(static_cast<std::int64_t>(seconds + 1));
         }
-        return each * static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1) +
+        // Where messages are late often, leaders change, and each begins anew with its own.
+        const std::int64_t leaders = 1 + troubled / 50;
+        return leaders * each *
+                   static_cast<std::int64_t>(state_bytes / raft.snapshot_chunk_bytes + 1) +
                paced;
     }
 

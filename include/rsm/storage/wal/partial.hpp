@@ -86,9 +86,9 @@ private:
         return !fresh || files_.sync_directory(directory_->handle).has_value();
     }
     bool create() {
+        made_ = true;  // it may be there even where that fails
         auto file = files_.open(path_, OpenMode::create);
         if (!file) return false;
-        made_ = true;
         file_.emplace(std::move(*file));
         const auto head = encode_head(marks_head, announced_);
         end_ = head.size();
