@@ -62,10 +62,10 @@ public:
     ///                 removed may be there again after a power failure.
     void restarted(raft::NodeId node, raft::Index partial) {
         std::erase_if(held_, [node](const auto& one) { return one.first == node; });
-        const bool tainted = partial != raft::Index{} &&
-                             std::ranges::any_of(ever_, [partial](const auto& one) {
-                                 return one.second == partial;
-                             });
+        const bool tainted =
+            partial != raft::Index{} && std::ranges::any_of(ever_, [partial](const auto& one) {
+                return one.second == partial;
+            });
         if (tainted) arrived(node, partial);
     }
     /// Whether that explains that the node rejects the snapshot. What it had received goes with it.
