@@ -7,6 +7,7 @@
 #include <raft/base/types.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/link.hpp>
+#include <rsm/transport/tcp/secured.hpp>
 #include <rsm/transport/tcp/shared.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
@@ -77,7 +78,7 @@ public:
     }
 
 private:
-    enum class Step : std::uint8_t { look_up, connect, greet };
+    enum class Step : std::uint8_t { look_up, connect, secure, greet };
 
     static constexpr std::size_t endpoints_max = 16;
 
@@ -108,14 +109,25 @@ private:
             self->endpoints_[attempt - 1], [self, attempt](boost::system::error_code error) {
                 if (!self->at(attempt)) return;
                 if (error) return failed(self, "cannot connect: " + error.message());
-                greet(self, attempt);
+                secure(self, attempt);
             });
+    }
+
+    static void secure(const Self& self, std::size_t attempt) {
+        const TcpOptions& options = self->shared_->options;
+        if constexpr (SecuringNet<Net>) enter(self, Step::secure, options.handshake_timeout);
+        self->shared_->net.tune(self->socket, options.user_timeout);
+        secure_dialled(self->shared_->net, self->socket, self->peer_,
+                       [self, attempt](const std::string& why) {
+                           if (!self->at(attempt)) return;
+                           if (why.empty()) return greet(self, attempt);
+                           failed(self, "no TLS: " + why);
+                       });
     }
 
     static void greet(const Self& self, std::size_t attempt) {
         const TcpOptions& options = self->shared_->options;
         enter(self, Step::greet, options.handshake_timeout);
-        self->shared_->net.tune(self->socket, options.user_timeout);
         self->hello_ = encode(Hello{options.self, self->peer_, self->shared_->process,
                                     self->shared_->cluster_id, self->shared_->storage,
                                     options.cluster, self->shared_->contact, options.versions});
@@ -223,6 +235,7 @@ private:
             case Step::look_up:
                 return self->finish(nullptr, "cannot look the name up: no answer in time");
             case Step::connect: return failed(self, "cannot connect: no answer in time");
+            case Step::secure: return failed(self, "no TLS: no handshake in time");
             case Step::greet: return failed(self, "no greeting in time");
         }
     }

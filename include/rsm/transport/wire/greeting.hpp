@@ -71,10 +71,13 @@ enum class AnswerCode : std::uint8_t {
     damaged_hello = 5,
     too_many = 6,  ///< of those that have not introduced themselves
     // After a welcome:
-    replaced = 7,         ///< by a newer connection from a node of the sender's id
-    frame_too_long = 8,   ///< above the receiver's max_frame_bytes
-    bad_frame = 9,        ///< damaged, or of an unknown version or kind
-    foreign_message = 10  ///< in another's name, or to another node
+    replaced = 7,          ///< by a newer connection from a node of the sender's id
+    frame_too_long = 8,    ///< above the receiver's max_frame_bytes
+    bad_frame = 9,         ///< damaged, or of an unknown version or kind
+    foreign_message = 10,  ///< in another's name, or to another node
+    // Instead of a welcome:
+    other_security = 11,    ///< one of the two speaks TLS, and the other does not
+    other_certificate = 12  ///< the sender's is not that of the node that it says it is
 };
 
 /// What the accepting side answers, and what it says when it ends a connection that it had
@@ -106,6 +109,9 @@ inline const char* sentence(AnswerCode code) {
             return "a frame of this node's arrived damaged or is unknown to it";
         case AnswerCode::foreign_message:
             return "this node sent a message in another's name or to another node";
+        case AnswerCode::other_security: return "one of the two speaks TLS, and the other does not";
+        case AnswerCode::other_certificate:
+            return "this node's certificate is not for it, or for another cluster";
     }
     return "for a reason that this node does not know";
 }
