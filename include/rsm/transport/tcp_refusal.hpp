@@ -33,10 +33,13 @@ enum class TcpRefusal : std::uint8_t {
     speaks_tls,       ///< it speaks TLS, and this node does not
     speaks_no_tls,    ///< this node speaks TLS, and it does not
     tls_failed,       ///< the handshake of TLS, e.g. for a certificate that is not accepted
+    no_secret,        ///< this node has a peer secret, and it has none
+    has_secret,       ///< it has a peer secret, and this node has none
+    other_secret,     ///< it does not know this node's peer secret
     other_certificate,  ///< its certificate is not that of the node that it says it is
 };
 
-inline constexpr std::size_t tcp_refusals = std::size_t{20};
+inline constexpr std::size_t tcp_refusals = std::size_t{23};
 
 namespace detail {
 
@@ -64,6 +67,9 @@ inline constexpr std::array<RefusalText, tcp_refusals> refusal_texts = {{
     {"speaks_tls", "it speaks TLS, and this node does not"},
     {"speaks_no_tls", "it speaks no TLS, and this node takes nothing else"},
     {"tls_failed", "the TLS handshake failed"},
+    {"no_secret", "it has no peer secret, and this node has one"},
+    {"has_secret", "it has a peer secret, and this node has none"},
+    {"other_secret", "its peer secret is another one"},
     {"other_certificate", "its certificate is not that of the node that it says it is"},
 }};
 

@@ -82,6 +82,12 @@ std::optional<Objection> objection_to(const Hello& hello, const TcpShared<Net>& 
         return Objection{AnswerCode::other_certificate, TcpRefusal::other_certificate,
                          std::move(why)};
     }
+    if (own.secret.empty() && hello.challenge) {
+        return Objection{AnswerCode::no_secret, TcpRefusal::has_secret, {}};
+    }
+    if (!own.secret.empty() && !hello.challenge) {
+        return Objection{AnswerCode::secret_required, TcpRefusal::no_secret, {}};
+    }
     return std::nullopt;
 }
 

@@ -12,6 +12,7 @@
 #include <rsm/transport/tcp/secured.hpp>
 #include <rsm/transport/tcp/shared.hpp>
 #include <rsm/transport/wire/greeting.hpp>
+#include <rsm/transport/wire/peer_secret.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -223,14 +224,51 @@ private:
                 return refuse(self, stranger,
                               {AnswerCode::damaged_hello, TcpRefusal::hello_damaged, {}});
             }
-            judge(self, stranger, *hello);
+            if (auto objection = objection_to(*hello, *self->shared_, stranger->socket)) {
+                return refuse(self, stranger, *std::move(objection));
+            }
+            if (self->shared_->options.secret.empty()) return introduce(self, stranger, *hello);
+            ask_for_proof(self, stranger, *hello, size);
         });
     }
 
-    static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
-        if (auto objection = objection_to(hello, *self->shared_, stranger->socket)) {
-            return refuse(self, stranger, *std::move(objection));
-        }
+    /// @param size  of the hello, which is still there as it was sent
+    static void ask_for_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,
+                              std::size_t size) {
+        const std::string& secret = self->shared_->options.secret;
+        const auto said = std::span<const std::byte>(stranger->hello).first(size);
+        Answer question = self->farewell(AnswerCode::prove);
+        question.challenge = draw_challenge(self->shared_->net);
+        stranger->answer = encode_question(secret, said, question);
+        const Digest256 expected =
+            proof_of(secret, Side::dialling, said, provable(stranger->answer));
+        stranger->parts = {boost::asio::buffer(stranger->answer)};
+        stranger->first_part = 0;
+        write_parts(stranger, [self, stranger, hello, expected](boost::system::error_code error) {
+            if (stranger->closed || stranger->dismissed) return;
+            if (error) return self->broke_off(stranger, error);
+            read_proof(self, stranger, hello, expected);
+        });
+    }
+
+    static void read_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,
+                           const Digest256& expected) {
+        const auto place = std::span(stranger->hello).first(proof_bytes);
+        read_exactly(
+            stranger, place,
+            [self, stranger, place, hello, expected](boost::system::error_code error) {
+                if (stranger->closed) return;
+                if (error) return self->broke_off(stranger, error);
+                const auto proof = decode_proof(place);
+                if (proof && equal_in_constant_time(*proof, expected)) {
+                    return introduce(self, stranger, hello);
+                }
+                refuse(self, stranger, {AnswerCode::other_secret, TcpRefusal::other_secret, {}});
+            });
+    }
+
+    /// @pre there is no objection to the hello, and it has been proved if it has to be
+    static void introduce(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
         // The peers never include this node itself.
         if (!self->meet_(hello.from, hello.contact)) {
             return refuse(self, stranger,
@@ -312,6 +350,7 @@ private:
             encode(Answer{AnswerCode::welcome, options.self, self->shared_->process,
                           options.advertise, options.versions});
         connection->parts = {boost::asio::buffer(connection->answer)};
+        connection->first_part = 0;
         write_parts(connection, [self, connection](boost::system::error_code error) {
             if (connection->closed || !connection->peer) return;
             if (error) return self->close(connection);

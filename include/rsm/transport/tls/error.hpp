@@ -52,12 +52,21 @@ inline std::string tls_sentence(int reason) {
     return text != nullptr ? std::string("TLS: ") + text : std::string("TLS failed");
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+#endif
+
 /// Errors of a connection under TLS; the values are OpenSSL's reasons.
 class TlsCategory final : public boost::system::error_category {
 public:
     const char* name() const noexcept override { return "rsm.tls"; }
     std::string message(int value) const override { return tls_sentence(value); }
 };
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 inline boost::system::error_code tls_error(int reason) {
     static const TlsCategory category;
