@@ -347,6 +347,7 @@ public:
         transport.peers = origin.peers;
         transport.cluster = origin.cluster_name;
         transport.advertise = address;
+        transport.secret = kv::read_peer_secret(arguments.tls.peer_secret);
         // Two election timeouts; below a second, TCP could not even repeat a packet a few times.
         transport.user_timeout =
             std::max(std::chrono::milliseconds(1000),

@@ -16,6 +16,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -45,10 +49,37 @@ inline void declare_tls(CLI::App& app, TlsArguments& arguments) {
                    "TLS on");
 }
 
+/// The peers' secret in a file: all of it but the white space at its ends, so that whatever editor
+/// may have written it. Empty for no file. @throws std::invalid_argument
+inline std::string read_peer_secret(const std::string& path) {
+    if (path.empty()) return {};
+    std::ifstream in(path, std::ios::binary);
+    // One byte more than is allowed says that it is too long.
+    constexpr std::size_t most = rsm::TcpOptions::max_secret_bytes + 64;
+    std::string text(most, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(most));
+    text.resize(static_cast<std::size_t>(std::max(in.gcount(), std::streamsize{0})));
+    if (in.bad() || (text.empty() && !in.is_open())) {
+        throw std::invalid_argument("--peer-secret: cannot read " + path);
+    }
+    constexpr const char* space = " \t\r\n";
+    text.erase(text.find_last_not_of(space) + 1);
+    text.erase(0, text.find_first_not_of(space));
+    if (text.size() < rsm::TcpOptions::min_secret_bytes ||
+        text.size() > rsm::TcpOptions::max_secret_bytes) {
+        throw std::invalid_argument("--peer-secret: " + path + " must have " +
+                                    std::to_string(rsm::TcpOptions::min_secret_bytes) + " to " +
+                                    std::to_string(rsm::TcpOptions::max_secret_bytes) +
+                                    " bytes that nobody can guess");
+    }
+    return text;
+}
+
 /// Of a server, besides.
 struct ServerTlsArguments : TlsArguments {
     enum class Use : std::uint8_t { all, peers, clients };
     Use use = Use::all;
+    std::string peer_secret;  ///< a file
     TlsAsks asks = TlsAsks::for_a_valid_one;
 
     bool for_peers() const { return any() && use != Use::clients; }
@@ -64,6 +95,9 @@ inline void declare_tls(CLI::App& app, ServerTlsArguments& arguments) {
         ->transform(CLI::CheckedTransformer(uses))
         ->option_text("all|peers|clients")
         ->default_str("all");
+    app.add_option("--peer-secret", arguments.peer_secret,
+                   "File with a secret that the nodes show each other to know, the same for all; "
+                   "for those without TLS");
     const std::map<std::string, TlsAsks> asks{{"yes", TlsAsks::for_a_valid_one},
                                               {"optional", TlsAsks::for_certificate},
                                               {"no", TlsAsks::nothing}};
