@@ -43,6 +43,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -61,6 +62,7 @@ struct Settings : LoadSettings {
 using Addresses = std::map<std::uint64_t, std::string>;
 
 #ifdef RSM_BENCH_TLS
+constexpr std::string_view program = "cluster-tls";
 using Transport = rsm::TlsTransport;
 
 Transport transport(std::uint64_t self, const Addresses& addresses, const Settings& settings) {
@@ -71,6 +73,7 @@ Transport transport(std::uint64_t self, const Addresses& addresses, const Settin
     return {{self}, addresses, {{file + ".crt", file + ".key", settings.tls + "/ca.crt"}, {}}};
 }
 #else
+constexpr std::string_view program = "cluster";
 using Transport = rsm::TcpTransport;
 
 Transport transport(std::uint64_t self, const Addresses& addresses, const Settings& settings) {
@@ -296,9 +299,9 @@ void run(const Settings& settings) {
         submitter.start();
         leader.run();
     }
-    Line line("cluster");
+    Line line(program);
     settings.tell(line, !settings.client, settings.read ? "read" : "write");
-    if (!settings.tls.empty()) line.flag("tls", true);
+    if (program == "cluster-tls") line.flag("tls", !settings.tls.empty());
     line.load(recorder.latencies(), recorder.seconds(), recorder.used());
     line.print();
 }
