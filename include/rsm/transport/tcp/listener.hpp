@@ -199,7 +199,9 @@ private:
     void make_room() {
         const ConnectionPtr oldest = strangers_.front();
         if (oldest->dismissed) return close(oldest);  // refused already, and counted
-        oldest->say_at_once(encode(farewell(AnswerCode::too_many)));
+        if (speaks_as_asked(shared_->net, oldest->socket)) {
+            oldest->say_at_once(encode(farewell(AnswerCode::too_many)));
+        }
         turn_away(oldest, TcpRefusal::too_many);
     }
 

@@ -27,7 +27,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <stdexcept>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
