@@ -4,10 +4,12 @@
 // them, and a state machine that only counts.
 //
 //   cluster [--window W] [--payload BYTES] [--durable] [--client] [--read] [--seconds S]
-//           [--warm-up S] [--data DIRECTORY] [--pin]
+//           [--warm-up S] [--data DIRECTORY] [--pin] [--tls DIRECTORY]
 //
 // Operations are submitted in the leader's process, through the library's own interface; with
-// --client by a process of its own, over one connection. --read: linearizable reads instead.
+// --client by a process of its own, over one connection. --read: linearizable reads instead. --tls,
+// of bench-cluster-tls: TLS between the members, with the files that scripts/make-certificates has
+// written to that directory for the nodes 1 to 3 of the cluster "default".
 #include "arguments.hpp"
 #include "closed_loop.hpp"
 #include "load_settings.hpp"
@@ -17,6 +19,9 @@
 #include "socket.hpp"
 
 #include <rsm/rsm.hpp>
+#ifdef RSM_BENCH_TLS
+#include <rsm/transport/tls.hpp>
+#endif
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -38,6 +43,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -50,13 +56,35 @@ using boost::system::error_code;
 struct Settings : LoadSettings {
     bool client = false;
     bool read = false;
+    std::string tls;  ///< a directory; empty: none
 };
+
+using Addresses = std::map<std::uint64_t, std::string>;
+
+#ifdef RSM_BENCH_TLS
+constexpr std::string_view program = "cluster-tls";
+using Transport = rsm::TlsTransport;
+
+Transport transport(std::uint64_t self, const Addresses& addresses, const Settings& settings) {
+    if (settings.tls.empty()) {
+        return {rsm::TcpTransport{{self}, addresses}.options(), std::nullopt};
+    }
+    const std::string file = settings.tls + "/node-" + std::to_string(self);
+    return {{self}, addresses, {{file + ".crt", file + ".key", settings.tls + "/ca.crt"}, {}}};
+}
+#else
+constexpr std::string_view program = "cluster";
+using Transport = rsm::TcpTransport;
+
+Transport transport(std::uint64_t self, const Addresses& addresses, const Settings& settings) {
+    if (!settings.tls.empty()) throw std::invalid_argument("--tls is for bench-cluster-tls");
+    return {{self}, addresses};
+}
+#endif
 
 using Operation = CountingMachine::Operation;
 template <class Storage>
-using Replica = rsm::Replicated<CountingMachine, rsm::TcpTransport, Storage>;
-
-using Addresses = std::map<std::uint64_t, std::string>;
+using Replica = rsm::Replicated<CountingMachine, Transport, Storage>;
 
 /// Three ports that are free now.
 Addresses choose_addresses() {
@@ -73,9 +101,9 @@ Addresses choose_addresses() {
 template <class Storage>
 class Member {
 public:
-    Member(std::uint64_t self, const Addresses& addresses, const std::string& data)
-        : replica_(io_.get_executor(), CountingMachine{}, rsm::TcpTransport{{self}, addresses},
-                   storage(self, data), options(self)) {}
+    Member(std::uint64_t self, const Addresses& addresses, const Settings& settings)
+        : replica_(io_.get_executor(), CountingMachine{}, transport(self, addresses, settings),
+                   storage(self, settings.data), options(self)) {}
 
     boost::asio::io_context& io() { return io_; }
     Replica<Storage>& replica() { return replica_; }
@@ -249,11 +277,11 @@ void run(const Settings& settings) {
     const Listener clients;
     Children children(static_cast<unsigned>(settings.warm_up + settings.seconds) + 60);
     for (const std::uint64_t self : {2U, 3U}) {
-        children.start([&] { Member<Storage>(self, addresses, settings.data).run(); });
+        children.start([&] { Member<Storage>(self, addresses, settings).run(); });
     }
     if (settings.client) {
         children.start([&] {
-            Member<Storage> leader(1, addresses, settings.data);
+            Member<Storage> leader(1, addresses, settings);
             ClientPort<Storage> port(leader, clients);
             port.start();
             leader.run();
@@ -266,13 +294,14 @@ void run(const Settings& settings) {
         ClosedLoop loop(settings.window, framed(settings.payload), recorder);
         run_client(loop, clients.port());
     } else {
-        Member<Storage> leader(1, addresses, settings.data);
+        Member<Storage> leader(1, addresses, settings);
         Submitter<Storage> submitter(leader, settings, recorder);
         submitter.start();
         leader.run();
     }
-    Line line("cluster");
+    Line line(program);
     settings.tell(line, !settings.client, settings.read ? "read" : "write");
+    if (program == "cluster-tls") line.flag("tls", !settings.tls.empty());
     line.load(recorder.latencies(), recorder.seconds(), recorder.used());
     line.print();
 }
@@ -285,6 +314,7 @@ int main(int count, char** words) try {
     settings.read_from(arguments);
     settings.client = arguments.flag("client");
     settings.read = arguments.flag("read");
+    settings.tls = arguments.text("tls", "");
     arguments.finish();
     if (settings.window == 0) throw std::invalid_argument("--window must be 1 or more");
     if (settings.client && settings.read) throw std::invalid_argument("--client only writes");

@@ -185,6 +185,33 @@ class Page:
             self.out.append("## All processes on one core\n")
             self.out.append(table(self.HEAD, rows))
 
+    def tls(self):
+        shown = []
+        for durable, word in ((True, "durable"), (False, "memory")):
+            for plain in self.results.select(program="cluster-tls", durable=durable, tls=False):
+                shape = {"window": plain["window"], "payload": plain["payload"]}
+                secured = self.results.one(program="cluster-tls", durable=durable, tls=True,
+                                           **shape)
+                if secured is not None:
+                    shown.append((word, plain, secured))
+        if not shown:
+            return
+        self.out.append("## TLS between the replicas\n")
+        self.out.append(
+            "One program, inside, with its connections plain and under TLS 1.3 "
+            "(AES-256-GCM, certificates on P-256). CPU s/M: as above.\n")
+        self.out.append(table(
+            ("operation", "plain ops/s", "TLS ops/s", "TLS to plain", "plain p50 µs",
+             "TLS p50 µs", "plain p99 µs", "TLS p99 µs", "plain CPU s/M", "TLS CPU s/M",
+             "TLS to plain"),
+            [(f"{word}, write, {a['window']} outstanding, {a['payload']} B",
+              number(a["ops_per_s"]), number(b["ops_per_s"]),
+              times(ratio(b["ops_per_s"], a["ops_per_s"])), number(a["p50_us"]),
+              number(b["p50_us"]), number(a["p99_us"]), number(b["p99_us"]),
+              number(a["cpu_s_per_million"]), number(b["cpu_s_per_million"]),
+              times(ratio(b["cpu_s_per_million"], a["cpu_s_per_million"])))
+             for word, a, b in shown]))
+
     # ---- the others ----
 
     def engine(self):
@@ -295,7 +322,7 @@ class Page:
                             f"({one['compiler']}, unoptimized).\n")
 
     def write(self):
-        for part in (self.facts, self.goals, self.cluster, self.pinned, self.engine, self.peers,
+        for part in (self.facts, self.goals, self.cluster, self.pinned, self.tls, self.engine, self.peers,
                      self.recovery, self.profile, self.compile):
             part()
         path = os.path.join(self.target, "performance.md")

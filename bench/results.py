@@ -7,7 +7,7 @@ import os
 import statistics
 
 # What tells measurements apart; all other fields are results.
-SETTINGS = ("program", "of", "role", "part", "operation", "durable", "inside", "pinned", "window",
+SETTINGS = ("program", "of", "role", "part", "operation", "durable", "inside", "pinned", "tls", "window",
             "payload", "batch", "clients", "pipeline", "source", "compiler", "level")
 
 

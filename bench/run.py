@@ -62,6 +62,16 @@ class Plan:
                 yield self.load("floor", window, 256, "--inside", "--pin", *durable)
                 yield self.load("cluster", window, 256, "--pin", *durable)
 
+    def tls(self):
+        """TLS between the members, and the same program without."""
+        files = os.path.join(self.data, "rsm-bench-certificates")
+        subprocess.run([os.path.join(ROOT, "scripts", "make-certificates"), "--cluster", "default",
+                        files, "1", "2", "3"], check=True)
+        for window, payload in ((1, 256), (64, 256), (256, 256), (64, 4096)):
+            for secured in ([], ["--tls", files]):
+                yield self.load("cluster-tls", window, payload, *secured)
+                yield self.load("cluster-tls", window, payload, "--durable", *secured)
+
     def engine(self):
         for batch in BATCHES:
             yield self.program("engine", "--batch", batch, "--seconds", self.seconds, "--pin")
@@ -82,7 +92,7 @@ class Plan:
     def compile(self):
         yield [os.path.join(ROOT, "bench", "compile"), "--budget"]
 
-    SECTIONS = ("cluster", "pinned", "engine", "kv", "recovery", "profile", "compile")
+    SECTIONS = ("cluster", "pinned", "tls", "engine", "kv", "recovery", "profile", "compile")
     # Seconds after which a command of the section has hung.
     LIMITS = {"kv": 900, "recovery": 600, "profile": 900, "compile": 1200}
 

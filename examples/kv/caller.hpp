@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_CALLER_HPP
 #define RSM_EXAMPLES_KV_CALLER_HPP
 
+#include "client_socket.hpp"
 #include "reply.hpp"
 #include "resp.hpp"
 
@@ -39,7 +40,11 @@ namespace kv {
 struct CallOutcome {
     boost::system::error_code error;  ///< then there is no reply
     Reply reply;
-    bool sent = false;  ///< the request, or a part of it, may have reached the server
+    bool sent = false;     ///< the request, or a part of it, may have reached the server
+    std::string detail{};  ///< what the error does not say; may be empty
+
+    /// Of an error, in a sentence.
+    std::string why() const { return detail.empty() ? error.message() : detail; }
 };
 
 /// A connection to one server at a time, kept from call to call while it works.
@@ -55,8 +60,9 @@ public:
 
     /// @param connect_timeout  for finding and connecting to a server; within that of the call
     explicit Caller(const boost::asio::any_io_executor& executor,
-                    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max())
-        : state_(std::make_shared<State>(executor, connect_timeout)) {}
+                    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max(),
+                    Tls tls = own_tls())
+        : state_(std::make_shared<State>(executor, connect_timeout, std::move(tls))) {}
     Caller(const Caller&) = delete;
     Caller& operator=(const Caller&) = delete;
     ~Caller() { state_->close(); }
@@ -71,11 +77,13 @@ public:
 
 private:
     struct State {
-        State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit)
-            : socket(std::make_shared<Tcp::socket>(executor)),
+        State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit,
+              Tls security)
+            : socket(std::make_shared<ClientSocket>(executor)),
               resolver(executor),
               timer(executor),
-              connect_timeout(limit) {}
+              connect_timeout(limit),
+              tls(std::move(security)) {}
 
         using Self = std::shared_ptr<State>;
         using Clock = boost::asio::steady_timer::clock_type;
@@ -132,15 +140,28 @@ private:
 
         void connect(const Self& self, std::uint64_t number, std::vector<Tcp::endpoint> found) {
             endpoints = std::move(found);
-            boost::asio::async_connect(*socket, endpoints,
+            boost::asio::async_connect(tcp_of(*socket), endpoints,
                                        [self, number, kept = socket](Error error, auto) {
                                            if (self->is_over(number)) return;
                                            if (error) return self->fail(number, error);
                                            Error ignored;
                                            kept->set_option(Tcp::no_delay(true), ignored);
-                                           self->wait(self, number, self->deadline);
-                                           self->send(self, number);
+                                           self->secure(self, number);
                                        });
+        }
+
+        void secure(const Self& self, std::uint64_t number) {
+            if (tls == nullptr) return begin(self, number);
+            secure_server(*socket, tls, [self, number, kept = socket](const Handshake& ended) {
+                if (self->is_over(number)) return;
+                if (ended.failure.empty()) return self->begin(self, number);
+                self->fail(number, boost::asio::error::access_denied, "no TLS: " + ended.failure);
+            });
+        }
+
+        void begin(const Self& self, std::uint64_t number) {
+            wait(self, number, deadline);
+            send(self, number);
         }
 
         void send(const Self& self, std::uint64_t number) {
@@ -174,16 +195,16 @@ private:
             if (status == ParseStatus::failed || !input->data().empty()) {
                 return fail(number, make_error_code(boost::system::errc::protocol_error));
             }
-            finish({{}, parser.take(), true});
+            finish({{}, parser.take(), true, {}});
         }
 
         bool is_over(std::uint64_t number) const {
             return number != call_number || answered == nullptr;
         }
-        void fail(std::uint64_t number, Error error) {
+        void fail(std::uint64_t number, Error error, std::string detail = {}) {
             if (is_over(number)) return;
             disconnect();
-            finish({error, {}, sent});
+            finish({error, {}, sent, std::move(detail)});
         }
         void finish(CallOutcome outcome) {
             timer.cancel();
@@ -193,7 +214,7 @@ private:
         void disconnect() {
             Error ignored;
             socket->close(ignored);
-            socket = std::make_shared<Tcp::socket>(timer.get_executor());
+            socket = std::make_shared<ClientSocket>(timer.get_executor());
             resolver.cancel();
             parser = ReplyParser();
             input = std::make_shared<InputBuffer>();
@@ -206,10 +227,11 @@ private:
 
         // Replaced with each connection: an attempt to connect that is being cancelled would go on
         // with the next address in the one that it finds open.
-        std::shared_ptr<Tcp::socket> socket;
+        std::shared_ptr<ClientSocket> socket;
         Tcp::resolver resolver;
         boost::asio::steady_timer timer;
         std::chrono::nanoseconds connect_timeout;
+        const Tls tls;
         Clock::time_point deadline;  // of the call
         std::string address;
         std::vector<Tcp::endpoint> endpoints;

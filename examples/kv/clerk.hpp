@@ -46,6 +46,8 @@ struct ClerkOptions {
     /// The pause after all servers have been asked in vain, doubled each time up to pause_max.
     std::chrono::nanoseconds pause_min = std::chrono::milliseconds(10);
     std::chrono::nanoseconds pause_max = std::chrono::milliseconds(200);
+    /// What connections are under; null: nothing, they are plain.
+    Tls tls = own_tls();
 };
 
 /// What the service said.
@@ -58,7 +60,9 @@ enum class Err : std::uint8_t {
 
 struct Answer {
     Err err = Err::ok;
-    std::string value;          ///< of a get; with invalid_argument: why the server refused
+    /// Of a get; with invalid_argument: why the server refused; with timed_out: what was wrong
+    /// with the last server that could not be talked to, if anything was.
+    std::string value;
     std::uint64_t version = 0;  ///< of a get; of a put that took effect: the new version
 };
 
@@ -136,13 +140,14 @@ private:
         std::size_t sendings = 0;  // of the request
         std::size_t failures = 0;  // since the last pause
         std::chrono::nanoseconds pause{0};
+        std::string trouble;  // with the last server that could not be talked to
     };
 
     struct State : std::enable_shared_from_this<State> {
         State(const boost::asio::any_io_executor& given, ClerkOptions given_options)
             : executor(given),
               options(std::move(given_options)),
-              caller(executor, options.connect_timeout),
+              caller(executor, options.connect_timeout, options.tls),
               timer(executor),
               listed(options.servers.size()),
               target(options.servers.front()) {}
@@ -161,7 +166,11 @@ private:
 
         void attempt() {
             const auto left = operation.deadline - Clock::now();
-            if (left <= Clock::duration::zero()) return finish(boost::asio::error::timed_out);
+            if (left <= Clock::duration::zero()) {
+                Answer answer;
+                answer.value = std::move(operation.trouble);
+                return finish(boost::asio::error::timed_out, std::move(answer));
+            }
             const auto limit = std::min<std::chrono::nanoseconds>(left, options.attempt_timeout);
             // The caller ends with this state and then calls nobody; so no ownership is needed.
             caller.call(target, operation.request, limit,
@@ -173,6 +182,7 @@ private:
             const Reply& reply = outcome.reply;
             if (outcome.error) {
                 if (outcome.error == boost::asio::error::timed_out) shun(target);
+                if (!outcome.detail.empty()) operation.trouble = target + ": " + outcome.detail;
                 return ask_next();
             }
             if (reply.is_error("MOVED")) return follow(reply.text);

@@ -113,9 +113,7 @@ private:
     bool is_kept_ = false;
 };
 
-inline BackupFailure no_answer(const CallOutcome& outcome) {
-    return {unavailable, outcome.error.message()};
-}
+inline BackupFailure no_answer(const CallOutcome& outcome) { return {unavailable, outcome.why()}; }
 
 /// The answer of the one that leads, wherever that is.
 /// @param leader  who it is; empty: not known. Afterwards the one that answered

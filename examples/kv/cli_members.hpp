@@ -62,7 +62,7 @@ inline bool is_worth_asking_again(const CallOutcome& outcome) {
 inline int tell(const LeaderRequest& request, const CallOutcome& outcome) {
     const Reply& reply = outcome.reply;
     if (outcome.error) {
-        std::cerr << "kv: " << outcome.error.message();
+        std::cerr << "kv: " << outcome.why();
         if (request.changes) std::cerr << "; it may be done, or be under way: see 'kv status'";
         std::cerr << '\n';
         return request.changes ? unknown : unavailable;

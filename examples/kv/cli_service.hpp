@@ -60,7 +60,7 @@ struct Row {
 
 inline void take_account(Row& row, const CallOutcome& outcome) {
     if (outcome.error) {
-        row.problem = "unreachable: " + outcome.error.message();
+        row.problem = "unreachable: " + outcome.why();
     } else if (outcome.reply.type != Reply::Type::bulk) {
         row.problem = "no kv server: " + outcome.reply.text;
     } else {

@@ -52,13 +52,14 @@ public:
         client_.id = id;
     }
 
-    void start() { receive(); }
+    void start() {
+        secure([this] { receive(); });
+    }
 
-    /// Says why and closes, without reading anything.
+    /// Says why and closes, without reading a request.
     void refuse(std::string_view why) {
-        ReplyWriter(out()).error(why);
         last_ = true;
-        send();
+        secure([this, why = std::string(why)] { say_last(why); });
     }
 
     /// Ends the connection now. What is under way for it goes on, and nobody is told.
@@ -77,6 +78,7 @@ public:
         if (is_sending()) return passed(progress(), options().reply_timeout);
         // Time in which this side does not want to receive is not the client's.
         if (last_ || !has_room()) half_since_.reset();
+        if (securing_since_) return passed(*securing_since_, options().request_timeout);
         return half_since_ && passed(*half_since_, options().request_timeout);
     }
     void end_overdue() {
@@ -85,12 +87,43 @@ public:
             report("it does not take its replies (--reply-timeout)");
             return end();
         }
+        if (securing_since_) {
+            report("it does not complete its TLS handshake (--request-timeout)");
+            return end();
+        }
         report("it does not complete its request (--request-timeout)");
         refuse_more("ERR the request was not completed in time");
     }
 
 private:
     const ServerOptions& options() const { return service_.options(); }
+
+    // ---- TLS ----
+
+    /// Does `then` when the connection is as secure as the server wants it.
+    template <class Then>
+    void secure(Then then) {
+        if (options().tls == nullptr) return then();
+        securing_since_ = Clock::now();
+        ClientStream::secure(options().tls, options().tls_asks,
+                             [this, then = std::move(then)](const Handshake& ended) {
+                                 securing_since_.reset();
+                                 if (ended.failure.empty() && !ended.is_plain) return then();
+                                 ++service_.counters().refused_by_tls;
+                                 if (ended.is_plain) return end_plain();
+                                 report("no TLS: " + ended.failure);
+                                 end_after_last();
+                             });
+    }
+    void end_plain() {
+        report("it speaks no TLS, and this server takes nothing else from clients");
+        last_ = true;
+        say_last("ERR this server speaks TLS only (redis-cli --tls)");
+    }
+    void say_last(std::string_view why) {
+        ReplyWriter(out()).error(why);
+        send();
+    }
 
     // ---- when to work ----
 
@@ -485,8 +518,9 @@ private:
         BackupPlaces::Place place;
     } backup_;
     std::function<void()> closed_;
-    std::optional<Clock::time_point> half_since_;  // since when a part of a request is here
-    bool starved_ = true;                          // the parser needs more bytes than there are
+    std::optional<Clock::time_point> securing_since_;  // since when it shakes hands
+    std::optional<Clock::time_point> half_since_;      // since when a part of a request is here
+    bool starved_ = true;                              // the parser needs more bytes than there are
     bool last_ = false;  // nothing more is taken in, and the connection ends after the last reply
 };
 

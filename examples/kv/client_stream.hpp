@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_CLIENT_STREAM_HPP
 #define RSM_EXAMPLES_KV_CLIENT_STREAM_HPP
 
+#include "client_socket.hpp"
 #include "input_buffer.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -30,7 +31,7 @@ namespace kv {
 /// Thread safety: everything on the socket's executor.
 class ClientStream : public std::enable_shared_from_this<ClientStream> {
 public:
-    using Socket = boost::asio::ip::tcp::socket;
+    using Socket = ClientSocket;
     using Clock = std::chrono::steady_clock;
 
     ClientStream(const ClientStream&) = delete;
@@ -75,6 +76,15 @@ protected:
     virtual bool admits_input(std::size_t more) = 0;
     /// The connection has ended by itself.
     virtual void ended() = 0;
+
+    /// Begins with TLS, and then calls done(Handshake). @pre nothing was received or sent
+    template <class Done>
+    void secure(const Tls& tls, TlsAsks asks, Done done) {
+        secure_client(socket_, tls, asks,
+                      [self = shared_from_this(), done = std::move(done)](const Handshake& ended) {
+                          if (self->open_) done(ended);
+                      });
+    }
 
     InputBuffer& input() { return input_; }
     /// Replies to be sent next.

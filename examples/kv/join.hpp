@@ -100,7 +100,7 @@ inline FoundedCluster ask_founded(const std::string& address) {
     const auto refuse = [&address](const std::string& why) {
         throw std::runtime_error("--join: " + address + ": " + why);
     };
-    if (outcome.error) refuse(outcome.error.message());
+    if (outcome.error) refuse(outcome.why());
     if (outcome.reply.type != Reply::Type::bulk) refuse("no kv server: " + outcome.reply.text);
     try {
         return parse_founded(outcome.reply.text);

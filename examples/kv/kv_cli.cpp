@@ -31,6 +31,7 @@
 #include "cli_members.hpp"
 #include "cli_service.hpp"
 #include "cli_status.hpp"
+#include "tls_options.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/error.hpp>
@@ -71,7 +72,9 @@ struct Arguments {
 int fail(boost::system::error_code error, const kv::Answer& answer, bool writes) {
     if (error == boost::asio::error::timed_out) {
         std::cerr << "kv: no answer in time"
-                  << (writes ? "; the write may have taken effect, or still may" : "") << '\n';
+                  << (writes ? "; the write may have taken effect, or still may" : "");
+        if (!answer.value.empty()) std::cerr << " (" << answer.value << ')';
+        std::cerr << '\n';
         return writes ? unknown : unavailable;
     }
     std::cerr << "kv: " << (answer.value.empty() ? error.message() : answer.value) << '\n';
@@ -123,6 +126,8 @@ int run(int count, char** words) {
     app.add_option("--timeout", arguments.timeout_seconds, "Seconds to wait for an answer")
         ->check(CLI::Range(0.001, 1e6))
         ->capture_default_str();
+    kv::TlsArguments tls;
+    kv::declare_tls(app, tls);
     CLI::App* get = app.add_subcommand("get", "Prints the value of a key");
     CLI::App* put = app.add_subcommand("put", "Writes a key, whatever was there");
     CLI::App* cas = app.add_subcommand("cas", "Writes a key if it has the version (0: is absent)");
@@ -149,6 +154,7 @@ int run(int count, char** words) {
         return app.exit(error) == 0 ? done : usage;
     }
 
+    kv::own_tls() = kv::open_tls(tls);
     if (*all) return kv::print_status(arguments.cluster, arguments.timeout());
     if (*backup) return kv::make_backup(arguments.cluster, wish, arguments.timeout());
     if (leader_commands.asked()) return leader_commands.run(arguments.cluster, arguments.timeout());

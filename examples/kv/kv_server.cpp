@@ -24,10 +24,10 @@
 #include "rescue.hpp"
 #include "server.hpp"
 #include "store.hpp"
+#include "tls_options.hpp"
 
 #include <rsm/replicated.hpp>
 #include <rsm/storage/wal.hpp>
-#include <rsm/transport/tcp.hpp>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
@@ -54,7 +54,7 @@
 
 namespace {
 
-using Replica = rsm::Replicated<kv::Store, rsm::TcpTransport, rsm::WalStorage>;
+using Replica = rsm::Replicated<kv::Store, kv::Transport, rsm::WalStorage>;
 using boost::asio::ip::tcp;
 
 struct Arguments {
@@ -81,6 +81,7 @@ struct Arguments {
     std::size_t client_memory = std::size_t{256} << 20;
     std::uint64_t request_timeout_ms = 30'000;
     std::uint64_t reply_timeout_ms = 60'000;
+    kv::ServerTlsArguments tls;
 };
 
 constexpr const char* default_cluster_name = "kv";
@@ -190,6 +191,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "it; 0: any time")
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
         ->capture_default_str();
+    kv::declare_tls(app, arguments.tls);
 }
 
 std::string announced(const Arguments& arguments, const std::vector<tcp::acceptor>& acceptors) {
@@ -329,6 +331,10 @@ Origin origin_of(const Arguments& arguments) {
 class Program {
 public:
     explicit Program(const Arguments& arguments) {
+        if (arguments.tls.for_clients()) {
+            tls_ = kv::open_tls(arguments.tls, kv::log_line);
+            kv::own_tls() = tls_;
+        }
         const Origin origin = origin_of(arguments);
         const std::size_t clients = clients_at_once(arguments, raft::max_members);
         const rsm::TcpAddress own = kv::parse_address("--listen", arguments.listen);
@@ -341,6 +347,7 @@ public:
         transport.peers = origin.peers;
         transport.cluster = origin.cluster_name;
         transport.advertise = address;
+        transport.secret = kv::read_peer_secret(arguments.tls.peer_secret);
         // Two election timeouts; below a second, TCP could not even repeat a packet a few times.
         transport.user_timeout =
             std::max(std::chrono::milliseconds(1000),
@@ -356,7 +363,8 @@ public:
         storage.segment_bytes = arguments.segment_bytes;
         storage.pieces.first_segment_bytes =
             std::min(storage.pieces.first_segment_bytes, storage.segment_bytes);
-        replica_.emplace(io_.get_executor(), kv::Store{}, rsm::TcpTransport{std::move(transport)},
+        replica_.emplace(io_.get_executor(), kv::Store{},
+                         kv::make_transport(std::move(transport), arguments.tls, kv::log_line),
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
         kv::listen(acceptors);
@@ -366,6 +374,8 @@ public:
         server.request_timeout = std::chrono::milliseconds(arguments.request_timeout_ms);
         server.reply_timeout = std::chrono::milliseconds(arguments.reply_timeout_ms);
         server.backup_directory = arguments.data;
+        server.tls = tls_;
+        server.tls_asks = arguments.tls.asks;
         server.log = [this](std::string_view text) { client_log_.line(text); };
         server_.emplace(
             *replica_, std::move(acceptors), [this, address] { return members(address); },
@@ -464,6 +474,7 @@ private:
 
     kv::EventLog events_;
     kv::CalmLog client_log_;
+    kv::Tls tls_;
     boost::asio::io_context io_{1};
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
     std::optional<Replica> replica_;

@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_SERVER_OPTIONS_HPP
 #define RSM_EXAMPLES_KV_SERVER_OPTIONS_HPP
 
+#include "client_socket.hpp"
 #include "limits.hpp"
 #include "resp.hpp"
 
@@ -54,6 +55,10 @@ struct ServerOptions {
     /// How long a backup waits for the state that it is to have.
     std::chrono::milliseconds backup_timeout{60'000};
 
+    /// What clients' connections are under; null: nothing, they are plain.
+    Tls tls;
+    TlsAsks tls_asks = TlsAsks::for_a_valid_one;
+
     /// Called with a sentence for the operator; must not throw.
     std::function<void(std::string_view)> log = [](std::string_view) {};
 };
@@ -65,6 +70,7 @@ struct ServerCounters {
     std::uint64_t refused = 0;
     std::uint64_t closed_for_memory = 0;
     std::uint64_t closed_for_time = 0;
+    std::uint64_t refused_by_tls = 0;  ///< that came without TLS, or failed in it
     std::uint64_t commands = 0;
     std::uint64_t snapshots_installed = 0;  ///< received from a leader
     std::size_t unsent_bytes_peak = 0;      ///< replies of any one connection

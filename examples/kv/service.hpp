@@ -364,6 +364,7 @@ private:
         detail::add_line(text, "rejected_connections", counters_.refused);
         detail::add_line(text, "clients_closed_for_memory", counters_.closed_for_memory);
         detail::add_line(text, "clients_closed_for_time", counters_.closed_for_time);
+        detail::add_line(text, "clients_refused_by_tls", counters_.refused_by_tls);
         detail::add_line(text, "total_commands_processed", counters_.commands);
         return text;
     }

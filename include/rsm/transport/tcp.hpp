@@ -38,8 +38,10 @@ namespace rsm::inline v0 {
 /// counters() of the transport at work, TcpOptions::on_peer_change and TcpOptions::on_refusal, on
 /// both sides: whoever ends a connection says why before.
 ///
-/// Connections are neither encrypted nor authenticated: whoever reaches the port and knows the
-/// cluster's name can pose as a peer. Use it inside a trusted network.
+/// Connections are not encrypted, and without TcpOptions::secret not authenticated either: whoever
+/// reaches the port and knows the cluster's name and id can pose as a peer. With a secret, whoever
+/// can change what is on its way still can. Use it inside a trusted network, or TlsTransport
+/// (tls.hpp) in another one.
 class TcpTransport {
 public:
     explicit TcpTransport(TcpOptions options) : options_(std::move(options)) {}

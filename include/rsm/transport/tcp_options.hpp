@@ -64,6 +64,10 @@ struct TcpOptions {
     std::string listen;
     /// Nodes of different clusters refuse each other. At most max_cluster_bytes.
     std::string cluster = "default";
+    /// Nodes show each other that they know it, without telling it, and refuse whoever does not.
+    /// The same on all nodes; empty: none. It proves who connects, and protects nothing of what is
+    /// sent then: that takes TLS. min_secret_bytes to max_secret_bytes that nobody can guess.
+    std::string secret;
     /// Told to every peer that dials this node, e.g. the address where it serves clients. At most
     /// max_advertise_bytes.
     std::string advertise;
@@ -118,6 +122,8 @@ struct TcpOptions {
 
     static constexpr std::size_t max_cluster_bytes = 255;
     static constexpr std::size_t max_advertise_bytes = 1024;
+    static constexpr std::size_t min_secret_bytes = 16;
+    static constexpr std::size_t max_secret_bytes = 1024;
 
     /// A sentence about the first option that is out of its range, or nothing. Addresses are
     /// judged by TcpTransport::open().
@@ -126,6 +132,9 @@ struct TcpOptions {
         if (!self) return "self must not be 0";
         if (peers.contains(raft::NodeId{0})) return "a peer must not have the id 0";
         if (cluster.size() > max_cluster_bytes) return "cluster is longer than 255 bytes";
+        if (!secret.empty() && secret.size() < min_secret_bytes)
+            return "secret is shorter than 16 bytes";
+        if (secret.size() > max_secret_bytes) return "secret is longer than 1 KiB";
         if (advertise.size() > max_advertise_bytes) return "advertise is longer than 1 KiB";
         if (queue_bytes == 0) return "queue_bytes must be at least 1";
         if (max_frame_bytes < 1024) return "max_frame_bytes must be at least 1 KiB";

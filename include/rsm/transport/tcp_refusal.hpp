@@ -30,9 +30,16 @@ enum class TcpRefusal : std::uint8_t {
     message_invalid,  ///< a frame that holds no message
     message_foreign,  ///< a message in another's name, or to another node
     claimed_anew,     ///< another process says that it is the peer, whose connection ends for that
+    speaks_tls,       ///< it speaks TLS, and this node does not
+    speaks_no_tls,    ///< this node speaks TLS, and it does not
+    tls_failed,       ///< the handshake of TLS, e.g. for a certificate that is not accepted
+    no_secret,        ///< this node has a peer secret, and it has none
+    has_secret,       ///< it has a peer secret, and this node has none
+    other_secret,     ///< it does not know this node's peer secret
+    other_certificate,  ///< its certificate is not that of the node that it says it is
 };
 
-inline constexpr std::size_t tcp_refusals = std::size_t{16};
+inline constexpr std::size_t tcp_refusals = std::size_t{23};
 
 namespace detail {
 
@@ -57,6 +64,13 @@ inline constexpr std::array<RefusalText, tcp_refusals> refusal_texts = {{
     {"message_invalid", "it sent a frame that holds no message"},
     {"message_foreign", "it sent a message in another's name or to another node"},
     {"claimed_anew", "another process says that it is this node, and takes its place"},
+    {"speaks_tls", "it speaks TLS, and this node does not"},
+    {"speaks_no_tls", "it speaks no TLS, and this node takes nothing else"},
+    {"tls_failed", "the TLS handshake failed"},
+    {"no_secret", "it has no peer secret, and this node has one"},
+    {"has_secret", "it has a peer secret, and this node has none"},
+    {"other_secret", "its peer secret is another one"},
+    {"other_certificate", "its certificate is not that of the node that it says it is"},
 }};
 
 }  // namespace detail

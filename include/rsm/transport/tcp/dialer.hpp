@@ -7,8 +7,10 @@
 #include <raft/base/types.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/link.hpp>
+#include <rsm/transport/tcp/secured.hpp>
 #include <rsm/transport/tcp/shared.hpp>
 #include <rsm/transport/wire/greeting.hpp>
+#include <rsm/transport/wire/peer_secret.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,7 +80,7 @@ public:
     }
 
 private:
-    enum class Step : std::uint8_t { look_up, connect, greet };
+    enum class Step : std::uint8_t { look_up, connect, secure, greet };
 
     static constexpr std::size_t endpoints_max = 16;
 
@@ -108,29 +111,49 @@ private:
             self->endpoints_[attempt - 1], [self, attempt](boost::system::error_code error) {
                 if (!self->at(attempt)) return;
                 if (error) return failed(self, "cannot connect: " + error.message());
-                greet(self, attempt);
+                secure(self, attempt);
             });
+    }
+
+    static void secure(const Self& self, std::size_t attempt) {
+        const TcpOptions& options = self->shared_->options;
+        if constexpr (SecuringNet<Net>) enter(self, Step::secure, options.handshake_timeout);
+        self->shared_->net.tune(self->socket, options.user_timeout);
+        secure_dialled(self->shared_->net, self->socket, self->peer_,
+                       [self, attempt](const std::string& why) {
+                           if (!self->at(attempt)) return;
+                           if (why.empty()) return greet(self, attempt);
+                           failed(self, "no TLS: " + why);
+                       });
     }
 
     static void greet(const Self& self, std::size_t attempt) {
         const TcpOptions& options = self->shared_->options;
         enter(self, Step::greet, options.handshake_timeout);
-        self->shared_->net.tune(self->socket, options.user_timeout);
-        self->hello_ = encode(Hello{options.self, self->peer_, self->shared_->process,
-                                    self->shared_->cluster_id, self->shared_->storage,
-                                    options.cluster, self->shared_->contact, options.versions});
-        self->parts = {boost::asio::buffer(self->hello_)};
+        Hello hello{options.self,           self->peer_,
+                    self->shared_->process, self->shared_->cluster_id,
+                    self->shared_->storage, options.cluster,
+                    self->shared_->contact, options.versions};
+        if (!options.secret.empty()) hello.challenge = draw_challenge(self->shared_->net);
+        self->hello_ = encode(hello);
+        self->proved_ = false;
+        say(self, attempt, self->hello_);
+    }
+
+    /// Says something that this object keeps, and reads the answer to it.
+    static void say(const Self& self, std::size_t attempt, const std::vector<std::byte>& what) {
+        self->parts = {boost::asio::buffer(what)};
         self->first_part = 0;
         write_parts(self, [self, attempt](boost::system::error_code error) {
             if (!self->at(attempt)) return;
             if (error) return failed(self, "no greeting: " + error.message());
             read_answer(self, self->answer_, 0, [self, attempt](const AnswerRead& read) {
-                if (self->at(attempt)) answered(self, read);
+                if (self->at(attempt)) answered(self, attempt, read);
             });
         });
     }
 
-    static void answered(const Self& self, const AnswerRead& read) {
+    static void answered(const Self& self, std::size_t attempt, const AnswerRead& read) {
         switch (read.state) {
             case AnswerRead::State::broken_off:
                 return failed(self, "no greeting: " + read.error.message());
@@ -152,8 +175,15 @@ private:
             return failed(self, "refused: it speaks versions " + text(answer.versions) +
                                     " of the protocol, and this node " + text(spoken));
         }
+        const bool has_secret = !self->shared_->options.secret.empty();
+        if (answer.code == AnswerCode::prove && has_secret && !self->proved_) {
+            return prove(self, attempt, read);
+        }
         if (answer.code != AnswerCode::welcome) {
             return failed(self, std::string("refused: ") + sentence(answer.code));
+        }
+        if (has_secret && !self->proved_) {
+            return failed(self, "it does not show that it knows the peer secret");
         }
         if (answer.from != self->peer_) return failed(self, "another node answers there");
         if (TcpPeer* const peer = self->shared_->peer(self->peer_)) {
@@ -162,6 +192,28 @@ private:
         self->finish(std::make_shared<Link>(std::move(self->socket), answer.process, *version,
                                             self->shared_->net.now()),
                      {});
+    }
+
+    /// Shows that this node knows the secret, but not to one that does not know it.
+    static void prove(const Self& self, std::size_t attempt, const AnswerRead& read) {
+        const std::string& secret = self->shared_->options.secret;
+        const auto question = std::span<const std::byte>(self->answer_).first(read.size);
+        if (!read.answer.challenge || !read.answer.proof) {
+            return failed(self, "its greeting is damaged");
+        }
+        const auto asked = provable(question);
+        const auto expected = proof_of(secret, Side::accepting, self->hello_, asked);
+        self->proved_ = equal_in_constant_time(*read.answer.proof, expected);
+        self->proof_ = encode_proof(
+            self->proved_ ? proof_of(secret, Side::dialling, self->hello_, asked) : Digest256{});
+        if (self->proved_) return say(self, attempt, self->proof_);
+        // One that proves nothing tells the other side, too.
+        self->parts = {boost::asio::buffer(self->proof_)};
+        self->first_part = 0;
+        write_parts(self, [self, attempt](boost::system::error_code) {
+            if (!self->at(attempt)) return;
+            failed(self, std::string("refused: ") + sentence(AnswerCode::other_secret));
+        });
     }
 
     // ---- the end -----------------------------------------------------------------------------
@@ -223,6 +275,7 @@ private:
             case Step::look_up:
                 return self->finish(nullptr, "cannot look the name up: no answer in time");
             case Step::connect: return failed(self, "cannot connect: no answer in time");
+            case Step::secure: return failed(self, "no TLS: no handshake in time");
             case Step::greet: return failed(self, "no greeting in time");
         }
     }
@@ -246,6 +299,8 @@ private:
     std::vector<Failed> failures_;  // of the addresses that were tried
     std::vector<std::byte> hello_;
     AnswerBytes answer_{};
+    std::vector<std::byte> proof_;
+    bool proved_ = false;  // that the other side knows the secret
 };
 
 }  // namespace rsm::detail

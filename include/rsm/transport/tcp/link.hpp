@@ -28,6 +28,7 @@ struct AnswerRead {
     State state{};
     boost::system::error_code error;  ///< if broken_off
     Answer answer;                    ///< if complete
+    std::size_t size = 0;             ///< of it as it was sent; likewise
     std::uint16_t layout = 0;         ///< if other_layout
 };
 
@@ -49,7 +50,7 @@ void read_answer(const std::shared_ptr<Stream>& stream, AnswerBytes& bytes, std:
             if (got.magic != answer_magic || !possible)
                 return done(AnswerRead{State::none, {}, {}});
             if (got.layout != greeting_layout) {
-                return done(AnswerRead{State::other_layout, {}, {}, got.layout});
+                return done(AnswerRead{State::other_layout, {}, {}, 0, got.layout});
             }
             const std::size_t size = greeting_head_bytes + got.length;
             const auto rest = std::span(bytes).first(size).subspan(greeting_head_bytes);
@@ -59,7 +60,9 @@ void read_answer(const std::shared_ptr<Stream>& stream, AnswerBytes& bytes, std:
                     if (error) return done(AnswerRead{State::broken_off, error, {}});
                     auto answer = decode_answer(std::span(bytes).first(size));
                     if (!answer) return done(AnswerRead{State::damaged, {}, {}});
-                    done(AnswerRead{State::complete, {}, *std::move(answer)});
+                    AnswerRead read{State::complete, {}, *std::move(answer)};
+                    read.size = size;
+                    done(read);
                 });
         });
 }

@@ -8,10 +8,14 @@
 #include <raft/protocol/message.hpp>
 #include <rsm/transport/tcp/connection.hpp>
 #include <rsm/transport/tcp/inbox.hpp>
+#include <rsm/transport/tcp/judgement.hpp>
+#include <rsm/transport/tcp/secured.hpp>
 #include <rsm/transport/tcp/shared.hpp>
 #include <rsm/transport/wire/greeting.hpp>
+#include <rsm/transport/wire/peer_secret.hpp>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/socket_base.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -26,7 +30,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -107,6 +110,7 @@ private:
 
         typename Net::Timer timer;
         bool closed = false;
+        bool dismissed = false;     ///< and told why; it goes when it has closed its end
         bool welcomed = false;      ///< and the peer's system has the welcome
         std::string from;           ///< "host:port" of the other end
         raft::NodeId peer;          ///< 0: a stranger
@@ -158,18 +162,31 @@ private:
         self->strangers_.push_back(stranger);
         self->shared_->net.tune(stranger->socket, self->shared_->options.user_timeout);
         limit(self, stranger);
+        secure_accepted(self->shared_->net, stranger->socket,
+                        [self, stranger](const std::string& why) {
+                            if (stranger->closed) return;
+                            if (why.empty()) return read_head(self, stranger);
+                            self->note(stranger, TcpRefusal::tls_failed, why);
+                            // TLS itself has told the other end why.
+                            hang_up(self, stranger);
+                        });
+    }
+
+    static void read_head(const Self& self, const ConnectionPtr& stranger) {
         const auto head = std::span(stranger->hello).first(greeting_head_bytes);
-        read_exactly(stranger, head, [self, stranger](boost::system::error_code error) {
+        read_exactly(stranger, head, [self, stranger, head](boost::system::error_code error) {
             if (stranger->closed) return;
-            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
+            if (error) return self->broke_off(stranger, error);
             const GreetingHead got = load_greeting_head(stranger->hello.data());
+            if (begins_tls(head)) {
+                return refuse(self, stranger,
+                              {AnswerCode::other_security, TcpRefusal::speaks_tls, {}});
+            }
             if (got.magic != hello_magic || got.length == 0) {
                 return self->turn_away(stranger, TcpRefusal::no_hello);
             }
-            if (got.layout != greeting_layout) {
-                return refuse(self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
-                              "its greeting has layout " + std::to_string(got.layout) +
-                                  " instead of " + std::to_string(greeting_layout));
+            if (auto objection = objection_to(got, self->shared_->net, stranger->socket)) {
+                return refuse(self, stranger, *std::move(objection));
             }
             if (got.length > greeting_rest_max) {
                 return self->turn_away(stranger, TcpRefusal::no_hello);
@@ -181,8 +198,10 @@ private:
     /// Those who have said nothing for longest go, so that they cannot keep peers out.
     void make_room() {
         const ConnectionPtr oldest = strangers_.front();
-        if (!oldest->answer.empty()) return close(oldest);  // refused already, and counted
-        oldest->say_at_once(encode(farewell(AnswerCode::too_many)));
+        if (oldest->dismissed) return close(oldest);  // refused already, and counted
+        if (speaks_as_asked(shared_->net, oldest->socket)) {
+            oldest->say_at_once(encode(farewell(AnswerCode::too_many)));
+        }
         turn_away(oldest, TcpRefusal::too_many);
     }
 
@@ -192,9 +211,7 @@ private:
         stranger->timer.async_wait([self, stranger](boost::system::error_code error) {
             // It may have become a peer just when the time was up.
             if (error || stranger->closed || stranger->peer) return;
-            if (stranger->answer.empty()) {
-                return self->turn_away(stranger, TcpRefusal::hello_timeout);
-            }
+            if (!stranger->dismissed) return self->turn_away(stranger, TcpRefusal::hello_timeout);
             self->close(stranger);  // refused already, and counted
         });
     }
@@ -203,51 +220,69 @@ private:
         const auto rest = std::span(stranger->hello).first(size).subspan(greeting_head_bytes);
         read_exactly(stranger, rest, [self, stranger, size](boost::system::error_code error) {
             if (stranger->closed) return;
-            if (error) return self->turn_away(stranger, TcpRefusal::hello_cut_off);
+            if (error) return self->broke_off(stranger, error);
             const auto hello = decode_hello(std::span(stranger->hello).first(size));
             if (!hello) {
-                return refuse(self, stranger, AnswerCode::damaged_hello, TcpRefusal::hello_damaged);
+                return refuse(self, stranger,
+                              {AnswerCode::damaged_hello, TcpRefusal::hello_damaged, {}});
             }
-            judge(self, stranger, *hello);
+            if (auto objection = objection_to(*hello, *self->shared_, stranger->socket)) {
+                return refuse(self, stranger, *std::move(objection));
+            }
+            if (self->shared_->options.secret.empty()) return introduce(self, stranger, *hello);
+            ask_for_proof(self, stranger, *hello, size);
         });
     }
 
-    static void judge(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
-        Shared& shared = *self->shared_;
-        if (!common_version(hello.versions, shared.options.versions)) {
-            return refuse(self, stranger, AnswerCode::other_version, TcpRefusal::other_version,
-                          text(hello.versions) + " instead of " + text(shared.options.versions));
-        }
-        if (hello.cluster != shared.options.cluster) {
-            return refuse(self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
-                          "\"" + printable(hello.cluster) + "\" instead of \"" +
-                              printable(shared.options.cluster) + "\"");
-        }
-        if (hello.cluster_id != shared.cluster_id) {
-            return refuse(
-                self, stranger, AnswerCode::other_cluster, TcpRefusal::other_cluster,
-                "\"" + printable(hello.cluster) +
-                    "\" too, but founded with other members, at other addresses, or from another "
-                    "backup");
-        }
-        if (hello.to != shared.options.self) {
-            return refuse(self, stranger, AnswerCode::other_node, TcpRefusal::other_node,
-                          std::to_string(hello.to.value) + ", and this is " +
-                              std::to_string(shared.options.self.value));
-        }
+    /// @param size  of the hello, which is still there as it was sent
+    static void ask_for_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,
+                              std::size_t size) {
+        const std::string& secret = self->shared_->options.secret;
+        const auto said = std::span<const std::byte>(stranger->hello).first(size);
+        Answer question = self->farewell(AnswerCode::prove);
+        question.challenge = draw_challenge(self->shared_->net);
+        stranger->answer = encode_question(secret, said, question);
+        const Digest256 expected =
+            proof_of(secret, Side::dialling, said, provable(stranger->answer));
+        stranger->parts = {boost::asio::buffer(stranger->answer)};
+        stranger->first_part = 0;
+        write_parts(stranger, [self, stranger, hello, expected](boost::system::error_code error) {
+            if (stranger->closed || stranger->dismissed) return;
+            if (error) return self->broke_off(stranger, error);
+            read_proof(self, stranger, hello, expected);
+        });
+    }
+
+    static void read_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,
+                           const Digest256& expected) {
+        const auto place = std::span(stranger->hello).first(proof_bytes);
+        read_exactly(
+            stranger, place,
+            [self, stranger, place, hello, expected](boost::system::error_code error) {
+                if (stranger->closed) return;
+                if (error) return self->broke_off(stranger, error);
+                const auto proof = decode_proof(place);
+                if (proof && equal_in_constant_time(*proof, expected)) {
+                    return introduce(self, stranger, hello);
+                }
+                refuse(self, stranger, {AnswerCode::other_secret, TcpRefusal::other_secret, {}});
+            });
+    }
+
+    /// @pre there is no objection to the hello, and it has been proved if it has to be
+    static void introduce(const Self& self, const ConnectionPtr& stranger, const Hello& hello) {
         // The peers never include this node itself.
         if (!self->meet_(hello.from, hello.contact)) {
-            return refuse(self, stranger, AnswerCode::unknown_node, TcpRefusal::unknown_node,
-                          "it says that it is " + std::to_string(hello.from.value));
+            return refuse(self, stranger,
+                          {AnswerCode::unknown_node, TcpRefusal::unknown_node,
+                           "it says that it is " + std::to_string(hello.from.value)});
         }
         welcome(self, stranger, hello);
     }
 
-    static void refuse(const Self& self, const ConnectionPtr& stranger, AnswerCode code,
-                       TcpRefusal reason, std::string detail = {}) {
-        ++self->shared_->counters.handshakes_refused;
-        Shared::refuse(self->shared_, reason, stranger->from, std::move(detail));
-        say_farewell(self, stranger, code);
+    static void refuse(const Self& self, const ConnectionPtr& stranger, Objection objection) {
+        self->note(stranger, objection.reason, std::move(objection.detail));
+        say_farewell(self, stranger, objection.code);
     }
 
     Answer farewell(AnswerCode code) const {
@@ -258,15 +293,22 @@ private:
     /// bytes of it are unread would destroy the answer on its way.
     /// @pre the connection is a stranger's with a time limit
     static void say_farewell(const Self& self, const ConnectionPtr& stranger, AnswerCode code) {
+        stranger->dismissed = true;
         stranger->answer = encode(self->farewell(code));
         stranger->parts = {boost::asio::buffer(stranger->answer)};
         stranger->first_part = 0;
         write_parts(stranger, [self, stranger](boost::system::error_code error) {
             if (stranger->closed) return;
             if (error) return self->close(stranger);
-            stranger->socket.shutdown(boost::asio::socket_base::shutdown_send, error);
-            drain(self, stranger, self->shared_->options.buffers.drained_bytes);
+            hang_up(self, stranger);
         });
+    }
+
+    static void hang_up(const Self& self, const ConnectionPtr& stranger) {
+        stranger->dismissed = true;
+        boost::system::error_code ignored;
+        stranger->socket.shutdown(boost::asio::socket_base::shutdown_send, ignored);
+        drain(self, stranger, self->shared_->options.buffers.drained_bytes);
     }
 
     static void drain(const Self& self, const ConnectionPtr& stranger, std::size_t left) {
@@ -279,10 +321,20 @@ private:
             });
     }
 
-    void turn_away(const ConnectionPtr& stranger, TcpRefusal reason) {
+    /// Counts it among those that were turned away, and tells of it.
+    void note(const ConnectionPtr& stranger, TcpRefusal reason, std::string detail = {}) {
         ++shared_->counters.handshakes_refused;
-        Shared::refuse(shared_, reason, stranger->from);
+        Shared::refuse(shared_, reason, stranger->from, std::move(detail));
+    }
+
+    void turn_away(const ConnectionPtr& stranger, TcpRefusal reason, std::string detail = {}) {
+        note(stranger, reason, std::move(detail));
         close(stranger);
+    }
+    void broke_off(const ConnectionPtr& stranger, boost::system::error_code error) {
+        const bool merely_ended = error == boost::asio::error::eof;
+        turn_away(stranger, TcpRefusal::hello_cut_off,
+                  merely_ended ? std::string() : error.message());
     }
 
     /// @pre the two have a version in common
@@ -300,6 +352,7 @@ private:
             encode(Answer{AnswerCode::welcome, options.self, self->shared_->process,
                           options.advertise, options.versions});
         connection->parts = {boost::asio::buffer(connection->answer)};
+        connection->first_part = 0;
         write_parts(connection, [self, connection](boost::system::error_code error) {
             if (connection->closed || !connection->peer) return;
             if (error) return self->close(connection);
@@ -405,13 +458,6 @@ private:
         std::erase(strangers_, connection);
         const auto found = peers_.find(connection->peer);
         if (found != peers_.end() && found->second == connection) peers_.erase(found);
-    }
-
-    /// What strangers say, made fit for a line of a log.
-    static std::string printable(std::string_view text) {
-        std::string shown;
-        for (const char c : text) shown += c >= ' ' && c <= '~' ? c : '?';
-        return shown;
     }
 
     typename Shared::Ptr shared_;

@@ -1,0 +1,202 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// TlsContext: the certificate, the key and the authorities that new connections use, read again
+// when their files have changed.
+#ifndef RSM_TRANSPORT_TLS_CONTEXT_HPP
+#define RSM_TRANSPORT_TLS_CONTEXT_HPP
+
+#include <rsm/transport/tls/error.hpp>
+
+#include <openssl/asn1.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace rsm::inline v0 {
+
+/// Paths of files in PEM.
+struct TlsFiles {
+    std::string certificate;  ///< this side's, followed by those between it and the authority
+    std::string key;          ///< of that certificate, without a password
+    std::string authorities;  ///< whose signatures are trusted: one certificate or several
+};
+
+namespace detail {
+
+using SslContext = std::shared_ptr<SSL_CTX>;
+
+/// What changes when a file is written or replaced.
+struct FileState {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t size = -1;
+    std::int64_t changed_ns = 0;
+    friend bool operator==(const FileState&, const FileState&) = default;
+
+    /// Of a file that is not there: that of none.
+    static FileState of(const std::string& path) {
+        struct stat found {};
+        if (path.empty() || ::stat(path.c_str(), &found) != 0) return {};
+        return {found.st_dev, found.st_ino, found.st_size,
+                std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+    }
+};
+
+/// Throws std::invalid_argument with a sentence that names the file.
+[[noreturn]] inline void refuse_file(const std::string& what, const std::string& path) {
+    std::string why = openssl_sentence();
+    if (std::FILE* const file = std::fopen(path.c_str(), "re")) {
+        std::fclose(file);
+    } else {
+        why = std::generic_category().message(errno);
+    }
+    throw std::invalid_argument("TLS: the " + what + " in " + path + ": " + why);
+}
+
+/// TLS 1.3 and nothing else. Sessions are not resumed: each connection shows its certificate.
+inline SslContext new_context() {
+    SslContext context(SSL_CTX_new(TLS_method()), [](SSL_CTX* made) { SSL_CTX_free(made); });
+    if (context == nullptr) throw std::invalid_argument("TLS: " + openssl_sentence());
+    SSL_CTX* const made = context.get();
+    SSL_CTX_set_min_proto_version(made, TLS1_3_VERSION);
+    SSL_CTX_set_num_tickets(made, 0);
+    SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
+    // Frames and requests have a length, so a connection that is cut off is found out anyway.
+    SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(made, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS |
+                               SSL_MODE_NO_AUTO_CHAIN);
+    // One call of the system reads several records.
+    SSL_CTX_set_read_ahead(made, 1);
+    SSL_CTX_set_default_read_buffer_len(made, std::size_t{64} << 10);
+    // Nobody is there to type a password.
+    SSL_CTX_set_default_passwd_cb(made, [](char*, int, int, void*) { return -1; });
+    return context;
+}
+
+/// Throws std::invalid_argument with a sentence about the first file that cannot be used.
+inline SslContext load_context(const TlsFiles& files) {
+    ERR_clear_error();
+    SslContext context = new_context();
+    SSL_CTX* const made = context.get();
+    if (SSL_CTX_load_verify_locations(made, files.authorities.c_str(), nullptr) != 1) {
+        refuse_file("authorities", files.authorities);
+    }
+    if (files.certificate.empty()) return context;
+    if (SSL_CTX_use_certificate_chain_file(made, files.certificate.c_str()) != 1) {
+        refuse_file("certificate", files.certificate);
+    }
+    if (SSL_CTX_use_PrivateKey_file(made, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+        refuse_file("key", files.key);
+    }
+    return context;
+}
+
+/// "2030-01-31 12:00:00 UTC"
+inline std::string time_text(const ASN1_TIME* time) {
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(time, &parts) != 1) return "?";
+    char text[32];
+    return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts));
+}
+
+}  // namespace detail
+
+/// What the connections of one side of a program have in common.
+///
+/// The files are looked at again for each new connection. Those that can be used replace what was
+/// read before; those that cannot are said so once, and what was read before is used on.
+/// Connections that are there keep what they began with.
+///
+/// Thread safety: one object from one thread at a time.
+class TlsContext {
+public:
+    /// Why a certificate is not to be used here, in a sentence; empty: it is.
+    using Check = std::function<std::string(const X509*)>;
+    using Notice = std::function<void(const std::string&)>;
+
+    /// @param files   certificate and key may be missing together: then none is shown
+    /// @param notice  told, from within next(), of changes of the files, in a sentence without line
+    ///                breaks; may be empty
+    /// @param check   asked of each certificate that is read; may be empty
+    /// Throws std::invalid_argument, with a sentence, for files that cannot be used.
+    explicit TlsContext(TlsFiles files, Notice notice = {}, Check check = {})
+        : files_(std::move(files)), notice_(std::move(notice)), check_(std::move(check)) {
+        if (files_.authorities.empty()) {
+            throw std::invalid_argument("TLS: a file of authorities is needed");
+        }
+        if (files_.certificate.empty() != files_.key.empty()) {
+            throw std::invalid_argument(
+                "TLS: certificate and key are given together or not at "
+                "all");
+        }
+        looked_at_ = look();
+        current_ = load();
+    }
+
+    /// For a connection that begins now.
+    detail::SslContext next() {
+        const Files now = look();
+        if (now == looked_at_) return current_;
+        looked_at_ = now;
+        try {
+            current_ = load();
+            tell("TLS: the files have changed, and new connections use them" + validity());
+        } catch (const std::invalid_argument& error) {
+            tell(std::string(error.what()) + "; what was read before is used on");
+        }
+        return current_;
+    }
+
+    /// ", valid until ..." of the certificate; empty: there is none.
+    std::string validity() const {
+        const X509* const own = SSL_CTX_get0_certificate(current_.get());
+        if (own == nullptr) return {};
+        const ASN1_TIME* const end = X509_get0_notAfter(own);
+        const bool over = X509_cmp_current_time(end) < 0;
+        return over ? "; THE CERTIFICATE HAS EXPIRED on " + detail::time_text(end)
+                    : ", valid until " + detail::time_text(end);
+    }
+
+private:
+    using Files = std::array<detail::FileState, 3>;
+
+    Files look() const {
+        return {detail::FileState::of(files_.certificate), detail::FileState::of(files_.key),
+                detail::FileState::of(files_.authorities)};
+    }
+
+    detail::SslContext load() const {
+        detail::SslContext loaded = detail::load_context(files_);
+        if (!check_ || files_.certificate.empty()) return loaded;
+        const std::string why = check_(SSL_CTX_get0_certificate(loaded.get()));
+        if (why.empty()) return loaded;
+        throw std::invalid_argument("TLS: the certificate in " + files_.certificate + ": " + why);
+    }
+
+    void tell(const std::string& what) const {
+        if (notice_) notice_(what);
+    }
+
+    TlsFiles files_;
+    Notice notice_;
+    Check check_;
+    Files looked_at_;
+    detail::SslContext current_;
+};
+
+}  // namespace rsm
+
+#endif
