@@ -7,6 +7,7 @@
 #include "reply.hpp"
 #include "resp.hpp"
 
+#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -138,6 +139,7 @@ private:
                                            if (error) return self->fail(number, error);
                                            Error ignored;
                                            kept->set_option(Tcp::no_delay(true), ignored);
+                                           rsm::detail::repeat_soon(*kept);
                                            self->wait(self, number, self->deadline);
                                            self->send(self, number);
                                        });

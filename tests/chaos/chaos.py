@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+from certificates import Certificates
 from faults import FAULTS, Act
 from load import Load
 from network import Network
@@ -178,15 +179,16 @@ class Run:
         """Faults by chance, several at once as far as the rule lets them."""
         end = time.monotonic() + seconds
         weights = [FAULTS[name].weight for name in names]
-        chosen, begins = None, 0.0
+        chosen, begins = None, time.monotonic()
         while time.monotonic() < end:
             self.step()
             if time.monotonic() < begins:
                 continue
-            # One that must be alone is waited for, and none is begun before it.
-            if chosen is None or not FAULTS[chosen].alone:
+            # One that cannot be now is waited for, so that those are not left out which seldom can.
+            if chosen is None:
                 chosen = self.random.choices(names, weights)[0]
-            if self.begin(chosen) is not None:
+            begun = self.begin(chosen) is not None
+            if begun or time.monotonic() > begins + 15:
                 chosen = None
                 begins = time.monotonic() + self.random.choice((0.2, 1, 3, 6))
         self.finish_faults()
@@ -218,22 +220,19 @@ class Run:
         self.under_way.clear()
 
 
-def server_options(arguments):
+def server_options(arguments, directory):
     """Of each server."""
     common = ["--snapshot-threshold", "256KiB", "--segment-size", "256KiB"]
-    if arguments.tls is None:
+    if not arguments.tls:
         return lambda server: common
-    helped = subprocess.run([os.path.join(arguments.programs, "kv-server"), "--help"],
-                            capture_output=True, text=True).stdout
-    if "--tls-cert" not in helped:
-        sys.exit("chaos: this kv-server has no TLS (--tls-cert, --tls-key, --tls-ca)")
+    certificates = Certificates(directory, "kv")
+    return lambda server: common + certificates.options(server.node)
 
-    def with_tls(server):
-        def file(name):
-            return os.path.join(arguments.tls, name)
-        return common + ["--tls-cert", file(f"node-{server.node}.crt"), "--tls-key",
-                         file(f"node-{server.node}.key"), "--tls-ca", file("ca.crt")]
-    return with_tls
+
+def has_tls(programs):
+    helped = subprocess.run([os.path.join(programs, "kv-server"), "--help"],
+                            capture_output=True, text=True).stdout
+    return "--tls-cert" in helped
 
 
 def usable(arguments):
@@ -256,8 +255,7 @@ def parse():
     parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--pace", type=int, default=10, help="ms between a client's operations")
     parser.add_argument("--window", type=int, default=20, help="seconds of each judged history")
-    parser.add_argument("--tls", metavar="DIRECTORY",
-                        help="nodes use TLS: ca.crt, and node-ID.crt and node-ID.key of each")
+    parser.add_argument("--tls", action="store_true", help="nodes talk over TLS")
     parser.add_argument("--max-gap", type=int, metavar="MS",
                         help="fail where a fault that leaves a majority costs more")
     parser.add_argument("--out", help="a directory for the table and the plot")
@@ -289,9 +287,8 @@ def carry_out(arguments, run):
         run.mix(arguments.minutes * 60, names)
     run.account()
     for begin, end in run.story.silences if arguments.max_gap else ():
-        touched = [one for one in run.story.episodes if one.touches(begin, end)]
-        if (end - begin) / 1e6 > arguments.max_gap and all(
-                FAULTS[one.name].majority for one in touched):
+        has_majority = all(FAULTS[one.name].majority for one in run.story.blamed((begin, end)))
+        if (end - begin) / 1e6 > arguments.max_gap and has_majority:
             raise RuntimeError(f"no write for {(end - begin) / 1e6:,.0f} ms")
 
 
@@ -299,7 +296,7 @@ def chaos(arguments, directory):
     """Whether all was well."""
     with Network(arguments.nodes + 1) as network, \
             Servers(network, arguments.programs, directory, arguments.nodes,
-                    server_options(arguments)) as servers:
+                    server_options(arguments, directory)) as servers:
         servers.found()
         with Load(network, servers, arguments.programs, directory, arguments.seed,
                   arguments.clients, arguments.pace, arguments.window) as load:
@@ -330,6 +327,8 @@ def main():
     for program in ("ip", "iptables-restore"):
         if shutil.which(program) is None:
             sys.exit(f"chaos: {program} is missing (scripts/install-deps --tests installs it)")
+    if arguments.tls and not has_tls(arguments.programs):
+        sys.exit("chaos: --tls: this kv-server has no TLS (no option --tls-cert)")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     print(f"seed {arguments.seed}", flush=True)

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass, field
 
 SECOND = 1_000_000_000
-AFTERWARDS = SECOND  # a gap may begin when a fault has just ended
+AFTERWARDS = SECOND  # a gap may begin when a fault has just ended: what is repaired moves, too
 
 
 @dataclass(eq=False)
@@ -19,8 +19,8 @@ class Episode:
     begin: int
     end: int = 0  # 0: under way
 
-    def touches(self, begin, end):
-        return self.begin <= end and (self.end == 0 or begin <= self.end + AFTERWARDS)
+    def touches(self, begin, end, afterwards=0):
+        return self.begin <= end and (self.end == 0 or begin <= self.end + afterwards)
 
 
 @dataclass
@@ -33,6 +33,12 @@ class Story:
     silences: list = field(default_factory=list)
     terms: list = field(default_factory=list)  # (when it was seen, term)
     end: int = 0
+
+    def blamed(self, silence):
+        """The faults under way at the time; where there is none, those that had just ended."""
+        def those(afterwards):
+            return [one for one in self.episodes if one.touches(*silence, afterwards)]
+        return those(0) or those(AFTERWARDS)
 
 
 def longest(silences, begin, end):
@@ -51,20 +57,23 @@ def _ms(value):
 
 
 def rows(story, faults):
-    """(name, times, median, longest, longest alone, elections), the longest gap first."""
+    """(name, times, median, longest, longest alone, elections, remark), the longest gap first."""
+    gaps = {episode: [0.0] for episode in story.episodes}
+    alone = {episode: [0.0] for episode in story.episodes}
+    for silence in story.silences:
+        blamed = story.blamed(silence)
+        for episode in blamed:
+            gaps[episode].append((silence[1] - silence[0]) / 1e6)
+            if len(blamed) == 1:
+                alone[episode].append(gaps[episode][-1])
     found = []
     for name in sorted({episode.name for episode in story.episodes}):
-        gaps, alone, elections = [], [], []
-        for episode in (one for one in story.episodes if one.name == name):
-            end = (episode.end or story.end) + AFTERWARDS
-            gap = longest(story.silences, episode.begin, end)
-            gaps.append(gap)
-            others = (one for one in story.episodes if one is not episode)
-            if not any(one.touches(episode.begin, end) for one in others):
-                alone.append(gap)
-                elections.append(_elections(story.terms, episode.begin, end))
-        found.append((name, len(gaps), statistics.median(gaps), max(gaps),
-                      max(alone, default=None), sum(elections),
+        episodes = [episode for episode in story.episodes if episode.name == name]
+        most = [max(gaps[episode]) for episode in episodes]
+        elections = sum(_elections(story.terms, episode.begin, episode.end or story.end)
+                        for episode in episodes)
+        found.append((name, len(most), statistics.median(most), max(most),
+                      max(max(alone[episode]) for episode in episodes), elections,
                       "" if faults[name].majority else "no majority for a while"))
     return sorted(found, key=lambda row: -row[3])
 
@@ -74,11 +83,11 @@ def table(story, faults):
              f"{'elections':>11}"]
     for name, times, median, most, alone, elections, remark in rows(story, faults):
         lines.append(f"{name:28}{times:>6}{_ms(median):>11}{_ms(most):>12}"
-                     f"{'' if alone is None else _ms(alone):>10}{elections:>11}  {remark}".rstrip())
+                     f"{_ms(alone):>10}{elections:>11}  {remark}".rstrip())
     worst = sorted(story.silences, key=lambda silence: silence[0] - silence[1])[:5]
     lines.append(f"The longest gaps (the goal is {story.goal_ms:,} ms):")
     for begin, end in worst:
-        names = [episode.name for episode in story.episodes if episode.touches(begin, end)]
+        names = [episode.name for episode in story.blamed((begin, end))]
         lines.append(f"  {(end - begin) / 1e6:>9,.0f} ms at {(begin - story.begin) / SECOND:,.1f} s"
                      f" ({', '.join(names) or 'nothing was wrong'})")
     return "\n".join(lines)
