@@ -371,8 +371,9 @@ private:
             finish(boost::asio::error::operation_aborted);
         }
 
-        /// A reply that comes later is not taken for another's.
+        /// A reply that comes later is not taken for another's. What was asked may have been done.
         void abandon(Line& line) {
+            if (line.waits) ++operation.sendings;
             line.caller = std::make_unique<Caller>(executor, options.connect_timeout);
             line.waits = false;
         }

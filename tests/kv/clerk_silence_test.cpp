@@ -122,6 +122,36 @@ TEST_CASE("kv clerk: where a leader is silent another one is asked besides, and 
     CHECK(former.requests == 1);
 }
 
+TEST_CASE("kv clerk: a put that one refuses while another has not answered yet is in doubt") {
+    boost::asio::io_context io;
+    Scripted former(io, std::chrono::minutes(10));
+    Scripted leader(io, milliseconds(0));
+    leader.answer = "-VERSION it is another\r\n";
+    kv::ClerkOptions patient = options({former.address(), leader.address()});
+    patient.attempt_timeout = std::chrono::minutes(10);
+    kv::Clerk clerk(io.get_executor(), patient);
+    const auto answer = put(io, clerk);
+    REQUIRE(answer);
+    CHECK(answer->err == kv::Err::maybe);
+}
+
+TEST_CASE("kv clerk: a put that one refuses after another was given up is in doubt") {
+    boost::asio::io_context io;
+    Scripted former(io, std::chrono::minutes(10));
+    Scripted busy(io, milliseconds(0));
+    busy.answer = "-CLUSTERDOWN nobody leads\r\n";
+    kv::Clerk clerk(io.get_executor(), options({former.address(), busy.address()}));
+    std::optional<kv::Answer> answer;
+    clerk.async_put("k", "a", 0, [&answer](boost::system::error_code error, kv::Answer given) {
+        if (!error) answer = std::move(given);
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    run_until(io, [&] { return std::chrono::steady_clock::now() - begin > milliseconds(150); });
+    busy.answer = "-VERSION it is another\r\n";
+    REQUIRE(run_until(io, [&answer] { return answer.has_value(); }));
+    CHECK(answer->err == kv::Err::maybe);
+}
+
 TEST_CASE("kv clerk: two that name each other are not asked without a pause") {
     boost::asio::io_context io;
     Scripted silent(io, std::chrono::minutes(10));
