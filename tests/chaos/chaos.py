@@ -135,14 +135,16 @@ class Run:
         stopped = sum(other.stops for other in running)
         return stopped + fault.stops <= (self._nodes - 1) // 2
 
+    def free_servers(self):
+        busy = [server for other in self.under_way.values() for server in other.act.targets]
+        return [server for server in self.servers.by_node.values() if server not in busy]
+
     def begin(self, name):
         """The episode; None: not now."""
         fault = FAULTS[name]
         if any(episode.name == name for episode in self.under_way) or not self._admits(fault):
             return None
-        busy = [server for other in self.under_way.values() for server in other.act.targets]
-        free = [server for server in self.servers.by_node.values() if server not in busy]
-        targets = fault.choose(self, free)
+        targets = fault.choose(self, self.free_servers())
         if targets is None:
             return None
         act = Act(self, name, targets)
@@ -307,7 +309,8 @@ def chaos(arguments, directory):
                 carry_out(arguments, run)
             except RuntimeError as error:
                 failure = error
-            run.take_back()
+            finally:
+                run.take_back()
             run.story.end = run.story.end or time.monotonic_ns()
             write_report(arguments, run.story)
             if failure is not None:
@@ -329,6 +332,8 @@ def main():
             sys.exit(f"chaos: {program} is missing (scripts/install-deps --tests installs it)")
     if arguments.tls and not has_tls(arguments.programs):
         sys.exit("chaos: --tls: this kv-server has no TLS (no option --tls-cert)")
+    # Also where the shell that starts it in the background has had it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     print(f"seed {arguments.seed}", flush=True)

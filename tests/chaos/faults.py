@@ -50,9 +50,8 @@ class Act:
         return least + (most - least) * self.random.random()
 
     def any_other(self):
-        """A server that runs and is no target."""
-        return next(server for server in self.servers.by_node.values()
-                    if server not in self.targets and server.runs())
+        """A server to which no fault happens now."""
+        return self.random.choice(self.run.free_servers())
 
 
 # ---- processes ----
