@@ -197,7 +197,8 @@ private:
 
         void answered(Line& line, CallOutcome outcome) {
             line.waits = false;
-            if (outcome.sent) ++operation.sendings;
+            // Who is asked only because another one is silent, and refuses, raises no doubt.
+            if (outcome.sent && (&line == &first || !is_refused(outcome))) ++operation.sendings;
             if (!is_final(outcome)) return &line == &first ? go_on(outcome) : hear(outcome);
             // Who has answered is asked first from now on; the other one is not waited for.
             if (&line == &second) std::swap(first, second);
@@ -205,10 +206,16 @@ private:
             judge(outcome.reply);
         }
 
+        /// Nothing has happened, and another one is to be asked.
+        static bool is_refused(const CallOutcome& outcome) {
+            for (const char* code : {"MOVED", "CLUSTERDOWN", "TRYAGAIN", "BUSY"}) {
+                if (!outcome.error && outcome.reply.is_error(code)) return true;
+            }
+            return false;
+        }
         static bool is_final(const CallOutcome& outcome) {
-            if (outcome.error) return false;
-            for (const char* code : {"MOVED", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKNOWN"}) {
-                if (outcome.reply.is_error(code)) return false;
+            if (outcome.error || is_refused(outcome) || outcome.reply.is_error("UNKNOWN")) {
+                return false;
             }
             // As Redis says it, of the connection and not of the request.
             return outcome.reply.type != Reply::Type::error ||

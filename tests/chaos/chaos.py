@@ -294,6 +294,17 @@ def carry_out(arguments, run):
             raise RuntimeError(f"no write for {(end - begin) / 1e6:,.0f} ms")
 
 
+def summary(run):
+    operations, puts, doubts = run.load.done
+    slowest = max((end - begin for begin, end in run.load.slow), default=0) / 1e6
+    terms = [term for _, term in run.story.terms]
+    return (f"{len(run.story.episodes)} faults, {operations:,} operations, {puts:,} acknowledged"
+            f" puts, {doubts:,} in doubt, {run.load.checked} histories linearizable,"
+            f" {max(terms) - min(terms)} elections,"
+            f" slowest operation {f'{slowest:,.0f}' if slowest else 'under 500'} ms,"
+            f" load average {os.getloadavg()[0]:.1f}")
+
+
 def chaos(arguments, directory):
     """Whether all was well."""
     with Network(arguments.nodes + 1) as network, \
@@ -316,10 +327,7 @@ def chaos(arguments, directory):
             if failure is not None:
                 print(f"chaos: FAILED: {failure}", flush=True)
                 return False
-            operations, puts, doubts = load.done
-            print(f"chaos: passed: {len(run.story.episodes)} faults, {operations:,} operations,"
-                  f" {puts:,} acknowledged puts, {doubts:,} in doubt, {load.checked} histories"
-                  f" linearizable, load average {os.getloadavg()[0]:.1f}", flush=True)
+            print(f"chaos: passed: {summary(run)}", flush=True)
             return True
 
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 """Holds each packet that a rule of iptables gives to queue 0 for so many milliseconds, and lets it
-pass then, in the order of arrival. Runs in the network namespace of whoever is to be far away."""
+pass then, in the order of arrival. Runs in the network namespace of whoever is to be far away. Says
+`ready` when it holds packets, and lets those it holds pass at once when it is terminated."""
 
 import collections
 import select
+import signal
 import socket
 import struct
 import sys
@@ -47,7 +49,14 @@ def packet_ids(data):
         data = data[(length + 3) & ~3:]
 
 
+def let_pass(queue, packet):
+    """It, and all before it."""
+    verdict = attribute(VERDICT_HEADER, struct.pack(">II", ACCEPT, packet))
+    queue.send(message(VERDICT_BATCH, verdict))
+
+
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     delay = float(sys.argv[1]) / 1000
     queue = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     queue.bind((0, 0))
@@ -57,6 +66,15 @@ def main():
                                          struct.pack(">IB", 0, COPY_HEADERS_ONLY))))
     queue.send(message(CONFIG, attribute(CONFIG_LENGTH, struct.pack(">I", HELD_MAX))))
     held = collections.deque()  # when to let pass, and what
+    print("ready", flush=True)
+    try:
+        hold(queue, delay, held)
+    finally:
+        if held:
+            let_pass(queue, held[-1][1])
+
+
+def hold(queue, delay, held):
     while True:
         wait = None if not held else max(0.0, held[0][0] - time.monotonic())
         if select.select([queue], [], [], wait)[0]:
@@ -69,9 +87,8 @@ def main():
         last = None
         while held and held[0][0] <= time.monotonic():
             last = held.popleft()[1]
-        if last is not None:  # it, and all before it
-            verdict = attribute(VERDICT_HEADER, struct.pack(">II", ACCEPT, last))
-            queue.send(message(VERDICT_BATCH, verdict))
+        if last is not None:
+            let_pass(queue, last)
 
 
 if __name__ == "__main__":

@@ -140,22 +140,29 @@ class Network:
                     delay = max(delay, trouble.delay_ms)
                     queued.append(f"{source} -j NFQUEUE --queue-num 0")
         text = "\n".join(rules + queued + ["COMMIT", ""])
-        self._delay(host, delay)
-        if self._rules.get(host) == text:
-            return
-        _run("ip", "netns", "exec", self._name(host), "iptables-restore", "-w", text=text)
-        self._rules[host] = text
+        # What nobody takes out of the queue is lost: there is somebody before there is a rule.
+        former = self._start_delay(host, delay)
+        if self._rules.get(host) != text:
+            _run("ip", "netns", "exec", self._name(host), "iptables-restore", "-w", text=text)
+            self._rules[host] = text
+        if former is not None:
+            former.terminate()
+            former.wait()
 
-    def _delay(self, host, delay):
+    def _start_delay(self, host, delay):
+        """The process of the former delay, if that is another one."""
         process, present = self._delays.get(host, (None, 0))
         if delay == present:
-            return
-        if process is not None:
-            process.kill()
-            process.wait()
+            return None
         self._delays.pop(host, None)
+        if delay and process is not None:  # the queue has room for one
+            process.terminate()
+            process.wait()
+            process = None
         if delay:
             script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "delay.py")
-            process = self.start(host, [sys.executable, script, str(delay)],
-                                 stdin=subprocess.DEVNULL)
-            self._delays[host] = (process, delay)
+            started = self.start(host, [sys.executable, script, str(delay)],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            started.stdout.readline()
+            self._delays[host] = (started, delay)
+        return process

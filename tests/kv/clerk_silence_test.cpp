@@ -98,11 +98,15 @@ TEST_CASE("kv clerk: a leader that is slow, and that another names, is waited fo
     Scripted follower(io, milliseconds(0));
     follower.answer = moved(leader);
     kv::Clerk clerk(io.get_executor(), options({leader.address(), follower.address()}));
-    const auto answer = put(io, clerk);
+    auto answer = put(io, clerk);
     REQUIRE(answer);
     CHECK(answer->version == 1);
     CHECK(leader.requests == 1);
     CHECK(follower.requests > 1);
+    leader.answer = "-VERSION it is another\r\n";
+    answer = put(io, clerk);
+    REQUIRE(answer);
+    CHECK(answer->err == kv::Err::version);  // the follower has refused it, and done nothing
 }
 
 TEST_CASE("kv clerk: where a leader is silent another one is asked besides, and then instead") {

@@ -131,10 +131,10 @@ inline void ask_successor(const Step& step, const Office& office, const Log& log
 
 /// A leader that hears a quorum no more may be heard by it: lines fail one way, too. Of the voters
 /// that it misses since lately, the best prepared is asked to stand; those that it hears could not
-/// win. @pre it leads
-inline void ask_missed_voter(const Step& step, const Office& office) {
+/// win.
+inline void ask_missed_voter(const Step& step, const Reign& reign) {
     const Progress* best = nullptr;
-    for (const Progress& follower : office.reign()->followers) {
+    for (const Progress& follower : reign.followers) {
         const Member* const member = step.membership().find(follower.node);
         const bool votes = member != nullptr && member->votes_in_new();
         const bool is_lately = step.now - follower.last_contact < 2 * step.options.election_timeout;
@@ -165,7 +165,7 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     reign->quorum_check_at = step.now + step.options.heartbeat_interval;
     if (!step.options.check_quorum || hears_from_quorum(step, *reign)) return;
     step.announce(EventKind::quorum_lost, step.self);
-    ask_missed_voter(step, office);
+    ask_missed_voter(step, *reign);
     become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }
 
