@@ -27,6 +27,34 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(rsm_developer INTERFACE "SHELL:--param ggc-min-heapsize=1000000")
 endif()
 
+# For programs that stand in a network, where the compiler has it: what makes a mistake in memory an
+# end rather than a way in. Overflows of the stack and of known buffers are noticed, addresses cannot
+# be known before, and the tables of the linker cannot be written once the program runs. A sanitizer
+# has its own ways, and no fortified functions without optimization.
+include(CheckCXXCompilerFlag)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES CXX)
+set(CMAKE_REQUIRED_LINK_OPTIONS -Wl,-z,relro,-z,now)
+check_cxx_compiler_flag(-fstack-protector-strong RSM_HAS_RELRO_AND_STACK_PROTECTOR)
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+string(FIND "${CMAKE_CXX_FLAGS}" -fsanitize= sanitizer)
+add_library(rsm_hardened INTERFACE)
+if(sanitizer EQUAL -1 AND RSM_HAS_RELRO_AND_STACK_PROTECTOR)
+    target_compile_options(rsm_hardened INTERFACE
+        -fstack-protector-strong $<$<CONFIG:Release>:-U_FORTIFY_SOURCE>
+        $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+    target_link_options(rsm_hardened INTERFACE -Wl,-z,relro,-z,now)
+    set(RSM_IS_HARDENED ON)
+endif()
+
+# rsm_harden(<program>...)
+function(rsm_harden)
+    set_target_properties(${ARGN} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    foreach(program IN LISTS ARGN)
+        target_link_libraries(${program} PRIVATE rsm_hardened)
+    endforeach()
+endfunction()
+
 # rsm_add_program(<name> <main file> [<library>...])
 function(rsm_add_program name main)
     add_executable(${name} ${main})

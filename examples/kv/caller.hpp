@@ -8,6 +8,7 @@
 #include "reply.hpp"
 #include "resp.hpp"
 
+#include <rsm/transport/tcp/socket.hpp>
 #include <rsm/transport/tcp_options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -146,6 +147,7 @@ private:
                                            if (error) return self->fail(number, error);
                                            Error ignored;
                                            kept->set_option(Tcp::no_delay(true), ignored);
+                                           rsm::detail::repeat_soon(tcp_of(*kept));
                                            self->secure(self, number);
                                        });
         }

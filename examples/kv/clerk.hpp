@@ -37,9 +37,15 @@ struct ClerkOptions {
     /// "host:port" where the servers serve clients. At least one; not all need to be listed: the
     /// latest that have answered besides are remembered, for those listed may all be replaced.
     std::vector<std::string> servers;
-    /// How long to wait for one server before the next is asked. More than 0.
+    /// How long a server may be silent until others are asked, too, while it is waited for; one
+    /// after the other, at twice this pace. More than 0.
+    std::chrono::nanoseconds doubt_timeout = std::chrono::milliseconds(200);
+    /// How long to wait for a server that nobody else names as the leader. More than 0.
     std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(1);
-    /// How long to wait for a connection to it, within attempt_timeout. More than 0.
+    /// How long to wait for one that others name: it may be slow, as where disks are. At least
+    /// attempt_timeout; longer than kv-server takes to say that an outcome is unknown.
+    std::chrono::nanoseconds answer_timeout = std::chrono::seconds(6);
+    /// How long to wait for a connection to a server, within attempt_timeout. More than 0.
     std::chrono::nanoseconds connect_timeout = std::chrono::milliseconds(300);
     /// How long an operation may take in all. 0: no limit.
     std::chrono::nanoseconds operation_timeout{0};
@@ -66,10 +72,12 @@ struct Answer {
     std::uint64_t version = 0;  ///< of a get; of a put that took effect: the new version
 };
 
-/// Each operation goes to the server that led last; an answer that names another leader, silence
-/// for attempt_timeout, or a failed connection lead on, until a server gives a final answer. A
-/// server that was silent is not followed to again for attempt_timeout, whoever names it, so that a
-/// wrong name holds an operation up for at most half of its time.
+/// Each operation goes to the server that led last; an answer that names another leader, or a
+/// failed connection, lead on, until a server gives a final answer. A silent server is waited for,
+/// for attempt_timeout, while others are sent the request as well: whoever leads now carries it
+/// out, and whoever does not names the leader. As long as they name the silent one the wait goes
+/// on, for answer_timeout at most. One that was given up is not followed to again for
+/// attempt_timeout, whoever names it.
 ///
 /// A put may so be sent more than once, but it takes effect at most once, since it does so only at
 /// the version that it expects, and versions only grow. Version 0, which asks for an absent key, is
@@ -143,14 +151,24 @@ private:
         std::string trouble;  // with the last server that could not be talked to
     };
 
+    /// A connection, and what it is used for.
+    struct Line {
+        std::unique_ptr<Caller> caller;
+        std::string server;
+        bool waits = false;  // for an answer
+    };
+
     struct State : std::enable_shared_from_this<State> {
         State(const boost::asio::any_io_executor& given, ClerkOptions given_options)
             : executor(given),
               options(std::move(given_options)),
-              caller(executor, options.connect_timeout, options.tls),
               timer(executor),
-              listed(options.servers.size()),
-              target(options.servers.front()) {}
+              doubt(executor),
+              listed(options.servers.size()) {
+            abandon(first);
+            abandon(second);
+            first.server = options.servers.front();
+        }
 
         void begin(Operation started) {
             if (closed) return started.done(boost::asio::error::operation_aborted, {});
@@ -158,58 +176,135 @@ private:
             operation = std::move(started);
             operation.pause = options.pause_min;
             if (options.operation_timeout > std::chrono::nanoseconds::zero()) {
-                operation.deadline = Clock::now() + std::min<std::chrono::nanoseconds>(
-                                                        options.operation_timeout, endless);
+                operation.deadline = later(options.operation_timeout);
             }
             attempt();
         }
 
         void attempt() {
-            const auto left = operation.deadline - Clock::now();
-            if (left <= Clock::duration::zero()) {
-                Answer answer;
-                answer.value = std::move(operation.trouble);
-                return finish(boost::asio::error::timed_out, std::move(answer));
-            }
-            const auto limit = std::min<std::chrono::nanoseconds>(left, options.attempt_timeout);
-            // The caller ends with this state and then calls nobody; so no ownership is needed.
-            caller.call(target, operation.request, limit,
-                        [this](CallOutcome outcome) { answered(std::move(outcome)); });
+            if (operation.deadline <= Clock::now()) return give_up();
+            began = named = Clock::now();
+            ask(first);
+            doubt_after(options.doubt_timeout);
         }
 
-        void answered(CallOutcome outcome) {
-            if (outcome.sent) ++operation.sendings;
-            const Reply& reply = outcome.reply;
-            if (outcome.error) {
-                if (outcome.error == boost::asio::error::timed_out) shun(target);
-                if (!outcome.detail.empty()) operation.trouble = target + ": " + outcome.detail;
-                return ask_next();
+        void ask(Line& line) {
+            const auto limit = std::min<std::chrono::nanoseconds>(operation.deadline - Clock::now(),
+                                                                  options.answer_timeout);
+            line.waits = true;
+            // The caller ends with this state and then calls nobody; so no ownership is needed.
+            line.caller->call(line.server, operation.request, limit,
+                              [this, caller = line.caller.get()](CallOutcome outcome) {
+                                  answered(caller == first.caller.get() ? first : second,
+                                           std::move(outcome));
+                              });
+        }
+
+        void answered(Line& line, CallOutcome outcome) {
+            line.waits = false;
+            if (outcome.error && !outcome.detail.empty()) {
+                operation.trouble = line.server + ": " + outcome.detail;
             }
-            if (reply.is_error("MOVED")) return follow(reply.text);
-            // None of these is an answer to the question.
-            for (const char* code : {"CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKNOWN"}) {
-                if (reply.is_error(code)) return ask_next();
-            }
-            // As Redis says it, of the connection and not of the request.
-            if (reply.type == Reply::Type::error &&
-                reply.text.starts_with("ERR max number of clients")) {
-                return ask_next();
-            }
+            // Who is asked only because another one is silent, and refuses, raises no doubt.
+            if (outcome.sent && (&line == &first || !is_refused(outcome))) ++operation.sendings;
+            if (!is_final(outcome)) return &line == &first ? go_on(outcome) : hear(outcome);
+            // Who has answered is asked first from now on; the other one is not waited for.
+            if (&line == &second) std::swap(first, second);
+            if (second.waits) abandon(second);
             judge(outcome.reply);
         }
 
-        // "MOVED <slot> <host:port>"
-        void follow(const std::string& text) {
-            std::string leader = text.substr(text.rfind(' ') + 1);
-            if (leader == shunned && Clock::now() < shunned_until) return ask_next();
-            target = std::move(leader);
+        /// Nothing has happened, and another one is to be asked.
+        static bool is_refused(const CallOutcome& outcome) {
+            for (const char* code : {"MOVED", "CLUSTERDOWN", "TRYAGAIN", "BUSY"}) {
+                if (!outcome.error && outcome.reply.is_error(code)) return true;
+            }
+            return false;
+        }
+        static bool is_final(const CallOutcome& outcome) {
+            if (outcome.error || is_refused(outcome) || outcome.reply.is_error("UNKNOWN")) {
+                return false;
+            }
+            // As Redis says it, of the connection and not of the request.
+            return outcome.reply.type != Reply::Type::error ||
+                   !outcome.reply.text.starts_with("ERR max number of clients");
+        }
+        /// "MOVED <slot> <host:port>"; empty: nobody is named.
+        static std::string named_leader(const CallOutcome& outcome) {
+            if (outcome.error || !outcome.reply.is_error("MOVED")) return {};
+            return outcome.reply.text.substr(outcome.reply.text.rfind(' ') + 1);
+        }
+
+        /// The one who was asked first leads no further.
+        void go_on(const CallOutcome& outcome) {
+            if (outcome.error == boost::asio::error::timed_out) shun(first.server);
+            if (second.waits) return take_other();
+            follow(named_leader(outcome));
+        }
+        void follow(std::string leader) {
+            if (leader.empty() || is_shunned(leader)) return ask_next();
+            first.server = std::move(leader);
             again();
         }
+        void take_other() {
+            std::swap(first, second);
+            began = named = Clock::now();
+        }
+
+        // ---- while a server is silent ----
+
+        void doubt_after(std::chrono::nanoseconds time) {
+            doubt.expires_at(later(time));
+            doubt.async_wait([self = shared_from_this()](Error error) {
+                if (!error && self->operation.done && self->first.waits) self->look_around();
+            });
+        }
+
+        void look_around() {
+            const Clock::time_point now = Clock::now();
+            if (operation.deadline <= now) return give_up();
+            doubt_after(options.doubt_timeout / 2);
+            if (std::min(now - began, now - named) >= options.attempt_timeout) {
+                shun(first.server);
+                abandon(first);
+                if (second.waits) return take_other();
+                return ask_next();
+            }
+            if (second.waits || options.servers.size() < 2) return;
+            redirected = false;
+            unreachable = 0;
+            ask_another();
+        }
+        void ask_another() {
+            second.server = next_server();
+            if (second.server == first.server) second.server = next_server();
+            ask(second);
+        }
+
+        /// What one says who was asked besides.
+        void hear(const CallOutcome& outcome) {
+            // No server is there: the next one, once around.
+            const bool is_dead = outcome.error == boost::asio::error::connection_refused;
+            if (is_dead && ++unreachable < options.servers.size()) return ask_another();
+            std::string leader = named_leader(outcome);
+            if (leader == first.server) named = Clock::now();
+            if (leader.empty() || leader == first.server || is_shunned(leader)) return;
+            // Not further than that: two that name each other would be asked without a pause.
+            if (std::exchange(redirected, true)) return;
+            second.server = std::move(leader);
+            ask(second);
+        }
+
         void shun(const std::string& server) {
             shunned = server;
-            shunned_until =
-                Clock::now() + std::min<std::chrono::nanoseconds>(options.attempt_timeout, endless);
+            shunned_until = later(options.attempt_timeout);
         }
+        bool is_shunned(const std::string& server) const {
+            return server == shunned && Clock::now() < shunned_until;
+        }
+
+        // ---- one server after the other ----
+
         void remember(const std::string& server) {
             std::vector<std::string>& servers = options.servers;
             if (std::find(servers.begin(), servers.end(), server) != servers.end()) return;
@@ -218,16 +313,19 @@ private:
             }
             servers.push_back(server);
         }
-        void ask_next() {
+        const std::string& next_server() {
             position = (position + 1) % options.servers.size();
-            target = options.servers[position];
+            return options.servers[position];
+        }
+        void ask_next() {
+            first.server = next_server();
             again();
         }
 
         void again() {
             if (++operation.failures <= options.servers.size()) return attempt();
             operation.failures = 0;
-            timer.expires_at(std::min(operation.deadline, Clock::now() + operation.pause));
+            timer.expires_at(std::min(operation.deadline, later(operation.pause)));
             operation.pause = std::min(2 * operation.pause, options.pause_max);
             timer.async_wait([self = shared_from_this()](Error error) {
                 if (!error && self->operation.done) self->attempt();
@@ -251,7 +349,7 @@ private:
             } else if (!take(reply, answer)) {
                 return ask_next();  // whatever that is, it is no kv server
             }
-            remember(target);
+            remember(first.server);
             finish({}, std::move(answer));
         }
 
@@ -272,8 +370,18 @@ private:
             return false;
         }
 
+        /// There is no time left. What was the matter with a server, if that is known, is told.
+        void give_up() {
+            Answer answer;
+            answer.value = std::move(operation.trouble);
+            finish(boost::asio::error::timed_out, std::move(answer));
+        }
         void finish(Error error, Answer answer = {}) {
             timer.cancel();
+            doubt.cancel();
+            for (Line* line : {&first, &second}) {
+                if (line->waits) abandon(*line);
+            }
             if (!operation.done) return;
             Completion done = std::exchange(operation, {}).done;
             done(error, std::move(answer));
@@ -284,17 +392,32 @@ private:
             finish(boost::asio::error::operation_aborted);
         }
 
+        /// A reply that comes later is not taken for another's. What was asked may have been done.
+        void abandon(Line& line) {
+            if (line.waits) ++operation.sendings;
+            line.caller = std::make_unique<Caller>(executor, options.connect_timeout, options.tls);
+            line.waits = false;
+        }
+        static Clock::time_point later(std::chrono::nanoseconds time) {
+            return Clock::now() + std::min<std::chrono::nanoseconds>(time, endless);
+        }
+
         static constexpr std::chrono::hours endless{24 * 365 * 10};
         static constexpr std::size_t most_remembered = 8;
 
         boost::asio::any_io_executor executor;
         ClerkOptions options;
-        Caller caller;
+        Line first;                   // to who led last, as far as is known
+        Line second;                  // to who is asked besides while that one is silent
+        bool redirected = false;      // `second`, by who was asked before
+        std::size_t unreachable = 0;  // of those asked since the last look around
+        Clock::time_point began;      // the wait for `first`
+        Clock::time_point named;  // when another server last said that it leads; at least `began`
         boost::asio::steady_timer timer;
+        boost::asio::steady_timer doubt;
         const std::size_t listed;  // of options.servers; those behind have been found
         Operation operation;       // `done` is empty: none is under way
-        std::string target;        // who led last, as far as is known
-        std::string shunned;       // who was silent
+        std::string shunned;       // who was given up
         Clock::time_point shunned_until;
         std::size_t position = 0;  // in options.servers
         bool closed = false;

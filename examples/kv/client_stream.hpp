@@ -7,6 +7,8 @@
 #include "client_socket.hpp"
 #include "input_buffer.hpp"
 
+#include <rsm/transport/tcp/socket.hpp>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -64,6 +66,7 @@ protected:
         : socket_(std::move(socket)), linger_timer_(socket_.get_executor()), linger_(linger) {
         Error ignored;
         socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+        rsm::detail::repeat_soon(tcp_of(socket_));
         socket_.non_blocking(true, ignored);
     }
     virtual ~ClientStream() = default;

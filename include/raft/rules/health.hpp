@@ -129,6 +129,22 @@ inline void ask_successor(const Step& step, const Office& office, const Log& log
     if (successor) step.send(successor, TimeoutNow{step.term()});
 }
 
+/// A leader that hears a quorum no more may be heard by it: lines fail one way, too. Of the voters
+/// that it misses since lately, the best prepared is asked to stand; those that it hears could not
+/// win.
+inline void ask_missed_voter(const Step& step, const Reign& reign) {
+    const Progress* best = nullptr;
+    for (const Progress& follower : reign.followers) {
+        const Member* const member = step.membership().find(follower.node);
+        const bool votes = member != nullptr && member->votes_in_new();
+        const bool is_lately = step.now - follower.last_contact < 2 * step.options.election_timeout;
+        const bool is_missed = step.is_silent(follower.last_contact) && is_lately;
+        if (!votes || !is_missed || !follower.is_able() || follower.is_another()) continue;
+        if (best == nullptr || best->match < follower.match) best = &follower;
+    }
+    if (best != nullptr) step.send(best->node, TimeoutNow{step.term()});
+}
+
 /// A leader that cannot serve gives way: one that does not hear from a quorum, and one whose own
 /// disk hangs, which does not stand for election either. Nor does one lead whom others do not
 /// recognize as the member of its id, or go on standing that has no vote any more.
@@ -146,9 +162,10 @@ inline void check_leadership(const Step& step, Ballot& ballot, Office& office, E
     Reign* reign = office.reign();
     if (reign == nullptr || timer.pauses == 1) return;
     if (step.now < reign->quorum_check_at) return;
-    reign->quorum_check_at = step.now + step.options.election_timeout;
+    reign->quorum_check_at = step.now + step.options.heartbeat_interval;
     if (!step.options.check_quorum || hears_from_quorum(step, *reign)) return;
     step.announce(EventKind::quorum_lost, step.self);
+    ask_missed_voter(step, *reign);
     become_follower(step, ballot, office, timer, reads, ballot.term, NodeId{});
 }
 

@@ -102,7 +102,7 @@ struct TcpOptions {
     std::chrono::milliseconds lookup_timeout{10'000};
     /// For the connection to each of a peer's addresses, which are tried in turn. Less than the
     /// second after which TCP repeats a lost request to connect: a new attempt asks sooner.
-    std::chrono::milliseconds connect_timeout{500};
+    std::chrono::milliseconds connect_timeout{300};
     /// For the exchange of greetings, on either side.
     std::chrono::milliseconds handshake_timeout{2000};
     /// A connection on which something was sent and nothing was acknowledged by the other host for

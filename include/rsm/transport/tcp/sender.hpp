@@ -81,6 +81,7 @@ public:
             if (link->process == process && !self->shared_->net.awaits_repetition(link->socket))
                 return;
             self->renewing_ = true;
+            self->is_expected_ = true;
         }
         if (self->dialer_ != nullptr && self->dialer_->hangs()) self->drop_dialer();
         dial(self);
@@ -142,6 +143,7 @@ private:
         }
         self->link_ = link;
         self->renewing_ = false;
+        self->is_expected_ = false;
         ++self->shared_->counters.connects;
         Shared::report(self->shared_, self->peer_, true, {});
         look_later(self);
@@ -173,6 +175,7 @@ private:
 
     static void failed(const Self& self, std::string why) {
         ++self->shared_->counters.connect_failures;
+        self->is_expected_ = false;
         if (!self->connected()) {
             self->renewing_ = false;
             self->clear_queue();
@@ -186,6 +189,8 @@ private:
 
     static void ended(const Self& self, boost::system::error_code error) {
         if (error == boost::asio::error::timed_out) return broke(self, error);
+        // The peer closes it when it has the new one, whose welcome may come a little later.
+        if (self->renewing_ && self->dialer_ != nullptr) return self->close_link();
         lost(self, "the peer closed the connection: " + error.message());
     }
     static void broke(const Self& self, boost::system::error_code error) {
@@ -199,7 +204,7 @@ private:
         const auto lasted = self->shared_->net.now() - self->link_->since;
         if (lasted >= self->shared_->options.user_timeout) self->failures_ = 0;
         // The peer has the new one already; what is queued goes over that.
-        if (self->renewing_ && self->dialer_ != nullptr) return self->close_link();
+        if (self->is_expected_ && self->dialer_ != nullptr) return self->close_link();
         self->drop_link();
         if (const TcpPeer* const peer = self->shared_->peer(self->peer_)) {
             Shared::report(self->shared_, self->peer_, false, peer->address.text() + ": " + why);
@@ -272,14 +277,22 @@ private:
     /// to; and it says nothing of a process that takes nothing in.
     static void look_later(const Self& self) {
         const auto limit = self->shared_->options.user_timeout;
-        self->look_.expires_after(std::max(limit / 4, std::chrono::milliseconds(1)));
+        self->look_.expires_after(std::max(limit / 8, std::chrono::milliseconds(1)));
         self->look_.async_wait([self, link = self->link_](boost::system::error_code error) {
             if (error || self->link_ != link) return;
-            if (link->stuck_for(self->shared_->net) >= self->shared_->options.user_timeout) {
-                return lost(self, nothing_taken);
-            }
+            const auto stuck = link->stuck_for(self->shared_->net);
+            if (stuck >= self->shared_->options.user_timeout) return lost(self, nothing_taken);
             look_later(self);
+            if (stuck >= self->shared_->options.user_timeout / 8) renew(self);
         });
+    }
+
+    /// Where packets are lost, the system repeats them after longer and longer pauses: a new
+    /// connection may be made sooner. The old one stays in use until it is there.
+    static void renew(const Self& self) {
+        if (!self->shared_->net.awaits_repetition(self->link_->socket)) return;
+        if (std::exchange(self->renewing_, true)) return;
+        if (self->dialer_ == nullptr) dial(self);
     }
 
     static constexpr const char* nothing_taken =
@@ -291,6 +304,7 @@ private:
     LinkPtr link_;                    // null: not connected
     std::shared_ptr<Dialer> dialer_;  // null: no attempt is under way
     bool renewing_ = false;           // the connection is to be replaced
+    bool is_expected_ = false;        // by the peer, which has begun anew itself
     bool stopped_ = false;
     typename Net::Timer retry_;
     std::uint64_t retry_round_ = 0;
