@@ -303,7 +303,7 @@ protected:
               [this](Violation violation) { violate(std::move(violation)); }, plan_.digest_every)),
           troubles_(std::make_shared<MachineTroubles>(
               machines_that_throw_, outvoted_replicas_, [this](Counter what) { happened(what); },
-              plan_.options.max_captured_bytes == 0)),
+              plan_.options.max_captured_bytes == 0 || plan_.states_on_disk)),
           stored_states_(std::make_shared<const StoredStates>(StoredStates{
               plan_.transaction, plan_.sync_every,
               [this](Broken broken) { report(Rule::states_on_disk, std::move(broken)); },

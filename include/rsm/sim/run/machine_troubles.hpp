@@ -33,7 +33,7 @@ public:
     };
 
     /// @param happened  told what to count
-    /// @param in_place  states that do not freeze are written in place
+    /// @param in_place  states that are not frozen are written in place
     MachineTroubles(MachinesThatThrow& rule, OutvotedReplicas& outvoted,
                     std::function<void(Counter)> happened, bool in_place)
         : rule_(rule), outvoted_(outvoted), happened_(std::move(happened)), in_place_(in_place) {}
