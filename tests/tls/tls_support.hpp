@@ -60,6 +60,7 @@ private:
         usual.cluster = with.cluster;
         usual.handshake_timeout = with.handshake_timeout;
         usual.max_strangers = with.max_strangers;
+        usual.user_timeout = with.user_timeout;
         usual.on_refusal = [this](const rsm::TcpRefused& said) { refused.push_back(said); };
         if (!files) return {std::move(usual), std::nullopt};
         return {std::move(usual),

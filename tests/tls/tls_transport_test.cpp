@@ -78,7 +78,9 @@ TEST_CASE("tls: messages of all sizes arrive in order, both ways at once") {
 TEST_CASE("tls: what is sent while the peer takes nothing in arrives when it does") {
     Fixture made;
     boost::asio::io_context other;
-    Node a(made.io, one, made.authority.issue_node(1));
+    rsm::TcpOptions patient;
+    patient.user_timeout = 60s;
+    Node a(made.io, one, made.authority.issue_node(1), patient);
     Node b(other, two, made.authority.issue_node(2));
     introduce(a, b);
     REQUIRE(run_until(made.io, [&] {
