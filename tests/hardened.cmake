@@ -1,7 +1,8 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# Whether programs are built as SECURITY.md says: cmake -DREADELF=... "-DPROGRAMS=a;b" -P hardened.cmake
+# Whether programs are built as SECURITY.md says: cmake -DREADELF=... -DPROGRAMS=a,b -P hardened.cmake
 # -DFORTIFIED=OFF: not optimized, so without fortified functions.
+string(REPLACE "," ";" PROGRAMS "${PROGRAMS}")
 foreach(program IN LISTS PROGRAMS)
     execute_process(COMMAND "${READELF}" --file-header --program-headers --dynamic --wide "${program}"
         OUTPUT_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)

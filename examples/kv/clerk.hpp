@@ -84,9 +84,9 @@ struct Answer {
 /// the exception where others delete: it can take effect again after such a deletion. When the
 /// request has been sent again and the answer is that the version differs, or the key is gone, this
 /// may be the doing of its own first copy: the result is then `maybe`. A resend counts even if a
-/// server had refused the first copy. `maybe` says that the put will not take effect later either,
-/// provided that the caller learned the version it expects from the service; a made-up one may come
-/// true at any time.
+/// server had refused the first copy, but for one that was asked besides and refused. `maybe` says
+/// that the put will not take effect later either, provided that the caller learned the version it
+/// expects from the service; a made-up one may come true at any time.
 ///
 /// Errors, as error codes: timed_out (operation_timeout has passed; a put may have taken effect,
 /// or still may), operation_aborted (the clerk was destroyed; likewise), invalid_argument (the

@@ -98,15 +98,27 @@ TEST_CASE("kv clerk: a leader that is slow, and that another names, is waited fo
     Scripted follower(io, milliseconds(0));
     follower.answer = moved(leader);
     kv::Clerk clerk(io.get_executor(), options({leader.address(), follower.address()}));
-    auto answer = put(io, clerk);
+    const auto answer = put(io, clerk);
     REQUIRE(answer);
     CHECK(answer->version == 1);
     CHECK(leader.requests == 1);
     CHECK(follower.requests > 1);
+}
+
+TEST_CASE("kv clerk: who is asked besides, and only names the leader, raises no doubt") {
+    boost::asio::io_context io;
+    Scripted leader(io, milliseconds(900));
     leader.answer = "-VERSION it is another\r\n";
-    answer = put(io, clerk);
+    Scripted follower(io, milliseconds(0));
+    follower.answer = moved(leader);
+    kv::ClerkOptions once = options({leader.address(), follower.address()});
+    once.doubt_timeout = milliseconds(700);  // and then again 350 ms later
+    once.attempt_timeout = std::chrono::minutes(10);
+    kv::Clerk clerk(io.get_executor(), once);
+    const auto answer = put(io, clerk);
     REQUIRE(answer);
-    CHECK(answer->err == kv::Err::version);  // the follower has refused it, and done nothing
+    CHECK(follower.requests == 1);
+    CHECK(answer->err == kv::Err::version);
 }
 
 TEST_CASE("kv clerk: where a leader is silent another one is asked besides, and then instead") {
