@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_CALLER_HPP
 #define RSM_EXAMPLES_KV_CALLER_HPP
 
+#include "credentials.hpp"
 #include "reply.hpp"
 #include "resp.hpp"
 
@@ -22,6 +23,7 @@
 #include <boost/system/errc.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +40,15 @@ namespace kv {
 /// How a call ended.
 struct CallOutcome {
     boost::system::error_code error;  ///< then there is no reply
-    Reply reply;
+    Reply reply;        ///< if the request was not sent: why the server does not let this client in
     bool sent = false;  ///< the request, or a part of it, may have reached the server
+};
+
+struct CallerOptions {
+    /// For finding and connecting to a server; within that of the call.
+    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max();
+    /// Said to each server before anything else.
+    Credentials credentials;
 };
 
 /// A connection to one server at a time, kept from call to call while it works.
@@ -53,10 +62,8 @@ class Caller {
 public:
     using Answered = std::function<void(CallOutcome)>;
 
-    /// @param connect_timeout  for finding and connecting to a server; within that of the call
-    explicit Caller(const boost::asio::any_io_executor& executor,
-                    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max())
-        : state_(std::make_shared<State>(executor, connect_timeout)) {}
+    explicit Caller(const boost::asio::any_io_executor& executor, CallerOptions options = {})
+        : state_(std::make_shared<State>(executor, std::move(options))) {}
     Caller(const Caller&) = delete;
     Caller& operator=(const Caller&) = delete;
     ~Caller() { state_->close(); }
@@ -71,11 +78,11 @@ public:
 
 private:
     struct State {
-        State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit)
+        State(const boost::asio::any_io_executor& executor, CallerOptions given)
             : socket(std::make_shared<Tcp::socket>(executor)),
               resolver(executor),
               timer(executor),
-              connect_timeout(limit) {}
+              options(std::move(given)) {}
 
         using Self = std::shared_ptr<State>;
         using Clock = boost::asio::steady_timer::clock_type;
@@ -93,7 +100,8 @@ private:
                 wait(self, number, deadline);
                 return send(self, number);
             }
-            wait(self, number, now + std::min(connect_timeout, deadline - now));
+            wait(self, number,
+                 now + std::min<std::chrono::nanoseconds>(options.connect_timeout, deadline - now));
             disconnect();
             address = to;
             connect(self, number);
@@ -139,14 +147,30 @@ private:
                                            Error ignored;
                                            kept->set_option(Tcp::no_delay(true), ignored);
                                            self->wait(self, number, self->deadline);
-                                           self->send(self, number);
+                                           self->introduce(self, number);
                                        });
+        }
+
+        /// Says who it is. The request waits for the answer: one that a server refuses for want of
+        /// a password has not been sent to it.
+        void introduce(const Self& self, std::uint64_t number) {
+            const Credentials& who = options.credentials;
+            if (who.empty()) return send(self, number);
+            is_introducing = true;
+            const std::array<std::string_view, 3> words{"AUTH", who.user, who.password};
+            std::string text;
+            append_request(text, words);
+            write(self, number, std::move(text));
         }
 
         void send(const Self& self, std::uint64_t number) {
             sent = true;
+            write(self, number, std::move(request));
+        }
+
+        void write(const Self& self, std::uint64_t number, std::string bytes) {
             // The buffer must live as long as the write, which a closed socket only ends later.
-            auto text = std::make_shared<const std::string>(std::move(request));
+            auto text = std::make_shared<const std::string>(std::move(bytes));
             boost::asio::async_write(*socket, boost::asio::buffer(*text),
                                      [self, number, text, kept = socket](Error error, std::size_t) {
                                          if (error) self->fail(number, error);
@@ -174,7 +198,11 @@ private:
             if (status == ParseStatus::failed || !input->data().empty()) {
                 return fail(number, make_error_code(boost::system::errc::protocol_error));
             }
-            finish({{}, parser.take(), true});
+            Reply reply = parser.take();
+            if (!std::exchange(is_introducing, false)) return finish({{}, std::move(reply), true});
+            if (reply.type != Reply::Type::error) return send(self, number);
+            disconnect();
+            finish({{}, std::move(reply), false});
         }
 
         bool is_over(std::uint64_t number) const {
@@ -195,6 +223,7 @@ private:
             socket->close(ignored);
             socket = std::make_shared<Tcp::socket>(timer.get_executor());
             resolver.cancel();
+            is_introducing = false;
             parser = ReplyParser();
             input = std::make_shared<InputBuffer>();
         }
@@ -209,14 +238,15 @@ private:
         std::shared_ptr<Tcp::socket> socket;
         Tcp::resolver resolver;
         boost::asio::steady_timer timer;
-        std::chrono::nanoseconds connect_timeout;
+        CallerOptions options;
         Clock::time_point deadline;  // of the call
         std::string address;
         std::vector<Tcp::endpoint> endpoints;
         std::string request;
         Answered answered;  // null: no call is under way
         std::uint64_t call_number = 0;
-        bool sent = false;
+        bool is_introducing = false;
+        bool sent = false;  // the request
         ReplyParser parser;
         // Replaced with the connection: a read that is being cancelled may still hold the old one.
         std::shared_ptr<InputBuffer> input = std::make_shared<InputBuffer>();
@@ -226,12 +256,10 @@ private:
 };
 
 /// Asks one server once, word by word, and blocks until that has ended.
-inline CallOutcome call_once(
-    const std::string& address, const std::vector<std::string>& words,
-    std::chrono::nanoseconds timeout,
-    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max()) {
+inline CallOutcome call_once(const std::string& address, const std::vector<std::string>& words,
+                             std::chrono::nanoseconds timeout, CallerOptions options = {}) {
     boost::asio::io_context io;
-    Caller caller(io.get_executor(), connect_timeout);
+    Caller caller(io.get_executor(), std::move(options));
     std::string request;
     const std::vector<std::string_view> views(words.begin(), words.end());
     append_request(request, views);

@@ -46,6 +46,8 @@ struct ClerkOptions {
     /// The pause after all servers have been asked in vain, doubled each time up to pause_max.
     std::chrono::nanoseconds pause_min = std::chrono::milliseconds(10);
     std::chrono::nanoseconds pause_max = std::chrono::milliseconds(200);
+    /// Said to every server. One that does not accept them refuses the operation.
+    Credentials credentials;
 };
 
 /// What the service said.
@@ -58,7 +60,7 @@ enum class Err : std::uint8_t {
 
 struct Answer {
     Err err = Err::ok;
-    std::string value;          ///< of a get; with invalid_argument: why the server refused
+    std::string value;  ///< of a get; with invalid_argument, permission_denied: why it refused
     std::uint64_t version = 0;  ///< of a get; of a put that took effect: the new version
 };
 
@@ -78,7 +80,8 @@ struct Answer {
 ///
 /// Errors, as error codes: timed_out (operation_timeout has passed; a put may have taken effect,
 /// or still may), operation_aborted (the clerk was destroyed; likewise), invalid_argument (the
-/// server refuses the request for what it is, e.g. its size), in_progress (see below).
+/// server refuses the request for what it is, e.g. its size), permission_denied (a server refuses
+/// the clerk for who it is), in_progress (see below).
 ///
 /// One operation at a time; one that is started while another is under way completes with
 /// in_progress and does nothing. To have several at once use several clerks.
@@ -142,7 +145,7 @@ private:
         State(const boost::asio::any_io_executor& given, ClerkOptions given_options)
             : executor(given),
               options(std::move(given_options)),
-              caller(executor, options.connect_timeout),
+              caller(executor, {options.connect_timeout, options.credentials}),
               timer(executor),
               listed(options.servers.size()),
               target(options.servers.front()) {}
@@ -185,7 +188,22 @@ private:
                 reply.text.starts_with("ERR max number of clients")) {
                 return ask_next();
             }
+            // It did not do anything; an earlier server may have.
+            if (reply.is_error("NOAUTH") || reply.is_error("WRONGPASS") || !outcome.sent) {
+                return finish_refused(std::move(outcome));
+            }
             judge(outcome.reply);
+        }
+
+        void finish_refused(CallOutcome outcome) {
+            const std::size_t earlier = operation.sendings - (outcome.sent ? 1 : 0);
+            Answer answer;
+            if (earlier != 0 && operation.kind != Kind::get) {
+                answer.err = Err::maybe;
+                return finish({}, std::move(answer));
+            }
+            answer.value = std::move(outcome.reply.text);
+            finish(make_error_code(boost::system::errc::permission_denied), std::move(answer));
         }
 
         // "MOVED <slot> <host:port>"

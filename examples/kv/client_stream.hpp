@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_CLIENT_STREAM_HPP
 #define RSM_EXAMPLES_KV_CLIENT_STREAM_HPP
 
+#include "client_socket.hpp"
 #include "input_buffer.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -59,11 +60,9 @@ public:
 protected:
     using Error = boost::system::error_code;
 
-    ClientStream(Socket socket, std::chrono::milliseconds linger)
+    ClientStream(Socket socket, std::chrono::milliseconds linger, std::chrono::seconds keep_alive)
         : socket_(std::move(socket)), linger_timer_(socket_.get_executor()), linger_(linger) {
-        Error ignored;
-        socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-        socket_.non_blocking(true, ignored);
+        tune_client_socket(socket_, keep_alive);
     }
     virtual ~ClientStream() = default;
 

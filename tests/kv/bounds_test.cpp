@@ -5,11 +5,13 @@
 
 #include <kv/client_memory.hpp>
 #include <kv/work_queue.hpp>
+#include <kv/write_admission.hpp>
 
 #include <boost/asio/post.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -66,6 +68,25 @@ std::string repeated(const std::string& text, std::size_t count) {
     return all;
 }
 
+/// Uses its slices up.
+struct Busy final : kv::WorkQueue::Worker, std::enable_shared_from_this<Busy> {
+    void work(kv::Slice& slice) override {
+        order->push_back(name);
+        while (!slice.over_now()) {}
+        if (--rounds != 0) queue->add(shared_from_this());
+    }
+    kv::WorkQueue* queue = nullptr;
+    std::vector<char>* order = nullptr;
+    char name = 0;
+    int rounds = 3;
+};
+
+/// Wants little, again and again.
+struct Modest final : kv::WorkQueue::Worker {
+    void work(kv::Slice&) override { order->push_back('m'); }
+    std::vector<char>* order = nullptr;
+};
+
 }  // namespace
 
 TEST_CASE("client memory: who holds most gives way to one that would hold less") {
@@ -92,17 +113,6 @@ TEST_CASE("client memory: who holds most gives way to one that would hold less")
 }
 
 TEST_CASE("work queue: workers take turns, and what else is ready gets its turn between them") {
-    struct Busy final : kv::WorkQueue::Worker, std::enable_shared_from_this<Busy> {
-        void work(kv::Slice& slice) override {
-            order->push_back(name);
-            while (!slice.over_now()) {}
-            if (--rounds != 0) queue->add(shared_from_this());
-        }
-        kv::WorkQueue* queue = nullptr;
-        std::vector<char>* order = nullptr;
-        char name = 0;
-        int rounds = 3;
-    };
     boost::asio::io_context io;
     kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
     std::vector<char> order;
@@ -116,7 +126,82 @@ TEST_CASE("work queue: workers take turns, and what else is ready gets its turn 
     }
     boost::asio::post(io, [&] { order.push_back('x'); });
     io.run();
-    CHECK(std::string(order.begin(), order.end()) == "axbabab");
+    const std::string turns(order.begin(), order.end());
+    CHECK(turns.starts_with("axb"));
+    CHECK(std::count(turns.begin(), turns.end(), 'a') == 3);
+    CHECK(std::count(turns.begin(), turns.end(), 'b') == 3);
+}
+
+TEST_CASE("work queue: who wants little is next, however many there are that want much") {
+    constexpr int crowd = 50;
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
+    std::vector<char> order;
+    for (int i = 0; i < crowd; ++i) {
+        const auto busy = std::make_shared<Busy>();
+        busy->queue = &queue;
+        busy->order = &order;
+        busy->name = 'b';
+        busy->rounds = 20;
+        queue.add(busy);
+    }
+    const auto modest = std::make_shared<Modest>();
+    modest->order = &order;
+    queue.add(modest);
+    while (std::count(order.begin(), order.end(), 'm') == 0) REQUIRE(io.run_one() == 1);
+    // What a new one pays is forgotten when all others have had as much; then at most one of them,
+    // all of whom are waiting, works before it.
+    for (int turns = 0; turns < 2 * crowd; ++turns) io.run_one();
+    for (int i = 0; i < 10; ++i) {
+        for (int others = 0; others < 7; ++others) io.run_one();
+        const auto before = static_cast<std::ptrdiff_t>(order.size());
+        queue.add(modest);
+        const auto called = [&] { return std::find(order.begin() + before, order.end(), 'm'); };
+        while (called() == order.end()) REQUIRE(io.run_one() == 1);
+        CHECK(called() - order.begin() - before <= 1);
+    }
+    // Who comes anew each time does not keep the others from working.
+    const auto busy_turns = [&] { return std::count(order.begin(), order.end(), 'b'); };
+    const auto before = busy_turns();
+    for (int i = 0; i < 10 * crowd; ++i) {
+        const auto stranger = std::make_shared<Modest>();
+        stranger->order = &order;
+        queue.add(stranger);
+        io.run_one();
+    }
+    CHECK(busy_turns() > before + crowd);
+}
+
+TEST_CASE("write admission: writes begin while there is room, and who waits gets a turn then") {
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
+    kv::WriteAdmission writes(queue, 100);
+    std::vector<char> order;
+    const auto modest = std::make_shared<Modest>();
+    modest->order = &order;
+    {
+        kv::WriteTicket large = writes.admit(500, modest);  // alone
+        CHECK(large.is_valid());
+        CHECK(writes.under_way() == 500);
+        CHECK_FALSE(writes.admit(1, modest).is_valid());
+        CHECK_FALSE(writes.admit(1, modest).is_valid());
+        CHECK(io.poll() == 0);
+    }
+    io.restart();
+    io.poll();
+    CHECK(order.size() == 1);
+    kv::WriteTicket first = writes.admit(60, modest);
+    kv::WriteTicket second = writes.admit(40, modest);
+    CHECK(second.is_valid());
+    CHECK_FALSE(writes.admit(1, modest).is_valid());
+    second.give_back();
+    second.give_back();
+    CHECK(writes.under_way() == 60);
+    first = writes.admit(30, modest);  // the former one is given back
+    CHECK(writes.under_way() == 30);
+    io.restart();
+    io.poll();
+    CHECK(order.size() == 2);
 }
 
 TEST_CASE("kv server: half requests together stay within the budget, and others are served") {
