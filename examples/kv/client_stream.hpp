@@ -14,6 +14,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -95,7 +96,7 @@ protected:
         if (input_.data().empty()) return wait_for_input();
         if (!admits_input(input_.growth())) return;
         receiving_ = true;
-        const std::span<char> room = input_.prepare();
+        const std::span<char> room = room_for_input();
         socket_.async_read_some(boost::asio::buffer(room.data(), room.size()),
                                 [self = shared_from_this()](Error error, std::size_t count) {
                                     self->take_in(error, count);
@@ -156,9 +157,16 @@ private:
         });
     }
 
+    /// Not all that there is: to receive megabytes in one go takes the others' time.
+    std::span<char> room_for_input() {
+        constexpr std::size_t received_at_once = 65536;
+        const std::span<char> room = input_.prepare();
+        return room.first(std::min(room.size(), received_at_once));
+    }
+
     void read_at_once() {
         if (!admits_input(input_.growth())) return;
-        const std::span<char> room = input_.prepare();
+        const std::span<char> room = room_for_input();
         Error error;
         const std::size_t count =
             socket_.read_some(boost::asio::buffer(room.data(), room.size()), error);

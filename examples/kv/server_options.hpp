@@ -32,9 +32,9 @@ struct ServerOptions {
     /// Requests of one connection that are waiting, under way, or answered out of turn.
     std::size_t max_requests = 1024;
     /// Bytes of those requests. A single larger one is still served, alone.
-    std::size_t max_request_bytes = std::size_t{4} << 20;
+    std::size_t max_request_bytes = std::size_t{1} << 20;
     /// Bytes of replies that one connection has not taken yet; passed by at most one reply.
-    std::size_t max_unsent_bytes = std::size_t{4} << 20;
+    std::size_t max_unsent_bytes = std::size_t{256} << 10;
     /// Bytes of one reply to a read.
     std::size_t max_reply_bytes = reply_bytes_max_default;
     /// Of one request, checked as its bytes arrive.

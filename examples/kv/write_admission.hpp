@@ -6,6 +6,7 @@
 
 #include "work_queue.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <unordered_set>
@@ -80,8 +81,13 @@ public:
         state_->waiting.clear();
     }
 
+    /// What the smallest write counts as: many small ones take as long as a few large ones, in the
+    /// processor instead of the disk.
+    static constexpr std::size_t least_bytes = 4096;
+
     /// A ticket that is not valid: there is no room, and the worker gets a turn when there is.
     WriteTicket admit(std::size_t bytes, const std::shared_ptr<WorkQueue::Worker>& worker) {
+        bytes = std::max(bytes, least_bytes);
         if (state_->has_room(bytes)) return {state_, bytes};
         state_->waiting.insert(worker);
         return {};

@@ -175,14 +175,15 @@ TEST_CASE("work queue: who wants little is next, however many there are that wan
 TEST_CASE("write admission: writes begin while there is room, and who waits gets a turn then") {
     boost::asio::io_context io;
     kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
-    kv::WriteAdmission writes(queue, 100);
+    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
+    kv::WriteAdmission writes(queue, 100 * unit);
     std::vector<char> order;
     const auto modest = std::make_shared<Modest>();
     modest->order = &order;
     {
-        kv::WriteTicket large = writes.admit(500, modest);  // alone
+        kv::WriteTicket large = writes.admit(500 * unit, modest);  // alone
         CHECK(large.is_valid());
-        CHECK(writes.under_way() == 500);
+        CHECK(writes.under_way() == 500 * unit);
         CHECK_FALSE(writes.admit(1, modest).is_valid());
         CHECK_FALSE(writes.admit(1, modest).is_valid());
         CHECK(io.poll() == 0);
@@ -190,15 +191,15 @@ TEST_CASE("write admission: writes begin while there is room, and who waits gets
     io.restart();
     io.poll();
     CHECK(order.size() == 1);
-    kv::WriteTicket first = writes.admit(60, modest);
-    kv::WriteTicket second = writes.admit(40, modest);
+    kv::WriteTicket first = writes.admit(60 * unit, modest);
+    kv::WriteTicket second = writes.admit(40 * unit, modest);
     CHECK(second.is_valid());
     CHECK_FALSE(writes.admit(1, modest).is_valid());
     second.give_back();
     second.give_back();
-    CHECK(writes.under_way() == 60);
-    first = writes.admit(30, modest);  // the former one is given back
-    CHECK(writes.under_way() == 30);
+    CHECK(writes.under_way() == 60 * unit);
+    first = writes.admit(1, modest);  // the former one is given back
+    CHECK(writes.under_way() == unit);
     io.restart();
     io.poll();
     CHECK(order.size() == 2);
