@@ -19,12 +19,14 @@
 
 namespace kv {
 
+/// What time it is: another one only for tests.
+using WorkClock = std::chrono::steady_clock::time_point (*)();
+
 /// A stretch of time that is being worked in.
 class Slice {
-    using Clock = std::chrono::steady_clock;
-
 public:
-    explicit Slice(std::chrono::nanoseconds length) : end_(Clock::now() + length) {}
+    explicit Slice(std::chrono::nanoseconds length, WorkClock now = &std::chrono::steady_clock::now)
+        : now_(now), end_(now() + length) {}
 
     /// Something that took in or gave out so many bytes has been done. The clock is only looked at
     /// when that may have taken a while.
@@ -32,14 +34,15 @@ public:
         unclocked_ += 256 + bytes;
         if (unclocked_ < 8192) return;
         unclocked_ = 0;
-        over_ = over_ || Clock::now() >= end_;
+        over_ = over_ || now_() >= end_;
     }
     bool over() const { return over_; }
     /// Looks at the clock in any case.
-    bool over_now() { return over_ = over_ || Clock::now() >= end_; }
+    bool over_now() { return over_ = over_ || now_() >= end_; }
 
 private:
-    Clock::time_point end_;
+    WorkClock now_;
+    std::chrono::steady_clock::time_point end_;
     std::size_t unclocked_ = 0;
     bool over_ = false;
 };
@@ -51,7 +54,6 @@ private:
 ///
 /// Thread safety: everything on the executor.
 class WorkQueue {
-    using Clock = std::chrono::steady_clock;
     using Time = std::chrono::nanoseconds;
 
 public:
@@ -71,8 +73,9 @@ public:
         Time used_{0};  // what it has worked, or those who did while it wanted nothing
     };
 
-    WorkQueue(const boost::asio::any_io_executor& executor, Time slice)
-        : state_(std::make_shared<State>(executor, slice)) {}
+    WorkQueue(const boost::asio::any_io_executor& executor, Time slice,
+              WorkClock now = &std::chrono::steady_clock::now)
+        : state_(std::make_shared<State>(executor, slice, now)) {}
     WorkQueue(const WorkQueue&) = delete;
     WorkQueue& operator=(const WorkQueue&) = delete;
     ~WorkQueue() { clear(); }
@@ -89,17 +92,19 @@ public:
 private:
     struct Waiting {
         Time used;
+        Time had;              // without what it is charged for having wanted nothing
         std::uint64_t number;  // of those that have had as much, the first comes first
         std::shared_ptr<Worker> worker;
 
         /// For a heap with the least on top.
         friend bool operator<(const Waiting& a, const Waiting& b) {
-            return std::tie(a.used, a.number) > std::tie(b.used, b.number);
+            return std::tie(a.used, a.had, a.number) > std::tie(b.used, b.had, b.number);
         }
     };
 
     struct State {
-        State(const boost::asio::any_io_executor& on, Time length) : executor(on), slice(length) {}
+        State(const boost::asio::any_io_executor& on, Time length, WorkClock clock)
+            : executor(on), slice(length), now(clock) {}
 
         static void post(const std::shared_ptr<State>& self) {
             if (std::exchange(self->is_posted, true)) return;
@@ -111,15 +116,15 @@ private:
         }
 
         void run() {
-            Slice now(slice);
-            while (!waiting.empty() && !now.over_now()) {
+            Slice turn(slice, now);
+            while (!waiting.empty() && !turn.over_now()) {
                 const std::shared_ptr<Worker> worker = pop();
                 served = worker->used_;
                 worker->is_queued_ = false;
                 working = worker.get();
-                const Clock::time_point begin = Clock::now();
-                worker->work(now);
-                worker->used_ += Clock::now() - begin;
+                const auto begin = now();
+                worker->work(turn);
+                worker->used_ += now() - begin;
                 working = nullptr;
                 if (worker->is_queued_) push(worker);
             }
@@ -128,9 +133,9 @@ private:
         void push(std::shared_ptr<Worker> worker) {
             // Time in which it wanted nothing is not saved up. A new one does not go before those
             // that have been served: else whoever connects again and again would have all the time.
-            const Time least = std::exchange(worker->is_new_, false) ? served + slice : served;
-            worker->used_ = std::max(worker->used_, least);
-            waiting.push_back({worker->used_, ++number, std::move(worker)});
+            if (std::exchange(worker->is_new_, false)) worker->used_ = served + slice;
+            const Time had = std::exchange(worker->used_, std::max(worker->used_, served));
+            waiting.push_back({worker->used_, had, ++number, std::move(worker)});
             std::push_heap(waiting.begin(), waiting.end());
         }
         std::shared_ptr<Worker> pop() {
@@ -142,6 +147,7 @@ private:
 
         boost::asio::any_io_executor executor;
         Time slice;
+        WorkClock now;
         std::vector<Waiting> waiting;  // a heap
         std::uint64_t number = 0;
         Time served{0};  // what the one had had that was called last: the least of all
