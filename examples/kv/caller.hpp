@@ -5,6 +5,7 @@
 #define RSM_EXAMPLES_KV_CALLER_HPP
 
 #include "client_socket.hpp"
+#include "credentials.hpp"
 #include "reply.hpp"
 #include "resp.hpp"
 
@@ -24,6 +25,7 @@
 #include <boost/system/errc.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -40,12 +42,21 @@ namespace kv {
 /// How a call ended.
 struct CallOutcome {
     boost::system::error_code error;  ///< then there is no reply
-    Reply reply;
-    bool sent = false;     ///< the request, or a part of it, may have reached the server
+    Reply reply;        ///< if the request was not sent: why the server does not let this client in
+    bool sent = false;  ///< the request, or a part of it, may have reached the server
     std::string detail{};  ///< what the error does not say; may be empty
 
     /// Of an error, in a sentence.
     std::string why() const { return detail.empty() ? error.message() : detail; }
+};
+
+struct CallerOptions {
+    /// For finding and connecting to a server; within that of the call.
+    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max();
+    /// Said to each server before anything else.
+    Credentials credentials{};
+    /// What connections are under; null: nothing, they are plain.
+    Tls tls = own_tls();
 };
 
 /// A connection to one server at a time, kept from call to call while it works.
@@ -59,11 +70,8 @@ class Caller {
 public:
     using Answered = std::function<void(CallOutcome)>;
 
-    /// @param connect_timeout  for finding and connecting to a server; within that of the call
-    explicit Caller(const boost::asio::any_io_executor& executor,
-                    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max(),
-                    Tls tls = own_tls())
-        : state_(std::make_shared<State>(executor, connect_timeout, std::move(tls))) {}
+    explicit Caller(const boost::asio::any_io_executor& executor, CallerOptions options = {})
+        : state_(std::make_shared<State>(executor, std::move(options))) {}
     Caller(const Caller&) = delete;
     Caller& operator=(const Caller&) = delete;
     ~Caller() { state_->close(); }
@@ -78,13 +86,11 @@ public:
 
 private:
     struct State {
-        State(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds limit,
-              Tls security)
+        State(const boost::asio::any_io_executor& executor, CallerOptions given)
             : socket(std::make_shared<ClientSocket>(executor)),
               resolver(executor),
               timer(executor),
-              connect_timeout(limit),
-              tls(std::move(security)) {}
+              options(std::move(given)) {}
 
         using Self = std::shared_ptr<State>;
         using Clock = boost::asio::steady_timer::clock_type;
@@ -102,7 +108,8 @@ private:
                 wait(self, number, deadline);
                 return send(self, number);
             }
-            wait(self, number, now + std::min(connect_timeout, deadline - now));
+            wait(self, number,
+                 now + std::min<std::chrono::nanoseconds>(options.connect_timeout, deadline - now));
             disconnect();
             address = to;
             connect(self, number);
@@ -153,23 +160,41 @@ private:
         }
 
         void secure(const Self& self, std::uint64_t number) {
-            if (tls == nullptr) return begin(self, number);
-            secure_server(*socket, tls, [self, number, kept = socket](const Handshake& ended) {
-                if (self->is_over(number)) return;
-                if (ended.failure.empty()) return self->begin(self, number);
-                self->fail(number, boost::asio::error::access_denied, "no TLS: " + ended.failure);
-            });
+            if (options.tls == nullptr) return begin(self, number);
+            secure_server(*socket, options.tls,
+                          [self, number, kept = socket](const Handshake& ended) {
+                              if (self->is_over(number)) return;
+                              if (ended.failure.empty()) return self->begin(self, number);
+                              self->fail(number, boost::asio::error::access_denied,
+                                         "no TLS: " + ended.failure);
+                          });
         }
 
         void begin(const Self& self, std::uint64_t number) {
             wait(self, number, deadline);
-            send(self, number);
+            introduce(self, number);
+        }
+
+        /// Says who it is. The request waits for the answer: one that a server refuses for want of
+        /// a password has not been sent to it.
+        void introduce(const Self& self, std::uint64_t number) {
+            const Credentials& who = options.credentials;
+            if (who.empty()) return send(self, number);
+            is_introducing = true;
+            const std::array<std::string_view, 3> words{"AUTH", who.user, who.password};
+            std::string text;
+            append_request(text, words);
+            write(self, number, std::move(text));
         }
 
         void send(const Self& self, std::uint64_t number) {
             sent = true;
+            write(self, number, std::move(request));
+        }
+
+        void write(const Self& self, std::uint64_t number, std::string bytes) {
             // The buffer must live as long as the write, which a closed socket only ends later.
-            auto text = std::make_shared<const std::string>(std::move(request));
+            auto text = std::make_shared<const std::string>(std::move(bytes));
             boost::asio::async_write(*socket, boost::asio::buffer(*text),
                                      [self, number, text, kept = socket](Error error, std::size_t) {
                                          if (error) self->fail(number, error);
@@ -197,7 +222,13 @@ private:
             if (status == ParseStatus::failed || !input->data().empty()) {
                 return fail(number, make_error_code(boost::system::errc::protocol_error));
             }
-            finish({{}, parser.take(), true, {}});
+            Reply reply = parser.take();
+            if (!std::exchange(is_introducing, false)) {
+                return finish({{}, std::move(reply), true, {}});
+            }
+            if (reply.type != Reply::Type::error) return send(self, number);
+            disconnect();
+            finish({{}, std::move(reply), false, {}});
         }
 
         bool is_over(std::uint64_t number) const {
@@ -218,6 +249,7 @@ private:
             socket->close(ignored);
             socket = std::make_shared<ClientSocket>(timer.get_executor());
             resolver.cancel();
+            is_introducing = false;
             parser = ReplyParser();
             input = std::make_shared<InputBuffer>();
         }
@@ -232,15 +264,15 @@ private:
         std::shared_ptr<ClientSocket> socket;
         Tcp::resolver resolver;
         boost::asio::steady_timer timer;
-        std::chrono::nanoseconds connect_timeout;
-        const Tls tls;
+        CallerOptions options;
         Clock::time_point deadline;  // of the call
         std::string address;
         std::vector<Tcp::endpoint> endpoints;
         std::string request;
         Answered answered;  // null: no call is under way
         std::uint64_t call_number = 0;
-        bool sent = false;
+        bool is_introducing = false;
+        bool sent = false;  // the request
         ReplyParser parser;
         // Replaced with the connection: a read that is being cancelled may still hold the old one.
         std::shared_ptr<InputBuffer> input = std::make_shared<InputBuffer>();
@@ -250,12 +282,10 @@ private:
 };
 
 /// Asks one server once, word by word, and blocks until that has ended.
-inline CallOutcome call_once(
-    const std::string& address, const std::vector<std::string>& words,
-    std::chrono::nanoseconds timeout,
-    std::chrono::nanoseconds connect_timeout = std::chrono::nanoseconds::max()) {
+inline CallOutcome call_once(const std::string& address, const std::vector<std::string>& words,
+                             std::chrono::nanoseconds timeout, CallerOptions options = {}) {
     boost::asio::io_context io;
-    Caller caller(io.get_executor(), connect_timeout);
+    Caller caller(io.get_executor(), std::move(options));
     std::string request;
     const std::vector<std::string_view> views(words.begin(), words.end());
     append_request(request, views);

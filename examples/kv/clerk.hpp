@@ -52,6 +52,8 @@ struct ClerkOptions {
     /// The pause after all servers have been asked in vain, doubled each time up to pause_max.
     std::chrono::nanoseconds pause_min = std::chrono::milliseconds(10);
     std::chrono::nanoseconds pause_max = std::chrono::milliseconds(200);
+    /// Said to every server. One that does not accept them refuses the operation.
+    Credentials credentials{};
     /// What connections are under; null: nothing, they are plain.
     Tls tls = own_tls();
 };
@@ -66,8 +68,8 @@ enum class Err : std::uint8_t {
 
 struct Answer {
     Err err = Err::ok;
-    /// Of a get; with invalid_argument: why the server refused; with timed_out: what was wrong
-    /// with the last server that could not be talked to, if anything was.
+    /// Of a get; with invalid_argument, permission_denied: why the server refused; with timed_out:
+    /// what was wrong with the last server that could not be talked to, if anything was.
     std::string value;
     std::uint64_t version = 0;  ///< of a get; of a put that took effect: the new version
 };
@@ -90,7 +92,8 @@ struct Answer {
 ///
 /// Errors, as error codes: timed_out (operation_timeout has passed; a put may have taken effect,
 /// or still may), operation_aborted (the clerk was destroyed; likewise), invalid_argument (the
-/// server refuses the request for what it is, e.g. its size), in_progress (see below).
+/// server refuses the request for what it is, e.g. its size), permission_denied (a server refuses
+/// the clerk for who it is), in_progress (see below).
 ///
 /// One operation at a time; one that is started while another is under way completes with
 /// in_progress and does nothing. To have several at once use several clerks.
@@ -206,8 +209,10 @@ private:
                 operation.trouble = line.server + ": " + outcome.detail;
             }
             // Who is asked only because another one is silent, and refuses, raises no doubt.
-            if (outcome.sent && (&line == &first || !is_refused(outcome))) ++operation.sendings;
+            const bool nothing_done = is_refused(outcome) || is_turned_away(outcome);
+            if (outcome.sent && (&line == &first || !nothing_done)) ++operation.sendings;
             if (!is_final(outcome)) return &line == &first ? go_on(outcome) : hear(outcome);
+            if (is_turned_away(outcome)) return turned_away(line, std::move(outcome));
             // Who has answered is asked first from now on; the other one is not waited for.
             if (&line == &second) std::swap(first, second);
             if (second.waits) abandon(second);
@@ -228,6 +233,24 @@ private:
             // As Redis says it, of the connection and not of the request.
             return outcome.reply.type != Reply::Type::error ||
                    !outcome.reply.text.starts_with("ERR max number of clients");
+        }
+        /// The server does not let this client in, and has done nothing.
+        static bool is_turned_away(const CallOutcome& outcome) {
+            return outcome.reply.is_error("NOAUTH") || outcome.reply.is_error("WRONGPASS") ||
+                   !outcome.sent;
+        }
+        /// An earlier server may have done it. What one says who was asked besides does not count.
+        void turned_away(const Line& line, CallOutcome outcome) {
+            if (outcome.sent && &line == &first) --operation.sendings;
+            if (&line == &second) return;
+            if (second.waits) abandon(second);
+            Answer answer;
+            if (operation.sendings != 0 && operation.kind != Kind::get) {
+                answer.err = Err::maybe;
+                return finish({}, std::move(answer));
+            }
+            answer.value = std::move(outcome.reply.text);
+            finish(make_error_code(boost::system::errc::permission_denied), std::move(answer));
         }
         /// "MOVED <slot> <host:port>"; empty: nobody is named.
         static std::string named_leader(const CallOutcome& outcome) {
@@ -395,7 +418,8 @@ private:
         /// A reply that comes later is not taken for another's. What was asked may have been done.
         void abandon(Line& line) {
             if (line.waits) ++operation.sendings;
-            line.caller = std::make_unique<Caller>(executor, options.connect_timeout, options.tls);
+            line.caller = std::make_unique<Caller>(
+                executor, CallerOptions{options.connect_timeout, options.credentials, options.tls});
             line.waits = false;
         }
         static Clock::time_point later(std::chrono::nanoseconds time) {

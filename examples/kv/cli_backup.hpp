@@ -50,6 +50,9 @@ struct BackupFailure {
 /// Asks one server after the other, and keeps the connection while it is the same one.
 class Conversation {
 public:
+    explicit Conversation(const Credentials& credentials)
+        : caller_(io_.get_executor(), {std::chrono::seconds(1), credentials}) {}
+
     CallOutcome ask(const std::string& address, const std::vector<std::string>& words,
                     std::chrono::nanoseconds timeout) {
         std::string request;
@@ -65,7 +68,7 @@ public:
 
 private:
     boost::asio::io_context io_;
-    Caller caller_{io_.get_executor(), std::chrono::seconds(1)};
+    Caller caller_;
 };
 
 /// What is to become the file, until it is whole.
@@ -117,7 +120,7 @@ inline BackupFailure no_answer(const CallOutcome& outcome) { return {unavailable
 
 /// The answer of the one that leads, wherever that is.
 /// @param leader  who it is; empty: not known. Afterwards the one that answered
-inline Reply ask_leader_until(Conversation& talk, const std::vector<std::string>& servers,
+inline Reply ask_leader_until(Conversation& talk, const Addressees& servers,
                               const std::vector<std::string>& words, Patience patience,
                               std::string& leader) {
     using Clock = std::chrono::steady_clock;
@@ -137,8 +140,7 @@ inline Reply ask_leader_until(Conversation& talk, const std::vector<std::string>
 }
 
 /// The follower that has applied the most, of those that can be asked.
-inline std::string find_follower(const std::vector<std::string>& servers,
-                                 std::chrono::nanoseconds timeout) {
+inline std::string find_follower(const Addressees& servers, std::chrono::nanoseconds timeout) {
     const std::vector<Row> rows = ask_all(servers, timeout);
     const Row* best = nullptr;
     for (const Row& row : rows) {
@@ -151,11 +153,11 @@ inline std::string find_follower(const std::vector<std::string>& servers,
     return best->asked_at;
 }
 
-inline rsm::Backup fetch_backup(const std::vector<std::string>& servers, const BackupWish& wish,
+inline rsm::Backup fetch_backup(const Addressees& servers, const BackupWish& wish,
                                 std::chrono::nanoseconds timeout) {
     const auto wait = std::chrono::nanoseconds(static_cast<std::int64_t>(wish.wait_seconds * 1e9));
     BackupDownload download(wish.file);
-    Conversation talk;
+    Conversation talk(servers.credentials);
     std::string leader;
     std::string source = wish.server;
     Reply begun;
@@ -164,7 +166,7 @@ inline rsm::Backup fetch_backup(const std::vector<std::string>& servers, const B
         source = leader;
     } else {
         // What the leader has applied at the end of a read contains all that was acknowledged.
-        Conversation with_leader;
+        Conversation with_leader(servers.credentials);
         const Reply barrier =
             ask_leader_until(with_leader, servers, {"RAFT.BARRIER"}, {timeout, timeout}, leader);
         if (barrier.type != Reply::Type::integer) throw BackupFailure{usage, barrier.text};
@@ -195,7 +197,7 @@ inline rsm::Backup fetch_backup(const std::vector<std::string>& servers, const B
 
 }  // namespace detail
 
-inline int make_backup(const std::vector<std::string>& servers, const BackupWish& wish,
+inline int make_backup(const Addressees& servers, const BackupWish& wish,
                        std::chrono::nanoseconds timeout) {
     try {
         const rsm::Backup backup = detail::fetch_backup(servers, wish, timeout);

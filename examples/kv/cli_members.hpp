@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <iostream>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -37,8 +38,8 @@ struct Patience {
 
 /// Where the server serves clients that leads by the accounts of those which can be asked; empty:
 /// nobody knows.
-inline std::string find_leader(const std::vector<std::string>& servers,
-                               std::chrono::nanoseconds timeout) {
+/// @throws std::runtime_error  if nobody knows, and one has refused to say
+inline std::string find_leader(const Addressees& servers, std::chrono::nanoseconds timeout) {
     const std::vector<Row> rows = ask_all(servers, timeout);
     if (const Row* const leader = leader_of(rows)) return leader->asked_at;
     const Row* newest = nullptr;  // of those who know of a leader that is not on the list
@@ -49,7 +50,10 @@ inline std::string find_leader(const std::vector<std::string>& servers,
             newest = &row;
         }
     }
-    return newest == nullptr ? std::string() : field(newest->fields, "leader_address");
+    if (newest != nullptr) return field(newest->fields, "leader_address");
+    const auto refused = std::ranges::find(rows, true, &Row::is_refused);
+    if (refused == rows.end()) return {};
+    throw std::runtime_error(refused->asked_at + " " + refused->problem);
 }
 
 /// Whether the answer says that nothing happened, and that another one may.
@@ -77,8 +81,7 @@ inline int tell(const LeaderRequest& request, const CallOutcome& outcome) {
     return done;
 }
 
-inline int ask_leader(const std::vector<std::string>& servers, const LeaderRequest& request,
-                      Patience patience) {
+inline int ask_leader(const Addressees& servers, const LeaderRequest& request, Patience patience) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point end = Clock::now() + patience.search;
     std::string leader;
@@ -89,8 +92,8 @@ inline int ask_leader(const std::vector<std::string>& servers, const LeaderReque
                                  std::min<std::chrono::nanoseconds>(left, std::chrono::seconds(1)));
         }
         if (!leader.empty()) {
-            const CallOutcome outcome =
-                call_once(leader, request.words, patience.answer, std::chrono::seconds(1));
+            const CallOutcome outcome = call_once(leader, request.words, patience.answer,
+                                                  {std::chrono::seconds(1), servers.credentials});
             if (!is_worth_asking_again(outcome)) return tell(request, outcome);
             const std::string& text = outcome.reply.text;  // "MOVED <slot> <host:port>"
             const bool moved = !outcome.error && outcome.reply.is_error("MOVED");
@@ -135,7 +138,7 @@ public:
 
     /// Whether the command line had one of them.
     bool asked() const { return !request_.words.empty(); }
-    int run(const std::vector<std::string>& servers, std::chrono::nanoseconds search) const {
+    int run(const Addressees& servers, std::chrono::nanoseconds search) const {
         const auto wait = std::chrono::nanoseconds(static_cast<std::int64_t>(wait_seconds_ * 1e9));
         return ask_leader(servers, request_, {search, request_.changes ? wait : search});
     }

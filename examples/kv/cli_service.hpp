@@ -51,16 +51,29 @@ inline std::uint64_t number(const Fields& fields, std::string_view name) {
     return value && *value > 0 ? static_cast<std::uint64_t>(*value) : 0;
 }
 
+/// Where servers serve clients, and who asks them.
+struct Addressees {
+    Addressees(std::vector<std::string> where, Credentials who = {})
+        : servers(std::move(where)), credentials(std::move(who)) {}
+
+    std::vector<std::string> servers;
+    Credentials credentials;
+};
+
 /// One server's account of itself.
 struct Row {
     std::string asked_at;
     Fields fields;
-    std::string problem;  ///< empty: the server has answered
+    std::string problem;      ///< empty: the server has answered
+    bool is_refused = false;  ///< for who asks: for want of a password, or a wrong one
 };
 
 inline void take_account(Row& row, const CallOutcome& outcome) {
     if (outcome.error) {
         row.problem = "unreachable: " + outcome.why();
+    } else if (outcome.reply.is_error("NOAUTH") || !outcome.sent) {
+        row.is_refused = true;
+        row.problem = "does not let this client in: " + outcome.reply.text;
     } else if (outcome.reply.type != Reply::Type::bulk) {
         row.problem = "no kv server: " + outcome.reply.text;
     } else {
@@ -69,17 +82,17 @@ inline void take_account(Row& row, const CallOutcome& outcome) {
 }
 
 /// Asks all of them at once, and returns when each has answered or `timeout` has passed.
-inline std::vector<Row> ask_all(const std::vector<std::string>& servers,
-                                std::chrono::nanoseconds timeout) {
+inline std::vector<Row> ask_all(const Addressees& asked, std::chrono::nanoseconds timeout) {
     boost::asio::io_context io;
     std::string request;
     const std::string_view word = "RAFT.STATUS";
     append_request(request, {&word, 1});
     std::vector<Row> rows;
-    for (const std::string& server : servers) rows.push_back({server, {}, {}});
+    for (const std::string& server : asked.servers) rows.push_back({server, {}, {}, false});
     std::vector<std::unique_ptr<Caller>> callers;
     for (Row& row : rows) {
-        callers.push_back(std::make_unique<Caller>(io.get_executor()));
+        callers.push_back(std::make_unique<Caller>(
+            io.get_executor(), CallerOptions{.credentials = asked.credentials}));
         callers.back()->call(row.asked_at, request, timeout,
                              [&row](const CallOutcome& outcome) { take_account(row, outcome); });
     }

@@ -176,7 +176,7 @@ inline void print_members(const Row& teller, const std::vector<Row>& rows) {
 
 }  // namespace detail
 
-inline int print_status(const std::vector<std::string>& servers, std::chrono::nanoseconds timeout) {
+inline int print_status(const Addressees& servers, std::chrono::nanoseconds timeout) {
     const std::vector<Row> rows = ask_all(servers, timeout);
     const Row* const leader = leader_of(rows);
     detail::print_servers(rows, leader);

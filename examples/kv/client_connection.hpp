@@ -5,6 +5,7 @@
 #define RSM_EXAMPLES_KV_CLIENT_CONNECTION_HPP
 
 #include "backups.hpp"
+#include "client_deadlines.hpp"
 #include "client_memory.hpp"
 #include "client_stream.hpp"
 #include "command.hpp"
@@ -44,12 +45,15 @@ public:
     /// @param closed  called once, when the connection has ended by itself
     ClientConnection(Socket socket, Service& service, std::uint64_t id,
                      std::function<void()> closed)
-        : ClientStream(std::move(socket), service.options().linger),
+        : ClientStream(std::move(socket), service.options().linger, service.options().keep_alive),
           Account(service.memory()),
           service_(service),
           parser_(service.options().request),
           closed_(std::move(closed)) {
         client_.id = id;
+        if (options().accounts.empty()) return;
+        client_.accounts = &options().accounts;
+        parser_.allow(stranger_limits);
     }
 
     void start() {
@@ -69,30 +73,21 @@ public:
         ClientStream::close();
     }
 
-    /// Whether the client has let one of the time limits pass. Then it is told, if that is still
-    /// possible, and closed.
-    bool is_overdue(Clock::time_point now) {
-        const auto passed = [now](Clock::time_point since, std::chrono::milliseconds limit) {
-            return limit.count() != 0 && now - since >= limit;
-        };
-        if (is_sending()) return passed(progress(), options().reply_timeout);
+    /// The time limit that the client has let pass, if there is one.
+    Lapse lapse(Clock::time_point now) {
         // Time in which this side does not want to receive is not the client's.
-        if (last_ || !has_room()) half_since_.reset();
-        if (securing_since_) return passed(*securing_since_, options().request_timeout);
-        return half_since_ && passed(*half_since_, options().request_timeout);
+        if (last_ || !has_room()) deadlines_.note_whole();
+        const bool waits = last_ || !pipeline_.empty();
+        ClientDeadlines::State state{{}, client_.is_stranger() && !last_, waits};
+        if (is_sending()) state.sending = progress();
+        return deadlines_.lapse(state, options(), now);
     }
-    void end_overdue() {
+    /// Tells the client, if there is something to say and it listens, and closes.
+    void end_for(Lapse lapse) {
         ++service_.counters().closed_for_time;
-        if (is_sending()) {
-            report("it does not take its replies (--reply-timeout)");
-            return end();
-        }
-        if (securing_since_) {
-            report("it does not complete its TLS handshake (--request-timeout)");
-            return end();
-        }
-        report("it does not complete its request (--request-timeout)");
-        refuse_more("ERR the request was not completed in time");
+        report(std::string(describe(lapse)));
+        if (farewell(lapse).empty()) return end();
+        refuse_more(farewell(lapse));
     }
 
 private:
@@ -104,10 +99,10 @@ private:
     template <class Then>
     void secure(Then then) {
         if (options().tls == nullptr) return then();
-        securing_since_ = Clock::now();
+        deadlines_.note_securing(Clock::now());
         ClientStream::secure(options().tls, options().tls_asks,
                              [this, then = std::move(then)](const Handshake& ended) {
-                                 securing_since_.reset();
+                                 deadlines_.note_secured();
                                  if (ended.failure.empty() && !ended.is_plain) return then();
                                  ++service_.counters().refused_by_tls;
                                  if (ended.is_plain) return end_plain();
@@ -129,17 +124,22 @@ private:
 
     void received() override {
         starved_ = at_end();  // what the parser could not use before is cut off then
+        deadlines_.note_activity(Clock::now());
         work_soon();
     }
-    void sent() override { work_soon(); }
+    void sent() override {
+        deadlines_.note_activity(Clock::now());
+        work_soon();
+    }
     void ended() override {
         close_account();
         backup_ = {};
         if (closed_) std::exchange(closed_, nullptr)();
     }
 
-    void work_soon() {
-        service_.queue().add({shared_from_this(), static_cast<WorkQueue::Worker*>(this)});
+    void work_soon() { service_.queue().add(worker()); }
+    std::shared_ptr<WorkQueue::Worker> worker() {
+        return {shared_from_this(), static_cast<WorkQueue::Worker*>(this)};
     }
 
     void work(Slice& slice) override {
@@ -151,7 +151,7 @@ private:
         if (slice.over()) work_soon();
         send_or_end();
         if (starved_ && has_room() && !last_) {
-            if (!half_since_ && !input().data().empty()) half_since_ = Clock::now();
+            if (!input().data().empty()) deadlines_.note_half(Clock::now());
             receive();
         }
         account();
@@ -209,7 +209,7 @@ private:
             switch (parser_.parse(input().data())) {
                 case ParseStatus::incomplete: starved_ = true; break;
                 case ParseStatus::complete:
-                    half_since_.reset();
+                    deadlines_.note_whole();
                     take_request(parser_.arguments());
                     slice.spend(parser_.consumed());
                     input().consume(parser_.consumed());
@@ -222,9 +222,25 @@ private:
     void take_request(Arguments arguments) {
         if (arguments.empty()) return;
         ++service_.counters().commands;
+        if (auto refusal = detail::refuse_stranger(arguments, client_)) {
+            return take(*std::move(refusal));
+        }
         if (take_raft_request(arguments)) return;
-        std::visit([this](auto&& command) { this->take(std::move(command)); },
-                   parse_command(arguments, client_));
+        const bool was_stranger = client_.is_stranger();
+        const std::size_t failed_logins = client_.failed_logins;
+        Command command = parse_command(arguments, client_);
+        if (client_.failed_logins != failed_logins) note_failed_login();
+        if (was_stranger && !client_.is_stranger()) parser_.allow(options().request);
+        std::visit([this](auto&& parsed) { this->take(std::move(parsed)); }, std::move(command));
+    }
+
+    // What it said may be the password of somebody else, or a password in the place of a user.
+    void note_failed_login() {
+        ++service_.counters().failed_logins;
+        service_.log("client " + address() + " gave a wrong user or password, " +
+                     (client_.failed_logins < detail::failed_logins_max
+                          ? "attempt " + std::to_string(client_.failed_logins)
+                          : "which was its last attempt"));
     }
 
     // Answered by every replica for itself, so that replicas can be compared.
@@ -296,9 +312,15 @@ private:
         Sequence sequence = 0;
         std::optional<Sequence> first_read;
         Sequence last_read = 0;
-        while (Pipeline::Request* request = pipeline_.start(sequence)) {
+        WriteTicket ticket;
+        const auto may_begin = [&](const Pipeline::Request& next) {
+            if (!std::holds_alternative<Write>(next.work)) return true;
+            ticket = service_.writes().admit(next.bytes, worker());
+            return ticket.is_valid();
+        };
+        while (Pipeline::Request* request = pipeline_.start(sequence, may_begin)) {
             if (Write* write = std::get_if<Write>(&request->work)) {
-                submit(std::move(*write), sequence);
+                submit(std::move(*write), sequence, std::move(ticket));
             } else if (const MemberEdit* edit = std::get_if<MemberEdit>(&request->work)) {
                 service_.change_members(*edit, ended(sequence));
             } else if (const Transfer* transfer = std::get_if<Transfer>(&request->work)) {
@@ -428,11 +450,12 @@ private:
         if (!started) refuse_backup(sequence, "BUSY " + started.error().message());
     }
 
-    void submit(Write&& write, Sequence sequence) {
+    void submit(Write&& write, Sequence sequence, WriteTicket ticket) {
         service_.replica().async_submit(
             std::move(write.operation),
-            [self = self(), sequence, form = write.form, protocol = write.protocol](
-                Error error, const Result& result) {
+            [self = self(), sequence, form = write.form, protocol = write.protocol,
+             ticket = std::move(ticket)](Error error, const Result& result) mutable {
+                ticket.give_back();
                 if (!self->is_open()) return;
                 std::string reply;
                 if (error) {
@@ -518,10 +541,9 @@ private:
         BackupPlaces::Place place;
     } backup_;
     std::function<void()> closed_;
-    std::optional<Clock::time_point> securing_since_;  // since when it shakes hands
-    std::optional<Clock::time_point> half_since_;      // since when a part of a request is here
-    bool starved_ = true;                              // the parser needs more bytes than there are
-    bool last_ = false;  // nothing more is taken in, and the connection ends after the last reply
+    ClientDeadlines deadlines_{Clock::now()};
+    bool starved_ = true;  // the parser needs more bytes than there are
+    bool last_ = false;    // nothing more is taken in, and the connection ends after the last reply
 };
 
 }  // namespace kv

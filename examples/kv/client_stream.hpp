@@ -16,6 +16,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -62,12 +63,10 @@ public:
 protected:
     using Error = boost::system::error_code;
 
-    ClientStream(Socket socket, std::chrono::milliseconds linger)
+    ClientStream(Socket socket, std::chrono::milliseconds linger, std::chrono::seconds keep_alive)
         : socket_(std::move(socket)), linger_timer_(socket_.get_executor()), linger_(linger) {
-        Error ignored;
-        socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+        tune_client_socket(tcp_of(socket_), keep_alive);
         rsm::detail::repeat_soon(tcp_of(socket_));
-        socket_.non_blocking(true, ignored);
     }
     virtual ~ClientStream() = default;
 
@@ -109,7 +108,7 @@ protected:
         if (input_.data().empty()) return wait_for_input();
         if (!admits_input(input_.growth())) return;
         receiving_ = true;
-        const std::span<char> room = input_.prepare();
+        const std::span<char> room = room_for_input();
         socket_.async_read_some(boost::asio::buffer(room.data(), room.size()),
                                 [self = shared_from_this()](Error error, std::size_t count) {
                                     self->take_in(error, count);
@@ -170,9 +169,16 @@ private:
         });
     }
 
+    /// Not all that there is: to receive megabytes in one go takes the others' time.
+    std::span<char> room_for_input() {
+        constexpr std::size_t received_at_once = 65536;
+        const std::span<char> room = input_.prepare();
+        return room.first(std::min(room.size(), received_at_once));
+    }
+
     void read_at_once() {
         if (!admits_input(input_.growth())) return;
-        const std::span<char> room = input_.prepare();
+        const std::span<char> room = room_for_input();
         Error error;
         const std::size_t count =
             socket_.read_some(boost::asio::buffer(room.data(), room.size()), error);

@@ -5,6 +5,7 @@
 #ifndef RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
 #define RSM_EXAMPLES_KV_COMMAND_SPEC_HPP
 
+#include "credentials.hpp"
 #include "reply_writer.hpp"
 #include "store.hpp"
 #include "topology.hpp"
@@ -31,6 +32,13 @@ struct Connection {
     Protocol protocol = Protocol::resp2;
     /// It wants to read from replicas (READONLY), which was refused.
     bool wants_replica_reads = false;
+
+    const Accounts* accounts = nullptr;  ///< null: nobody has to say who it is
+    bool is_known = false;               ///< it has given a user and a password that are right
+    std::size_t failed_logins = 0;
+
+    /// Nothing is done for it until it has said who it is.
+    bool is_stranger() const { return accounts != nullptr && !is_known; }
 };
 
 /// The reply is known already. It is empty for an empty request, which gets no answer.

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,14 +49,45 @@ inline Command parse_select(Arguments arguments, Connection&) {
     return *database == 0 ? ok() : error("ERR SELECT is not allowed in cluster mode");
 }
 
-// There are no users and no passwords. A client that believes that its password protects anything
-// is told so.
-inline Immediate refuse_password() {
-    return error(
-        "ERR AUTH called without any password configured: this server has no users and no "
-        "passwords");
+/// Attempts to log in of one connection; it is closed when the last one has failed.
+inline constexpr std::size_t failed_logins_max = 8;
+
+/// Empty: the connection has logged in. Else why not.
+inline std::optional<Immediate> log_in(std::string_view user, std::string_view password,
+                                       Connection& connection) {
+    // A client that believes that its password protects anything is told so.
+    if (connection.accounts == nullptr) {
+        return error(
+            "ERR AUTH called without any password configured: this server has no users and no "
+            "passwords");
+    }
+    if (connection.accounts->admit(user, password)) {
+        connection.is_known = true;
+        return std::nullopt;
+    }
+    Immediate refusal = error("WRONGPASS invalid username-password pair or user is disabled.");
+    refusal.close = ++connection.failed_logins >= failed_logins_max;
+    return refusal;
 }
-inline Command parse_auth(Arguments, Connection&) { return refuse_password(); }
+
+// AUTH [<user>] <password>
+inline Command parse_auth(Arguments arguments, Connection& connection) {
+    if (arguments.size() > 3) return error("ERR syntax error");
+    const std::string_view user = arguments.size() == 3 ? arguments[1] : default_user;
+    auto refusal = log_in(user, arguments.back(), connection);
+    return refusal ? *std::move(refusal) : ok();
+}
+
+/// What a connection that has not said who it is gets instead of anything else.
+inline std::optional<Immediate> refuse_stranger(Arguments arguments, const Connection& connection) {
+    if (!connection.is_stranger() || arguments.empty()) return std::nullopt;
+    constexpr std::array<std::string_view, 5> open_to_all = {"auth", "hello", "quit", "post",
+                                                             "host:"};
+    const bool is_open = std::any_of(open_to_all.begin(), open_to_all.end(),
+                                     [&](auto name) { return same_word(arguments[0], name); });
+    if (is_open) return std::nullopt;
+    return error("NOAUTH Authentication required.");
+}
 
 // Nothing that is acknowledged here is left undone.
 inline Command parse_readonly(Arguments, Connection& connection) {
@@ -119,7 +151,12 @@ inline Command parse_hello(Arguments arguments, Connection& connection) {
     }
     for (std::size_t i = 2; i < arguments.size();) {
         if (same_word(arguments[i], "auth") && i + 2 < arguments.size()) {
-            return refuse_password();
+            if (auto refusal = log_in(arguments[i + 1], arguments[i + 2], changed)) {
+                connection.failed_logins = changed.failed_logins;
+                return *std::move(refusal);
+            }
+            i += 3;
+            continue;
         }
         if (!same_word(arguments[i], "setname") || i + 1 >= arguments.size()) {
             return error("ERR Syntax error in HELLO");
@@ -127,6 +164,12 @@ inline Command parse_hello(Arguments arguments, Connection& connection) {
         if (!is_client_text(arguments[i + 1])) return refuse_client_text("Client names");
         changed.name = arguments[i + 1];
         i += 2;
+    }
+    if (changed.is_stranger()) {
+        return error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+            "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
+            "select the RESP protocol version at the same time");
     }
     connection = std::move(changed);
     return greeting(connection);

@@ -95,12 +95,15 @@ inline FoundedCluster parse_founded(std::string_view text) {
 
 /// Asks a server at the address where it serves clients. Blocks for a few seconds at most.
 /// @throws std::runtime_error
-inline FoundedCluster ask_founded(const std::string& address) {
-    const CallOutcome outcome = call_once(address, {"MEMBER", "FOUNDING"}, std::chrono::seconds(5));
+inline FoundedCluster ask_founded(const std::string& address, const Credentials& credentials) {
+    const CallOutcome outcome = call_once(address, {"MEMBER", "FOUNDING"}, std::chrono::seconds(5),
+                                          {.credentials = credentials});
     const auto refuse = [&address](const std::string& why) {
         throw std::runtime_error("--join: " + address + ": " + why);
     };
     if (outcome.error) refuse(outcome.why());
+    const bool refused = outcome.reply.is_error("NOAUTH") || !outcome.sent;
+    if (refused) refuse("does not let this node in (--auth-file): " + outcome.reply.text);
     if (outcome.reply.type != Reply::Type::bulk) refuse("no kv server: " + outcome.reply.text);
     try {
         return parse_founded(outcome.reply.text);

@@ -16,6 +16,9 @@
 //   kv transfer [ID]              makes another server lead
 //   kv backup FILE [--from follower | --server ADDRESS]
 //
+// Where the servers ask for a user and a password, these are in the file that --auth-file names, or
+// in the environment: KV_PASSWORD, and KV_USER if that is not "default".
+//
 // An ADDRESS is where that server talks to the others. Changes of members end when the cluster has
 // them for good, or will not.
 //
@@ -57,11 +60,14 @@ using kv::usage;
 
 struct Arguments {
     std::vector<std::string> cluster{"127.0.0.1:6381", "127.0.0.1:6382", "127.0.0.1:6383"};
+    std::string auth_file;
     double timeout_seconds = 10;
     std::string key;
     std::string value;
     std::uint64_t version = 0;
 
+    kv::Credentials credentials() const { return kv::find_credentials("--auth-file", auth_file); }
+    kv::Addressees addressees() const { return {cluster, credentials()}; }
     std::chrono::nanoseconds timeout() const {
         return std::chrono::nanoseconds(static_cast<std::int64_t>(timeout_seconds * 1e9));
     }
@@ -99,6 +105,7 @@ int ask(const Arguments& arguments, bool writes, Start start) {
     kv::ClerkOptions options;
     options.servers = arguments.cluster;
     options.operation_timeout = arguments.timeout();
+    options.credentials = arguments.credentials();
     kv::Clerk clerk(io.get_executor(), std::move(options));
     int status = unavailable;
     start(clerk, [&](boost::system::error_code error, const kv::Answer& answer) {
@@ -123,6 +130,10 @@ int run(int count, char** words) {
     app.add_option("--cluster", arguments.cluster, "Where the servers serve clients: HOST:PORT,...")
         ->delimiter(',')
         ->default_str("127.0.0.1:6381,127.0.0.1:6382,127.0.0.1:6383");
+    app.add_option(
+        "--auth-file", arguments.auth_file,
+        "Whose first line is USER PASSWORD, or PASSWORD of the user \"default\"; without "
+        "it the environment is looked at: KV_USER and KV_PASSWORD");
     app.add_option("--timeout", arguments.timeout_seconds, "Seconds to wait for an answer")
         ->check(CLI::Range(0.001, 1e6))
         ->capture_default_str();
@@ -155,9 +166,11 @@ int run(int count, char** words) {
     }
 
     kv::own_tls() = kv::open_tls(tls);
-    if (*all) return kv::print_status(arguments.cluster, arguments.timeout());
-    if (*backup) return kv::make_backup(arguments.cluster, wish, arguments.timeout());
-    if (leader_commands.asked()) return leader_commands.run(arguments.cluster, arguments.timeout());
+    if (*all) return kv::print_status(arguments.addressees(), arguments.timeout());
+    if (*backup) return kv::make_backup(arguments.addressees(), wish, arguments.timeout());
+    if (leader_commands.asked()) {
+        return leader_commands.run(arguments.addressees(), arguments.timeout());
+    }
     if (*get) {
         return ask(arguments, false,
                    [&](kv::Clerk& clerk, auto then) { clerk.async_get(arguments.key, then); });

@@ -17,6 +17,7 @@
 //   kv-server rescue DIRECTORY... --to FILE
 //
 // Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
+#include "client_arguments.hpp"
 #include "join.hpp"
 #include "listen.hpp"
 #include "log.hpp"
@@ -77,10 +78,7 @@ struct Arguments {
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     std::uint64_t election_timeout_ms = 500;
     std::uint64_t disk_stall_timeout_ms = 5000;
-    std::size_t max_clients = 10000;
-    std::size_t client_memory = std::size_t{256} << 20;
-    std::uint64_t request_timeout_ms = 30'000;
-    std::uint64_t reply_timeout_ms = 60'000;
+    kv::ClientArguments clients;
     kv::ServerTlsArguments tls;
 };
 
@@ -171,26 +169,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "nor votes; until it has come to its end")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{600'000}))
         ->capture_default_str();
-    app.add_option("--max-clients", arguments.max_clients,
-                   "Connections at once, as far as there are descriptors for them")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
-        ->capture_default_str();
-    app.add_option("--client-memory", arguments.client_memory,
-                   "Bytes that requests and replies of all clients together may take, at least "
-                   "64MiB")
-        ->transform(CLI::AsSizeValue(false))
-        ->check(CLI::Range(std::size_t{64} << 20, std::size_t{1} << 40))
-        ->default_str("256MiB");
-    app.add_option("--request-timeout", arguments.request_timeout_ms,
-                   "Milliseconds that a client may take to complete a request that it has begun to "
-                   "send; 0: any time")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
-        ->capture_default_str();
-    app.add_option("--reply-timeout", arguments.reply_timeout_ms,
-                   "Milliseconds for which a client may take no byte of the replies that wait for "
-                   "it; 0: any time")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{86'400'000}))
-        ->capture_default_str();
+    kv::declare_client_arguments(app, arguments.clients);
     kv::declare_tls(app, arguments.tls);
 }
 
@@ -231,7 +210,7 @@ std::size_t clients_at_once(const Arguments& arguments, std::size_t members) {
                                  " descriptors and one for each client, and " +
                                  std::to_string(limit) + " are allowed (ulimit -n)");
     }
-    if (arguments.max_clients <= limit - own) return arguments.max_clients;
+    if (arguments.clients.max_clients <= limit - own) return arguments.clients.max_clients;
     kv::log_line("at most " + std::to_string(limit - own) + " clients at once: of " +
                  std::to_string(limit) + " descriptors (ulimit -n) " + std::to_string(own) +
                  " are kept for log, snapshots and peers");
@@ -319,7 +298,8 @@ Origin origin_of(const Arguments& arguments) {
                                     "--join which one to join");
     }
     kv::FoundedCluster found =
-        kv::ask_founded(kv::parse_destination("--join", arguments.join).text());
+        kv::ask_founded(kv::parse_destination("--join", arguments.join).text(),
+                        kv::find_credentials("--auth-file", arguments.clients.auth_file));
     if (arguments.cluster_name && found.name != name) {
         throw std::invalid_argument("--cluster-name: \"" + name + "\", and the server at " +
                                     arguments.join + " is of \"" + found.name + "\"");
@@ -368,11 +348,7 @@ public:
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
         kv::listen(acceptors);
-        kv::ServerOptions server;
-        server.max_clients = clients;
-        server.client_memory = arguments.client_memory;
-        server.request_timeout = std::chrono::milliseconds(arguments.request_timeout_ms);
-        server.reply_timeout = std::chrono::milliseconds(arguments.reply_timeout_ms);
+        kv::ServerOptions server = kv::server_options(arguments.clients, clients);
         server.backup_directory = arguments.data;
         server.tls = tls_;
         server.tls_asks = arguments.tls.asks;

@@ -60,12 +60,15 @@ public:
     }
 
     /// Finds the next request that may begin, and marks it as begun; null if there is none.
-    Request* start(Sequence& sequence) {
+    /// @param admits  asked of each request that may as far as this pipeline is concerned
+    template <class Admits>
+    Request* start(Sequence& sequence, Admits admits) {
         for (; next_ < first_ + requests_.size(); ++next_) {
             Request& request = requests_[next_ - first_];
             if (request.state != Request::State::waiting) continue;
             const bool fits = request.work.index() == under_way_kind_ && !is_alone(request);
             if (under_way_ != 0 && !fits) return nullptr;
+            if (!admits(std::as_const(request))) return nullptr;
             sequence = next_++;
             request.state = Request::State::under_way;
             under_way_kind_ = request.work.index();
@@ -73,6 +76,10 @@ public:
             return &request;
         }
         return nullptr;
+    }
+
+    Request* start(Sequence& sequence) {
+        return start(sequence, [](const Request&) { return true; });
     }
 
     /// The reply to a request that has begun is here.

@@ -36,6 +36,9 @@ struct RequestLimits {
     std::size_t inline_bytes = 64 * 1024;
 };
 
+/// Of a client that has not said who it is: enough to say it.
+inline constexpr RequestLimits stranger_limits{16, 4096, 16384, 4096};
+
 enum class ParseStatus : std::uint8_t {
     /// More bytes are needed.
     incomplete,
@@ -145,11 +148,10 @@ inline std::optional<std::size_t> unquote(std::string_view line, std::size_t at,
 /// Thread safety: one object is used from one thread at a time.
 class RequestParser {
 public:
-    explicit RequestParser(RequestLimits limits = {}) : limits_(limits) {
-        constexpr std::size_t max = std::numeric_limits<std::uint32_t>::max();
-        limits_.request_bytes = std::min(limits_.request_bytes, max);
-        limits_.inline_bytes = std::min(limits_.inline_bytes, max - 2);
-    }
+    explicit RequestParser(RequestLimits limits = {}) : limits_(checked(limits)) {}
+
+    /// Other limits, from the next request on. @pre no request has begun
+    void allow(RequestLimits limits) { limits_ = checked(limits); }
 
     ParseStatus parse(std::string_view input) {
         if (state_ == State::start) {
@@ -190,6 +192,13 @@ public:
 
 private:
     enum class State : std::uint8_t { start, inline_line, count, bulk_header, bulk, failed };
+
+    static RequestLimits checked(RequestLimits limits) {
+        constexpr std::size_t max = std::numeric_limits<std::uint32_t>::max();
+        limits.request_bytes = std::min(limits.request_bytes, max);
+        limits.inline_bytes = std::min(limits.inline_bytes, max - 2);
+        return limits;
+    }
 
     // Where an argument lies in the request. An offset, since the bytes may move between calls.
     struct Slice {

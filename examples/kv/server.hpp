@@ -17,11 +17,34 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace kv {
+
+/// Tells the operator when clients begin to be refused for want of places, and when there are
+/// places again: once for each change.
+class Crowd {
+public:
+    /// One was.
+    void refused(const ServerOptions& options) {
+        if (refused_++ != 0) return;
+        options.log("CLIENTS REFUSED: there are " + std::to_string(options.max_clients) +
+                    ", and no place for more (--max-clients, ulimit -n)");
+    }
+    /// To be called now and then.
+    void look(const ServerCounters& counters, const ServerOptions& options) {
+        if (refused_ == 0 || counters.clients >= options.max_clients) return;
+        options.log("clients: there are places again, " + std::to_string(refused_) +
+                    " were refused");
+        refused_ = 0;
+    }
+
+private:
+    std::uint64_t refused_ = 0;  // since there was a place last
+};
 
 /// Serves a replica to clients. `Replica` is an rsm::Replicated<Store, ...>.
 ///
@@ -69,7 +92,7 @@ private:
                     if (const auto there = self.lock()) there->welcome(self, std::move(socket));
                 },
                 [self] {
-                    if (const auto there = self.lock()) ++there->counters().refused;
+                    if (const auto there = self.lock()) there->count_refused();
                 });
             door->open();
             go_round(self);
@@ -78,7 +101,7 @@ private:
         void welcome(const std::weak_ptr<State>& self, Tcp::socket socket) {
             const std::uint64_t id = ++last_id;
             const bool full = counters().clients >= service.options().max_clients;
-            if (full) ++counters().refused;
+            if (full) count_refused();
             // Those that are told to go take a place of their own until they have.
             if (full && clients.size() >= counters().clients + refused_at_once) {
                 return turn_away(std::move(socket), Door::full_text);
@@ -94,6 +117,11 @@ private:
             client->start();
         }
 
+        void count_refused() {
+            ++counters().refused;
+            crowd.refused(service.options());
+        }
+
         void leave(std::uint64_t id, bool was_refused) {
             clients.erase(id);
             if (!was_refused) --counters().clients;
@@ -106,22 +134,26 @@ private:
                 const auto there = self.lock();
                 if (error || there == nullptr || there->stopped) return;
                 there->end_overdue();
+                there->crowd.look(there->counters(), there->service.options());
                 there->go_round(self);
             });
         }
         void end_overdue() {
             const auto now = Client::Clock::now();
-            std::vector<std::shared_ptr<Client>> overdue;  // to end one takes it out of `clients`
+            // To end one takes it out of `clients`.
+            std::vector<std::pair<std::shared_ptr<Client>, Lapse>> overdue;
             for (const auto& [id, client] : clients) {
-                if (client->is_overdue(now)) overdue.push_back(client);
+                const Lapse lapse = client->lapse(now);
+                if (lapse != Lapse::none) overdue.emplace_back(client, lapse);
             }
-            for (const auto& client : overdue) client->end_overdue();
+            for (const auto& [client, lapse] : overdue) client->end_for(lapse);
         }
         std::chrono::milliseconds round_interval() const {
             using std::chrono::milliseconds;
             milliseconds interval(1000);
             for (const milliseconds limit :
-                 {service.options().request_timeout, service.options().reply_timeout}) {
+                 {service.options().request_timeout, service.options().reply_timeout,
+                  milliseconds(service.options().idle_timeout)}) {
                 if (limit.count() != 0) interval = std::min(interval, limit / 4);
             }
             return std::max(interval, milliseconds(1));
@@ -143,6 +175,7 @@ private:
         Service<Replica> service;
         boost::asio::steady_timer round_timer;
         std::unique_ptr<Door> door;
+        Crowd crowd;
         std::unordered_map<std::uint64_t, std::shared_ptr<Client>> clients;
         std::uint64_t last_id = 0;
         bool stopped = false;

@@ -5,6 +5,7 @@
 #define RSM_EXAMPLES_KV_SERVER_OPTIONS_HPP
 
 #include "client_socket.hpp"
+#include "credentials.hpp"
 #include "limits.hpp"
 #include "resp.hpp"
 
@@ -32,22 +33,35 @@ struct ServerOptions {
     /// Requests of one connection that are waiting, under way, or answered out of turn.
     std::size_t max_requests = 1024;
     /// Bytes of those requests. A single larger one is still served, alone.
-    std::size_t max_request_bytes = std::size_t{4} << 20;
+    std::size_t max_request_bytes = std::size_t{1} << 20;
     /// Bytes of replies that one connection has not taken yet; passed by at most one reply.
-    std::size_t max_unsent_bytes = std::size_t{4} << 20;
+    std::size_t max_unsent_bytes = std::size_t{256} << 10;
     /// Bytes of one reply to a read.
     std::size_t max_reply_bytes = reply_bytes_max_default;
     /// Of one request, checked as its bytes arrive.
     RequestLimits request;
 
-    /// How long a client may take to complete a request that it has begun to send. 0: any time.
+    /// How long a client may take to complete a request that it has begun to send, and to say who
+    /// it is where that is asked for. 0: any time.
     std::chrono::milliseconds request_timeout{30'000};
     /// How long a client may take no byte although replies wait for it. 0: any time.
     std::chrono::milliseconds reply_timeout{60'000};
+    /// How long a client may want nothing. 0: any time.
+    std::chrono::seconds idle_timeout{0};
+    /// After how much silence the system asks a client whether it is still there. 0: never.
+    std::chrono::seconds keep_alive{300};
     /// How long a connection that is being closed waits for the client to take the last reply.
     std::chrono::milliseconds linger{1000};
-    /// How long clients' requests are worked on until the replica gets a turn.
-    std::chrono::microseconds slice{1000};
+    /// How long clients' requests are worked on until the replica gets a turn, and another client.
+    std::chrono::microseconds slice{250};
+    /// Bytes of all clients' writes that are under way in the replica, counted with their copies.
+    /// One that is larger is under way alone. Far below raft::Options::max_uncommitted_bytes, so
+    /// that nobody is refused for what others write, and about what a disk writes in some 10 ms,
+    /// which is what a write has to wait.
+    std::size_t max_write_bytes = std::size_t{8} << 20;
+
+    /// Who may use the server. Without any, everybody may.
+    Accounts accounts;
 
     /// Where backups are written on their way to clients, each as large as the state, without a
     /// name. Empty: none are made.
@@ -71,6 +85,7 @@ struct ServerCounters {
     std::uint64_t closed_for_memory = 0;
     std::uint64_t closed_for_time = 0;
     std::uint64_t refused_by_tls = 0;  ///< that came without TLS, or failed in it
+    std::uint64_t failed_logins = 0;
     std::uint64_t commands = 0;
     std::uint64_t snapshots_installed = 0;  ///< received from a leader
     std::size_t unsent_bytes_peak = 0;      ///< replies of any one connection

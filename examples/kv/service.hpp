@@ -13,6 +13,7 @@
 #include "store.hpp"
 #include "topology.hpp"
 #include "work_queue.hpp"
+#include "write_admission.hpp"
 
 #include <rsm/error.hpp>
 #include <rsm/members.hpp>
@@ -86,6 +87,7 @@ public:
           options_(std::move(options)),
           memory_(options_.client_memory),
           queue_(replica.get_executor(), options_.slice),
+          writes_(queue_, options_.max_write_bytes),
           background_(replica.get_executor()) {}
 
     Replica& replica() { return replica_; }
@@ -93,6 +95,7 @@ public:
     ServerCounters& counters() { return counters_; }
     ClientMemory& memory() { return memory_; }
     WorkQueue& queue() { return queue_; }
+    WriteAdmission& writes() { return writes_; }
     BackupPlaces& backup_places() { return backup_places_; }
     Background& background() { return background_; }
     void log(const std::string& text) const { options_.log(text); }
@@ -365,6 +368,7 @@ private:
         detail::add_line(text, "clients_closed_for_memory", counters_.closed_for_memory);
         detail::add_line(text, "clients_closed_for_time", counters_.closed_for_time);
         detail::add_line(text, "clients_refused_by_tls", counters_.refused_by_tls);
+        detail::add_line(text, "acl_access_denied_auth", counters_.failed_logins);
         detail::add_line(text, "total_commands_processed", counters_.commands);
         return text;
     }
@@ -389,6 +393,7 @@ private:
     ServerCounters counters_;
     ClientMemory memory_;
     WorkQueue queue_;
+    WriteAdmission writes_;
     BackupPlaces backup_places_;
     Background background_;
 };

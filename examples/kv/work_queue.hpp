@@ -1,27 +1,32 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Who of the clients works when: one after the other, in slices of time, so that the replica gets
-// to its own work between them, however much the clients want.
+// Who of the clients works when: who has had least first, in slices of time, so that the replica
+// gets to its own work between them, however much the clients want.
 #ifndef RSM_EXAMPLES_KV_WORK_QUEUE_HPP
 #define RSM_EXAMPLES_KV_WORK_QUEUE_HPP
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <memory>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 namespace kv {
 
+/// What time it is: another one only for tests.
+using WorkClock = std::chrono::steady_clock::time_point (*)();
+
 /// A stretch of time that is being worked in.
 class Slice {
-    using Clock = std::chrono::steady_clock;
-
 public:
-    explicit Slice(std::chrono::nanoseconds length) : end_(Clock::now() + length) {}
+    explicit Slice(std::chrono::nanoseconds length, WorkClock now = &std::chrono::steady_clock::now)
+        : now_(now), end_(now() + length) {}
 
     /// Something that took in or gave out so many bytes has been done. The clock is only looked at
     /// when that may have taken a while.
@@ -29,23 +34,28 @@ public:
         unclocked_ += 256 + bytes;
         if (unclocked_ < 8192) return;
         unclocked_ = 0;
-        over_ = over_ || Clock::now() >= end_;
+        over_ = over_ || now_() >= end_;
     }
     bool over() const { return over_; }
     /// Looks at the clock in any case.
-    bool over_now() { return over_ = over_ || Clock::now() >= end_; }
+    bool over_now() { return over_ = over_ || now_() >= end_; }
 
 private:
-    Clock::time_point end_;
+    WorkClock now_;
+    std::chrono::steady_clock::time_point end_;
     std::size_t unclocked_ = 0;
     bool over_ = false;
 };
 
-/// Calls its workers in the order in which they have come, each once per time it has come, until
-/// the slice is over; what is left waits behind all else that is ready on the executor.
+/// Calls its workers, first the one that has had the least time, until the slice is over; what is
+/// left waits behind all else that is ready on the executor. So one that wants little is called
+/// next, however many others there are that want much, and those share the time evenly
+/// (start-time fair queueing, Goyal et al. 1996).
 ///
 /// Thread safety: everything on the executor.
 class WorkQueue {
+    using Time = std::chrono::nanoseconds;
+
 public:
     class Worker {
     public:
@@ -59,10 +69,13 @@ public:
     private:
         friend class WorkQueue;
         bool is_queued_ = false;
+        bool is_new_ = true;
+        Time used_{0};  // what it has worked, or those who did while it wanted nothing
     };
 
-    WorkQueue(const boost::asio::any_io_executor& executor, std::chrono::nanoseconds slice)
-        : state_(std::make_shared<State>(State{executor, slice, {}, false})) {}
+    WorkQueue(const boost::asio::any_io_executor& executor, Time slice,
+              WorkClock now = &std::chrono::steady_clock::now)
+        : state_(std::make_shared<State>(executor, slice, now)) {}
     WorkQueue(const WorkQueue&) = delete;
     WorkQueue& operator=(const WorkQueue&) = delete;
     ~WorkQueue() { clear(); }
@@ -70,17 +83,28 @@ public:
     /// Does nothing if it waits already.
     void add(std::shared_ptr<Worker> worker) {
         if (std::exchange(worker->is_queued_, true)) return;
-        state_->waiting.push_back(std::move(worker));
+        if (worker.get() == state_->working) return;  // its time is not over yet
+        state_->push(std::move(worker));
         State::post(state_);
     }
     void clear() { state_->waiting.clear(); }
 
 private:
+    struct Waiting {
+        Time used;
+        Time had;              // without what it is charged for having wanted nothing
+        std::uint64_t number;  // of those that have had as much, the first comes first
+        std::shared_ptr<Worker> worker;
+
+        /// For a heap with the least on top.
+        friend bool operator<(const Waiting& a, const Waiting& b) {
+            return std::tie(a.used, a.had, a.number) > std::tie(b.used, b.had, b.number);
+        }
+    };
+
     struct State {
-        boost::asio::any_io_executor executor;
-        std::chrono::nanoseconds slice;
-        std::deque<std::shared_ptr<Worker>> waiting;
-        bool is_posted = false;
+        State(const boost::asio::any_io_executor& on, Time length, WorkClock clock)
+            : executor(on), slice(length), now(clock) {}
 
         static void post(const std::shared_ptr<State>& self) {
             if (std::exchange(self->is_posted, true)) return;
@@ -92,14 +116,43 @@ private:
         }
 
         void run() {
-            Slice now(slice);
-            while (!waiting.empty() && !now.over_now()) {
-                const std::shared_ptr<Worker> worker = std::move(waiting.front());
-                waiting.pop_front();
+            Slice turn(slice, now);
+            while (!waiting.empty() && !turn.over_now()) {
+                const std::shared_ptr<Worker> worker = pop();
+                served = worker->used_;
                 worker->is_queued_ = false;
-                worker->work(now);
+                working = worker.get();
+                const auto begin = now();
+                worker->work(turn);
+                worker->used_ += now() - begin;
+                working = nullptr;
+                if (worker->is_queued_) push(worker);
             }
         }
+
+        void push(std::shared_ptr<Worker> worker) {
+            // Time in which it wanted nothing is not saved up. A new one does not go before those
+            // that have been served: else whoever connects again and again would have all the time.
+            if (std::exchange(worker->is_new_, false)) worker->used_ = served + slice;
+            const Time had = std::exchange(worker->used_, std::max(worker->used_, served));
+            waiting.push_back({worker->used_, had, ++number, std::move(worker)});
+            std::push_heap(waiting.begin(), waiting.end());
+        }
+        std::shared_ptr<Worker> pop() {
+            std::pop_heap(waiting.begin(), waiting.end());
+            std::shared_ptr<Worker> worker = std::move(waiting.back().worker);
+            waiting.pop_back();
+            return worker;
+        }
+
+        boost::asio::any_io_executor executor;
+        Time slice;
+        WorkClock now;
+        std::vector<Waiting> waiting;  // a heap
+        std::uint64_t number = 0;
+        Time served{0};  // what the one had had that was called last: the least of all
+        Worker* working = nullptr;
+        bool is_posted = false;
     };
 
     std::shared_ptr<State> state_;

@@ -4,9 +4,6 @@
 #include "server_support.hpp"
 
 #include <kv/client_memory.hpp>
-#include <kv/work_queue.hpp>
-
-#include <boost/asio/post.hpp>
 
 #include <doctest/doctest.h>
 
@@ -89,34 +86,6 @@ TEST_CASE("client memory: who holds most gives way to one that would hold less")
     CHECK_FALSE(large.admit(1));  // it is out
     other.close_account();
     CHECK(memory.used() == 10);
-}
-
-TEST_CASE("work queue: workers take turns, and what else is ready gets its turn between them") {
-    struct Busy final : kv::WorkQueue::Worker, std::enable_shared_from_this<Busy> {
-        void work(kv::Slice& slice) override {
-            order->push_back(name);
-            while (!slice.over_now()) {}
-            if (--rounds != 0) queue->add(shared_from_this());
-        }
-        kv::WorkQueue* queue = nullptr;
-        std::vector<char>* order = nullptr;
-        char name = 0;
-        int rounds = 3;
-    };
-    boost::asio::io_context io;
-    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100));
-    std::vector<char> order;
-    for (const char name : {'a', 'b'}) {
-        const auto busy = std::make_shared<Busy>();
-        busy->queue = &queue;
-        busy->order = &order;
-        busy->name = name;
-        queue.add(busy);
-        queue.add(busy);  // it waits already
-    }
-    boost::asio::post(io, [&] { order.push_back('x'); });
-    io.run();
-    CHECK(std::string(order.begin(), order.end()) == "axbabab");
 }
 
 TEST_CASE("kv server: half requests together stay within the budget, and others are served") {

@@ -83,6 +83,8 @@ public:
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
+    /// 0: none.
+    pid_t id() const { return pid_; }
     /// Whether it was not found to have ended.
     bool runs() const { return pid_ != 0; }
     /// Its exit status once it has ended by itself, likewise; not again.

@@ -1,0 +1,104 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// How much of what clients write may be under way in the replica, and who comes next.
+#ifndef RSM_EXAMPLES_KV_WRITE_ADMISSION_HPP
+#define RSM_EXAMPLES_KV_WRITE_ADMISSION_HPP
+
+#include "work_queue.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+
+namespace kv {
+
+class WriteAdmission;
+
+/// Stands for bytes that are under way, until it is given back or gone.
+class WriteTicket {
+public:
+    WriteTicket() = default;
+    WriteTicket(WriteTicket&& other) noexcept
+        : state_(std::move(other.state_)), bytes_(other.bytes_) {}
+    WriteTicket& operator=(WriteTicket&& other) noexcept {
+        if (this == &other) return *this;
+        give_back();
+        state_ = std::move(other.state_);
+        bytes_ = other.bytes_;
+        return *this;
+    }
+    ~WriteTicket() { give_back(); }
+
+    bool is_valid() const { return state_ != nullptr; }
+    void give_back() {
+        if (const auto state = std::exchange(state_, nullptr)) state->release(bytes_);
+    }
+
+private:
+    friend class WriteAdmission;
+
+    struct State {
+        bool has_room(std::size_t bytes) const {
+            return under_way == 0 || (bytes <= limit && under_way <= limit - bytes);
+        }
+        /// Those who wait ask again; who has had the least time is the first to do so.
+        void release(std::size_t bytes) {
+            under_way -= bytes;
+            if (queue == nullptr || under_way > limit / 2) return;
+            for (const auto& worker : std::exchange(waiting, {})) queue->add(worker);
+        }
+
+        WorkQueue* queue;  ///< null: the server is gone
+        std::size_t limit;
+        std::size_t under_way = 0;
+        std::unordered_set<std::shared_ptr<WorkQueue::Worker>> waiting{};
+    };
+
+    WriteTicket(std::shared_ptr<State> state, std::size_t bytes)
+        : state_(std::move(state)), bytes_(bytes) {
+        state_->under_way += bytes_;
+    }
+
+    std::shared_ptr<State> state_;
+    std::size_t bytes_ = 0;
+};
+
+/// Lets writes in up to a number of bytes, so that one who wants to write little does not wait
+/// behind, and is not refused for, all that others would like to have written.
+///
+/// Thread safety: everything on the queue's executor. Tickets may outlive it.
+class WriteAdmission {
+public:
+    /// @param queue  where those who have waited get a turn; outlives this object
+    WriteAdmission(WorkQueue& queue, std::size_t limit)
+        : state_(std::make_shared<WriteTicket::State>(WriteTicket::State{&queue, limit})) {}
+    WriteAdmission(const WriteAdmission&) = delete;
+    WriteAdmission& operator=(const WriteAdmission&) = delete;
+    ~WriteAdmission() {
+        state_->queue = nullptr;
+        state_->waiting.clear();
+    }
+
+    /// What the smallest write counts as: many small ones take as long as a few large ones, in the
+    /// processor instead of the disk.
+    static constexpr std::size_t least_bytes = 4096;
+
+    /// A ticket that is not valid: there is no room, and the worker gets a turn when there is.
+    WriteTicket admit(std::size_t bytes, const std::shared_ptr<WorkQueue::Worker>& worker) {
+        bytes = std::max(bytes, least_bytes);
+        if (state_->has_room(bytes)) return {state_, bytes};
+        state_->waiting.insert(worker);
+        return {};
+    }
+
+    std::size_t under_way() const { return state_->under_way; }
+
+private:
+    std::shared_ptr<WriteTicket::State> state_;
+};
+
+}  // namespace kv
+
+#endif
