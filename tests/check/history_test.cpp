@@ -178,6 +178,7 @@ TEST_CASE("A line that is not an operation is an error with its line and column"
         {R"({"client":18446744073709551616})", 0, "client is not an integer from 0 to 2^64-1"},
         {R"({"call":9223372036854775808})", 0, "call is not an integer from -2^63 to 2^63-1"},
         {R"({"call":1e3})", 0, "call is not an integer from -2^63 to 2^63-1"},
+        {R"({"call":1e999})", 0, "number overflow"},
         {R"({"client":01})", 12, "unexpected number literal"},
         {R"({"client":+1})", 11, "invalid literal"},
         {R"({"op":"append"})", 0, "op is none of the names that it may be"},

@@ -261,6 +261,8 @@ inline std::variant<KvOperation, HistoryFileError> parse_kv_operation(std::strin
         return detail::operation_of(std::move(line));
     } catch (const nlohmann::json::parse_error& error) {
         return HistoryFileError{1, error.byte, error.what()};
+    } catch (const nlohmann::json::exception& error) {
+        return HistoryFileError{1, 0, error.what()};  // a number that no type can hold
     } catch (const std::invalid_argument& error) {
         return HistoryFileError{1, 0, error.what()};
     }
