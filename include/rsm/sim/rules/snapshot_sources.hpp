@@ -76,6 +76,7 @@ public:
     }
     /// A leader begins to send a snapshot by itself. Returns whether it had another one send.
     bool gives_up(raft::NodeId leader, raft::NodeId target, const raft::SnapshotChunk& chunk) {
+        if (chunk.offset == 0) waits_.erase({leader, target});
         const auto found = began_.find(target);
         const bool had = found != began_.end() && found->second == std::pair{leader, chunk.term};
         if (had && chunk.offset == 0) began_.erase(found);
