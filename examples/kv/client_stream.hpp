@@ -6,6 +6,7 @@
 
 #include "client_socket.hpp"
 #include "input_buffer.hpp"
+#include "socket_tuning.hpp"
 
 #include <rsm/transport/tcp/socket.hpp>
 
