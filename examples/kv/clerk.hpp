@@ -90,10 +90,11 @@ struct Answer {
 /// that the put will not take effect later either, provided that the caller learned the version it
 /// expects from the service; a made-up one may come true at any time.
 ///
-/// Errors, as error codes: timed_out (operation_timeout has passed; a put may have taken effect,
-/// or still may), operation_aborted (the clerk was destroyed; likewise), invalid_argument (the
-/// server refuses the request for what it is, e.g. its size), permission_denied (a server refuses
-/// the clerk for who it is), in_progress (see below).
+/// Errors, as error codes: timed_out (operation_timeout has passed, or a server refuses for good
+/// what an earlier one was sent; a put may have taken effect, or still may), operation_aborted (the
+/// clerk was destroyed; likewise), invalid_argument (the server refuses the request for what it is,
+/// e.g. its size), permission_denied (a server refuses the clerk for who it is), in_progress (see
+/// below).
 ///
 /// One operation at a time; one that is started while another is under way completes with
 /// in_progress and does nothing. To have several at once use several clerks.
@@ -128,8 +129,8 @@ public:
         return start(Kind::put, {"VPUT", key, value, text}, std::forward<CompletionToken>(token));
     }
 
-    /// Writes a key whatever its version is. It may take effect more than once, and so undo a
-    /// write that another client made in between.
+    /// Writes a key whatever its version is. It may take effect more than once, also after it has
+    /// completed where a server was silent meanwhile, and so undo a write that was made in between.
     /// Completion signature: void(boost::system::error_code, Answer).
     template <class CompletionToken>
     auto async_set(std::string_view key, std::string_view value, CompletionToken&& token) {
@@ -244,13 +245,8 @@ private:
             if (outcome.sent && &line == &first) --operation.sendings;
             if (&line == &second) return;
             if (second.waits) abandon(second);
-            Answer answer;
-            if (operation.sendings != 0 && operation.kind != Kind::get) {
-                answer.err = Err::maybe;
-                return finish({}, std::move(answer));
-            }
-            answer.value = std::move(outcome.reply.text);
-            finish(make_error_code(boost::system::errc::permission_denied), std::move(answer));
+            finish_refused(boost::system::errc::permission_denied, std::move(outcome.reply.text),
+                           operation.sendings != 0);
         }
         /// "MOVED <slot> <host:port>"; empty: nobody is named.
         static std::string named_leader(const CallOutcome& outcome) {
@@ -362,13 +358,9 @@ private:
                 answer.err = resent ? Err::maybe : Err::no_key;
             } else if (reply.is_error("VERSION")) {
                 answer.err = resent ? Err::maybe : Err::version;
-            } else if (reply.type == Reply::Type::error && operation.sendings > 1 &&
-                       operation.kind != Kind::get) {
-                answer.err = Err::maybe;  // this sending was refused, an earlier one may not be
             } else if (reply.type == Reply::Type::error) {
-                answer.value = std::move(reply.text);
-                return finish(make_error_code(boost::system::errc::invalid_argument),
-                              std::move(answer));
+                return finish_refused(boost::system::errc::invalid_argument, std::move(reply.text),
+                                      operation.sendings > 1);
             } else if (!take(reply, answer)) {
                 return ask_next();  // whatever that is, it is no kv server
             }
@@ -393,6 +385,15 @@ private:
             return false;
         }
 
+        /// What one server refuses another one, that was sent it before, may yet carry out: that
+        /// says nothing of how the key's version stands.
+        void finish_refused(boost::system::errc::errc_t why, std::string text, bool sent_before) {
+            Answer answer;
+            answer.value = std::move(text);
+            const bool in_doubt = sent_before && operation.kind != Kind::get;
+            finish(in_doubt ? Error(boost::asio::error::timed_out) : make_error_code(why),
+                   std::move(answer));
+        }
         /// There is no time left. What was the matter with a server, if that is known, is told.
         void give_up() {
             Answer answer;

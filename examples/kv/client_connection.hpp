@@ -90,7 +90,20 @@ public:
         refuse_more(farewell(lapse));
     }
 
+    /// Whether it has yet to show who it is.
+    bool is_stranger() const {
+        return !last_ && (client_.is_stranger() || deadlines_.is_securing());
+    }
+    /// Closes, without a word: its place is wanted.
+    void make_way() {
+        report("it has not shown who it is, and its place is wanted (--max-clients)");
+        end();
+    }
+
 private:
+    // What a peer can make TLS hold before it has shown who it is.
+    static constexpr std::size_t handshake_bytes = std::size_t{64} << 10;
+
     const ServerOptions& options() const { return service_.options(); }
 
     // ---- TLS ----
@@ -99,10 +112,17 @@ private:
     template <class Then>
     void secure(Then then) {
         if (options().tls == nullptr) return then();
+        if (!has_memory(handshake_bytes)) {
+            ++service_.counters().closed_for_memory;
+            report("no memory is left for its TLS handshake (--client-memory)");
+            return end();
+        }
         deadlines_.note_securing(Clock::now());
+        account();
         ClientStream::secure(options().tls, options().tls_asks,
                              [this, then = std::move(then)](const Handshake& ended) {
                                  deadlines_.note_secured();
+                                 account();
                                  if (ended.failure.empty() && !ended.is_plain) return then();
                                  ++service_.counters().refused_by_tls;
                                  if (ended.is_plain) return end_plain();
@@ -171,7 +191,7 @@ private:
         std::size_t& peak = service_.counters().unsent_bytes_peak;
         peak = std::max(peak, unsent_bytes() + pipeline_.reply_bytes());
         set(memory_bytes() + parser_.memory_bytes() + pipeline_.request_bytes() +
-            pipeline_.reply_bytes());
+            pipeline_.reply_bytes() + (deadlines_.is_securing() ? handshake_bytes : 0));
     }
 
     bool has_memory(std::size_t more) {

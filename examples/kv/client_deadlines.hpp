@@ -67,6 +67,7 @@ public:
     /// It shakes hands, or has done so.
     void note_securing(Time now) { securing_since_ = now; }
     void note_secured() { securing_since_.reset(); }
+    bool is_securing() const { return securing_since_.has_value(); }
 
     /// What of a client is so just now.
     struct State {
@@ -80,6 +81,7 @@ public:
         const auto passed = [now](Time since, std::chrono::milliseconds limit) {
             return limit.count() != 0 && now - since >= limit;
         };
+        if (state.is_stranger && passed(begin_, limits.request_timeout)) return Lapse::login;
         if (state.sending) {
             return passed(*state.sending, limits.reply_timeout) ? Lapse::replies : Lapse::none;
         }
@@ -87,7 +89,6 @@ public:
             return passed(*securing_since_, limits.request_timeout) ? Lapse::handshake
                                                                     : Lapse::none;
         }
-        if (state.is_stranger && passed(begin_, limits.request_timeout)) return Lapse::login;
         if (half_since_ && passed(*half_since_, limits.request_timeout)) return Lapse::request;
         if (!state.is_busy && passed(active_, limits.idle_timeout)) return Lapse::idle;
         return Lapse::none;

@@ -12,6 +12,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -57,6 +58,8 @@ void secure_server(ClientSocket& socket, const Tls& tls, Done done) {
 }
 
 inline boost::asio::ip::tcp::socket& tcp_of(ClientSocket& socket) { return socket.tcp(); }
+/// Bytes that TLS takes for it.
+inline std::size_t tls_memory(const ClientSocket& socket) { return socket.tls_memory_bytes(); }
 
 #else
 
@@ -73,6 +76,7 @@ template <class Done>
 void secure_server(ClientSocket&, const Tls&, Done) {}
 
 inline boost::asio::ip::tcp::socket& tcp_of(ClientSocket& socket) { return socket; }
+inline std::size_t tls_memory(const ClientSocket&) { return 0; }
 
 #endif
 

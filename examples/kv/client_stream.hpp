@@ -94,7 +94,7 @@ protected:
     std::string& out() { return out_; }
     std::size_t unsent_bytes() const { return out_.size() + sending_.size(); }
     std::size_t memory_bytes() const {
-        return input_.capacity() + out_.capacity() + sending_.capacity();
+        return input_.capacity() + out_.capacity() + sending_.capacity() + tls_memory(socket_);
     }
 
     /// The client sends no more. It may still wait for its replies.

@@ -100,6 +100,7 @@ private:
 
         void welcome(const std::weak_ptr<State>& self, Tcp::socket socket) {
             const std::uint64_t id = ++last_id;
+            if (counters().clients >= service.options().max_clients) make_room();
             const bool full = counters().clients >= service.options().max_clients;
             if (full) count_refused();
             // Those that are told to go take a place of their own until they have.
@@ -115,6 +116,19 @@ private:
             ++counters().accepted;
             ++counters().clients;
             client->start();
+        }
+
+        /// A customer does not stay outside for those who only hold places: of them the one that
+        /// has done so for the longest goes.
+        void make_room() {
+            std::shared_ptr<Client> oldest;
+            std::uint64_t first = last_id;
+            for (const auto& [id, client] : clients) {
+                if (id >= first || !client->is_stranger()) continue;
+                first = id;
+                oldest = client;
+            }
+            if (oldest != nullptr) oldest->make_way();
         }
 
         void count_refused() {

@@ -288,6 +288,8 @@ def carry_out(arguments, run):
     else:
         run.mix(arguments.minutes * 60, names)
     run.account()
+    if not run.story.episodes or run.load.checked == 0:
+        raise RuntimeError("no fault befell anybody, or no history was judged")
     for begin, end in run.story.silences if arguments.max_gap else ():
         has_majority = all(FAULTS[one.name].majority for one in run.story.blamed((begin, end)))
         if (end - begin) / 1e6 > arguments.max_gap and has_majority:
@@ -346,17 +348,21 @@ def main():
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     print(f"seed {arguments.seed}", flush=True)
     directory = tempfile.mkdtemp(prefix="rsm-chaos-")
-    good = False
+    is_evidence = True
     try:
-        good = chaos(arguments, directory)
+        is_evidence = not chaos(arguments, directory)
     except KeyboardInterrupt:
+        is_evidence = False
         sys.exit(130)
+    except SystemExit:
+        is_evidence = False
+        raise
     finally:
-        if good or not os.path.exists(directory) or sys.exc_info()[0] is not None:
-            shutil.rmtree(directory, ignore_errors=True)
-        else:
+        if is_evidence:
             print(f"logs, data and histories: {directory}", flush=True)
-    sys.exit(0 if good else 1)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    sys.exit(1 if is_evidence else 0)
 
 
 if __name__ == "__main__":

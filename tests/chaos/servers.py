@@ -101,9 +101,13 @@ class Servers:
         command = [os.path.join(self.programs, "kv-server"), "--id", str(server.node), "--listen",
                    f"{address}:{CLIENT_PORT}", "--data", server.data, *self.options(server), *how]
         shim = os.path.join(self.programs, "libdisk_and_clock.so")
+        # A sanitizer wants to be loaded before the shim, or to be told not to.
+        checks = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"),
+                                        "verify_asan_link_order=0")))
         with open(server.log, "ab") as log:
             server.process = self.network.start(
-                server.host, command, {"LD_PRELOAD": shim, "RSM_CHAOS_CONTROL": server.control},
+                server.host, command, {"LD_PRELOAD": shim, "RSM_CHAOS_CONTROL": server.control,
+                                       "ASAN_OPTIONS": checks},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         server.may_end = False
 

@@ -7,8 +7,8 @@
 #include "support/temporary_directory.hpp"
 
 #include <kv/client_deadlines.hpp>
-#include <kv/client_socket.hpp>
 #include <kv/memory_limit.hpp>
+#include <kv/socket_tuning.hpp>
 
 #include <doctest/doctest.h>
 

@@ -100,8 +100,8 @@ struct TcpOptions {
     std::chrono::milliseconds reconnect_max{500};
     /// For the lookup of a peer's name.
     std::chrono::milliseconds lookup_timeout{10'000};
-    /// For the connection to each of a peer's addresses, which are tried in turn. Less than the
-    /// second after which TCP repeats a lost request to connect: a new attempt asks sooner.
+    /// For the connection to each of a peer's addresses, tried in turn. More than a round trip, and
+    /// less than the second after which TCP repeats a lost request: a new attempt asks sooner.
     std::chrono::milliseconds connect_timeout{300};
     /// For the exchange of greetings, on either side.
     std::chrono::milliseconds handshake_timeout{2000};

@@ -82,8 +82,13 @@ TEST_CASE("a rejection is excused by a damaged piece only where that has arrived
     CHECK(pieces.explains_report({2}, {10}));
     CHECK_FALSE(pieces.explains_report({3}, {10}));
     pieces.arrived({2}, {10});
-    pieces.restarted({2});
+    pieces.restarted({2}, {});
     CHECK_FALSE(pieces.explains_rejection({2}, {10}));
+    pieces.restarted({3}, {10});  // on whose disk node 2's part is now
+    CHECK_FALSE(pieces.explains_rejection({3}, {11}));
+    CHECK(pieces.explains_rejection({3}, {10}));
+    pieces.restarted({3}, {11});  // of which no piece was damaged
+    CHECK_FALSE(pieces.explains_rejection({3}, {11}));
 }
 
 TEST_CASE("an operation that throws everywhere is left out when all have stopped at it") {

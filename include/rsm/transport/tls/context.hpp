@@ -15,11 +15,14 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -43,15 +46,19 @@ struct FileState {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::int64_t size = -1;
-    std::int64_t changed_ns = 0;
+    std::int64_t written_ns = 0;
+    std::int64_t changed_ns = 0;  ///< also by who may read it
     friend bool operator==(const FileState&, const FileState&) = default;
 
     /// Of a file that is not there: that of none.
     static FileState of(const std::string& path) {
         struct stat found {};
         if (path.empty() || ::stat(path.c_str(), &found) != 0) return {};
-        return {found.st_dev, found.st_ino, found.st_size,
-                std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+        const auto nanoseconds = [](const timespec& time) {
+            return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+        };
+        return {found.st_dev, found.st_ino, found.st_size, nanoseconds(found.st_mtim),
+                nanoseconds(found.st_ctim)};
     }
 };
 
@@ -78,6 +85,8 @@ inline SslContext new_context() {
     SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(made, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS |
                                SSL_MODE_NO_AUTO_CHAIN);
+    // A peer that has shown nothing yet makes OpenSSL gather no more than this.
+    SSL_CTX_set_max_cert_list(made, long{16} << 10);
     // One call of the system reads several records.
     SSL_CTX_set_read_ahead(made, 1);
     SSL_CTX_set_default_read_buffer_len(made, std::size_t{64} << 10);
@@ -117,7 +126,9 @@ inline std::string time_text(const ASN1_TIME* time) {
 /// What the connections of one side of a program have in common.
 ///
 /// The files are looked at again for each new connection. Those that can be used replace what was
-/// read before; those that cannot are said so once, and what was read before is used on.
+/// read before; those that cannot are said so once, and what was read before is used on. Files that
+/// have not changed since are tried again after a minute at the earliest, for what kept them from
+/// being read may have passed.
 /// Connections that are there keep what they began with.
 ///
 /// Thread safety: one object from one thread at a time.
@@ -149,14 +160,22 @@ public:
     /// For a connection that begins now.
     detail::SslContext next() {
         const Files now = look();
-        if (now == looked_at_) return current_;
+        const bool is_same = now == looked_at_;
+        if (is_same && (!retry_at_ || Clock::now() < *retry_at_)) return current_;
         looked_at_ = now;
+        retry_at_.reset();
+        std::string why;
         try {
             current_ = load();
             tell("TLS: the files have changed, and new connections use them" + validity());
+            return current_;
+        } catch (const std::bad_alloc&) {
+            why = "TLS: there is no memory to read the files";
         } catch (const std::invalid_argument& error) {
-            tell(std::string(error.what()) + "; what was read before is used on");
+            why = error.what();
         }
+        retry_at_ = Clock::now() + std::chrono::minutes(1);
+        if (!is_same) tell(why + "; what was read before is used on");
         return current_;
     }
 
@@ -171,6 +190,7 @@ public:
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
     using Files = std::array<detail::FileState, 3>;
 
     Files look() const {
@@ -194,6 +214,7 @@ private:
     Notice notice_;
     Check check_;
     Files looked_at_;
+    std::optional<Clock::time_point> retry_at_;  // the files could not be used
     detail::SslContext current_;
 };
 

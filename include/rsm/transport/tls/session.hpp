@@ -132,6 +132,9 @@ public:
         return 0;
     }
 
+    /// About how much memory it takes: what OpenSSL keeps for a connection, and what waits here.
+    std::size_t memory_bytes() const { return openssl_bytes + unsent_.capacity(); }
+
     /// Says that nothing follows, as far as the system takes it at once.
     void finish() {
         ERR_clear_error();
@@ -143,8 +146,12 @@ public:
 
 private:
     static constexpr std::size_t record_bytes = SSL3_RT_MAX_PLAIN_LENGTH;
+    /// Measured for one that is idle: 30 KiB. While it reads it has a buffer of 64 KiB.
+    static constexpr std::size_t openssl_bytes = std::size_t{32} << 10;
     static constexpr std::size_t encrypted_at_once = 16 * record_bytes;
     static constexpr std::size_t kept_bytes = std::size_t{64} << 10;
+    /// What a peer may send before it has shown who it is, but for one read more.
+    static constexpr std::size_t handshake_most = std::size_t{32} << 10;
     /// More than one write makes, and what else OpenSSL may have to say.
     static constexpr std::size_t unsent_most = 2 * encrypted_at_once;
 
@@ -283,10 +290,15 @@ private:
     static int take(BIO* bio, char* target, int size) {
         auto* const self = static_cast<TlsSession*>(BIO_get_data(bio));
         BIO_clear_retry_flags(bio);
+        const bool is_shaking = SSL_is_init_finished(self->ssl_.get()) == 0;
+        if (is_shaking && self->taken_ > handshake_most) return -1;
         while (true) {
             const ssize_t count =
                 ::recv(self->socket_, target, static_cast<std::size_t>(size), MSG_DONTWAIT);
-            if (count > 0) return static_cast<int>(count);
+            if (count > 0) {
+                if (is_shaking) self->taken_ += static_cast<std::size_t>(count);
+                return static_cast<int>(count);
+            }
             if (count == 0) {
                 self->ended_ = true;
                 return 0;
@@ -307,7 +319,11 @@ private:
         const auto count = static_cast<std::size_t>(size);
         if (self->unsent_.size() + count > unsent_most) return -1;
         const auto* const from = reinterpret_cast<const std::byte*>(bytes);
-        self->unsent_.insert(self->unsent_.end(), from, from + count);
+        try {
+            self->unsent_.insert(self->unsent_.end(), from, from + count);
+        } catch (const std::bad_alloc&) {
+            return -1;  // nothing may be thrown through OpenSSL
+        }
         return size;
     }
 
@@ -328,6 +344,7 @@ private:
     std::vector<std::byte> unsent_;  // records; from `sent_` on the system has not taken them
     std::size_t sent_ = 0;
     std::size_t untold_ = 0;  // bytes whose records were not all taken when they were written
+    std::size_t taken_ = 0;   // bytes, in the handshake
     int system_error_ = 0;
     bool ended_ = false;  // the other end sends nothing more
 };

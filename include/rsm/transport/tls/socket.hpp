@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -73,6 +74,12 @@ public:
     /// What the other end has shown in the handshake; null: nothing.
     const X509* certificate() const {
         return is_secured() ? state_->session->certificate() : nullptr;
+    }
+
+    /// About how much memory TLS takes for it.
+    std::size_t tls_memory_bytes() const {
+        const auto& session = is_secured() ? state_->session : state_->shaking;
+        return session == nullptr ? 0 : session->memory_bytes();
     }
 
     // ---- TLS -----------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ public:
     }
     Tcp::endpoint remote_endpoint(Error& error) const { return state_->tcp.remote_endpoint(error); }
     void shutdown(shutdown_type what, Error& error) {
-        if (is_secured() && what != boost::asio::socket_base::shutdown_receive) {
+        if (is_secured() && is_open() && what != boost::asio::socket_base::shutdown_receive) {
             state_->session->finish();
         }
         state_->tcp.shutdown(what, error);
@@ -169,9 +176,14 @@ private:
                 done({"the connection is closed", false});
                 return false;
             }
-            shaking = std::make_unique<detail::TlsSession>(context, tcp.native_handle(), accepts,
-                                                           asks, check);
-            return true;
+            try {
+                shaking = std::make_unique<detail::TlsSession>(context, tcp.native_handle(),
+                                                               accepts, asks, check);
+                return true;
+            } catch (const std::bad_alloc&) {
+                done({"there is no memory for it here", false});
+                return false;
+            }
         }
 
         /// @pre not from inside the call that has begun it
