@@ -62,9 +62,16 @@ TEST_CASE("deadlines: each limit counts from where it should, and what excuses w
     CHECK(client.lapse(calm, limits, at(100)) == Lapse::idle);
     CHECK(client.lapse({{}, true, false}, limits, at(29)) == Lapse::none);
     CHECK(client.lapse({{}, true, false}, limits, at(30)) == Lapse::login);
-    CHECK(client.lapse({at(20), true, false}, limits, at(79)) == Lapse::none);
-    CHECK(client.lapse({at(20), true, false}, limits, at(80)) == Lapse::replies);
+    CHECK(client.lapse({at(20), false, false}, limits, at(79)) == Lapse::none);
+    CHECK(client.lapse({at(20), false, false}, limits, at(80)) == Lapse::replies);
+    // Who takes its replies ever so slowly does not say who it is for that.
+    CHECK(client.lapse({at(29), true, false}, limits, at(29)) == Lapse::none);
+    CHECK(client.lapse({at(29), true, false}, limits, at(30)) == Lapse::login);
     CHECK(client.lapse({{}, false, true}, limits, at(1000)) == Lapse::none);
+    client.note_securing(at(40));
+    CHECK(client.lapse(calm, limits, at(69)) == Lapse::none);
+    CHECK(client.lapse(calm, limits, at(70)) == Lapse::handshake);
+    client.note_secured();
     client.note_activity(at(50));
     CHECK(client.lapse(calm, limits, at(149)) == Lapse::none);
     CHECK(client.lapse(calm, limits, at(150)) == Lapse::idle);

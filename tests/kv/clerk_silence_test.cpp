@@ -151,6 +151,24 @@ TEST_CASE("kv clerk: a put that one refuses while another has not answered yet i
     CHECK(answer->err == kv::Err::maybe);
 }
 
+TEST_CASE("kv clerk: a put that one refuses for good after another was given up may yet happen") {
+    boost::asio::io_context io;
+    Scripted former(io, std::chrono::minutes(10));
+    Scripted other(io, milliseconds(0));
+    other.answer = "-CLUSTERDOWN nobody leads\r\n";
+    kv::Clerk clerk(io.get_executor(), options({former.address(), other.address()}));
+    std::optional<boost::system::error_code> ended;
+    clerk.async_put("k", "a", 0, [&ended](boost::system::error_code error, const kv::Answer&) {
+        ended = error;
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    run_until(io, [&] { return std::chrono::steady_clock::now() - begin > milliseconds(150); });
+    SUBCASE("for what it is") { other.answer = "-ERR it is too large\r\n"; }
+    SUBCASE("for who asks") { other.answer = "-NOAUTH who is it?\r\n"; }
+    REQUIRE(run_until(io, [&ended] { return ended.has_value(); }));
+    CHECK(*ended == boost::asio::error::timed_out);
+}
+
 TEST_CASE("kv clerk: a put that one refuses after another was given up is in doubt") {
     boost::asio::io_context io;
     Scripted former(io, std::chrono::minutes(10));

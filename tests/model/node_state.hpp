@@ -171,7 +171,9 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
         leader->commit_notice_at.reset();  // the next heartbeat says it
-        const Time contact = out_of_touch ? zero - options.election_timeout : zero;
+        // So long ago that it asks none of them to stand: whom of equals it would ask depends on
+        // their names, of which a state's key is to know nothing.
+        const Time contact = out_of_touch ? zero - 2 * options.election_timeout : zero;
         for (Progress& follower : leader->followers) {
             follower.last_contact = contact;
             if (follower.catch_up) follower.catch_up->began = contact;
