@@ -176,7 +176,9 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
         const Time contact = out_of_touch ? zero - 2 * options.election_timeout : zero;
         for (Progress& follower : leader->followers) {
             follower.last_contact = contact;
-            if (follower.catch_up) follower.catch_up->began = contact;
+            if (follower.catch_up) {
+                follower.catch_up->began = out_of_touch ? zero - options.election_timeout : zero;
+            }
             if (follower.departure) follower.departure->since = zero;
             follower.transfer.moved_at = zero;
             follower.transfer.patience = Duration{};
