@@ -179,6 +179,7 @@ private:
             if (operation.done) return started.done(boost::asio::error::in_progress, {});
             operation = std::move(started);
             operation.pause = options.pause_min;
+            unwelcome.clear();
             if (options.operation_timeout > std::chrono::nanoseconds::zero()) {
                 operation.deadline = later(options.operation_timeout);
             }
@@ -240,10 +241,14 @@ private:
             return outcome.reply.is_error("NOAUTH") || outcome.reply.is_error("WRONGPASS") ||
                    !outcome.sent;
         }
-        /// An earlier server may have done it. What one says who was asked besides does not count.
+        /// An earlier server may have done it. What one says who was asked besides counts when the
+        /// other one is given up.
         void turned_away(const Line& line, CallOutcome outcome) {
             if (outcome.sent && &line == &first) --operation.sendings;
-            if (&line == &second) return;
+            if (&line == &second) {
+                unwelcome = std::move(outcome.reply.text);
+                return;
+            }
             if (second.waits) abandon(second);
             finish_refused(boost::system::errc::permission_denied, std::move(outcome.reply.text),
                            operation.sendings != 0);
@@ -287,7 +292,8 @@ private:
                 shun(first.server);
                 abandon(first);
                 if (second.waits) return take_other();
-                return ask_next();
+                if (unwelcome.empty()) return ask_next();
+                return finish_refused(boost::system::errc::permission_denied, unwelcome, true);
             }
             if (second.waits || options.servers.size() < 2) return;
             redirected = false;
@@ -434,6 +440,7 @@ private:
         ClerkOptions options;
         Line first;                   // to who led last, as far as is known
         Line second;                  // to who is asked besides while that one is silent
+        std::string unwelcome;        // what `second` said that lets this client not in
         bool redirected = false;      // `second`, by who was asked before
         std::size_t unreachable = 0;  // of those asked since the last look around
         Clock::time_point began;      // the wait for `first`

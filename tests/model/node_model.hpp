@@ -132,10 +132,15 @@ private:
             case Act::deliver_copy: return step(node, zero, *message, effect);
             case Act::time_out: return step(node, node.core.deadline(), Tick{}, effect);
             case Act::forget: return step(node, zero + election_time, Tick{}, effect);
-            case Act::silence:
-                // The heartbeats before it were sent, and lost.
-                Anatomy::reign(node.core)->heartbeat_at = zero + election_time;
-                return step(node, zero + election_time, Tick{}, effect);
+            case Act::silence: {
+                // The heartbeats before it were sent, and lost. So many that the leader asks none
+                // of those it misses to stand: whom of equals it asks depends on their names, of
+                // which a state's key is to know nothing.
+                const Time end = zero + 2 * election_time;
+                Reign* const reign = Anatomy::reign(node.core);
+                reign->heartbeat_at = reign->quorum_check_at = end;
+                return step(node, end, Tick{}, effect);
+            }
             case Act::heartbeat: return step(node, zero + heartbeat_time, Tick{}, effect);
             case Act::complete:
                 complete(node, effect);

@@ -171,14 +171,10 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
         leader->heartbeat_at = zero + options.heartbeat_interval;
         leader->quorum_check_at = zero + options.election_timeout;
         leader->commit_notice_at.reset();  // the next heartbeat says it
-        // So long ago that it asks none of them to stand: whom of equals it would ask depends on
-        // their names, of which a state's key is to know nothing.
-        const Time contact = out_of_touch ? zero - 2 * options.election_timeout : zero;
+        const Time contact = out_of_touch ? zero - options.election_timeout : zero;
         for (Progress& follower : leader->followers) {
             follower.last_contact = contact;
-            if (follower.catch_up) {
-                follower.catch_up->began = out_of_touch ? zero - options.election_timeout : zero;
-            }
+            if (follower.catch_up) follower.catch_up->began = contact;
             if (follower.departure) follower.departure->since = zero;
             follower.transfer.moved_at = zero;
             follower.transfer.patience = Duration{};
