@@ -8,8 +8,6 @@
 #include "input_buffer.hpp"
 #include "socket_tuning.hpp"
 
-#include <rsm/transport/tcp/socket.hpp>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -67,7 +65,6 @@ protected:
     ClientStream(Socket socket, std::chrono::milliseconds linger, std::chrono::seconds keep_alive)
         : socket_(std::move(socket)), linger_timer_(socket_.get_executor()), linger_(linger) {
         tune_client_socket(tcp_of(socket_), keep_alive);
-        rsm::detail::repeat_soon(tcp_of(socket_));
     }
     virtual ~ClientStream() = default;
 
