@@ -255,13 +255,7 @@ int main(int count, char** words) {
     program.options().add_option("--only", limits.only, "One of the attacks");
     return program.run(count, words, [&] {
         Abuse test(settings.server, limits);
-        try {
-            test.run();
-        } catch (...) {
-            std::cout << "the files are in " << test.directory() << '\n';
-            test.keep();
-            throw;
-        }
+        run_or_keep(test);
         return true;
     });
 }

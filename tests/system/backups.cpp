@@ -259,13 +259,7 @@ int main(int count, char** words) {
     program.add_program("TOOL", tool, "The kv program");
     return program.run(count, words, [&] {
         Backups test(settings.server, tool);
-        try {
-            test.run();
-        } catch (...) {
-            std::cout << "the files are in " << test.directory() << '\n';
-            test.keep();
-            throw;
-        }
+        run_or_keep(test);
         std::cout << "backups were made, restored and rescued\n";
         return true;
     });

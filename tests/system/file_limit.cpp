@@ -129,13 +129,7 @@ int main(int count, char** words) {
     Program program("file_limit", "Limits the size of a kv server's files.", settings);
     return program.run(count, words, [&] {
         FileLimit test(settings.server);
-        try {
-            test.run();
-        } catch (...) {
-            std::cout << "the files are in " << test.directory() << '\n';
-            test.keep();
-            throw;
-        }
+        run_or_keep(test);
         std::cout << "a start was refused, snapshots were waited for, a failed write was the end\n";
         return true;
     });

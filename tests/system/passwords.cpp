@@ -162,13 +162,7 @@ int main(int count, char** words) {
     program.add_program("REDIS_CLI", redis_cli, "The redis-cli program");
     return program.run(count, words, [&] {
         Passwords test(settings.server, tool, redis_cli);
-        try {
-            test.run();
-        } catch (...) {
-            std::cout << "the files are in " << test.directory() << '\n';
-            test.keep();
-            throw;
-        }
+        run_or_keep(test);
         std::cout << "those who knew the password were served, and nobody else\n";
         return true;
     });

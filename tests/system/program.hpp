@@ -76,6 +76,18 @@ private:
     bool seeded_ = false;
 };
 
+/// Runs a test; where that fails its directory stays, and is named.
+template <class Test>
+void run_or_keep(Test& test) {
+    try {
+        test.run();
+    } catch (...) {
+        std::cout << "the files are in " << test.directory() << '\n';
+        test.keep();
+        throw;
+    }
+}
+
 }  // namespace system_test
 
 #endif

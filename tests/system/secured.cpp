@@ -281,13 +281,7 @@ int main(int count, char** words) {
     return program.run(count, words, [&] {
         programs.server = settings.server;
         Secured test(programs);
-        try {
-            test.run();
-        } catch (...) {
-            std::cout << "the files are in " << test.directory() << '\n';
-            test.keep();
-            throw;
-        }
+        run_or_keep(test);
         std::cout << "those who are known were served, and the others told why not\n";
         return true;
     });
