@@ -248,6 +248,11 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
     forged.push_back(AppendReply{term, false, Index{end}, {Index{end}, term}, 0});
     forged.push_back(SnapshotChunk{term, {{Index{end}, term}, voters(3), 1, 1}, 0, text("x")});
     forged.push_back(SnapshotChunk{term, {{Index{9}, term}, voters(3), end, 1}, end, text("x")});
+    const Index far = cluster.core(1).log().last_index() + max_index_step + 1;
+    for (const LogPosition snapshot :
+         {LogPosition{far, term}, {Index{9}, {}}, {{}, term}, {Index{9}, Term{term.value + 1}}}) {
+        forged.push_back(SnapshotChunk{term, {snapshot, voters(3), 1, 1}, 0, text("x")});
+    }
     forged.push_back(
         SnapshotReply{term, {Index{end}, term}, 0, end, TransferOutcome::installed, Index{end}});
     for (const Message::Body& body : forged) {

@@ -80,6 +80,9 @@ inline constexpr Term max_term{std::uint64_t{1} << 62};
 inline constexpr Index max_index{std::uint64_t{1} << 62};
 /// Nor does a node fall behind by so many terms: an election each millisecond for seven weeks.
 inline constexpr std::uint64_t max_term_step = std::uint64_t{1} << 32;
+/// Nor by so many entries: a hundred years of a million each second. Only a snapshot passes over
+/// any.
+inline constexpr std::uint64_t max_index_step = std::uint64_t{1} << 52;
 
 /// Time as the algorithm sees it: a value that the caller passes in. There is no now().
 struct LogicalClock {

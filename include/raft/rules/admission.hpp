@@ -18,10 +18,19 @@
 
 namespace raft::inline v0 {
 
-/// Numbers that a cluster can come to. A term that everybody adopts is for ever, so one forged or
-/// damaged number must not use up those that are left.
-inline bool is_plausible(const Step& step, const Message& message) {
-    return within_limits(message) && term_of(message).value <= step.term().value + max_term_step;
+/// What a leader of the term can have a snapshot of, and for a node that has the log.
+inline bool is_plausible(const Log& log, Term term, LogPosition snapshot) {
+    return snapshot.term <= term && (snapshot.term.value == 0) == (snapshot.index.value == 0) &&
+           snapshot.index.value <= log.last_index().value + max_index_step;
+}
+
+/// Numbers that a cluster can come to. A term that everybody adopts is for ever, and so is an index
+/// that a log is continued from: one forged or damaged number must not use up those that are left.
+inline bool is_plausible(const Step& step, const Log& log, const Message& message) {
+    if (!within_limits(message)) return false;
+    if (term_of(message).value > step.term().value + max_term_step) return false;
+    const auto* const chunk = std::get_if<SnapshotChunk>(&message.body);
+    return chunk == nullptr || is_plausible(log, chunk->term, chunk->meta.last);
 }
 
 /// Whether whoever asks has at least the membership that is in force here: a leader of no earlier
@@ -99,7 +108,7 @@ inline bool is_trusted(const Step& step, Office& office, const Message& message)
 inline bool is_admitted(const Step& step, Office& office, Configuration& configuration,
                         const Log& log, const Message& message) {
     if (message.to != step.self || message.from == step.self || !message.from) return false;
-    if (!is_plausible(step, message)) {
+    if (!is_plausible(step, log, message)) {
         step.announce(EventKind::number_out_of_range, message.from);
         return false;
     }
