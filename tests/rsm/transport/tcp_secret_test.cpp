@@ -132,11 +132,12 @@ TEST_CASE("secret: challenges and proofs come at the end of greetings, where oth
 
     Answer question{AnswerCode::welcome, two, 9, {}};
     question.challenge.emplace();
-    const auto asked = encode_question(secret, asking, question);
+    const auto [asked, expected] = ask(secret, asking, question);
     const auto read = decode_answer(asked);
     REQUIRE(read);
     CHECK(read->code == AnswerCode::prove);
-    CHECK(read->proof == proof_of(secret, Side::accepting, asking, provable(asked)));
+    CHECK(read->proof == proof_of(secret, Side::accepting, asking, provable(asked, *read)));
+    CHECK(expected == proof_of(secret, Side::dialling, asking, provable(asked, *read)));
     CHECK(decode_answer(encode(Answer{AnswerCode::welcome, two, 9, "here"}))->proof ==
           std::nullopt);
 
@@ -218,6 +219,43 @@ TEST_CASE("secret: whoever does not know it gets no proof of it") {
     CHECK(run_until(io, [&] { return peer.closed(); }));
     const auto proof = bytes(peer.got()).last(rsm::detail::proof_bytes);
     CHECK(rsm::detail::decode_proof(proof) == Digest256{});
+}
+
+TEST_CASE("secret: what a later version adds to its question is proved, and the proof found") {
+    using namespace rsm::detail;
+    boost::asio::io_context io;
+    RawListener listener(io);
+    Careful a(io, one, secret);
+    a.node.knows(two, listener.port());
+    a.node.start();
+    RawPeer peer = listener.accept();
+    peer.listen();
+    REQUIRE(run_until(io, [&] {
+        return peer.got().size() >= greeting_head_bytes &&
+               peer.got().size() >=
+                   greeting_head_bytes + load_greeting_head(bytes(peer.got()).data()).length;
+    }));
+    const std::string hello = peer.got();
+
+    Answer answer{AnswerCode::prove, two, 1, "here"};
+    answer.challenge.emplace();
+    answer.proof.emplace();
+    const auto known = encode(answer);
+    // The head's length and the checksum are those of the whole.
+    const auto longer = [&](const std::vector<std::byte>& shorter) {
+        raft::codec::Gather out;
+        out.put_text({reinterpret_cast<const char*>(shorter.data()), shorter.size() - 8});
+        out.put_text("more");
+        return finish_greeting(out);
+    };
+    const std::vector<std::byte> asked = provable(longer(known), answer);
+    answer.proof = proof_of(secret, Side::accepting, bytes(hello), asked);
+    const auto question = longer(encode(answer));
+    CHECK(decode_answer(question) == answer);
+    peer.say({reinterpret_cast<const char*>(question.data()), question.size()});
+    REQUIRE(run_until(io, [&] { return peer.got().size() == hello.size() + proof_bytes; }));
+    CHECK(decode_proof(bytes(peer.got()).last(proof_bytes)) ==
+          proof_of(secret, Side::dialling, bytes(hello), asked));
 }
 
 TEST_CASE("secret: what was heard of an exchange is of no use for another one") {

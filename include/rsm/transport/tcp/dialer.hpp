@@ -201,7 +201,7 @@ private:
         if (!read.answer.challenge || !read.answer.proof) {
             return failed(self, "its greeting is damaged");
         }
-        const auto asked = provable(question);
+        const auto asked = provable(question, read.answer);
         const auto expected = proof_of(secret, Side::accepting, self->hello_, asked);
         self->proved_ = equal_in_constant_time(*read.answer.proof, expected);
         self->proof_ = encode_proof(

@@ -241,16 +241,16 @@ private:
         const auto said = std::span<const std::byte>(stranger->hello).first(size);
         Answer question = self->farewell(AnswerCode::prove);
         question.challenge = draw_challenge(self->shared_->net);
-        stranger->answer = encode_question(secret, said, question);
-        const Digest256 expected =
-            proof_of(secret, Side::dialling, said, provable(stranger->answer));
+        auto [bytes, expected] = ask(secret, said, question);
+        stranger->answer = std::move(bytes);
         stranger->parts = {boost::asio::buffer(stranger->answer)};
         stranger->first_part = 0;
-        write_parts(stranger, [self, stranger, hello, expected](boost::system::error_code error) {
-            if (stranger->closed || stranger->dismissed) return;
-            if (error) return self->broke_off(stranger, error);
-            read_proof(self, stranger, hello, expected);
-        });
+        write_parts(stranger,
+                    [self, stranger, hello, expected = expected](boost::system::error_code error) {
+                        if (stranger->closed || stranger->dismissed) return;
+                        if (error) return self->broke_off(stranger, error);
+                        read_proof(self, stranger, hello, expected);
+                    });
     }
 
     static void read_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,

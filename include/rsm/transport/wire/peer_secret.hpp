@@ -9,6 +9,7 @@
 #include <rsm/detail/sha256.hpp>
 #include <rsm/transport/wire/greeting.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -37,7 +38,7 @@ Challenge draw_challenge(Net& net) {
 /// its own. Nobody else's exchange, no other one of theirs, and not the other side's proof in it
 /// has the same.
 /// @param hello     as it was sent
-/// @param question  as it was sent, up to its proof
+/// @param question  what is provable() of it
 inline Digest256 proof_of(std::string_view secret, Side side, std::span<const std::byte> hello,
                           std::span<const std::byte> question) {
     constexpr std::string_view purpose = "rsm peer secret 1";
@@ -50,19 +51,30 @@ inline Digest256 proof_of(std::string_view secret, Side side, std::span<const st
         .code();
 }
 
-/// The part of an encoded question that both proofs are over: all but its own proof and checksum.
-inline std::span<const std::byte> provable(std::span<const std::byte> question) {
-    return question.first(question.size() - sizeof(Digest256) - 8);
+/// What both proofs are over: all of an encoded question but its checksum, with zeros where its own
+/// proof is. So what later versions add behind that is proved as well.
+/// @param known  what has been read of it
+inline std::vector<std::byte> provable(std::span<const std::byte> question, const Answer& known) {
+    const std::size_t end_of_known = encode(known).size() - 8;
+    std::vector<std::byte> bytes(question.begin(), question.end() - 8);
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(end_of_known - sizeof(Digest256)),
+                sizeof(Digest256), std::byte{0});
+    return bytes;
 }
 
-/// The accepting side's question, with its own proof in it.
-inline std::vector<std::byte> encode_question(std::string_view secret,
-                                              std::span<const std::byte> hello, Answer answer) {
+/// An encoded question.
+struct Question {
+    std::vector<std::byte> bytes;  ///< with the accepting side's proof in it
+    Digest256 expected;            ///< the proof that a dialling side which knows the secret gives
+};
+
+/// @param answer  the accepting side's, with its challenge
+inline Question ask(std::string_view secret, std::span<const std::byte> hello, Answer answer) {
     answer.code = AnswerCode::prove;
     answer.proof = Digest256{};
-    // Where the proof goes does not depend on it, nor does the length.
-    answer.proof = proof_of(secret, Side::accepting, hello, provable(encode(answer)));
-    return encode(answer);
+    const std::vector<std::byte> proved = provable(encode(answer), answer);
+    answer.proof = proof_of(secret, Side::accepting, hello, proved);
+    return {encode(answer), proof_of(secret, Side::dialling, hello, proved)};
 }
 
 }  // namespace rsm::detail
