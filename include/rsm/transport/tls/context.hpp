@@ -6,6 +6,7 @@
 #define RSM_TRANSPORT_TLS_CONTEXT_HPP
 
 #include <rsm/transport/tls/error.hpp>
+#include <rsm/transport/tls/pace.hpp>
 
 #include <openssl/asn1.h>
 #include <openssl/ssl.h>
@@ -179,6 +180,9 @@ public:
         return current_;
     }
 
+    /// Of the handshakes that others ask for.
+    detail::TlsPace& pace() { return pace_; }
+
     /// ", valid until ..." of the certificate; empty: there is none.
     std::string validity() const {
         const X509* const own = SSL_CTX_get0_certificate(current_.get());
@@ -216,6 +220,7 @@ private:
     Files looked_at_;
     std::optional<Clock::time_point> retry_at_;  // the files could not be used
     detail::SslContext current_;
+    detail::TlsPace pace_;
 };
 
 }  // namespace rsm

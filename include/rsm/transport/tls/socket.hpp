@@ -5,6 +5,7 @@
 #define RSM_TRANSPORT_TLS_SOCKET_HPP
 
 #include <rsm/transport/tls/context.hpp>
+#include <rsm/transport/tls/pace.hpp>
 #include <rsm/transport/tls/session.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,6 +15,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <openssl/x509.h>
@@ -98,13 +100,13 @@ public:
         state_->tcp.async_wait(wait_read, [state = state_, context = std::move(context), asks,
                                            done = std::move(done)](Error error) {
             if (error) return done({error.message(), false});
-            constexpr unsigned char handshake_record = 22;
-            unsigned char first = 0;
-            const auto count =
-                ::recv(state->tcp.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
-            if (count == 1 && first != handshake_record) return done({{}, true});
-            if (!state->begin(context->next(), true, asks, {}, done)) return;
-            State::shake_hands(state, done);
+            if (!state->begins_with_tls()) return done({{}, true});
+            State::when_it_is_time(state, *context, [state, context, asks, done](Error ended) {
+                if (ended) return done({ended.message(), false});
+                const Shaken counted = state->counted(context, done);
+                if (!state->begin(context->next(), true, asks, {}, counted)) return;
+                State::shake_hands(state, counted);
+            });
         });
     }
 
@@ -112,6 +114,8 @@ public:
 
     template <class Handler>
     void async_connect(const Tcp::endpoint& to, Handler handler) {
+        // It begins in plain, whatever became of a connection before.
+        if (is_secured()) state_ = std::make_shared<State>(Tcp::socket(get_executor()));
         state_->tcp.async_connect(to, std::move(handler));
     }
     template <class Buffers, class Handler>
@@ -158,16 +162,47 @@ public:
         }
         state_->tcp.shutdown(what, error);
     }
-    void cancel(Error& error) { state_->tcp.cancel(error); }
+    void cancel(Error& error) {
+        state_->pause.cancel();
+        state_->tcp.cancel(error);
+    }
     /// Also of one that was moved from, which then is good for nothing else.
     void close(Error& error) {
-        if (state_ != nullptr) state_->tcp.close(error);
+        if (state_ == nullptr) return;
+        state_->pause.cancel();
+        state_->tcp.close(error);
     }
 
 private:
     /// Operations own it: they may end after the socket is gone.
     struct State {
-        explicit State(Tcp::socket plain) : tcp(std::move(plain)) {}
+        explicit State(Tcp::socket plain) : tcp(std::move(plain)), pause(tcp.get_executor()) {}
+
+        /// Or with nothing. @pre it is readable
+        bool begins_with_tls() {
+            constexpr unsigned char handshake_record = 22;
+            unsigned char first = 0;
+            const auto count = ::recv(tcp.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+            return count != 1 || first == handshake_record;
+        }
+
+        /// Calls then(Error) at once if the context's pace allows that.
+        template <class Then>
+        static void when_it_is_time(const std::shared_ptr<State>& self, TlsContext& context,
+                                    Then then) {
+            const auto wait = context.pace().reserve(detail::TlsPace::Clock::now());
+            if (wait == wait.zero()) return then(Error{});
+            self->pause.expires_after(wait);
+            self->pause.async_wait(std::move(then));
+        }
+
+        /// Calls `done` when the pace has been told what the handshake has cost.
+        Shaken counted(const std::shared_ptr<TlsContext>& context, const Shaken& done) {
+            return [this, context, done](const TlsOutcome& outcome) {
+                context->pace().took(worked);
+                done(outcome);
+            };
+        }
 
         /// False: it could not, and `done` was told.
         bool begin(const detail::SslContext& context, bool accepts, TlsAsks asks,
@@ -191,7 +226,9 @@ private:
             using Step = detail::TlsSession::State;
             if (!self->tcp.is_open()) return done({"the connection is closed", false});
             std::string why;
+            const auto begun = detail::TlsPace::Clock::now();
             const Step step = self->shaking->shake_hands(why);
+            self->worked += detail::TlsPace::Clock::now() - begun;
             if (step == Step::failed) {
                 self->shaking = nullptr;
                 return done({why, false});
@@ -223,6 +260,8 @@ private:
         Tcp::socket tcp;
         std::unique_ptr<detail::TlsSession> session;  // null: in plain
         std::unique_ptr<detail::TlsSession> shaking;  // the handshake is under way
+        detail::TlsPace::Duration worked{0};          // at the handshake
+        boost::asio::steady_timer pause;              // before it
     };
     using StatePtr = std::shared_ptr<State>;
 

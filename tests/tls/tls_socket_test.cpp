@@ -1,0 +1,133 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// TlsSocket by itself, and how soon handshakes begin.
+#include "tls_support.hpp"
+
+#include <rsm/transport/tls/context.hpp>
+#include <rsm/transport/tls/pace.hpp>
+#include <rsm/transport/tls/socket.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <doctest/doctest.h>
+
+#include <openssl/x509.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace tls_socket_test {
+
+using namespace tls_test;
+using namespace std::chrono_literals;
+using rsm::detail::TlsPace;
+using Tcp = boost::asio::ip::tcp;
+using Error = boost::system::error_code;
+
+namespace {
+
+constexpr TlsPace::Clock::time_point begin{};
+
+std::string trusts_all(const X509*) { return {}; }
+
+struct Ends {
+    Ends() {
+        acceptor.async_accept([this](Error error, Tcp::socket socket) {
+            if (!error) accepted.emplace(std::move(socket));
+        });
+        client.async_connect(acceptor.local_endpoint(),
+                             [this](Error error) { connected = !error; });
+        REQUIRE(run_until(io, [this] { return accepted && connected; }));
+    }
+    std::shared_ptr<rsm::TlsContext> context(std::uint64_t node) const {
+        return std::make_shared<rsm::TlsContext>(authority.issue_node(node));
+    }
+    static rsm::TlsSocket::Shaken into(std::optional<rsm::TlsOutcome>& place) {
+        return [&place](const rsm::TlsOutcome& outcome) { place = outcome; };
+    }
+
+    boost::asio::io_context io;
+    rsm_test::TemporaryDirectory directory;
+    Authority authority{directory.path(), "ours"};
+    Tcp::acceptor acceptor{io, {boost::asio::ip::address_v4::loopback(), 0}};
+    rsm::TlsSocket client{io.get_executor()};
+    std::optional<rsm::TlsSocket> accepted;
+    bool connected = false;
+    std::optional<rsm::TlsOutcome> ours;
+    std::optional<rsm::TlsOutcome> theirs;
+};
+
+}  // namespace
+
+TEST_CASE("tls: a socket that connects again begins in plain") {
+    Ends ends;
+    ends.client.async_secure(ends.context(1), trusts_all, Ends::into(ends.ours));
+    ends.accepted->async_secure(ends.context(2), rsm::TlsAsks::nothing, Ends::into(ends.theirs));
+    REQUIRE(run_until(ends.io, [&] { return ends.ours && ends.theirs; }));
+    REQUIRE(ends.ours->failure.empty());
+    REQUIRE(ends.client.is_secured());
+
+    Error error;
+    ends.client.close(error);
+    Tcp::acceptor plain(ends.io, {boost::asio::ip::address_v4::loopback(), 0});
+    std::optional<Tcp::socket> other;
+    plain.async_accept([&](Error, Tcp::socket socket) { other.emplace(std::move(socket)); });
+    ends.connected = false;
+    ends.client.async_connect(plain.local_endpoint(),
+                              [&](Error failed) { ends.connected = !failed; });
+    REQUIRE(run_until(ends.io, [&] { return other && ends.connected; }));
+    CHECK_FALSE(ends.client.is_secured());
+    CHECK(ends.client.certificate() == nullptr);
+    CHECK(ends.client.tls_memory_bytes() == 0);
+    const std::string said = "in plain";
+    CHECK(ends.client.write_some(boost::asio::buffer(said), error) == said.size());
+    std::array<char, 100> heard{};
+    std::size_t count = 0;
+    other->async_read_some(boost::asio::buffer(heard),
+                           [&](Error, std::size_t got) { count = got; });
+    REQUIRE(run_until(ends.io, [&] { return count != 0; }));
+    CHECK(std::string(heard.data(), count) == said);
+}
+
+TEST_CASE("tls: a handshake that waits for its time ends when its socket is closed") {
+    Ends ends;
+    const auto context = ends.context(2);
+    for (int i = 0; i < 1'000'000; ++i) context->pace().reserve(TlsPace::Clock::now());
+    ends.client.async_secure(ends.context(1), trusts_all, Ends::into(ends.ours));
+    ends.accepted->async_secure(context, rsm::TlsAsks::nothing, Ends::into(ends.theirs));
+    Error error;
+    REQUIRE(run_until(ends.io, [&] { return ends.accepted->tcp().available(error) != 0; }));
+    ends.io.poll();
+    CHECK_FALSE(ends.theirs);
+    ends.accepted->close(error);
+    CHECK(run_until(ends.io, [&] { return ends.theirs && ends.ours; }));
+    CHECK_FALSE(ends.theirs->failure.empty());
+}
+
+TEST_CASE("tls: a burst of handshakes does not wait, and a flood takes a third of the time") {
+    TlsPace pace;
+    for (int i = 0; i < 1000; ++i) pace.took(2ms);
+    for (int i = 0; i < 10; ++i) CHECK(pace.reserve(begin + 1s) == 0ms);
+    CHECK(pace.reserve(begin + 1s) <= 6ms);
+    TlsPace::Duration wait{};
+    for (int i = 0; i < 999; ++i) wait = pace.reserve(begin + 1s);
+    CHECK(wait > 5900ms);
+    CHECK(wait < 6000ms);
+    // What they cost is learned, and a while without any is forgotten, however long it was.
+    for (int i = 0; i < 1000; ++i) pace.took(100us);
+    CHECK(pace.reserve(begin + 1h) == 0ms);
+    for (int i = 0; i < 1199; ++i) wait = pace.reserve(begin + 1h);
+    CHECK(wait > 295ms);
+    CHECK(wait < 305ms);
+}
+
+}  // namespace tls_socket_test
