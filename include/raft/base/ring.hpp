@@ -1,51 +1,68 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// A queue in one growing circular array: in steady state neither end allocates, which a
-// std::deque cannot promise, and any element is one index away.
+// A queue in blocks: it never moves what is in it, however long it gets, and in steady state
+// neither end allocates, which a std::deque cannot promise.
 #ifndef RSM_RAFT_BASE_RING_HPP
 #define RSM_RAFT_BASE_RING_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
 namespace raft::inline v0 {
 
-/// Popped elements are overwritten with T{} at once, so that what they own is let go.
+/// Any element is one index away. Popped elements are overwritten with T{} at once, so that what
+/// they own is let go; of the blocks that are empty, all but a few are given back.
 template <class T>
 class Ring {
 public:
+    Ring() = default;
+    Ring(const Ring& other) { append(other); }
+    Ring(Ring&& other) noexcept { swap(other); }
+    Ring& operator=(Ring other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Ring() = default;
+
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
 
     /// @pre position < size()
-    T& operator[](std::size_t position) { return slots_[slot(position)]; }
-    const T& operator[](std::size_t position) const { return slots_[slot(position)]; }
+    T& operator[](std::size_t position) { return slot(position); }
+    const T& operator[](std::size_t position) const { return slot(position); }
     T& front() { return (*this)[0]; }
     const T& front() const { return (*this)[0]; }
     T& back() { return (*this)[size_ - 1]; }
     const T& back() const { return (*this)[size_ - 1]; }
 
     void push_back(T value) {
-        if (size_ == slots_.size()) grow();
-        slots_[slot(size_)] = std::move(value);
+        const std::size_t end = first_ + size_;
+        if (end % block_size == 0) add_block(end / block_size);
         ++size_;
+        back() = std::move(value);
     }
     /// @pre !empty()
     void pop_front() {
-        slots_[first_] = T{};
-        first_ = slot(1);
+        front() = T{};
         --size_;
+        if (++first_ < block_size) return;
+        set_aside(blocks_[first_block_]);
+        first_block_ = place(1);
+        first_ = 0;
     }
     /// @pre !empty()
     void pop_back() {
         back() = T{};
         --size_;
+        const std::size_t end = first_ + size_;
+        if (end % block_size == 0) set_aside(blocks_[place(end / block_size)]);
     }
     void clear() {
         while (!empty()) pop_back();
-        first_ = 0;
     }
 
     friend bool operator==(const Ring& left, const Ring& right) {
@@ -57,19 +74,55 @@ public:
     }
 
 private:
-    // The number of slots is 0 or a power of two, so that a mask does the wrapping.
-    std::size_t slot(std::size_t position) const {
-        return (first_ + position) & (slots_.size() - 1);
+    static constexpr std::size_t block_size = 16;
+    using Block = std::array<T, block_size>;
+    using BlockPtr = std::unique_ptr<Block>;
+
+    T& slot(std::size_t position) const {
+        const std::size_t at = first_ + position;
+        return (*blocks_[place(at / block_size)])[at % block_size];
     }
-    void grow() {
-        std::vector<T> larger(std::max<std::size_t>(8, slots_.size() * 2));
-        for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);
-        slots_ = std::move(larger);
-        first_ = 0;
+    // The number of places is 0 or a power of two, so that a mask does the wrapping.
+    std::size_t place(std::size_t block) const {
+        return (first_block_ + block) & (blocks_.size() - 1);
+    }
+    /// @param block  its number from the first one on: as many as there are
+    void add_block(std::size_t block) {
+        if (block == blocks_.size()) add_places();
+        BlockPtr& added = blocks_[place(block)];
+        if (spares_.empty()) {
+            added = std::make_unique<Block>();
+        } else {
+            added = std::move(spares_.back());
+            spares_.pop_back();
+        }
+    }
+    void set_aside(BlockPtr& block) {
+        constexpr std::size_t most = 64;
+        if (spares_.size() < most) spares_.push_back(std::move(block));
+        block = nullptr;
+    }
+    void add_places() {
+        std::vector<BlockPtr> more(std::max<std::size_t>(2, blocks_.size() * 2));
+        for (std::size_t i = 0; i < blocks_.size(); ++i) more[i] = std::move(blocks_[place(i)]);
+        blocks_ = std::move(more);
+        first_block_ = 0;
+    }
+    void append(const Ring& other) {
+        for (std::size_t i = 0; i < other.size_; ++i) push_back(other[i]);
+    }
+    void swap(Ring& other) noexcept {
+        std::swap(blocks_, other.blocks_);
+        std::swap(spares_, other.spares_);
+        std::swap(first_block_, other.first_block_);
+        std::swap(first_, other.first_);
+        std::swap(size_, other.size_);
     }
 
-    std::vector<T> slots_;
-    std::size_t first_ = 0;
+    std::vector<BlockPtr> blocks_;
+    std::vector<BlockPtr> spares_;
+    std::size_t first_block_ = 0;
+    std::size_t first_ = 0;  // within it
     std::size_t size_ = 0;
 };
 

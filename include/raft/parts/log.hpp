@@ -99,17 +99,18 @@ public:
 
     // ---- entries in memory ----
 
-    Index cache_first() const { return last_ - cache_.size() + 1; }
+    /// Of those that the log covers.
+    Index cache_first() const { return std::max(held_first(), base_.index + 1); }
     /// Footprint of the entries in memory.
     std::size_t cache_bytes() const { return cache_bytes_; }
     bool cached(Index index) const { return index >= cache_first() && index <= last_; }
     /// @pre cached(index)
-    const Entry& operator[](Index index) const { return cache_[index - cache_first()]; }
+    const Entry& operator[](Index index) const { return cache_[index - held_first()]; }
 
     /// Appends to `out` the entries from `first` on, up to `end`, until max_bytes of footprint are
     /// reached; the first always fits. Returns their footprint. @pre cached(first)
     std::size_t copy(Index first, Index end, std::size_t max_bytes, std::vector<Entry>& out) const {
-        const std::size_t at = first - cache_first();
+        const std::size_t at = first - held_first();
         const std::size_t most = end < first ? 0 : end - first + 1;
         std::size_t bytes = 0;
         std::size_t count = 0;
@@ -124,11 +125,17 @@ public:
         return bytes;
     }
 
-    /// Lets go of entries from the front of the memory while it holds more than max_bytes; only
-    /// of what is durable. What is still to be applied is read back then.
+    /// Lets go of some of the entries that the log has forgotten, and of others from the front of
+    /// the memory while it holds more than max_bytes; only of what is durable. What of that is
+    /// still to be applied is read back then.
     void trim_cache(std::size_t max_bytes) {
+        // A million at once would be a noticeable pause.
+        constexpr int most = 4096;
+        for (int i = 0; i < most && !cache_.empty() && held_first() <= base_.index; ++i) {
+            drop_cache_front();
+        }
         const Index keep_after = std::min(durable_, begun_);
-        while (cache_bytes_ > max_bytes && !cache_.empty() && cache_first() <= keep_after) {
+        while (cache_bytes_ > max_bytes && !cache_.empty() && held_first() <= keep_after) {
             drop_cache_front();
         }
     }
@@ -170,10 +177,10 @@ public:
         durable_ = position.index;
     }
 
-    /// Forgets the entries up to `index`. @pre base <= index <= applied
+    /// Forgets the entries up to `index`; trim_cache() lets go of them. @pre base <= index <=
+    /// applied
     void release(Index index) {
         const Term term = *term_at(index);
-        while (!cache_.empty() && cache_first() <= index) drop_cache_front();
         while (!runs_.empty()) {
             const bool used = runs_.size() == 1 ? last_ > index : runs_[1].first > index + 1;
             if (used) break;
@@ -271,6 +278,8 @@ private:
         const Index durable = std::max(durable_, base_.index);
         return {durable, *term_at(durable)};
     }
+    // Entries that the log has forgotten may still be there.
+    Index held_first() const { return last_ - cache_.size() + 1; }
     void drop_cache_front() {
         cache_bytes_ -= footprint(cache_.front());
         cache_.pop_front();

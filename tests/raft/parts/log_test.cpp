@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -227,6 +228,28 @@ TEST_CASE("a log that is reset is as durable as the snapshot that stands for it,
     CHECK(begin_write(log, 2) == entries(10, {5}));
 }
 
+TEST_CASE("a log forgets many entries at once, and lets go of them bit by bit") {
+    Log log;
+    for (std::uint64_t i = 1; i <= 10'000; ++i) log.append(entry(i, 1));
+    begin_write(log, 1);
+    log.persisted(WriteId{1});
+    log.commit_to(Index{10'000});
+    log.handed_to(Index{10'000});
+    log.applied_to(Index{10'000});
+    const std::size_t all = log.cache_bytes();
+    log.release(Index{9'999});
+    CHECK(log.cache_first() == Index{10'000});
+    CHECK_FALSE(log.cached(Index{9'999}));
+    CHECK(log[Index{10'000}] == entry(10'000, 1));
+    CHECK(log.cache_bytes() == all);
+    int trims = 0;
+    for (; log.cache_bytes() != all / 10'000 && trims < 100; ++trims) log.trim_cache(all);
+    CHECK(trims == 3);
+    CHECK(log[Index{10'000}] == entry(10'000, 1));
+    log.append(entry(10'001, 1));
+    CHECK(begin_write(log, 2) == entries(10'001, {1}));
+}
+
 TEST_CASE("a ring keeps the order over many turns and lets go of what is popped") {
     Ring<std::shared_ptr<int>> ring;
     int pushed = 0;
@@ -251,6 +274,52 @@ TEST_CASE("a ring keeps the order over many turns and lets go of what is popped"
     CHECK(*ring.back() == 698);
     ring.clear();
     CHECK(ring.empty());
+}
+
+TEST_CASE("a ring is the queue that a deque is, and never moves what is in it") {
+    Ring<std::uint64_t> ring;
+    std::deque<std::uint64_t> model;
+    std::deque<const std::uint64_t*> places;
+    Random random(1);
+    // Grows for a while, shrinks for a while, and becomes empty in between.
+    for (std::uint64_t step = 0; step < 100'000; ++step) {
+        const bool grows = step / 1000 % 2 == 0;
+        switch (random.next() % 4) {
+            case 0:
+                if (model.empty()) break;
+                ring.pop_front();
+                model.pop_front();
+                places.pop_front();
+                break;
+            case 1:
+                if (model.empty()) break;
+                ring.pop_back();
+                model.pop_back();
+                places.pop_back();
+                break;
+            default:
+                if (!grows) break;
+                ring.push_back(step);
+                model.push_back(step);
+                places.push_back(&ring.back());
+        }
+        REQUIRE(ring.size() == model.size());
+        if (model.empty()) continue;
+        const std::size_t at = random.next() % model.size();
+        REQUIRE(ring[at] == model[at]);
+        REQUIRE(&ring[at] == places[at]);
+        REQUIRE(ring.front() == model.front());
+        REQUIRE(ring.back() == model.back());
+    }
+    for (int i = 0; i < 100; ++i) ring.push_back(0);
+    const Ring<std::uint64_t> copy = ring;
+    Ring<std::uint64_t> moved = std::move(ring);
+    CHECK(copy == moved);
+    CHECK(ring.empty());  // NOLINT(bugprone-use-after-move)
+    ring.push_back(7);
+    CHECK(ring.back() == 7);
+    moved = ring;
+    CHECK(moved == ring);
 }
 
 TEST_CASE("rings are equal when their contents are, wherever these lie") {
