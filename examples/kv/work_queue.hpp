@@ -57,11 +57,17 @@ class WorkQueue {
     using Time = std::chrono::nanoseconds;
 
 public:
+    /// How much less than others one can have had and still be behind: enough for one that now and
+    /// then wants a little to come before those who want much, whenever it does.
+    static constexpr std::chrono::milliseconds credit{100};
+
     class Worker {
     public:
         /// Works until there is nothing to do or the slice is over; in the second case it adds
         /// itself again.
         virtual void work(Slice& slice) = 0;
+        /// Counts `time` as worked: what it has made others do.
+        void charge(Time time) { used_ += time; }
 
     protected:
         virtual ~Worker() = default;
@@ -131,10 +137,11 @@ private:
         }
 
         void push(std::shared_ptr<Worker> worker) {
-            // Time in which it wanted nothing is not saved up. A new one does not go before those
-            // that have been served: else whoever connects again and again would have all the time.
+            // Time in which it wanted nothing is saved up for a short while only. A new one does
+            // not go before those that have been served: else whoever connects again and again
+            // would have all the time.
             if (std::exchange(worker->is_new_, false)) worker->used_ = served + slice;
-            const Time had = std::exchange(worker->used_, std::max(worker->used_, served));
+            const Time had = std::exchange(worker->used_, std::max(worker->used_, served - credit));
             waiting.push_back({worker->used_, had, ++number, std::move(worker)});
             std::push_heap(waiting.begin(), waiting.end());
         }

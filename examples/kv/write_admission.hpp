@@ -7,6 +7,7 @@
 #include "work_queue.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <unordered_set>
@@ -40,19 +41,24 @@ private:
     friend class WriteAdmission;
 
     struct State {
+        /// A large one needs no more than there is when it opens: else it would wait for as long as
+        /// there are small ones, which always find room before it.
         bool has_room(std::size_t bytes) const {
-            return under_way == 0 || (bytes <= limit && under_way <= limit - bytes);
+            return is_open && under_way <= limit - std::min(bytes, limit / 2);
         }
-        /// Those who wait ask again; who has had the least time is the first to do so.
+        /// Nobody begins before those who wait, who ask again when it opens; who has had the least
+        /// time is the first to do so.
         void release(std::size_t bytes) {
             under_way -= bytes;
-            if (queue == nullptr || under_way > limit / 2) return;
+            if (is_open || queue == nullptr || under_way > limit / 2) return;
+            is_open = true;
             for (const auto& worker : std::exchange(waiting, {})) queue->add(worker);
         }
 
         WorkQueue* queue;  ///< null: the server is gone
         std::size_t limit;
         std::size_t under_way = 0;
+        bool is_open = true;  // closed when somebody finds no room, until half is free
         std::unordered_set<std::shared_ptr<WorkQueue::Worker>> waiting{};
     };
 
@@ -66,7 +72,8 @@ private:
 };
 
 /// Lets writes in up to a number of bytes, so that one who wants to write little does not wait
-/// behind, and is not refused for, all that others would like to have written.
+/// behind, and is not refused for, all that others would like to have written. A write of more than
+/// half of that number may exceed it, by itself.
 ///
 /// Thread safety: everything on the queue's executor. Tickets may outlive it.
 class WriteAdmission {
@@ -85,10 +92,21 @@ public:
     /// processor instead of the disk.
     static constexpr std::size_t least_bytes = 4096;
 
+    /// What a write costs the replica, as time that the worker has had: that of a disk which writes
+    /// 100 MB/s. Without it, who writes most would have worked least, for all that it does is to
+    /// wait.
+    static constexpr std::chrono::nanoseconds cost_of(std::size_t bytes) {
+        return std::chrono::nanoseconds(10 * bytes);
+    }
+
     /// A ticket that is not valid: there is no room, and the worker gets a turn when there is.
     WriteTicket admit(std::size_t bytes, const std::shared_ptr<WorkQueue::Worker>& worker) {
         bytes = std::max(bytes, least_bytes);
-        if (state_->has_room(bytes)) return {state_, bytes};
+        if (state_->has_room(bytes)) {
+            worker->charge(cost_of(bytes));
+            return {state_, bytes};
+        }
+        state_->is_open = false;
         state_->waiting.insert(worker);
         return {};
     }

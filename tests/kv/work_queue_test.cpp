@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace work_queue_test {
@@ -33,6 +35,23 @@ struct Busy final : kv::WorkQueue::Worker, std::enable_shared_from_this<Busy> {
     std::vector<char>* order = nullptr;
     char name = 0;
     int rounds = 3;
+};
+
+/// Writes as much as it may, in writes of one size, until it is done.
+struct Writer final : kv::WorkQueue::Worker, std::enable_shared_from_this<Writer> {
+    void work(kv::Slice&) override {
+        time_of_tests += std::chrono::microseconds(1);
+        while (wanted != 0) {
+            kv::WriteTicket ticket = writes->admit(bytes, shared_from_this());
+            if (!ticket.is_valid()) return;
+            --wanted;
+            under_way->push_back(std::move(ticket));
+        }
+    }
+    kv::WriteAdmission* writes = nullptr;
+    std::deque<kv::WriteTicket>* under_way = nullptr;
+    std::size_t bytes = 1;
+    int wanted = 1;
 };
 
 /// Wants little, again and again.
@@ -126,11 +145,127 @@ TEST_CASE("write admission: writes begin while there is room, and who waits gets
     second.give_back();
     second.give_back();
     CHECK(writes.under_way() == 60 * unit);
-    first = writes.admit(1, modest);  // the former one is given back
-    CHECK(writes.under_way() == unit);
+    CHECK_FALSE(writes.admit(1, modest).is_valid());  // somebody waits already
+    io.restart();
+    io.poll();
+    CHECK(order.size() == 1);
+    first.give_back();
     io.restart();
     io.poll();
     CHECK(order.size() == 2);
+    first = writes.admit(1, modest);
+    CHECK(first.is_valid());
+    first = writes.admit(1, modest);  // the former one is given back
+    CHECK(writes.under_way() == unit);
+}
+
+TEST_CASE("write admission: who waits is not passed by those who come back all the time") {
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
+    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
+    kv::WriteAdmission writes(queue, 100 * unit);
+    std::deque<kv::WriteTicket> under_way;
+    std::vector<std::shared_ptr<Writer>> floods;
+    for (int i = 0; i < 5; ++i) {
+        floods.push_back(std::make_shared<Writer>());
+        floods.back()->writes = &writes;
+        floods.back()->under_way = &under_way;
+        floods.back()->wanted = 1'000'000;
+        queue.add(floods.back());
+    }
+    io.poll();
+    REQUIRE(writes.under_way() == 100 * unit);
+    const auto modest = std::make_shared<Writer>();
+    modest->writes = &writes;
+    modest->under_way = &under_way;
+    queue.add(modest);
+    // Each of the others, who were here before, may have its turn.
+    for (int done = 0; modest->wanted != 0 && done < 6 * 50; ++done) {
+        io.restart();
+        io.poll();
+        under_way.pop_front();
+        // As for every answer that a client gets.
+        for (const auto& flood : floods) queue.add(flood);
+    }
+    CHECK(modest->wanted == 0);
+}
+
+TEST_CASE("write admission: who has written little comes before those who wait with much") {
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
+    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
+    kv::WriteAdmission writes(queue, 100 * unit);
+    std::deque<kv::WriteTicket> under_way;
+    const auto writer = [&](std::size_t bytes, int wanted) {
+        auto made = std::make_shared<Writer>();
+        made->writes = &writes;
+        made->under_way = &under_way;
+        made->bytes = bytes;
+        made->wanted = wanted;
+        return made;
+    };
+    const auto turn = [&] {
+        io.restart();
+        io.poll();
+    };
+    std::vector<std::shared_ptr<Writer>> large;
+    for (int i = 0; i < 4; ++i) {
+        large.push_back(writer(1000 * unit, 1'000'000));
+        queue.add(large.back());
+    }
+    const auto modest = writer(1, 1);
+    const auto writes_within = [&](int most) {
+        queue.add(modest);
+        turn();
+        for (int done = 0; done < most && modest->wanted != 0; ++done) {
+            REQUIRE_FALSE(under_way.empty());
+            under_way.pop_front();
+            turn();
+        }
+        return modest->wanted == 0;
+    };
+    // Until each of the others has written.
+    for (int i = 0; i < 4; ++i) {
+        modest->wanted = 1;
+        REQUIRE(writes_within(20));
+    }
+    // It reads much more often than they come to write.
+    for (int round = 0; round < 20; ++round) {
+        for (int i = 0; i < 100; ++i) {
+            queue.add(modest);
+            turn();
+        }
+        modest->wanted = 1;
+        CHECK(writes_within(2));
+    }
+}
+
+TEST_CASE("write admission: a large write comes between small ones without end") {
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
+    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
+    kv::WriteAdmission writes(queue, 100 * unit);
+    std::deque<kv::WriteTicket> under_way;
+    const auto writer = [&](std::size_t bytes, int wanted) {
+        auto made = std::make_shared<Writer>();
+        made->writes = &writes;
+        made->under_way = &under_way;
+        made->bytes = bytes;
+        made->wanted = wanted;
+        queue.add(made);
+        return made;
+    };
+    std::vector<std::shared_ptr<Writer>> small;
+    for (int i = 0; i < 5; ++i) small.push_back(writer(1, 1'000'000));
+    const auto large = writer(500 * unit, 1);
+    for (int done = 0; large->wanted != 0 && done < 1000; ++done) {
+        io.restart();
+        io.poll();
+        REQUIRE_FALSE(under_way.empty());
+        under_way.pop_front();
+    }
+    CHECK(large->wanted == 0);
+    CHECK(writes.under_way() <= 550 * unit);
 }
 
 }  // namespace work_queue_test
