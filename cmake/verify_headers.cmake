@@ -1,7 +1,6 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# Shows that each header compiles alone, with the developers' warnings, as a part of the default
-# build.
+# Shows that each header compiles alone, with the developers' warnings (scripts/lint --headers).
 #
 # One file for each header would compile the lower ones dozens of times. So a header may stand
 # below others in one file, if it includes, itself or through what it includes, all that stands above

@@ -28,7 +28,7 @@
 #include <variant>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::archive_input {
 namespace {
 
 enum class Color : std::uint8_t { red, green };
@@ -123,9 +123,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::archive_input

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace fuzz {
+namespace fuzz::codec_input {
 namespace {
 
 template <class T>
@@ -43,9 +43,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::codec_input

@@ -36,7 +36,7 @@
 #include <utility>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::frames_input {
 namespace {
 
 using namespace std::chrono_literals;
@@ -290,9 +290,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::frames_input

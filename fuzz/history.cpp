@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::history_input {
 namespace {
 
 using History = std::vector<kv::check::KvOperation>;
@@ -55,9 +55,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::history_input

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::replies_input {
 namespace {
 
 struct Read {
@@ -58,9 +58,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::replies_input

@@ -31,7 +31,7 @@
 #include <utility>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::resp_input {
 namespace {
 
 using Service = kv::Service<KvReplica>;
@@ -230,9 +230,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::resp_input

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace fuzz {
+namespace fuzz::wal_input {
 namespace {
 
 constexpr std::uint64_t stories = 12;
@@ -345,9 +345,10 @@ void run(Input input) {
 }
 
 }  // namespace
-}  // namespace fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::run({data, size});
+int test(const std::uint8_t* data, std::size_t size) {
+    run({data, size});
     return 0;
 }
+
+}  // namespace fuzz::wal_input

@@ -49,11 +49,12 @@
 
 #include <unistd.h>
 
+namespace system_test::chaos_clients {
+
 namespace {
 
 using kv::check::KvInput;
 using kv::check::KvOp;
-using system_test::now;
 using Error = boost::system::error_code;
 
 struct Settings {
@@ -394,7 +395,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     CLI::App app{"Clerks that read and write until the end of standard input."};
     app.add_option("--servers", settings.servers, "HOST:PORT,...")->delimiter(',')->required();
@@ -413,3 +414,5 @@ int main(int count, char** words) {
         return EXIT_FAILURE;
     }
 }
+
+}  // namespace system_test::chaos_clients

@@ -15,7 +15,7 @@ class Load:
     def __init__(self, network, servers, programs, directory, seed, clients, pace_ms, window_s):
         self._network, self._programs, self._directory = network, programs, directory
         self._command = [
-            os.path.join(programs, "chaos_clients"), "--servers",
+            os.path.join(programs, "test_programs"), "chaos_clients", "--servers",
             ",".join(servers.client_addresses()), "--directory", directory, "--seed", str(seed),
             "--clients", str(clients), "--pace", str(pace_ms), "--window", str(window_s)]
         self._lines = queue.Queue()

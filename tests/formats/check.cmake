@@ -1,11 +1,11 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# cmake -DPROGRAM=<write_formats> -DDIRECTORY=<new> -P check.cmake: whether the program writes a
+# cmake -DPROGRAM=<test_programs> -DDIRECTORY=<new> -P check.cmake: whether the program writes a
 # directory with the same kinds of files, of the same format versions, as the newest that is kept.
 cmake_minimum_required(VERSION 3.25)
 
 file(REMOVE_RECURSE "${DIRECTORY}")
-execute_process(COMMAND "${PROGRAM}" "${DIRECTORY}" RESULT_VARIABLE failed)
+execute_process(COMMAND "${PROGRAM}" write_formats "${DIRECTORY}" RESULT_VARIABLE failed)
 if(failed)
     message(FATAL_ERROR "${PROGRAM} fails: ${failed}")
 endif()

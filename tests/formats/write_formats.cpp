@@ -24,6 +24,8 @@
 #include <system_error>
 #include <utility>
 
+namespace system_test::write_formats {
+
 namespace {
 
 using Replica = rsm::Replicated<ledger::Ledger, rsm::MemoryTransport, rsm::WalStorage>;
@@ -71,7 +73,7 @@ void write(const std::string& directory) {
 
 }  // namespace
 
-int main(int count, char** words) try {
+int run(int count, char** words) try {
     if (count != 2 || std::filesystem::exists(words[1])) {
         std::fprintf(stderr, "write_formats DIRECTORY, which is not there yet\n");
         return EXIT_FAILURE;
@@ -83,3 +85,5 @@ int main(int count, char** words) try {
     std::fprintf(stderr, "write_formats: %s\n", error.what());
     return EXIT_FAILURE;
 }
+
+}  // namespace system_test::write_formats

@@ -3,7 +3,7 @@
 // Attacks the leader of a small cluster with all that clients can do, all at once, and checks what
 // another client sees of it:
 //
-//   abuse KV_SERVER
+//   test_programs abuse KV_SERVER
 #include "attackers.hpp"
 #include "customer.hpp"
 #include "processes.hpp"
@@ -32,9 +32,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace system_test::abuse {
+
 namespace {
 
-using namespace system_test;
 using boost::asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 
@@ -244,7 +245,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Limits limits;
     Program program("abuse", "Attacks a kv cluster in all ways at once.", settings);
@@ -259,3 +260,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::abuse

@@ -3,7 +3,7 @@
 // Backups of a cluster under load, the clusters that are founded from them, and what is rescued of
 // one whose majority is gone:
 //
-//   backups KV_SERVER KV
+//   test_programs backups KV_SERVER KV
 #include "clerks.hpp"
 #include "load.hpp"
 #include "processes.hpp"
@@ -29,9 +29,10 @@
 #include <utility>
 #include <vector>
 
+namespace system_test::backups {
+
 namespace {
 
-using namespace system_test;
 using Acknowledged = std::map<std::string, Load::Written>;
 
 kv::Store content_of(const std::filesystem::path& file) {
@@ -251,7 +252,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     std::string tool;
     Program program("backups", "Backs a kv cluster up, founds others from that, and rescues one.",
@@ -264,3 +265,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::backups

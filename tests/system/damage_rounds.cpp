@@ -9,7 +9,7 @@
 // what to do. That is done then: it begins anew on an empty directory. Either way the cluster must
 // be whole again within a stated time. It says what became of each place.
 //
-//   damage_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
+//   test_programs damage_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 #include "cluster.hpp"
 #include "places.hpp"
 #include "program.hpp"
@@ -33,9 +33,10 @@
 #include <utility>
 #include <vector>
 
+namespace system_test::damage_rounds {
+
 namespace {
 
-using namespace system_test;
 using Clock = std::chrono::steady_clock;
 
 enum class Outcome { nothing_lacking, healed, refused };
@@ -252,7 +253,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Program program("damage_rounds",
                     "Damages the disks of a kv cluster under load and checks what clients saw.",
@@ -261,3 +262,5 @@ int main(int count, char** words) {
     program.add_history();
     return program.run(count, words, [&] { return tell<Run>(settings); });
 }
+
+}  // namespace system_test::damage_rounds

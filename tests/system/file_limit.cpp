@@ -2,7 +2,7 @@
 //
 // What a server does that may not write files of the size that it wants (ulimit -f):
 //
-//   file_limit KV_SERVER
+//   test_programs file_limit KV_SERVER
 #include "customer.hpp"
 #include "processes.hpp"
 #include "program.hpp"
@@ -20,9 +20,9 @@
 
 #include <sys/resource.h>
 
-namespace {
+namespace system_test::file_limit {
 
-using namespace system_test;
+namespace {
 
 class FileLimit {
 public:
@@ -124,7 +124,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Program program("file_limit", "Limits the size of a kv server's files.", settings);
     return program.run(count, words, [&] {
@@ -134,3 +134,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::file_limit

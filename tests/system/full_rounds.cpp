@@ -9,7 +9,7 @@
 // full the leader must know it, and while all are full reads must go on, and writes as soon as
 // there is room again. It says for how long no write was acknowledged.
 //
-//   full_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
+//   test_programs full_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 //
 // It mounts file systems where nobody else sees them, which needs root.
 #include "cluster.hpp"
@@ -38,9 +38,9 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-namespace {
+namespace system_test::full_rounds {
 
-using namespace system_test;
+namespace {
 
 [[noreturn]] void refuse(const std::string& what) {
     throw std::system_error(errno, std::generic_category(), what);
@@ -244,7 +244,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Program program("full_rounds",
                     "Fills the disks of a kv cluster under load and checks what clients saw.",
@@ -253,3 +253,5 @@ int main(int count, char** words) {
     program.add_history();
     return program.run(count, words, [&] { return tell<Run>(settings); });
 }
+
+}  // namespace system_test::full_rounds

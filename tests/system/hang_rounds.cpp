@@ -6,7 +6,8 @@
 // notices, which must neither lead nor vote until its disk is well again, and then come back by
 // itself. It says for how long no write was acknowledged.
 //
-//   hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS] [--seed N]
+//   test_programs hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS]
+//   [--seed N]
 //   [--history FILE]
 #include "cluster.hpp"
 #include "program.hpp"
@@ -27,9 +28,10 @@
 
 #include <stdlib.h>
 
+namespace system_test::hang_rounds {
+
 namespace {
 
-using namespace system_test;
 using Clock = std::chrono::steady_clock;
 
 struct HangSettings : Settings {
@@ -154,7 +156,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     HangSettings settings;
     Program program("hang_rounds",
                     "Lets the disks of a kv cluster hang under load and checks what clients saw.",
@@ -173,3 +175,5 @@ int main(int count, char** words) {
     program.add_history();
     return program.run(count, words, [&] { return tell<Run>(settings); });
 }
+
+}  // namespace system_test::hang_rounds

@@ -4,7 +4,7 @@
 // while three clerks read and write, and then asks for an account: every acknowledged write must
 // be there, and the history of the clerks must be linearizable.
 //
-//   kill_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
+//   test_programs kill_rounds PATH/TO/kv-server [--rounds N] [--seed N] [--history FILE]
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
 #include "cluster.hpp"
@@ -22,9 +22,10 @@
 #include <iostream>
 #include <string>
 
+namespace system_test::kill_rounds {
+
 namespace {
 
-using namespace system_test;
 using Clock = std::chrono::steady_clock;
 
 class Run {
@@ -92,7 +93,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Program program("kill_rounds",
                     "Kills random nodes of a kv cluster under load and checks what clients saw.",
@@ -101,3 +102,5 @@ int main(int count, char** words) {
     program.add_history();
     return program.run(count, words, [&] { return tell<Run>(settings); });
 }
+
+}  // namespace system_test::kill_rounds

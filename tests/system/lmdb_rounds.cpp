@@ -3,7 +3,7 @@
 // lmdb_rounds: kills nodes of a cluster of lmdb-kv processes with SIGKILL, one at a time and now
 // and then all at once, while a client adds and puts without a pause, and then asks for an account.
 //
-//   lmdb_rounds PATH/TO/lmdb-kv [--rounds N] [--seed N]
+//   test_programs lmdb_rounds PATH/TO/lmdb-kv [--rounds N] [--seed N]
 //
 // Each operation is given once and never again. So a key of its own that an acknowledged `add` of 1
 // went to holds 1, not 0 and not 2; one that was refused does not exist; one in doubt may hold 1.
@@ -32,6 +32,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace system_test::lmdb_rounds {
 
 namespace {
 
@@ -332,7 +334,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     system_test::Settings settings;
     system_test::Program program(
         "lmdb_rounds", "Kills nodes of an lmdb-kv cluster under load and counts its operations.",
@@ -347,3 +349,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::lmdb_rounds

@@ -5,7 +5,7 @@
 // and says who is to lead, as an operator does it with kv. After each step every acknowledged write
 // is read back.
 //
-//   member_changes PATH/TO/kv-server PATH/TO/kv
+//   test_programs member_changes PATH/TO/kv-server PATH/TO/kv
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
 #include "processes.hpp"
@@ -29,9 +29,10 @@
 #include <utility>
 #include <vector>
 
+namespace system_test::member_changes {
+
 namespace {
 
-using namespace system_test;
 class Run {
 public:
     Run(const std::string& server, std::string tool, const std::filesystem::path& directory)
@@ -261,7 +262,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     std::string tool;
     Program program("member_changes", "Changes the members of a kv cluster as an operator does.",
@@ -280,3 +281,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::member_changes

@@ -3,7 +3,7 @@
 // A cluster that asks for a user and a password: what redis-cli and kv get from it with them and
 // without, how a node joins it, and that the password appears nowhere:
 //
-//   passwords KV_SERVER KV REDIS_CLI
+//   test_programs passwords KV_SERVER KV REDIS_CLI
 #include "processes.hpp"
 #include "program.hpp"
 #include "servers.hpp"
@@ -18,9 +18,9 @@
 #include <string>
 #include <utility>
 
-namespace {
+namespace system_test::passwords {
 
-using namespace system_test;
+namespace {
 
 class Passwords {
 public:
@@ -153,7 +153,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     std::string tool;
     std::string redis_cli;
@@ -167,3 +167,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::passwords

@@ -6,8 +6,8 @@
 // Then it asks for an account: every acknowledged write must be there, the history of the clerks
 // must be linearizable, and all replicas equal. It says for how long no write was acknowledged.
 //
-//   replace_rounds PATH/TO/kv-server PATH/TO/kv [--nodes N] [--rounds N] [--seed N] [--history
-//   FILE]
+//   test_programs replace_rounds PATH/TO/kv-server PATH/TO/kv [--nodes N] [--rounds N] [--seed N]
+//   [--history FILE]
 //
 // What it waits for are conditions, each with a deadline that only a broken service misses.
 #include "cluster.hpp"
@@ -31,9 +31,9 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace system_test::replace_rounds {
 
-using namespace system_test;
+namespace {
 
 struct ReplaceSettings : Settings {
     std::string tool;
@@ -296,7 +296,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     ReplaceSettings settings;
     Program program("replace_rounds",
                     "Replaces random nodes of a kv cluster under load and checks what clients saw.",
@@ -310,3 +310,5 @@ int main(int count, char** words) {
     program.add_history();
     return program.run(count, words, [&] { return tell<Run>(settings); });
 }
+
+}  // namespace system_test::replace_rounds

@@ -3,7 +3,7 @@
 // A cluster under TLS: it serves those who show a certificate, says why it refuses others, and is
 // given new certificates while it runs; and one with a secret between its nodes:
 //
-//   secured KV_SERVER KV REDIS_CLI MAKE_CERTIFICATES
+//   test_programs secured KV_SERVER KV REDIS_CLI MAKE_CERTIFICATES
 #include "processes.hpp"
 #include "program.hpp"
 #include "servers.hpp"
@@ -15,9 +15,9 @@
 #include <string>
 #include <utility>
 
-namespace {
+namespace system_test::secured {
 
-using namespace system_test;
+namespace {
 
 struct Programs {
     std::string server;
@@ -271,7 +271,7 @@ private:
 
 }  // namespace
 
-int main(int count, char** words) {
+int run(int count, char** words) {
     Settings settings;
     Programs programs;
     Program program("secured", "A kv cluster under TLS, and one with a secret.", settings);
@@ -286,3 +286,5 @@ int main(int count, char** words) {
         return true;
     });
 }
+
+}  // namespace system_test::secured
