@@ -474,6 +474,7 @@ int main(int count, char** words) {
         return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     kv::survive_failed_writes();
+    kv::keep_freed_memory();
     try {
         Program program(arguments);
         const int status = program.run();
