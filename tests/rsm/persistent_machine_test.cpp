@@ -312,9 +312,22 @@ TEST_CASE("where the log has lost entries the database may be ahead of it") {
     found.promised = {{40}, {2}};
     const raft::Result<raft::Index> applied = state.recovered(found);
     REQUIRE(applied.has_value());
-    CHECK(*applied == raft::Index{30});
+    // All that the log has may be what the lost entries had replaced.
+    CHECK(*applied == raft::Index{0});
     CHECK(state.holds({30}));
     CHECK_FALSE(state.holds({31}));
+    found.snapshot.last = {{12}, {1}};
+    CHECK(*state.recovered(found) == raft::Index{12});
+    // So may an entry of another term, which is a contradiction in a log that is whole.
+    found.last = {40};
+    found.runs = {{{1}, {1}}, {{13}, {4}}};
+    CHECK(*state.recovered(found) == raft::Index{12});
+    found.promised = {};
+    CHECK(says(state.recovered(found).error().message(), "they are not of one history"));
+    // One of the same term is the one that was applied.
+    found.promised = {{45}, {5}};
+    found.runs = {{{1}, {2}}};
+    CHECK(*state.recovered(found) == raft::Index{30});
 
     // What a leader's snapshot has, it has already.
     rsm::detail::PieceSink sink;

@@ -77,8 +77,9 @@ concept PacingHost = EngineHost<H> && requires(H host, std::span<const Entry> en
 /// - `recovered(recovered)`, in start(), before anything else: the index up to which the state has
 ///   been applied; all that is committed then. Where it reaches the snapshot, that is not restored,
 ///   and apply() begins behind it. A failure says that state and log are not of one history, and
-///   ends the start. Where the log has lost entries (Recovered::promised), it may be beyond the
-///   log: entries come again then, and a restore() may lie before what the state has.
+///   ends the start. Where the log has lost entries (Recovered::promised), the state may be beyond
+///   that index, and beyond the log: entries come again then, and a restore() may lie before what
+///   the state has.
 template <class H>
 concept PersistentHost = EngineHost<H> && requires(H host, const Recovered& recovered) {
     { host.recovered(recovered) } -> std::same_as<Result<Index>>;

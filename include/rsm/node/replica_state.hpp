@@ -62,7 +62,8 @@ public:
 
     // ---- the start of a machine that keeps its state itself ----
 
-    /// Gives the index up to which it has come. Failure: it is not what the log has led to.
+    /// Gives the index up to which it has come, and the log with it. Failure: it is not what the
+    /// log has led to.
     raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
         const raft::LogPosition at = machine().applied();
         const raft::Index end = std::max(log.last, log.promised.index);
@@ -71,7 +72,8 @@ public:
                                    ": it is an older copy, or another");
         }
         const std::optional<raft::Term> term = term_at(log, at.index);
-        if (term && *term != at.term) {
+        const bool is_whole = log.promised.index.value == 0;
+        if (is_whole && term && *term != at.term) {
             return foreign(at, "the log of this node has an entry of term " +
                                    std::to_string(term->value) +
                                    " there: they are not of one "
@@ -83,7 +85,10 @@ public:
         constexpr std::uint32_t known = format_version_of<Machine>;
         if (version > known) return failure_of(NewerVersion(at.index, version, known));
         versions_.restart(at.index, version, machine_.change());
-        return at.index;
+        if (is_whole || term == at.term) return at.index;
+        // What the log has may be what the entries that it lost had replaced: of that, no more is
+        // known to be committed than the snapshot says.
+        return std::min(at.index, log.snapshot.last.index);
     }
     /// Whether the state has it already, although it comes from the log.
     bool holds(raft::Index index) const {
