@@ -251,7 +251,10 @@ TEST_CASE("a number that no cluster comes to is not taken over") {
     const Index far = cluster.core(1).log().last_index() + max_index_step + 1;
     for (const LogPosition snapshot :
          {LogPosition{far, term}, {Index{9}, {}}, {{}, term}, {Index{9}, Term{term.value + 1}}}) {
-        forged.push_back(SnapshotChunk{term, {snapshot, voters(3), 1, 1}, 0, text("x")});
+        const SnapshotMeta meta{snapshot, voters(3), 1, 1};
+        forged.push_back(SnapshotChunk{term, meta, 0, text("x")});
+        forged.push_back(SourceChunk{term, NodeId{1}, meta, 0, text("x")});
+        forged.push_back(SourceReply{term, NodeId{1}, meta});
     }
     forged.push_back(
         SnapshotReply{term, {Index{end}, term}, 0, end, TransferOutcome::installed, Index{end}});

@@ -29,8 +29,12 @@ inline bool is_plausible(const Log& log, Term term, LogPosition snapshot) {
 inline bool is_plausible(const Step& step, const Log& log, const Message& message) {
     if (!within_limits(message)) return false;
     if (term_of(message).value > step.term().value + max_term_step) return false;
-    const auto* const chunk = std::get_if<SnapshotChunk>(&message.body);
-    return chunk == nullptr || is_plausible(log, chunk->term, chunk->meta.last);
+    const auto judge = [&log](const auto* body) {
+        return body == nullptr || is_plausible(log, body->term, body->meta.last);
+    };
+    return judge(std::get_if<SnapshotChunk>(&message.body)) &&
+           judge(std::get_if<SourceChunk>(&message.body)) &&
+           judge(std::get_if<SourceReply>(&message.body));
 }
 
 /// Whether whoever asks has at least the membership that is in force here: a leader of no earlier
