@@ -97,13 +97,15 @@ private:
             spares_.pop_back();
         }
     }
-    void set_aside(BlockPtr& block) {
-        constexpr std::size_t most = 64;
-        if (spares_.size() < most) spares_.push_back(std::move(block));
+    // There is room for it: pops allocate nothing.
+    void set_aside(BlockPtr& block) noexcept {
+        if (spares_.size() < spares_.capacity()) spares_.push_back(std::move(block));
         block = nullptr;
     }
     void add_places() {
         std::vector<BlockPtr> more(std::max<std::size_t>(2, blocks_.size() * 2));
+        constexpr std::size_t most_spares = 64;
+        spares_.reserve(std::min(most_spares, more.size()));
         for (std::size_t i = 0; i < blocks_.size(); ++i) more[i] = std::move(blocks_[place(i)]);
         blocks_ = std::move(more);
         first_block_ = 0;
