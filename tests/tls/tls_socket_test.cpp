@@ -101,7 +101,7 @@ TEST_CASE("tls: a socket that connects again begins in plain") {
 TEST_CASE("tls: a handshake that waits for its time ends when its socket is closed") {
     Ends ends;
     const auto context = ends.context(2);
-    for (int i = 0; i < 1'000'000; ++i) context->pace().reserve(TlsPace::Clock::now());
+    context->pace().spent(TlsPace::Clock::now(), 1h);
     ends.client.async_secure(ends.context(1), trusts_all, Ends::into(ends.ours));
     ends.accepted->async_secure(context, rsm::TlsAsks::nothing, Ends::into(ends.theirs));
     Error error;
@@ -113,21 +113,73 @@ TEST_CASE("tls: a handshake that waits for its time ends when its socket is clos
     CHECK_FALSE(ends.theirs->failure.empty());
 }
 
+TEST_CASE("tls: a socket that connects again while a handshake is under way has nothing of it") {
+    Ends ends;
+    ends.client.async_secure(ends.context(1), trusts_all, Ends::into(ends.ours));
+    Error error;
+    REQUIRE(run_until(ends.io, [&] { return ends.accepted->tcp().available(error) != 0; }));
+    // What it waits for comes, and is not heard of before the socket is another one.
+    REQUIRE(ends.accepted->write_some(boost::asio::buffer("no TLS", 6), error) == 6);
+    ends.client.close(error);
+    ends.connected = false;
+    ends.accepted.reset();
+    ends.acceptor.async_accept([&](Error failed, Tcp::socket socket) {
+        if (!failed) ends.accepted.emplace(std::move(socket));
+    });
+    ends.client.async_connect(ends.acceptor.local_endpoint(),
+                              [&](Error failed) { ends.connected = !failed; });
+    REQUIRE(run_until(ends.io, [&] { return ends.ours && ends.accepted && ends.connected; }));
+    CHECK_FALSE(ends.ours->failure.empty());
+    CHECK(ends.client.tls_memory_bytes() == 0);
+    ends.ours.reset();
+    ends.client.async_secure(ends.context(1), trusts_all, Ends::into(ends.ours));
+    ends.accepted->async_secure(ends.context(2), rsm::TlsAsks::nothing, Ends::into(ends.theirs));
+    REQUIRE(run_until(ends.io, [&] { return ends.ours && ends.theirs; }));
+    CHECK(ends.ours->failure.empty());
+    CHECK(ends.client.is_secured());
+}
+
+TEST_CASE(
+    "tls: handshakes that others ask for are counted, and those that this side asks for not") {
+    Ends ends;
+    const auto asking = ends.context(1);
+    const auto asked = ends.context(2);
+    ends.client.async_secure(asking, trusts_all, Ends::into(ends.ours));
+    ends.accepted->async_secure(asked, rsm::TlsAsks::nothing, Ends::into(ends.theirs));
+    REQUIRE(run_until(ends.io, [&] { return ends.ours && ends.theirs; }));
+    REQUIRE(ends.theirs->failure.empty());
+    // Each has 60 ms to give away; what is left of that shows what was counted.
+    const auto left = [](rsm::TlsContext& context) {
+        const auto now = TlsPace::Clock::now();
+        context.pace().spent(now, 1h);
+        return 3h - context.pace().wait(now);
+    };
+    CHECK(left(*asking) == 60ms);
+    CHECK(left(*asked) < 60ms);
+}
+
 TEST_CASE("tls: a burst of handshakes does not wait, and a flood takes a third of the time") {
     TlsPace pace;
-    for (int i = 0; i < 1000; ++i) pace.took(2ms);
-    for (int i = 0; i < 10; ++i) CHECK(pace.reserve(begin + 1s) == 0ms);
-    CHECK(pace.reserve(begin + 1s) <= 6ms);
-    TlsPace::Duration wait{};
-    for (int i = 0; i < 999; ++i) wait = pace.reserve(begin + 1s);
-    CHECK(wait > 5900ms);
-    CHECK(wait < 6000ms);
-    // What they cost is learned, and a while without any is forgotten, however long it was.
-    for (int i = 0; i < 1000; ++i) pace.took(100us);
-    CHECK(pace.reserve(begin + 1h) == 0ms);
-    for (int i = 0; i < 1199; ++i) wait = pace.reserve(begin + 1h);
-    CHECK(wait > 295ms);
-    CHECK(wait < 305ms);
+    TlsPace::Clock::time_point now = begin + 1s;
+    for (int i = 0; i < 10; ++i) {
+        CHECK(pace.wait(now) == 0ms);
+        pace.spent(now, 2ms);
+    }
+    pace.spent(now, 2ms);
+    CHECK(pace.wait(now) == 6ms);
+    CHECK(pace.wait(now) == 6ms);  // asking costs nothing
+    int done = 0;
+    for (; now < begin + 7s; now += 1ms) {
+        if (pace.wait(now) != 0ms) continue;
+        pace.spent(now, 2ms);
+        ++done;
+    }
+    CHECK(done >= 995);
+    CHECK(done <= 1000);
+    // A while without any is forgotten, however long it was.
+    CHECK(pace.wait(begin + 1h) == 0ms);
+    pace.spent(begin + 1h, 21ms);
+    CHECK(pace.wait(begin + 1h) == 3ms);
 }
 
 }  // namespace tls_socket_test

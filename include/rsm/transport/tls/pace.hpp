@@ -12,7 +12,8 @@ namespace rsm::inline v0::detail {
 /// A handshake costs the side that accepts it far more than the other end needs to ask for one, and
 /// whoever asks has shown nothing yet. So handshakes that others ask for take a third of the time
 /// of the thread that they run on, and the others wait; a burst of what takes no longer than
-/// `burst` does not.
+/// `burst` does not. Only what has been done counts: one that waits, and goes, costs those behind
+/// it nothing.
 class TlsPace {
 public:
     using Clock = std::chrono::steady_clock;
@@ -20,20 +21,17 @@ public:
 
     static constexpr Duration burst = std::chrono::milliseconds(20);
 
-    /// How long the next handshake is to wait; it is expected to begin then.
-    Duration reserve(Clock::time_point now) {
-        free_at_ = std::max(free_at_, now - 3 * burst);
-        const Duration wait = free_at_ - now;
-        free_at_ += 3 * expected_;
-        return std::max(wait, Duration{0});
-    }
+    /// How long nothing may begin. Whoever has waited for so long asks again, for another may have
+    /// been first.
+    Duration wait(Clock::time_point now) const { return std::max(free_at_ - now, Duration{0}); }
 
-    /// What one has cost, whether or not it came to anything.
-    void took(Duration cost) { expected_ += (cost - expected_) / 8; }
+    /// So long was worked at a handshake.
+    void spent(Clock::time_point now, Duration cost) {
+        free_at_ = std::max(free_at_, now - 3 * burst) + 3 * cost;
+    }
 
 private:
     Clock::time_point free_at_{};
-    Duration expected_ = std::chrono::milliseconds(1);
 };
 
 }  // namespace rsm::detail

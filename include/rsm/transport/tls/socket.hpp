@@ -89,6 +89,7 @@ public:
     /// As the side that has connected. `check` judges the certificate of the other.
     void async_secure(const std::shared_ptr<TlsContext>& context, Check check, Shaken done) {
         const auto state = state_;
+        state->is_to_be_secured = true;
         boost::asio::post(get_executor(), [state, context = context->next(),
                                            check = std::move(check), done = std::move(done)] {
             if (!state->begin(context, false, TlsAsks::nothing, check, done)) return;
@@ -97,15 +98,16 @@ public:
     }
     /// As the side that has accepted. Whatever does not begin like TLS is left as it is.
     void async_secure(std::shared_ptr<TlsContext> context, TlsAsks asks, Shaken done) {
+        state_->is_to_be_secured = true;
         state_->tcp.async_wait(wait_read, [state = state_, context = std::move(context), asks,
                                            done = std::move(done)](Error error) {
             if (error) return done({error.message(), false});
             if (!state->begins_with_tls()) return done({{}, true});
-            State::when_it_is_time(state, *context, [state, context, asks, done](Error ended) {
+            State::when_it_is_time(state, context, [state, context, asks, done](Error ended) {
                 if (ended) return done({ended.message(), false});
-                const Shaken counted = state->counted(context, done);
-                if (!state->begin(context->next(), true, asks, {}, counted)) return;
-                State::shake_hands(state, counted);
+                if (!state->begin(context->next(), true, asks, {}, done)) return;
+                state->paced_by = context;
+                State::shake_hands(state, done);
             });
         });
     }
@@ -114,8 +116,12 @@ public:
 
     template <class Handler>
     void async_connect(const Tcp::endpoint& to, Handler handler) {
-        // It begins in plain, whatever became of a connection before.
-        if (is_secured()) state_ = std::make_shared<State>(Tcp::socket(get_executor()));
+        // It begins in plain, whatever became, or still becomes, of a connection before.
+        if (state_->is_to_be_secured) {
+            Error ignored;
+            close(ignored);
+            state_ = std::make_shared<State>(Tcp::socket(get_executor()));
+        }
         state_->tcp.async_connect(to, std::move(handler));
     }
     template <class Buffers, class Handler>
@@ -188,20 +194,15 @@ private:
 
         /// Calls then(Error) at once if the context's pace allows that.
         template <class Then>
-        static void when_it_is_time(const std::shared_ptr<State>& self, TlsContext& context,
-                                    Then then) {
-            const auto wait = context.pace().reserve(detail::TlsPace::Clock::now());
+        static void when_it_is_time(const std::shared_ptr<State>& self,
+                                    const std::shared_ptr<TlsContext>& context, Then then) {
+            const auto wait = context->pace().wait(detail::TlsPace::Clock::now());
             if (wait == wait.zero()) return then(Error{});
             self->pause.expires_after(wait);
-            self->pause.async_wait(std::move(then));
-        }
-
-        /// Calls `done` when the pace has been told what the handshake has cost.
-        Shaken counted(const std::shared_ptr<TlsContext>& context, const Shaken& done) {
-            return [this, context, done](const TlsOutcome& outcome) {
-                context->pace().took(worked);
-                done(outcome);
-            };
+            self->pause.async_wait([self, context, then = std::move(then)](Error ended) mutable {
+                if (ended) return then(ended);
+                when_it_is_time(self, context, std::move(then));
+            });
         }
 
         /// False: it could not, and `done` was told.
@@ -228,7 +229,10 @@ private:
             std::string why;
             const auto begun = detail::TlsPace::Clock::now();
             const Step step = self->shaking->shake_hands(why);
-            self->worked += detail::TlsPace::Clock::now() - begun;
+            if (self->paced_by != nullptr) {
+                const auto now = detail::TlsPace::Clock::now();
+                self->paced_by->pace().spent(now, now - begun);
+            }
             if (step == Step::failed) {
                 self->shaking = nullptr;
                 return done({why, false});
@@ -260,8 +264,9 @@ private:
         Tcp::socket tcp;
         std::unique_ptr<detail::TlsSession> session;  // null: in plain
         std::unique_ptr<detail::TlsSession> shaking;  // the handshake is under way
-        detail::TlsPace::Duration worked{0};          // at the handshake
-        boost::asio::steady_timer pause;              // before it
+        boost::asio::steady_timer pause;              // before the handshake
+        std::shared_ptr<TlsContext> paced_by;         // null: this side has asked for it
+        bool is_to_be_secured = false;                // or is
     };
     using StatePtr = std::shared_ptr<State>;
 
