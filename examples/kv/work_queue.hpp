@@ -125,7 +125,7 @@ private:
             Slice turn(slice, now);
             while (!waiting.empty() && !turn.over_now()) {
                 const std::shared_ptr<Worker> worker = pop();
-                served = worker->used_;
+                served = std::max(served, worker->used_);
                 worker->is_queued_ = false;
                 working = worker.get();
                 const auto begin = now();
@@ -157,7 +157,7 @@ private:
         WorkClock now;
         std::vector<Waiting> waiting;  // a heap
         std::uint64_t number = 0;
-        Time served{0};  // what the one had had that was called last: the least of all
+        Time served{0};  // the most that one of those who were called had had; goes only forward
         Worker* working = nullptr;
         bool is_posted = false;
     };
