@@ -8,7 +8,7 @@ target_compile_options(rsm_developer INTERFACE
     $<$<BOOL:${RSM_WARNINGS_AS_ERRORS}>:-Werror>)
 
 # GCC's optimizer sees null dereferences inside Asio that do not exist, wherever a program inlines
-# it. With GCC, raft/ by itself is held to the warning, and programs are not.
+# it. With GCC, the algorithm of raft/ by itself is held to the warning, and programs are not.
 add_library(rsm_null_dereference INTERFACE)
 target_compile_options(rsm_null_dereference INTERFACE -Wnull-dereference)
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -3,7 +3,7 @@
 // One program for all that is tried with real processes, because what they are made of takes long
 // to compile:
 //
-//   system_tests NAME ARGUMENT...
+//   test_programs NAME ARGUMENT...
 #include <array>
 #include <cstdlib>
 #include <iostream>
