@@ -119,6 +119,36 @@ TEST_CASE("work queue: who wants little is next, however many there are that wan
     CHECK(busy_turns() > before + crowd);
 }
 
+TEST_CASE(
+    "work queue: who comes anew is not before those that were served, whoever has come back") {
+    boost::asio::io_context io;
+    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
+    std::vector<char> order;
+    const auto add = [&](char name, int rounds) {
+        const auto busy = std::make_shared<Busy>();
+        busy->queue = &queue;
+        busy->order = &order;
+        busy->name = name;
+        busy->rounds = rounds;
+        queue.add(busy);
+        return busy;
+    };
+    std::vector<std::shared_ptr<Busy>> idle;
+    for (int i = 0; i < 10; ++i) idle.push_back(add('i', 1));
+    const auto always = add('a', 1'000'000);
+    for (int turns = 0; turns < 15'000; ++turns) io.run_one();
+    // Each has credit, and none has that of those before it.
+    for (const auto& one : idle) {
+        one->rounds = 1;
+        queue.add(one);
+        io.run_one();
+    }
+    order.clear();
+    const auto anew = add('n', 50);
+    for (int turns = 0; turns < 10; ++turns) io.run_one();
+    CHECK(std::count(order.begin(), order.end(), 'a') >= 4);
+}
+
 TEST_CASE("write admission: writes begin while there is room, and who waits gets a turn then") {
     boost::asio::io_context io;
     kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
