@@ -60,3 +60,12 @@ function(rsm_add_program name main)
     add_executable(${name} ${main})
     target_link_libraries(${name} PRIVATE rsm::rsm rsm_developer ${ARGN})
 endfunction()
+
+# rsm_compile_together(<target> <count>): its files, so many at a time, because the templates that
+# they have in common take longer than the rest. -DCMAKE_UNITY_BUILD=OFF compiles each by itself.
+function(rsm_compile_together target count)
+    if(NOT DEFINED CMAKE_UNITY_BUILD)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+    endif()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD_BATCH_SIZE ${count})
+endfunction()

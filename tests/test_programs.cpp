@@ -11,54 +11,57 @@
 
 namespace system_test {
 
+/// A main with a name.
+using Main = int(int count, char** words);
+
 namespace abuse {
-int run(int count, char** words);
+Main run;
 }
 namespace backups {
-int run(int count, char** words);
+Main run;
 }
 namespace chaos_clients {
-int run(int count, char** words);
+Main run;
 }
 namespace damage_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace file_limit {
-int run(int count, char** words);
+Main run;
 }
 namespace full_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace hang_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace kill_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace lmdb_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace member_changes {
-int run(int count, char** words);
+Main run;
 }
 namespace passwords {
-int run(int count, char** words);
+Main run;
 }
 namespace replace_rounds {
-int run(int count, char** words);
+Main run;
 }
 namespace secured {
-int run(int count, char** words);
+Main run;
 }
 namespace write_formats {
-int run(int count, char** words);
+Main run;
 }
 
 namespace {
 
 struct Named {
     std::string_view name;
-    int (*run)(int count, char** words);
+    Main* run;
 };
 
 constexpr std::array all{Named{"abuse", abuse::run},

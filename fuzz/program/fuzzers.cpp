@@ -11,39 +11,42 @@
 
 namespace fuzz {
 
+/// Tries one input.
+using Test = int(const std::uint8_t* data, std::size_t size);
+
 namespace archive_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace codec_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace core_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace frames_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace history_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace replies_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace resp_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace snapshot_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 namespace wal_input {
-int test(const std::uint8_t* data, std::size_t size);
+Test test;
 }
 
 namespace {
 
 struct Named {
     std::string_view name;
-    int (*test)(const std::uint8_t* data, std::size_t size);
+    Test* test;
 };
 
 constexpr std::array known{
@@ -53,7 +56,7 @@ constexpr std::array known{
     Named{"resp", resp_input::test},       Named{"snapshot", snapshot_input::test},
     Named{"wal", wal_input::test}};
 
-int (*chosen)(const std::uint8_t* data, std::size_t size) = nullptr;
+Test* chosen = nullptr;
 
 void choose(std::string_view called) {
     constexpr std::string_view prefix = "fuzz_";

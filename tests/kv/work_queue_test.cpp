@@ -54,6 +54,33 @@ struct Writer final : kv::WorkQueue::Worker, std::enable_shared_from_this<Writer
     int wanted = 1;
 };
 
+/// Room for a hundred of the smallest writes, and those who want it.
+struct Writing {
+    std::shared_ptr<Writer> writer(std::size_t bytes, int wanted) {
+        auto made = std::make_shared<Writer>();
+        made->writes = &writes;
+        made->under_way = &under_way;
+        made->bytes = bytes;
+        made->wanted = wanted;
+        return made;
+    }
+    std::shared_ptr<Writer> waiting(std::size_t bytes, int wanted) {
+        auto made = writer(bytes, wanted);
+        queue.add(made);
+        return made;
+    }
+    void turn() {
+        io.restart();
+        io.poll();
+    }
+
+    static constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
+    boost::asio::io_context io;
+    kv::WorkQueue queue{io.get_executor(), std::chrono::microseconds(100), now_of_tests};
+    kv::WriteAdmission writes{queue, 100 * unit};
+    std::deque<kv::WriteTicket> under_way;
+};
+
 /// Wants little, again and again.
 struct Modest final : kv::WorkQueue::Worker {
     void work(kv::Slice&) override { order->push_back('m'); }
@@ -190,67 +217,33 @@ TEST_CASE("write admission: writes begin while there is room, and who waits gets
 }
 
 TEST_CASE("write admission: who waits is not passed by those who come back all the time") {
-    boost::asio::io_context io;
-    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
-    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
-    kv::WriteAdmission writes(queue, 100 * unit);
-    std::deque<kv::WriteTicket> under_way;
+    Writing test;
     std::vector<std::shared_ptr<Writer>> floods;
-    for (int i = 0; i < 5; ++i) {
-        floods.push_back(std::make_shared<Writer>());
-        floods.back()->writes = &writes;
-        floods.back()->under_way = &under_way;
-        floods.back()->wanted = 1'000'000;
-        queue.add(floods.back());
-    }
-    io.poll();
-    REQUIRE(writes.under_way() == 100 * unit);
-    const auto modest = std::make_shared<Writer>();
-    modest->writes = &writes;
-    modest->under_way = &under_way;
-    queue.add(modest);
+    for (int i = 0; i < 5; ++i) floods.push_back(test.waiting(1, 1'000'000));
+    test.turn();
+    REQUIRE(test.writes.under_way() == 100 * Writing::unit);
+    const auto modest = test.waiting(1, 1);
     // Each of the others, who were here before, may have its turn.
     for (int done = 0; modest->wanted != 0 && done < 6 * 50; ++done) {
-        io.restart();
-        io.poll();
-        under_way.pop_front();
+        test.turn();
+        test.under_way.pop_front();
         // As for every answer that a client gets.
-        for (const auto& flood : floods) queue.add(flood);
+        for (const auto& flood : floods) test.queue.add(flood);
     }
     CHECK(modest->wanted == 0);
 }
 
 TEST_CASE("write admission: who has written little comes before those who wait with much") {
-    boost::asio::io_context io;
-    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
-    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
-    kv::WriteAdmission writes(queue, 100 * unit);
-    std::deque<kv::WriteTicket> under_way;
-    const auto writer = [&](std::size_t bytes, int wanted) {
-        auto made = std::make_shared<Writer>();
-        made->writes = &writes;
-        made->under_way = &under_way;
-        made->bytes = bytes;
-        made->wanted = wanted;
-        return made;
-    };
-    const auto turn = [&] {
-        io.restart();
-        io.poll();
-    };
-    std::vector<std::shared_ptr<Writer>> large;
-    for (int i = 0; i < 4; ++i) {
-        large.push_back(writer(1000 * unit, 1'000'000));
-        queue.add(large.back());
-    }
-    const auto modest = writer(1, 1);
+    Writing test;
+    for (int i = 0; i < 4; ++i) test.waiting(1000 * Writing::unit, 1'000'000);
+    const auto modest = test.writer(1, 1);
     const auto writes_within = [&](int most) {
-        queue.add(modest);
-        turn();
+        test.queue.add(modest);
+        test.turn();
         for (int done = 0; done < most && modest->wanted != 0; ++done) {
-            REQUIRE_FALSE(under_way.empty());
-            under_way.pop_front();
-            turn();
+            REQUIRE_FALSE(test.under_way.empty());
+            test.under_way.pop_front();
+            test.turn();
         }
         return modest->wanted == 0;
     };
@@ -262,8 +255,8 @@ TEST_CASE("write admission: who has written little comes before those who wait w
     // It reads much more often than they come to write.
     for (int round = 0; round < 20; ++round) {
         for (int i = 0; i < 100; ++i) {
-            queue.add(modest);
-            turn();
+            test.queue.add(modest);
+            test.turn();
         }
         modest->wanted = 1;
         CHECK(writes_within(2));
@@ -271,31 +264,16 @@ TEST_CASE("write admission: who has written little comes before those who wait w
 }
 
 TEST_CASE("write admission: a large write comes between small ones without end") {
-    boost::asio::io_context io;
-    kv::WorkQueue queue(io.get_executor(), std::chrono::microseconds(100), now_of_tests);
-    constexpr std::size_t unit = kv::WriteAdmission::least_bytes;
-    kv::WriteAdmission writes(queue, 100 * unit);
-    std::deque<kv::WriteTicket> under_way;
-    const auto writer = [&](std::size_t bytes, int wanted) {
-        auto made = std::make_shared<Writer>();
-        made->writes = &writes;
-        made->under_way = &under_way;
-        made->bytes = bytes;
-        made->wanted = wanted;
-        queue.add(made);
-        return made;
-    };
-    std::vector<std::shared_ptr<Writer>> small;
-    for (int i = 0; i < 5; ++i) small.push_back(writer(1, 1'000'000));
-    const auto large = writer(500 * unit, 1);
+    Writing test;
+    for (int i = 0; i < 5; ++i) test.waiting(1, 1'000'000);
+    const auto large = test.waiting(500 * Writing::unit, 1);
     for (int done = 0; large->wanted != 0 && done < 1000; ++done) {
-        io.restart();
-        io.poll();
-        REQUIRE_FALSE(under_way.empty());
-        under_way.pop_front();
+        test.turn();
+        REQUIRE_FALSE(test.under_way.empty());
+        test.under_way.pop_front();
     }
     CHECK(large->wanted == 0);
-    CHECK(writes.under_way() <= 550 * unit);
+    CHECK(test.writes.under_way() <= 550 * Writing::unit);
 }
 
 }  // namespace work_queue_test

@@ -67,6 +67,18 @@ struct Careful {
     Node node;
 };
 
+/// A node with the secret, and what it dials for node two.
+struct Dialling {
+    Dialling() {
+        node.node.knows(two, listener.port());
+        node.node.start();
+    }
+
+    boost::asio::io_context io;
+    RawListener listener{io};
+    Careful node{io, one, secret};
+};
+
 void introduce(Careful& a, Careful& b) {
     a.node.knows(b.node);
     b.node.knows(a.node);
@@ -192,45 +204,33 @@ TEST_CASE("secret: a node without one is refused, and refuses, and both say so")
 }
 
 TEST_CASE("secret: whoever welcomes without a proof is not taken for the peer") {
-    boost::asio::io_context io;
-    RawListener listener(io);
-    Careful a(io, one, secret);
-    a.node.knows(two, listener.port());
-    a.node.start();
-    RawPeer peer = listener.welcome(two);
-    CHECK(run_until(io, [&] {
-        return contains(a.node.transport.last_failure(two), "does not show that it knows");
+    Dialling a;
+    RawPeer peer = a.listener.welcome(two);
+    CHECK(run_until(a.io, [&] {
+        return contains(a.node.node.transport.last_failure(two), "does not show that it knows");
     }));
-    CHECK(a.node.transport.counters().connects == 0);
+    CHECK(a.node.node.transport.counters().connects == 0);
 }
 
 TEST_CASE("secret: whoever does not know it gets no proof of it") {
-    boost::asio::io_context io;
-    RawListener listener(io);
-    Careful a(io, one, secret);
-    a.node.knows(two, listener.port());
-    a.node.start();
-    RawPeer peer = listener.accept();
+    Dialling a;
+    RawPeer peer = a.listener.accept();
     rsm::detail::Answer question{AnswerCode::prove, two, 1, {}};
     question.challenge.emplace();
     question.proof.emplace();
     peer.say(encode(question));
     peer.listen();
-    CHECK(run_until(io, [&] { return peer.closed(); }));
+    CHECK(run_until(a.io, [&] { return peer.closed(); }));
     const auto proof = bytes(peer.got()).last(rsm::detail::proof_bytes);
     CHECK(rsm::detail::decode_proof(proof) == Digest256{});
 }
 
 TEST_CASE("secret: what a later version adds to its question is proved, and the proof found") {
     using namespace rsm::detail;
-    boost::asio::io_context io;
-    RawListener listener(io);
-    Careful a(io, one, secret);
-    a.node.knows(two, listener.port());
-    a.node.start();
-    RawPeer peer = listener.accept();
+    Dialling a;
+    RawPeer peer = a.listener.accept();
     peer.listen();
-    REQUIRE(run_until(io, [&] {
+    REQUIRE(run_until(a.io, [&] {
         return peer.got().size() >= greeting_head_bytes &&
                peer.got().size() >=
                    greeting_head_bytes + load_greeting_head(bytes(peer.got()).data()).length;
@@ -253,7 +253,7 @@ TEST_CASE("secret: what a later version adds to its question is proved, and the 
     const auto question = longer(encode(answer));
     CHECK(decode_answer(question) == answer);
     peer.say({reinterpret_cast<const char*>(question.data()), question.size()});
-    REQUIRE(run_until(io, [&] { return peer.got().size() == hello.size() + proof_bytes; }));
+    REQUIRE(run_until(a.io, [&] { return peer.got().size() == hello.size() + proof_bytes; }));
     CHECK(decode_proof(bytes(peer.got()).last(proof_bytes)) ==
           proof_of(secret, Side::dialling, bytes(hello), asked));
 }

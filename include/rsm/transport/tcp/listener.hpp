@@ -239,18 +239,18 @@ private:
                               std::size_t size) {
         const std::string& secret = self->shared_->options.secret;
         const auto said = std::span<const std::byte>(stranger->hello).first(size);
-        Answer question = self->farewell(AnswerCode::prove);
-        question.challenge = draw_challenge(self->shared_->net);
-        auto [bytes, expected] = ask(secret, said, question);
-        stranger->answer = std::move(bytes);
+        Answer answer = self->farewell(AnswerCode::prove);
+        answer.challenge = draw_challenge(self->shared_->net);
+        Question question = ask(secret, said, std::move(answer));
+        stranger->answer = std::move(question.bytes);
         stranger->parts = {boost::asio::buffer(stranger->answer)};
         stranger->first_part = 0;
-        write_parts(stranger,
-                    [self, stranger, hello, expected = expected](boost::system::error_code error) {
-                        if (stranger->closed || stranger->dismissed) return;
-                        if (error) return self->broke_off(stranger, error);
-                        read_proof(self, stranger, hello, expected);
-                    });
+        write_parts(stranger, [self, stranger, hello,
+                               expected = question.expected](boost::system::error_code error) {
+            if (stranger->closed || stranger->dismissed) return;
+            if (error) return self->broke_off(stranger, error);
+            read_proof(self, stranger, hello, expected);
+        });
     }
 
     static void read_proof(const Self& self, const ConnectionPtr& stranger, const Hello& hello,
