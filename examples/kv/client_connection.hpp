@@ -248,6 +248,9 @@ private:
         if (take_raft_request(arguments)) return;
         const bool was_stranger = client_.is_stranger();
         const std::size_t failed_logins = client_.failed_logins;
+        if (client_.accounts != nullptr && detail::may_have_password(arguments)) {
+            client_.may_log_in = service_.guesses().admits(host(), Clock::now());
+        }
         Command command = parse_command(arguments, client_);
         if (client_.failed_logins != failed_logins) note_failed_login();
         if (was_stranger && !client_.is_stranger()) parser_.allow(options().request);
@@ -257,6 +260,7 @@ private:
     // What it said may be the password of somebody else, or a password in the place of a user.
     void note_failed_login() {
         ++service_.counters().failed_logins;
+        service_.guesses().note_wrong(host(), Clock::now());
         service_.log("client " + address() + " gave a wrong user or password, " +
                      (client_.failed_logins < detail::failed_logins_max
                           ? "attempt " + std::to_string(client_.failed_logins)

@@ -41,6 +41,11 @@ public:
 
     bool is_open() const { return open_; }
 
+    /// That of the client; the unspecified address when it is gone.
+    boost::asio::ip::address host() const {
+        Error error;
+        return socket_.remote_endpoint(error).address();
+    }
     /// "host:port" of the client, as long as it is connected.
     std::string address() const {
         Error error;

@@ -36,6 +36,7 @@ struct Connection {
     const Accounts* accounts = nullptr;  ///< null: nobody has to say who it is
     bool is_known = false;               ///< it has given a user and a password that are right
     std::size_t failed_logins = 0;
+    bool may_log_in = true;  ///< the place that it comes from is not over its GuessLimit
 
     /// Nothing is done for it until it has said who it is.
     bool is_stranger() const { return accounts != nullptr && !is_known; }

@@ -61,6 +61,11 @@ inline std::optional<Immediate> log_in(std::string_view user, std::string_view p
             "ERR AUTH called without any password configured: this server has no users and no "
             "passwords");
     }
+    // Nothing was looked at, and a moment later it is: what BUSY says.
+    if (!connection.may_log_in) {
+        return error(
+            "BUSY too many wrong passwords came from this address: none is looked at for a moment");
+    }
     if (connection.accounts->admit(user, password)) {
         connection.is_known = true;
         return std::nullopt;
@@ -68,6 +73,10 @@ inline std::optional<Immediate> log_in(std::string_view user, std::string_view p
     Immediate refusal = error("WRONGPASS invalid username-password pair or user is disabled.");
     refusal.close = ++connection.failed_logins >= failed_logins_max;
     return refusal;
+}
+
+inline bool may_have_password(Arguments arguments) {
+    return same_word(arguments[0], "auth") || same_word(arguments[0], "hello");
 }
 
 // AUTH [<user>] <password>

@@ -62,6 +62,9 @@ struct ServerOptions {
 
     /// Who may use the server. Without any, everybody may.
     Accounts accounts;
+    /// After how long an address may be wrong about them once more, when it has been so
+    /// GuessLimit::at_once times. 0: as often as it likes.
+    std::chrono::milliseconds wrong_login_interval{1000};
 
     /// Where backups are written on their way to clients, each as large as the state, without a
     /// name. Empty: none are made.

@@ -7,6 +7,7 @@
 #include "backups.hpp"
 #include "client_memory.hpp"
 #include "connection_commands.hpp"
+#include "guess_limit.hpp"
 #include "member_commands.hpp"
 #include "reply_writer.hpp"
 #include "server_options.hpp"
@@ -88,6 +89,7 @@ public:
           memory_(options_.client_memory),
           queue_(replica.get_executor(), options_.slice),
           writes_(queue_, options_.max_write_bytes),
+          guesses_(options_.wrong_login_interval),
           background_(replica.get_executor()) {}
 
     Replica& replica() { return replica_; }
@@ -96,6 +98,7 @@ public:
     ClientMemory& memory() { return memory_; }
     WorkQueue& queue() { return queue_; }
     WriteAdmission& writes() { return writes_; }
+    GuessLimit& guesses() { return guesses_; }
     BackupPlaces& backup_places() { return backup_places_; }
     Background& background() { return background_; }
     void log(const std::string& text) const { options_.log(text); }
@@ -394,6 +397,7 @@ private:
     ClientMemory memory_;
     WorkQueue queue_;
     WriteAdmission writes_;
+    GuessLimit guesses_;
     BackupPlaces backup_places_;
     Background background_;
 };

@@ -9,6 +9,7 @@
 #include <kv/cli_members.hpp>
 #include <kv/connection_commands.hpp>
 #include <kv/credentials.hpp>
+#include <kv/guess_limit.hpp>
 
 #include <boost/system/errc.hpp>
 
@@ -241,6 +242,68 @@ TEST_CASE("kv server: strangers may send little, try little, and have little tim
     for (const char* secret : {"guess", "battery", "horse", "ann"}) {
         CHECK(told.find(secret) == std::string::npos);
     }
+}
+
+TEST_CASE("guess limit: a place is wrong so often at once, and then once in each interval") {
+    using namespace std::chrono_literals;
+    const auto place = [](const char* text) { return boost::asio::ip::make_address(text); };
+    const auto begin = kv::GuessLimit::Clock::time_point{} + 1h;
+    kv::GuessLimit limit(1s);
+    const auto guesses = [&](const char* from, auto now) {
+        std::size_t count = 0;
+        for (; count < 1000 && limit.admits(place(from), now); ++count) {
+            limit.note_wrong(place(from), now);
+        }
+        return count;
+    };
+    CHECK(guesses("10.0.0.1", begin) == kv::GuessLimit::at_once);
+    CHECK(guesses("10.0.0.1", begin + 999ms) == 0);
+    CHECK(guesses("10.0.0.1", begin + 1s) == 1);
+    CHECK(guesses("::ffff:10.0.0.1", begin + 1s) == 0);
+    CHECK(guesses("10.0.0.2", begin + 1s) == kv::GuessLimit::at_once);
+    CHECK(guesses("10.0.0.1", begin + 1h) == kv::GuessLimit::at_once);
+    CHECK(guesses("2001:db8::1", begin) == kv::GuessLimit::at_once);
+    CHECK(guesses("2001:db8::ffff:0:0:1", begin) == 0);
+    CHECK(guesses("2001:db8:0:1::1", begin) == kv::GuessLimit::at_once);
+    kv::GuessLimit none(0s);
+    for (int i = 0; i < 100; ++i) none.note_wrong(place("10.0.0.1"), begin);
+    CHECK(none.admits(place("10.0.0.1"), begin));
+}
+
+TEST_CASE("guess limit: of more places than it remembers, those with most left are forgotten") {
+    using namespace std::chrono_literals;
+    const auto place = [](std::uint32_t number) { return boost::asio::ip::address_v4(number); };
+    const auto now = kv::GuessLimit::Clock::time_point{} + 1h;
+    kv::GuessLimit limit(1s);
+    for (std::size_t i = 0; i < kv::GuessLimit::at_once; ++i) limit.note_wrong(place(1), now);
+    for (std::uint32_t i = 2; i < 10 * kv::GuessLimit::places_max; ++i) {
+        limit.note_wrong(place(i), now);
+    }
+    CHECK_FALSE(limit.admits(place(1), now));
+    CHECK(limit.admits(place(2), now));
+}
+
+TEST_CASE("kv server: who guesses is not listened to, on whatever connection, and others are") {
+    KvClusterOptions options = quick_options();
+    options.server.wrong_login_interval = std::chrono::hours(1);
+    Watched watched(options);
+    KvCluster& cluster = *watched.cluster;
+    const std::size_t leader = cluster.leader();
+    TestClient known(cluster, leader);
+    REQUIRE(known.ask({"AUTH", "battery"}) == simple("OK"));
+    std::size_t guesses = 0;
+    while (guesses < kv::GuessLimit::at_once) {
+        TestClient guessing(cluster, leader);
+        for (std::size_t i = 0; i < kv::detail::failed_logins_max; ++i, ++guesses) {
+            CHECK(guessing.ask({"AUTH", "ann", "guess"}).text == wrong);
+        }
+    }
+    TestClient late(cluster, leader);
+    CHECK(late.ask({"AUTH", "battery"}).is_error("BUSY"));
+    CHECK(late.ask({"HELLO", "3", "AUTH", "ann", "correct horse"}).is_error("BUSY"));
+    CHECK(late.ask({"GET", "k"}).text == no_auth);
+    CHECK(known.ask({"SET", "k", "v"}) == simple("OK"));
+    CHECK(cluster.servers[leader]->counters().failed_logins == kv::GuessLimit::at_once);
 }
 
 TEST_CASE("clerk: it says who it is, follows the leader so, and is told when it is refused") {
