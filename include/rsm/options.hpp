@@ -32,7 +32,7 @@ struct Options {
     /// the log before it released. 0: after every operation. Negative: never, so that the log
     /// grows for ever. At most half of raft.max_log_bytes, where that is set. Of several members
     /// each but the first waits for up to a quarter more, so that they do not all write at one
-    /// moment.
+    /// moment. What the log had behind the last snapshot counts again when it has been applied.
     std::int64_t snapshot_threshold = mebibytes(64);
 
     /// Times the size of the last snapshot: where that is more than snapshot_threshold it takes the

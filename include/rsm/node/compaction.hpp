@@ -56,10 +56,10 @@ struct SnapshotTrigger {
     bool is_pressing(std::uint64_t persisted_bytes) const {
         return log_limit != 0 && persisted_bytes >= log_limit / 2;
     }
-    /// @param held_bytes  how many of the persisted ones are kept although a snapshot covers them
-    bool grown(std::uint64_t persisted_bytes, std::uint64_t held_bytes,
+    /// @param kept_bytes  how many of the persisted ones would stay whatever snapshot is taken
+    bool grown(std::uint64_t persisted_bytes, std::uint64_t kept_bytes,
                std::uint64_t snapshot_bytes, Rank rank) const {
-        return threshold >= 0 && persisted_bytes >= due_at(snapshot_bytes, rank) + held_bytes;
+        return threshold >= 0 && persisted_bytes >= due_at(snapshot_bytes, rank) + kept_bytes;
     }
 };
 
@@ -127,7 +127,7 @@ public:
     /// @param persisted  the bytes of persisted Raft state
     bool due(raft::Time now, raft::Index applied, std::uint64_t persisted, const raft::Core& core) {
         const bool grown =
-            trigger_.grown(persisted, held_bytes(persisted, core), core.snapshot().size,
+            trigger_.grown(persisted, kept_bytes(persisted, applied, core), core.snapshot().size,
                            rank_of(core.self(), core.membership()));
         return policy_.due(now, grown, is_pressing(persisted), applied > newest_);
     }
@@ -147,7 +147,7 @@ public:
     void needless() { policy_.ended(); }
     void saved(raft::Index index) {
         newest_ = std::max(newest_, index);
-        held_unknown_ = true;
+        kept_unknown_ = true;
         policy_.ended();
     }
     /// The state is, or has in it, that of this snapshot.
@@ -158,18 +158,24 @@ public:
 
 private:
     /// What a follower still needs of the log below the newest snapshot would not go by another
-    /// one, so it does not count toward the threshold.
-    std::uint64_t held_bytes(std::uint64_t persisted, const raft::Core& core) {
-        if (!core.holds_log()) return 0;
-        if (std::exchange(held_unknown_, false)) held_bytes_ = persisted;
-        return held_bytes_;
+    /// one, so it does not count toward the threshold. Nor does what was there behind that snapshot
+    /// until all of it has been applied: a node whose operations come faster than it can write
+    /// snapshots would else write one for each of them.
+    std::uint64_t kept_bytes(std::uint64_t persisted, raft::Index applied, const raft::Core& core) {
+        if (std::exchange(kept_unknown_, false)) {
+            kept_bytes_ = persisted;
+            behind_newest_ = core.log().last_index();
+        }
+        return core.holds_log() || applied < behind_newest_ ? kept_bytes_ : 0;
     }
 
     const SnapshotTrigger trigger_;
     SnapshotPolicy policy_;
     raft::Index newest_;
-    std::uint64_t held_bytes_ = 0;  // as of the newest snapshot of its own
-    bool held_unknown_ = false;
+    // As of the newest snapshot of its own.
+    std::uint64_t kept_bytes_ = 0;
+    raft::Index behind_newest_;  // the last one of the log
+    bool kept_unknown_ = false;
 };
 
 }  // namespace rsm::detail

@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -278,6 +279,27 @@ TEST_CASE("a read waits for a snapshot that waits for the machine") {
     driven.run();
     REQUIRE(seen.has_value());
     CHECK(*seen == 1000);
+}
+
+TEST_CASE(
+    "a log that grows faster than snapshots are written does not get one for each operation") {
+    const rsm_test::TemporaryDirectory directory;
+    Driven<Counter> driven(directory.path(), Counter{}, 500, true);
+    driven.hears(2, request(0, 60, ones(60)));
+    REQUIRE(driven.node->engine().storage().persisted_bytes() > 2000);
+    REQUIRE(driven.node->machine().value < 10);  // it is lent
+    const auto newest = [&] { return driven.node->engine().core().snapshot().last.index; };
+    std::set<Index> snapshots;
+    for (int i = 0; !driven.hand.snapshots.empty() && i < 100; ++i) {
+        driven.work();
+        driven.run();
+        snapshots.insert(newest());
+    }
+    CHECK(driven.log().applied() == Index{60});
+    // One that found all the others behind it, and one that has them all.
+    CHECK(snapshots.size() == 2);
+    CHECK(newest() == Index{60});
+    CHECK(driven.node->engine().storage().persisted_bytes() < 500);
 }
 
 TEST_CASE("no snapshot is taken of a state that is ahead of its log, and none handed out") {
