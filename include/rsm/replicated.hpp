@@ -221,6 +221,32 @@ public:
         return capture(at_least, timeout, std::forward<CompletionToken>(token));
     }
 
+    /// Takes a snapshot of what this node has applied, whatever its role and however short the log
+    /// is, and completes with it when it is durable and the log that it covers may go; at once with
+    /// the newest one if nothing was applied since. One that is under way already does not count.
+    /// Nothing else than the log's length changes, here or elsewhere. A machine that makes its
+    /// state durable in groups (Persistent) gives what is durable, which may be less than what was
+    /// applied. Errors: overloaded (too many ask for one), timed_out (it may still be taken),
+    /// stopped, and those of the operating system, with which it could not be saved: nothing is
+    /// lost, and the log stays. Completion signature:
+    /// void(boost::system::error_code, SavedSnapshot).
+    ///
+    /// @param timeout  0: none
+    template <class CompletionToken>
+    auto async_snapshot(std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        using Ending = detail::PendingSnapshots::Ending;
+        const auto begin = [where = here(), timeout](auto handler) {
+            where.run([carried = where.template carry<typename Ending::Completion>(
+                           std::move(handler)),
+                       timeout](Node* node, const Queue& queue) mutable {
+                typename Ending::Completion completion = carried.take(queue);
+                if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                node->snapshot(std::move(completion), timeout);
+            });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+    }
+
     /// What status() says, for any thread. Completion signature:
     /// void(boost::system::error_code, Status). The only error is Errc::stopped, where this object
     /// was destroyed first; a node that has stopped still answers.

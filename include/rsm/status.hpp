@@ -20,6 +20,13 @@
 
 namespace rsm::inline v0 {
 
+/// A snapshot that is durable.
+struct SavedSnapshot {
+    raft::Index index;        ///< the last index that it covers; 0: there is none
+    std::uint64_t bytes = 0;  ///< of its content
+    friend bool operator==(const SavedSnapshot&, const SavedSnapshot&) = default;
+};
+
 /// A copy of a node's state at one moment.
 struct Status {
     struct Follower {

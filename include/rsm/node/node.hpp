@@ -22,6 +22,7 @@
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
+#include <rsm/node/pending_snapshots.hpp>
 #include <rsm/node/policies.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/node/room_notice.hpp>
@@ -155,6 +156,14 @@ public:
         captures_.add(at_least, deadline(timeout), std::move(completion));
     }
 
+    void snapshot(PendingSnapshots::Completion completion, std::chrono::nanoseconds timeout) {
+        using Unanswered = PendingSnapshots::Ending;
+        if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
+        if (asked_snapshots_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
+        asked_snapshots_.add(deadline(timeout), std::move(completion));
+        take_snapshot_if_due();  // or at the next turn, where the state is not to be had now
+    }
+
     void change_members(Members target, const ChangeOptions& how,
                         PendingChanges::Completion completion) {
         if (engine_.halted()) return completion(Errc::stopped);
@@ -284,6 +293,7 @@ public:
     void snapshot_saved(const raft::SnapshotMeta& meta) {
         state_.returned();
         snapshots_.saved(meta.last.index);
+        asked_snapshots_.saved({meta.last.index, meta.size});
         catch_up();
     }
 
@@ -292,8 +302,10 @@ public:
         if (!thrown.empty()) return machine_failed(std::move(thrown));
         if (state_.outdated()) {
             snapshots_.needless();
+            asked_snapshots_.begin_again();
         } else {
             snapshots_.failed(engine_.now());
+            asked_snapshots_.failed(failure.code);
             if (options_.on_notice) {
                 options_.on_notice("a snapshot could not be saved and is tried again later: " +
                                    failure.message());
@@ -342,9 +354,10 @@ public:
                 give_state(completion);
         }
         captures_.expire(now);
+        asked_snapshots_.expire(now);
         const bool pausing = snapshots_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
-                         captures_.earliest_deadline(),
+                         captures_.earliest_deadline(), asked_snapshots_.earliest_deadline(),
                          pausing ? snapshots_.not_before() : raft::Time::max()});
     }
 
@@ -434,17 +447,27 @@ private:
     }
 
     void take_snapshot_if_due() {
+        if (state_.busy() || is_ahead()) return;
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
         const raft::LogPosition at =
             snapshots_.is_pressing(bytes) ? state_.passed() : state_.position();
-        if (at.index.value == 0 || state_.busy() || is_ahead()) return;
-        const raft::Time now = engine_.now();
-        if (!snapshots_.due(now, at.index, bytes, engine_.core())) return;
-        snapshots_.begun(now);
+        const bool asked = asked_snapshots_.wants_one() && snapshots_.is_free();
+        if (asked && !snapshots_.is_of_use(at.index)) return answer_with_newest_snapshot();
+        if (at.index.value == 0) return;
+        if (!asked && !snapshots_.due(engine_.now(), at.index, bytes, engine_.core())) return;
+        snapshots_.begun(engine_.now());
+        asked_snapshots_.begun();
+        take_snapshot(at, snapshots_.is_pressing(bytes));
+    }
+
+    void take_snapshot(raft::LogPosition at, bool pressing) {
         try {
             auto captured = state_.capture(engine_.core().snapshot().size, options_);
             if (!snapshots_.is_of_use(captured.position.index)) {
-                if (!snapshots_.is_pressing(bytes)) return snapshots_.stale(now);
+                if (!pressing) {
+                    snapshots_.stale(engine_.now());
+                    return answer_with_newest_snapshot();
+                }
                 captured = state_.capture_all(options_);
             }
             engine_.take_snapshot(captured.position, std::move(captured.produce));
@@ -454,6 +477,14 @@ private:
         } catch (...) {
             machine_failed(ReplicaState<Machine>::snapshot_threw(at.index, thrown_text()));
         }
+    }
+
+    /// A new one would hold nothing that this one lacks.
+    void answer_with_newest_snapshot() {
+        const raft::SnapshotMeta& newest = engine_.core().snapshot();
+        if (newest.last.index < snapshots_.newest()) return;  // the core hears of it in a moment
+        asked_snapshots_.begun();
+        asked_snapshots_.saved({newest.last.index, newest.size});
     }
 
     /// A machine that keeps its state itself may have more than is left of a damaged log: until the
@@ -510,6 +541,7 @@ private:
         operations_.end();
         reads_.end();
         captures_.end();
+        asked_snapshots_.end();
         changes_.end();
         handovers_.end();
     }
@@ -529,6 +561,7 @@ private:
     PendingReads<Machine> reads_;
     std::vector<raft::Token> held_reads_;  // see answer_read()
     PendingCaptures captures_;
+    PendingSnapshots asked_snapshots_;
     PendingChanges changes_;
     PendingChanges handovers_;
     RoomNotice room_notice_;
