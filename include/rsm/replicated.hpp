@@ -236,13 +236,13 @@ public:
     auto async_snapshot(std::chrono::nanoseconds timeout, CompletionToken&& token) {
         using Ending = detail::PendingSnapshots::Ending;
         const auto begin = [where = here(), timeout](auto handler) {
-            where.run([carried = where.template carry<typename Ending::Completion>(
-                           std::move(handler)),
-                       timeout](Node* node, const Queue& queue) mutable {
-                typename Ending::Completion completion = carried.take(queue);
-                if (node == nullptr) return Ending::fail(completion, Errc::stopped);
-                node->snapshot(std::move(completion), timeout);
-            });
+            where.run(
+                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
+                 timeout](Node* node, const Queue& queue) mutable {
+                    typename Ending::Completion completion = carried.take(queue);
+                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                    node->snapshot(std::move(completion), timeout);
+                });
         };
         return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
     }
