@@ -81,22 +81,36 @@ inline void take_account(Row& row, const CallOutcome& outcome) {
     }
 }
 
-/// Asks all of them at once, and returns when each has answered or `timeout` has passed.
-inline std::vector<Row> ask_all(const Addressees& asked, std::chrono::nanoseconds timeout) {
+/// Asks all of them the same at once, and returns the outcomes, in their order, when each has
+/// answered or `timeout` has passed.
+inline std::vector<CallOutcome> call_all(const Addressees& asked,
+                                         const std::vector<std::string>& words,
+                                         std::chrono::nanoseconds timeout) {
     boost::asio::io_context io;
     std::string request;
-    const std::string_view word = "RAFT.STATUS";
-    append_request(request, {&word, 1});
-    std::vector<Row> rows;
-    for (const std::string& server : asked.servers) rows.push_back({server, {}, {}, false});
+    const std::vector<std::string_view> views(words.begin(), words.end());
+    append_request(request, views);
+    std::vector<CallOutcome> outcomes(asked.servers.size());
     std::vector<std::unique_ptr<Caller>> callers;
-    for (Row& row : rows) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
         callers.push_back(std::make_unique<Caller>(
             io.get_executor(), CallerOptions{.credentials = asked.credentials}));
-        callers.back()->call(row.asked_at, request, timeout,
-                             [&row](const CallOutcome& outcome) { take_account(row, outcome); });
+        callers.back()->call(
+            asked.servers[i], request, timeout,
+            [&outcome = outcomes[i]](CallOutcome ended) { outcome = std::move(ended); });
     }
     io.run();
+    return outcomes;
+}
+
+/// The account of each.
+inline std::vector<Row> ask_all(const Addressees& asked, std::chrono::nanoseconds timeout) {
+    const std::vector<CallOutcome> outcomes = call_all(asked, {"RAFT.STATUS"}, timeout);
+    std::vector<Row> rows;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        rows.push_back({asked.servers[i], {}, {}, false});
+        take_account(rows.back(), outcomes[i]);
+    }
     return rows;
 }
 

@@ -275,6 +275,11 @@ private:
                        detail::parse_backup(arguments));
             return true;
         }
+        if (detail::same_word(arguments[0], "raft.snapshot")) {
+            arguments.size() == 1 ? take(SnapshotRequest{})
+                                  : take(detail::wrong_arity("raft.snapshot"));
+            return true;
+        }
         const bool status = detail::same_word(arguments[0], "raft.status");
         if (!status && !detail::same_word(arguments[0], "raft.digest")) return false;
         std::string reply;
@@ -310,6 +315,7 @@ private:
     void take(MemberEdit&& edit) { take_work(std::move(edit), 1); }
     void take(Transfer&& transfer) { take_work(std::move(transfer), 1); }
     void take(BackupRequest&& request) { take_work(std::move(request), 1); }
+    void take(SnapshotRequest request) { take_work(request, 1); }
     void take(Read&& read) { take_work(std::move(read), 1); }
     // Counted twice: the operation, and its encoding in the replica.
     void take(Write&& write) { take_work(std::move(write), 2); }
@@ -351,6 +357,10 @@ private:
                 service_.transfer(*transfer, ended(sequence));
             } else if (const auto* backup = std::get_if<BackupRequest>(&request->work)) {
                 answer_backup(*backup, sequence);
+            } else if (std::holds_alternative<SnapshotRequest>(request->work)) {
+                service_.take_snapshot([self = self(), sequence](std::string reply) {
+                    if (self->is_open()) self->finish(sequence, std::move(reply));
+                });
             } else {
                 if (!first_read) first_read = sequence;
                 last_read = sequence;

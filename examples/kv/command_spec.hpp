@@ -108,6 +108,9 @@ struct BackupRequest {
     std::uint64_t number = 0;
 };
 
+/// The server is to take a snapshot now.
+struct SnapshotRequest {};
+
 using Command = std::variant<Immediate, Write, Read, ClusterQuery, InfoQuery, MemberQuery,
                              MemberEdit, Transfer>;
 

@@ -6,6 +6,7 @@
 
 #include "command_spec.hpp"
 #include "integer.hpp"
+#include "log_level.hpp"
 #include "reply_writer.hpp"
 #include "topology.hpp"
 
@@ -236,8 +237,26 @@ inline Command parse_client(Arguments arguments, Connection& connection) {
     return unknown_subcommand(arguments);
 }
 
-// Benchmarks ask for these two. There is no other setting to show.
+// CONFIG SET loglevel <level>
+inline Immediate set_config(Arguments arguments) {
+    if (arguments.size() != 4) return wrong_arity("config|set");
+    if (!same_word(arguments[2], "loglevel")) {
+        return error("ERR CONFIG SET failed: only loglevel can be set, and not '" +
+                     std::string(arguments[2].substr(0, quoted_bytes_max)) + "'");
+    }
+    const auto level = parse_log_level(to_lower(arguments[3].substr(0, quoted_bytes_max)));
+    if (!level) {
+        return error(
+            "ERR CONFIG SET failed: argument(s) must be one of the following: debug, verbose, "
+            "notice, warning");
+    }
+    log_level() = *level;
+    return ok();
+}
+
+// Benchmarks ask for the first two.
 inline Command parse_config(Arguments arguments, Connection& connection) {
+    if (same_word(arguments[1], "set")) return set_config(arguments);
     if (!same_word(arguments[1], "get")) {
         return unknown_subcommand(arguments);
     }
@@ -245,7 +264,8 @@ inline Command parse_config(Arguments arguments, Connection& connection) {
         return wrong_arity("config|get");
     }
     using Setting = std::pair<std::string_view, std::string_view>;
-    constexpr std::array<Setting, 2> settings = {{{"save", ""}, {"appendonly", "yes"}}};
+    const std::array<Setting, 3> settings = {
+        {{"save", ""}, {"appendonly", "yes"}, {"loglevel", to_string(log_level())}}};
     std::vector<Setting> shown;
     for (const Setting& setting : settings) {
         const auto is_asked = [&](std::string_view name) {

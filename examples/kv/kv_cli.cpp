@@ -6,6 +6,9 @@
 //   kv put KEY VALUE              writes it, whatever was there
 //   kv cas KEY VALUE VERSION      writes it if the key has this version (0: is absent)
 //   kv status                     shows all servers, and who is a member
+//   kv top [--once]               the same and more, at work, each second
+//   kv snapshot                   makes all servers, or --server ADDRESS, take a snapshot now
+//   kv log-level [LEVEL]          shows or changes which lines the servers print
 //   kv member list                shows the members, as the leader has them
 //   kv member add ID ADDRESS [--learner]
 //   kv member remove ID
@@ -32,8 +35,10 @@
 #include "clerk.hpp"
 #include "cli_backup.hpp"
 #include "cli_members.hpp"
+#include "cli_servers.hpp"
 #include "cli_service.hpp"
 #include "cli_status.hpp"
+#include "cli_top.hpp"
 #include "tls_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -157,6 +162,9 @@ int run(int count, char** words) {
         ->required()
         ->check(CLI::Range(std::uint64_t{0}, version_max));
     const kv::LeaderCommands leader_commands(app);
+    const kv::ServerCommands server_commands(app);
+    kv::TopWish top_wish;
+    const CLI::App* const top = kv::declare_top(app, top_wish);
     kv::BackupWish wish;
     const CLI::App* const backup = kv::declare_backup(app, wish);
     try {
@@ -168,6 +176,10 @@ int run(int count, char** words) {
     kv::own_tls() = kv::open_tls(tls);
     if (*all) return kv::print_status(arguments.addressees(), arguments.timeout());
     if (*backup) return kv::make_backup(arguments.addressees(), wish, arguments.timeout());
+    if (*top) return kv::Top(arguments.addressees(), top_wish).run();
+    if (server_commands.asked()) {
+        return server_commands.run(arguments.addressees(), arguments.timeout());
+    }
     if (leader_commands.asked()) {
         return leader_commands.run(arguments.addressees(), arguments.timeout());
     }

@@ -78,6 +78,7 @@ struct Arguments {
     std::uint64_t segment_bytes = std::uint64_t{16} << 20;
     std::uint64_t election_timeout_ms = 500;
     std::uint64_t disk_stall_timeout_ms = 5000;
+    std::string log_level{kv::to_string(kv::LogLevel::notice)};
     kv::ClientArguments clients;
     kv::ServerTlsArguments tls;
 };
@@ -169,6 +170,11 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "nor votes; until it has come to its end")
         ->check(CLI::Range(std::uint64_t{50}, std::uint64_t{600'000}))
         ->capture_default_str();
+    app.add_option("--log-level", arguments.log_level,
+                   "Which lines are printed; CONFIG SET loglevel, or 'kv log-level', changes it")
+        ->transform(CLI::IsMember(kv::names_of_log_levels(), CLI::ignore_case))
+        ->option_text("debug|verbose|notice|warning")
+        ->default_str("notice");
     kv::declare_client_arguments(app, arguments.clients);
     kv::declare_tls(app, arguments.tls);
 }
@@ -333,7 +339,7 @@ public:
             std::max(std::chrono::milliseconds(1000),
                      std::chrono::milliseconds(2 * arguments.election_timeout_ms));
         transport.on_peer_change = [](const rsm::PeerStatus& peer) {
-            kv::log_line(kv::describe(peer));
+            kv::log_at(kv::level_of(peer), kv::describe(peer));
         };
         transport.on_refusal = [](const rsm::TcpRefused& refused) {
             kv::log_line(kv::describe(refused));
@@ -397,9 +403,11 @@ private:
                 ++server_->counters().snapshots_installed;
             }
         };
-        options.on_notice = [](const std::string& what) { kv::log_line("storage: " + what); };
+        options.on_notice = [](const std::string& what) {
+            kv::log_at(kv::LogLevel::warning, "storage: " + what);
+        };
         options.on_failure = [this](const raft::Failure& failure) {
-            kv::log_line("stopped for good: " + failure.message());
+            kv::log_at(kv::LogLevel::warning, "stopped for good: " + failure.message());
             exit_status_ = 2;
             io_.stop();
         };
@@ -473,6 +481,7 @@ int main(int count, char** words) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
+    kv::log_level() = *kv::parse_log_level(arguments.log_level);
     kv::survive_failed_writes();
     kv::keep_freed_memory();
     try {
@@ -484,7 +493,7 @@ int main(int count, char** words) {
     } catch (const std::exception& error) {
         // Boost appends in brackets which number the code has and where in Boost it came up.
         const std::string text = error.what();
-        kv::log_line("cannot start: " + text.substr(0, text.find(" [")));
+        kv::log_at(kv::LogLevel::warning, "cannot start: " + text.substr(0, text.find(" [")));
         return EXIT_FAILURE;
     }
 }

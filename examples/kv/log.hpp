@@ -4,6 +4,8 @@
 #ifndef RSM_EXAMPLES_KV_LOG_HPP
 #define RSM_EXAMPLES_KV_LOG_HPP
 
+#include "log_level.hpp"
+
 #include <raft/protocol/step.hpp>
 #include <rsm/transport/peer_status.hpp>
 #include <rsm/transport/tcp_refusal.hpp>
@@ -32,7 +34,8 @@ inline std::string timestamp(std::chrono::system_clock::time_point time) {
     return std::string(text, length) + "." + std::string(3 - millis.size(), '0') + millis + "Z";
 }
 
-inline void log_line(std::string_view text) {
+inline void log_at(LogLevel level, std::string_view text) {
+    if (!is_logged(level)) return;
     std::string line = timestamp(std::chrono::system_clock::now());
     line += ' ';
     line += text;
@@ -40,6 +43,8 @@ inline void log_line(std::string_view text) {
     // In one call, so that the lines of several processes on one terminal stay whole.
     std::fwrite(line.data(), 1, line.size(), stderr);
 }
+
+inline void log_line(std::string_view text) { log_at(LogLevel::notice, text); }
 
 /// A log for what clients may bring about as often as they like: a few lines each second, and how
 /// many there would have been.
@@ -142,17 +147,37 @@ inline std::string describe(const raft::Event& event) {
     return "an event of an unknown kind" + term;
 }
 
+inline LogLevel level_of(raft::EventKind kind) {
+    switch (kind) {
+        case raft::EventKind::quorum_lost:
+        case raft::EventKind::disk_stalled:
+        case raft::EventKind::disk_full:
+        case raft::EventKind::snapshot_rejected:
+        case raft::EventKind::snapshot_unreadable:
+        case raft::EventKind::protocol_violation:
+        case raft::EventKind::acknowledgement_lost:
+        case raft::EventKind::rival_leader:
+        case raft::EventKind::number_out_of_range:
+        case raft::EventKind::removed:
+        case raft::EventKind::other_instance:
+        case raft::EventKind::unrecognized:
+        case raft::EventKind::states_differ:
+        case raft::EventKind::outvoted: return LogLevel::warning;
+        default: return LogLevel::notice;
+    }
+}
+
 /// Tells of events. A node without a quorum asks for one again and again, for ever, and says so at
-/// the first, second, fourth, eighth, ... time.
+/// the first, second, fourth, eighth, ... time; each time where lines are verbose.
 class EventLog {
 public:
     void line(const raft::Event& event) {
         if (event.kind != raft::EventKind::became_pre_candidate) {
             attempts_ = 0;
-            return log_line(describe(event));
+            return log_at(level_of(event.kind), describe(event));
         }
         ++attempts_;
-        if (!std::has_single_bit(attempts_)) return;
+        if (!std::has_single_bit(attempts_) && !is_logged(LogLevel::verbose)) return;
         const std::string again = ": no quorum answered " + std::to_string(attempts_ - 1) +
                                   (attempts_ == 2 ? " time" : " times");
         log_line(describe(event) + (attempts_ == 1 ? "" : again));
@@ -162,6 +187,9 @@ private:
     std::uint64_t attempts_ = 0;
 };
 
+inline LogLevel level_of(const rsm::PeerStatus& peer) {
+    return peer.connected ? LogLevel::notice : LogLevel::warning;
+}
 inline std::string describe(const rsm::PeerStatus& peer) {
     const std::string who = "peer " + std::to_string(peer.node.value);
     return peer.connected ? who + ": connected at " + peer.address

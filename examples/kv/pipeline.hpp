@@ -34,7 +34,8 @@ public:
     struct Request {
         enum class State : std::uint8_t { waiting, under_way, allowed, done };
 
-        std::variant<std::monostate, Write, Read, MemberEdit, Transfer, BackupRequest>
+        std::variant<std::monostate, Write, Read, MemberEdit, Transfer, BackupRequest,
+                     SnapshotRequest>
             work;  ///< monostate: the reply is known
         std::string reply;
         std::size_t bytes = 0;  ///< of memory
@@ -130,10 +131,12 @@ public:
     }
 
 private:
-    /// Of changes of the members, handovers and steps of a backup there is one at a time.
+    /// Of changes of the members, handovers, snapshots and steps of a backup there is one at a
+    /// time.
     static bool is_alone(const Request& request) {
         return std::holds_alternative<MemberEdit>(request.work) ||
                std::holds_alternative<BackupRequest>(request.work) ||
+               std::holds_alternative<SnapshotRequest>(request.work) ||
                std::holds_alternative<Transfer>(request.work);
     }
 

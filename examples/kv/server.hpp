@@ -6,6 +6,7 @@
 
 #include "client_connection.hpp"
 #include "door.hpp"
+#include "log_level.hpp"
 #include "server_options.hpp"
 #include "service.hpp"
 
@@ -112,6 +113,7 @@ private:
                     if (const auto there = self.lock()) there->leave(id, full);
                 });
             clients.emplace(id, client);
+            if (is_logged(LogLevel::debug)) service.log("client " + std::to_string(id) + " came");
             if (full) return client->refuse(Door::full_text);
             ++counters().accepted;
             ++counters().clients;
@@ -138,6 +140,7 @@ private:
 
         void leave(std::uint64_t id, bool was_refused) {
             clients.erase(id);
+            if (is_logged(LogLevel::debug)) service.log("client " + std::to_string(id) + " went");
             if (!was_refused) --counters().clients;
         }
 

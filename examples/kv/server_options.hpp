@@ -72,6 +72,9 @@ struct ServerOptions {
     /// How long a backup waits for the state that it is to have.
     std::chrono::milliseconds backup_timeout{60'000};
 
+    /// How long a snapshot that somebody asks for may take until they are told so.
+    std::chrono::milliseconds snapshot_timeout{600'000};
+
     /// What clients' connections are under; null: nothing, they are plain.
     Tls tls;
     TlsAsks tls_asks = TlsAsks::for_a_valid_one;

@@ -203,6 +203,27 @@ public:
         return reply;
     }
 
+    /// Takes a snapshot. `ended` is called with the reply, "index:<last>" and "bytes:<count>" or an
+    /// error; not from inside, and maybe when the service is gone.
+    void take_snapshot(std::function<void(std::string)> ended) {
+        replica_.async_snapshot(options_.snapshot_timeout, [ended = std::move(ended)](
+                                                               boost::system::error_code error,
+                                                               const rsm::SavedSnapshot& snapshot) {
+            std::string reply;
+            std::string text;
+            detail::add_line(text, "index", snapshot.index.value);
+            detail::add_line(text, "bytes", snapshot.bytes);
+            if (error == rsm::Errc::timed_out) {
+                ReplyWriter(reply).error("UNKNOWN the snapshot is not done yet, and goes on");
+            } else if (error) {
+                ReplyWriter(reply).error("BUSY no snapshot was taken: " + error.message());
+            } else {
+                ReplyWriter(reply).bulk(text);
+            }
+            ended(std::move(reply));
+        });
+    }
+
     /// Lines "<id> <standing> <address> <instance> <priority>".
     std::string members_text() const {
         std::string text;

@@ -8,6 +8,7 @@
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
 #include <raft/protocol/membership.hpp>
+#include <rsm/admin/metrics.hpp>
 #include <rsm/backup.hpp>
 #include <rsm/clock.hpp>
 #include <rsm/detail/entropy.hpp>
@@ -221,21 +222,48 @@ public:
         return capture(at_least, timeout, std::forward<CompletionToken>(token));
     }
 
+    /// Takes a snapshot of what this node has applied, whatever its role and however short the log
+    /// is, and completes with it when it is durable and the log that it covers may go; at once with
+    /// the newest one if nothing was applied since. One that is under way already does not count.
+    /// Nothing else than the log's length changes, here or elsewhere. A machine that makes its
+    /// state durable in groups (Persistent) gives what is durable, which may be less than what was
+    /// applied. Errors: overloaded (too many ask for one), timed_out (it may still be taken),
+    /// stopped, and those of the operating system, with which it could not be saved: nothing is
+    /// lost, and the log stays. Completion signature:
+    /// void(boost::system::error_code, SavedSnapshot).
+    ///
+    /// @param timeout  0: none
+    template <class CompletionToken>
+    auto async_snapshot(std::chrono::nanoseconds timeout, CompletionToken&& token) {
+        using Ending = detail::PendingSnapshots::Ending;
+        const auto begin = [where = here(), timeout](auto handler) {
+            where.run(
+                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
+                 timeout](Node* node, const Queue& queue) mutable {
+                    typename Ending::Completion completion = carried.take(queue);
+                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                    node->snapshot(std::move(completion), timeout);
+                });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+    }
+
     /// What status() says, for any thread. Completion signature:
     /// void(boost::system::error_code, Status). The only error is Errc::stopped, where this object
     /// was destroyed first; a node that has stopped still answers.
     template <class CompletionToken>
     auto async_status(CompletionToken&& token) {
-        using Ending = detail::Ending<Status>;
-        const auto begin = [where = here()](auto handler) {
-            where.run([carried = where.template carry<typename Ending::Completion>(
-                           std::move(handler))](Node* node, const Queue& queue) mutable {
-                typename Ending::Completion completion = carried.take(queue);
-                if (node == nullptr) return Ending::fail(completion, Errc::stopped);
-                completion({}, node->status());
-            });
-        };
-        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+        return ask_for<Status>(std::forward<CompletionToken>(token),
+                               [](Node& node) { return node.status(); });
+    }
+
+    /// What the node has counted and measured since it was started, for any thread; see Metrics.
+    /// Completion signature: void(boost::system::error_code, Metrics). The only error is
+    /// Errc::stopped, where this object was destroyed first; a node that has stopped still answers.
+    template <class CompletionToken>
+    auto async_metrics(CompletionToken&& token) {
+        return ask_for<Metrics>(std::forward<CompletionToken>(token),
+                                [](Node& node) { return node.metrics(); });
     }
 
     /// Makes `target` the members: any change of who votes and who learns, and of where they are,
@@ -308,6 +336,8 @@ public:
 
     /// On get_executor() only.
     Status status() const { return node_->status(); }
+    /// On get_executor() only.
+    Metrics metrics() const { return node_->metrics(); }
     /// This replica's machine as it is: possibly behind the cluster. On get_executor() only.
     const Machine& machine() const { return node_->machine(); }
     /// The algorithm's own state, for tests and for tools that look closer. On get_executor() only.
@@ -342,6 +372,22 @@ private:
                     if (node == nullptr) return Ending::fail(completion, Errc::stopped);
                     if (!at_least) return node->capture(std::move(completion), timeout);
                     node->capture(*at_least, std::move(completion), timeout);
+                });
+        };
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+    }
+
+    /// Asks the node for a copy of what it knows, which it gives also when it has stopped.
+    template <class Value, class CompletionToken, class Ask>
+    auto ask_for(CompletionToken&& token, Ask ask) {
+        using Ending = detail::Ending<Value>;
+        const auto begin = [where = here(), ask](auto handler) {
+            where.run(
+                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
+                 ask](Node* node, const Queue& queue) mutable {
+                    typename Ending::Completion completion = carried.take(queue);
+                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
+                    completion({}, ask(*node));
                 });
         };
         return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
@@ -398,14 +444,16 @@ private:
     public:
         Read(Query query, typename Ending::Completion completion)
             : query_(std::move(query)), completion_(std::move(completion)) {}
-        void answer(const Machine& machine) override {
+        bool answer(const Machine& machine) override {
             std::optional<Value> value;
             try {
                 value.emplace(query_(machine));
             } catch (...) {
-                return fail(detail::thrown_code());
+                fail(detail::thrown_code());
+                return false;
             }
             completion_({}, std::move(*value));
+            return true;
         }
         void fail(boost::system::error_code why) override { Ending::fail(completion_, why); }
 

@@ -20,6 +20,20 @@
 
 namespace rsm::inline v0 {
 
+/// A snapshot that is durable.
+struct SavedSnapshot {
+    raft::Index index;        ///< the last index that it covers; 0: there is none
+    std::uint64_t bytes = 0;  ///< of its content
+    friend bool operator==(const SavedSnapshot&, const SavedSnapshot&) = default;
+};
+
+/// How far a snapshot has come on its way to another node.
+struct SnapshotProgress {
+    std::uint64_t bytes = 0;  ///< of the sender: sent; of the receiver: kept
+    std::uint64_t total_bytes = 0;
+    friend bool operator==(const SnapshotProgress&, const SnapshotProgress&) = default;
+};
+
 /// A copy of a node's state at one moment.
 struct Status {
     struct Follower {
@@ -32,7 +46,13 @@ struct Status {
         /// It has, or may have, less than it had acknowledged: its vote is still to be taken away
         /// until it has caught up, so no other node should fail now.
         bool doubtful = false;
+        /// The snapshot that it is being sent, by this node or by another one in its place.
+        std::optional<SnapshotProgress> transfer;
     };
+
+    /// A digest of the cluster's name, founders and origin, which its nodes have in common, in
+    /// hexadecimal digits; empty: the storage keeps no identity.
+    std::string cluster;
 
     raft::NodeId self;
     raft::Role role{};
@@ -41,6 +61,9 @@ struct Status {
     std::string leader_address;  ///< what it advertises (TcpOptions::advertise); empty: not known
     raft::Index commit;
     raft::Index applied;
+    /// As far as leaders have said that entries are committed, since this node was started; at
+    /// least `commit`. A node that lags has not got all of these yet.
+    raft::Index known_commit;
     raft::Index last;  ///< of the log
     /// Up to where the log has to be brought again by the others, because some of it was found
     /// damaged; until then the node does not lead. 0: nothing is lacking.
@@ -59,7 +82,9 @@ struct Status {
     bool members_settled = true;    ///< that one is committed
     bool changing_members = false;  ///< a change of them is under way, as far as this node knows
     std::size_t pending_operations = 0;
+    std::size_t pending_bytes = 0;  ///< of these operations, encoded (Options::max_pending_bytes)
     std::size_t pending_reads = 0;
+    std::optional<SnapshotProgress> receiving;    ///< the snapshot that is being sent to this node
     bool stopped = false;                         ///< for good: by async_stop or by a failure
     std::vector<Follower> followers;              ///< empty unless this node leads
     std::vector<PeerStatus> peers;                ///< empty if the transport does not tell

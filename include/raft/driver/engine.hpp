@@ -322,12 +322,19 @@ private:
             // No wake: the turn follows when the whole group is here.
             transport_.start(
                 [this](Message message) {
+                    measure_received(message);
                     if (!halted_) or_fail([&] { inbox_.push_back(std::move(message)); });
                 },
                 [this] { turn_at_once(); });
         } else {
-            transport_.start([this](Message message) { take_in(std::move(message)); });
+            transport_.start([this](Message message) {
+                measure_received(message);
+                take_in(std::move(message));
+            });
         }
+    }
+    void measure_received(const Message& message) {
+        if constexpr (MeasuringHost<Host>) host_.received(message);
     }
     void flush() {
         if constexpr (GroupingTransport<TransportType>) transport_.flush();
@@ -409,7 +416,9 @@ private:
     void begin_write(Write&& write) {
         const WriteId id = write.id;
         begun_ = id;
+        if constexpr (MeasuringHost<Host>) host_.write_begun(write);
         storage_.append(std::move(write), [this, id](Result<void> written) {
+            if constexpr (MeasuringHost<Host>) host_.write_ended(!written);
             if (!written) return fail(written.error());
             or_fail([&] { write_done(id); });
         });

@@ -7,6 +7,7 @@
 #include <raft/base/result.hpp>
 #include <raft/base/stream.hpp>
 #include <raft/base/types.hpp>
+#include <raft/protocol/message.hpp>
 #include <raft/protocol/stable.hpp>
 #include <raft/protocol/step.hpp>
 
@@ -92,6 +93,19 @@ concept PersistentHost = EngineHost<H> && requires(H host, const Recovered& reco
 template <class H>
 concept ComparingHost = EngineHost<H> && requires(H host, const MarksTold& told) {
     host.compare(told);
+};
+
+/// An EngineHost that measures.
+///
+/// - `write_begun(write)`: it is about to be handed to the storage; `write_ended(failed)`: the
+///   oldest of those has come to its end.
+/// - `received(message)`: it has come and is about to be taken in, or refused.
+template <class H>
+concept MeasuringHost = EngineHost<H> &&
+    requires(H host, const Write& write, const Message& message) {
+    host.write_begun(write);
+    host.write_ended(true);
+    host.received(message);
 };
 
 }  // namespace raft

@@ -10,6 +10,7 @@
 #include <rsm/detail/thrown.hpp>
 #include <rsm/error.hpp>
 #include <rsm/node/applied_digest.hpp>
+#include <rsm/node/measurements.hpp>
 #include <rsm/node/newer_version.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/state_machine.hpp>
@@ -27,8 +28,10 @@ namespace rsm::inline v0::detail {
 template <class Machine, class Operations>
 class Application {
 public:
-    Application(ReplicaState<Machine>& state, Operations& operations)
-        : state_(state), operations_(operations) {}
+    /// @param now  when the entries' turn has come
+    Application(ReplicaState<Machine>& state, Operations& operations, Measurements& measurements,
+                raft::Time now)
+        : state_(state), operations_(operations), measurements_(measurements), now_(now) {}
 
     /// Gives why the node has to stop, if so.
     std::optional<std::string> take_in(std::span<const raft::Entry> entries) {
@@ -68,6 +71,7 @@ private:
 
     void apply_entry(const raft::Entry& entry) {
         std::optional<typename Operations::Pending> own = operations_.apply(entry.position());
+        if (own) measurements_.committed(own->begun, now_);
         const bool is_operation = entry.kind == raft::EntryKind::operation;
         const bool skip = state_.skipped().wanted(entry.index);
         if (skip && !is_operation) throw SkipRefused(entry.index, "that entry is no operation");
@@ -108,19 +112,21 @@ private:
         if constexpr (std::is_void_v<Result>) {
             state_.apply(operation, entry.position());
             state_.digest().add(entry.payload.view());
-            if (wanted) own->complete.completion({});
+            if (wanted) own->complete.completed();
         } else {
             Result result = state_.apply(operation, entry.position());
             state_.digest().add(entry.payload.view());
             if constexpr (compares_results<Machine>()) {
                 state_.digest().add_result(result, state_.versions());
             }
-            if (wanted) own->complete.completion({}, std::move(result));
+            if (wanted) own->complete.completed(std::move(result));
         }
     }
 
     ReplicaState<Machine>& state_;
     Operations& operations_;
+    Measurements& measurements_;
+    raft::Time now_;
 };
 
 }  // namespace rsm::detail

@@ -100,6 +100,7 @@ public:
         failed(now);
         stale_ = true;
     }
+    bool is_under_way() const { return under_way_; }
     /// When to ask again, if a pause is what keeps it from being due.
     raft::Time not_before() const {
         return damaged_ ? std::max(not_before_, not_again_before_) : not_before_;
@@ -131,6 +132,9 @@ public:
                            rank_of(core.self(), core.membership()));
         return policy_.due(now, grown, is_pressing(persisted), applied > newest_);
     }
+    /// Whether one that somebody asks for can begin, however long the log is.
+    bool is_free() const { return !policy_.is_under_way(); }
+    raft::Index newest() const { return newest_; }
     /// What makes operations durable in groups may hand out the same state as before.
     bool is_of_use(raft::Index position) const {
         if (position == newest_) return policy_.is_damaged() && position.value != 0;

@@ -8,6 +8,7 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 #include <raft/driver/engine.hpp>
+#include <rsm/admin/metrics.hpp>
 #include <rsm/archive.hpp>
 #include <rsm/backup.hpp>
 #include <rsm/error.hpp>
@@ -17,11 +18,13 @@
 #include <rsm/node/compaction.hpp>
 #include <rsm/node/comparison.hpp>
 #include <rsm/node/completion.hpp>
+#include <rsm/node/measurements.hpp>
 #include <rsm/node/not_leader.hpp>
 #include <rsm/node/pending_captures.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
+#include <rsm/node/pending_snapshots.hpp>
 #include <rsm/node/policies.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/node/room_notice.hpp>
@@ -73,6 +76,7 @@ public:
           snapshots_(
               {options_.snapshot_threshold, options_.snapshot_factor, options_.raft.max_log_bytes}),
           comparison_(3 * options_.raft.election_timeout),
+          reads_(measurements_.counts.reads_failed),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
                   std::move(open_clock), *this) {}
     Node(const Node&) = delete;
@@ -95,6 +99,7 @@ public:
         queue_->on_called = [node = self_] {
             if (const std::shared_ptr<Node> alive = node.lock()) alive->turn();
         };
+        measurements_.started(engine_.now());
         raft::Result<void> started = engine_.start();
         if (started) tell_recovery();
         return started;
@@ -105,7 +110,8 @@ public:
     void submit(Operation operation, typename Ending::Completion completion,
                 std::chrono::nanoseconds timeout) {
         typename Operations::Pending pending;
-        pending.complete.completion = std::move(completion);
+        pending.complete = {std::move(completion), &measurements_.counts};
+        ++measurements_.counts.operations_submitted;
         if (engine_.halted()) return pending.complete(Errc::stopped);
         if (storage_refusal() && engine_.core().role() == raft::Role::leader) {
             return pending.complete(Errc::no_space);
@@ -131,14 +137,16 @@ public:
         } else if (state_.writes_newest()) {
             pending.operation = std::move(operation);  // what others decode is no other
         }
-        pending.deadline = deadline(timeout);
+        pending.begun = engine_.now();
+        pending.deadline = deadline(pending.begun, timeout);
         operations_.add(std::move(pending));
         engine_.propose(0, std::move(payload));  // answered in order, so a token says nothing
     }
 
     void read(std::unique_ptr<PendingRead<Machine>> read, std::chrono::nanoseconds timeout) {
-        if (engine_.halted()) return read->fail(Errc::stopped);
-        read->deadline = deadline(timeout);
+        if (engine_.halted()) return reads_.fail(*read, Errc::stopped);
+        read->begun = engine_.now();
+        read->deadline = deadline(read->begun, timeout);
         engine_.read(reads_.add(std::move(read)));
     }
 
@@ -152,7 +160,15 @@ public:
         if (!is_ahead() && at_least <= state_.position().index) return give_state(completion);
         if (captures_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
         // The deadline is seen to at the next turn: no node is without one for long.
-        captures_.add(at_least, deadline(timeout), std::move(completion));
+        captures_.add(at_least, deadline(engine_.now(), timeout), std::move(completion));
+    }
+
+    void snapshot(PendingSnapshots::Completion completion, std::chrono::nanoseconds timeout) {
+        using Unanswered = PendingSnapshots::Ending;
+        if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
+        if (asked_snapshots_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
+        asked_snapshots_.add(deadline(engine_.now(), timeout), std::move(completion));
+        take_snapshot_if_due();  // or at the next turn, where the state is not to be had now
     }
 
     void change_members(Members target, const ChangeOptions& how,
@@ -205,7 +221,12 @@ public:
         }
         status.persisted_bytes = engine_.storage().persisted_bytes();
         status.refuses = log_refusal(engine_.storage(), options_);
+        status.known_commit = std::max(status.commit, measurements_.told_commit());
+        if constexpr (raft::ClaimedStorage<Storage>) {
+            status.cluster = cluster_text(engine_.storage().identity());
+        }
         status.pending_operations = operations_.size();
+        status.pending_bytes = operations_.bytes();
         status.pending_reads = reads_.size();
         status.stopped = engine_.halted();
         status.leader_address = advertisement_of(engine_.transport(), status.leader);
@@ -221,6 +242,8 @@ public:
         }
         return status;
     }
+
+    Metrics metrics() { return measurements_.metrics(engine_.now()); }
 
     const Machine& machine() const { return state_.machine(); }
     const Options& options() const { return options_; }
@@ -255,11 +278,16 @@ public:
     }
 
     void change_ended(const raft::ChangeOutcome& outcome) {
-        changes_.end(outcome.token, error_of(outcome.result, not_leader()));
+        end_change(changes_, outcome.token, error_of(outcome.result, not_leader()));
     }
     void handover_ended(const raft::HandoverOutcome& outcome) {
-        handovers_.end(outcome.token, error_of(outcome.result, not_leader()));
+        end_change(handovers_, outcome.token, error_of(outcome.result, not_leader()));
     }
+
+    // Of what the engine does for the log (raft::MeasuringHost).
+    void write_begun(const raft::Write& write) { measurements_.write_begun(write, engine_.now()); }
+    void write_ended(bool failed) { measurements_.write_ended(failed, engine_.now()); }
+    void received(const raft::Message& message) { measurements_.received(message); }
 
     raft::Result<raft::Index> recovered(const raft::Recovered& log) requires Persistent<Machine> {
         const raft::Result<raft::Index> applied = state_.recovered(log);
@@ -282,8 +310,10 @@ public:
     }
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
+        measurements_.snapshot_saved(meta.size, engine_.now());
         state_.returned();
         snapshots_.saved(meta.last.index);
+        asked_snapshots_.saved({meta.last.index, meta.size});
         catch_up();
     }
 
@@ -292,8 +322,11 @@ public:
         if (!thrown.empty()) return machine_failed(std::move(thrown));
         if (state_.outdated()) {
             snapshots_.needless();
+            asked_snapshots_.begin_again();
         } else {
+            measurements_.snapshot_failed();
             snapshots_.failed(engine_.now());
+            asked_snapshots_.failed(failure.code);
             if (options_.on_notice) {
                 options_.on_notice("a snapshot could not be saved and is tried again later: " +
                                    failure.message());
@@ -303,6 +336,7 @@ public:
     }
 
     void observe(const raft::Event& event) {
+        measurements_.observed(event.kind, engine_.core().leader());
         if (event.kind == raft::EventKind::snapshot_unreadable) snapshots_.damaged();
         const bool leaves =
             event.kind == raft::EventKind::removed || event.kind == raft::EventKind::unrecognized;
@@ -342,9 +376,10 @@ public:
                 give_state(completion);
         }
         captures_.expire(now);
+        asked_snapshots_.expire(now);
         const bool pausing = snapshots_.not_before() > now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
-                         captures_.earliest_deadline(),
+                         captures_.earliest_deadline(), asked_snapshots_.earliest_deadline(),
                          pausing ? snapshots_.not_before() : raft::Time::max()});
     }
 
@@ -361,8 +396,9 @@ private:
     public:
         Capture(Node& node, PendingCaptures::Completion completion)
             : node_(node), completion_(std::move(completion)) {}
-        void answer(const Machine&) override {
+        bool answer(const Machine&) override {
             node_.give_known_state(this->deadline, completion_);
+            return true;
         }
         void fail(boost::system::error_code why) override {
             PendingCaptures::Ending::fail(completion_, why);
@@ -375,14 +411,23 @@ private:
 
     struct Complete {
         typename Ending::Completion completion;
+        Metrics* counts = nullptr;
         explicit operator bool() const { return static_cast<bool>(completion); }
-        void operator()(boost::system::error_code why) { Ending::fail(completion, why); }
+        void operator()(boost::system::error_code why) {
+            counts->operations_failed.count(why);
+            Ending::fail(completion, why);
+        }
+        template <class... Value>
+        void completed(Value&&... value) {
+            ++counts->operations_completed;
+            completion({}, std::forward<Value>(value)...);
+        }
     };
     using Operations = PendingOperations<Operation, Complete>;
 
-    raft::Time deadline(std::chrono::nanoseconds timeout) {
+    static raft::Time deadline(raft::Time now, std::chrono::nanoseconds timeout) {
         if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
-        return raft::saturated_sum(engine_.now(), timeout);
+        return raft::saturated_sum(now, timeout);
     }
 
     /// What has waited for the machine.
@@ -403,7 +448,8 @@ private:
     /// included.
     void answer_read(raft::Token token) {
         if (state_.outdated()) return held_reads_.push_back(token);
-        reads_.answer(token, state_.machine());
+        const std::optional<raft::Time> begun = reads_.answer(token, state_.machine());
+        if (begun) measurements_.read_answered(*begun, engine_.now());
     }
 
     raft::Result<void> replace_state(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
@@ -416,8 +462,11 @@ private:
     }
 
     void take_in(std::span<const raft::Entry> entries) {
+        const raft::Time begun = engine_.now();
         const std::optional<std::string> failure =
-            Application<Machine, Operations>(state_, operations_).take_in(entries);
+            Application<Machine, Operations>(state_, operations_, measurements_, begun)
+                .take_in(entries);
+        measurements_.applied(entries.size(), begun, engine_.now());
         if (failure) machine_failed(*failure);
     }
 
@@ -434,17 +483,28 @@ private:
     }
 
     void take_snapshot_if_due() {
+        if (state_.busy() || is_ahead()) return;
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
         const raft::LogPosition at =
             snapshots_.is_pressing(bytes) ? state_.passed() : state_.position();
-        if (at.index.value == 0 || state_.busy() || is_ahead()) return;
-        const raft::Time now = engine_.now();
-        if (!snapshots_.due(now, at.index, bytes, engine_.core())) return;
-        snapshots_.begun(now);
+        const bool asked = asked_snapshots_.wants_one() && snapshots_.is_free();
+        if (asked && !snapshots_.is_of_use(at.index)) return answer_with_newest_snapshot();
+        if (at.index.value == 0) return;
+        if (!asked && !snapshots_.due(engine_.now(), at.index, bytes, engine_.core())) return;
+        snapshots_.begun(engine_.now());
+        measurements_.snapshot_begun(engine_.now());
+        asked_snapshots_.begun();
+        take_snapshot(at, snapshots_.is_pressing(bytes));
+    }
+
+    void take_snapshot(raft::LogPosition at, bool pressing) {
         try {
             auto captured = state_.capture(engine_.core().snapshot().size, options_);
             if (!snapshots_.is_of_use(captured.position.index)) {
-                if (!snapshots_.is_pressing(bytes)) return snapshots_.stale(now);
+                if (!pressing) {
+                    snapshots_.stale(engine_.now());
+                    return answer_with_newest_snapshot();
+                }
                 captured = state_.capture_all(options_);
             }
             engine_.take_snapshot(captured.position, std::move(captured.produce));
@@ -454,6 +514,14 @@ private:
         } catch (...) {
             machine_failed(ReplicaState<Machine>::snapshot_threw(at.index, thrown_text()));
         }
+    }
+
+    /// A new one would hold nothing that this one lacks.
+    void answer_with_newest_snapshot() {
+        const raft::SnapshotMeta& newest = engine_.core().snapshot();
+        if (newest.last.index < snapshots_.newest()) return;  // the core hears of it in a moment
+        asked_snapshots_.begun();
+        asked_snapshots_.saved({newest.last.index, newest.size});
     }
 
     /// A machine that keeps its state itself may have more than is left of a damaged log: until the
@@ -502,6 +570,11 @@ private:
                  found.other_digest});
     }
 
+    void end_change(PendingChanges& pending, raft::Token token, boost::system::error_code how) {
+        if (how) measurements_.counts.changes_failed.count(how);
+        pending.end(token, how);
+    }
+
     void machine_failed(std::string why) {
         engine_.fail({std::make_error_code(std::errc::state_not_recoverable), std::move(why)});
     }
@@ -510,6 +583,7 @@ private:
         operations_.end();
         reads_.end();
         captures_.end();
+        asked_snapshots_.end();
         changes_.end();
         handovers_.end();
     }
@@ -523,12 +597,14 @@ private:
     Options options_;
     SnapshotSchedule snapshots_;
     BufferWriter writer_;
+    Measurements measurements_;
     Comparison comparison_;
     raft::Time tell_state_at_ = raft::Time::min();
     Operations operations_;
     PendingReads<Machine> reads_;
     std::vector<raft::Token> held_reads_;  // see answer_read()
     PendingCaptures captures_;
+    PendingSnapshots asked_snapshots_;
     PendingChanges changes_;
     PendingChanges handovers_;
     RoomNotice room_notice_;

@@ -31,6 +31,7 @@ public:
         std::optional<Operation> operation;
         Complete complete;
         std::size_t bytes = 0;
+        raft::Time begun;  ///< when it was submitted
         raft::Time deadline = raft::Time::max();
     };
 

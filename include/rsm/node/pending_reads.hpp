@@ -7,6 +7,7 @@
 #include <raft/base/ring.hpp>
 #include <raft/base/types.hpp>
 #include <raft/protocol/step.hpp>
+#include <rsm/admin/metrics.hpp>
 #include <rsm/error.hpp>
 
 #include <boost/system/error_code.hpp>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace rsm::inline v0::detail {
@@ -23,8 +25,10 @@ template <class Machine>
 class PendingRead {
 public:
     virtual ~PendingRead() = default;
-    virtual void answer(const Machine& machine) = 0;
+    /// False: the query threw, and whoever waits has been told so.
+    virtual bool answer(const Machine& machine) = 0;
     virtual void fail(boost::system::error_code why) = 0;
+    raft::Time begun;
     raft::Time deadline = raft::Time::max();
 };
 
@@ -32,6 +36,9 @@ public:
 template <class Machine>
 class PendingReads {
 public:
+    /// @param failed  counts those that end with an error
+    explicit PendingReads(ErrorCounts& failed) : failed_(failed) {}
+
     std::size_t size() const { return reads_.size(); }
 
     raft::Token add(std::unique_ptr<PendingRead<Machine>> read) {
@@ -40,11 +47,21 @@ public:
         return first_ + reads_.size() - 1;
     }
 
-    void answer(raft::Token token, const Machine& machine) {
-        if (auto read = take(token)) read->answer(machine);
+    /// @return when it was begun; nothing where it has failed, before or now
+    std::optional<raft::Time> answer(raft::Token token, const Machine& machine) {
+        const auto read = take(token);
+        if (read == nullptr) return std::nullopt;
+        if (read->answer(machine)) return read->begun;
+        failed_.count(Errc::user_exception);
+        return std::nullopt;
     }
     void fail(raft::Token token, boost::system::error_code why) {
-        if (auto read = take(token)) read->fail(why);
+        if (const auto read = take(token)) fail(*read, why);
+    }
+    /// One that was not taken on.
+    void fail(PendingRead<Machine>& read, boost::system::error_code why) {
+        failed_.count(why);
+        read.fail(why);
     }
 
     void expire(raft::Time now) {
@@ -53,7 +70,7 @@ public:
         for (std::size_t i = 0; i < reads_.size(); ++i) {
             if (reads_[i] == nullptr) continue;
             if (reads_[i]->deadline <= now) {
-                std::exchange(reads_[i], nullptr)->fail(Errc::timed_out);
+                fail(*std::exchange(reads_[i], nullptr), Errc::timed_out);
             } else {
                 earliest_ = std::min(earliest_, reads_[i]->deadline);
             }
@@ -64,7 +81,7 @@ public:
 
     void end() {
         for (std::size_t i = 0; i < reads_.size(); ++i) {
-            if (reads_[i] != nullptr) std::exchange(reads_[i], nullptr)->fail(Errc::stopped);
+            if (reads_[i] != nullptr) fail(*std::exchange(reads_[i], nullptr), Errc::stopped);
         }
         drop_answered();
     }
@@ -84,6 +101,7 @@ private:
         }
     }
 
+    ErrorCounts& failed_;
     raft::Ring<std::unique_ptr<PendingRead<Machine>>> reads_;
     raft::Token first_ = 1;
     raft::Time earliest_ = raft::Time::max();

@@ -7,9 +7,33 @@
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
 #include <raft/parts/progress.hpp>
+#include <raft/parts/transfer.hpp>
+#include <raft/protocol/stable.hpp>
 #include <rsm/status.hpp>
+#include <rsm/transport/wire/cluster_id.hpp>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <optional>
+#include <string>
 
 namespace rsm::inline v0::detail {
+
+inline std::optional<SnapshotProgress> progress_of(const raft::Progress& follower) {
+    if (follower.state != raft::ProgressState::snapshot) return std::nullopt;
+    const raft::SnapshotTransfer& transfer = follower.transfer;
+    // Of what another follower sends only the answers tell.
+    return SnapshotProgress{std::max(transfer.offset, transfer.kept), transfer.meta.size};
+}
+
+/// The digest of a cluster's identity in 32 hexadecimal digits.
+inline std::string cluster_text(const raft::Identity& identity) {
+    const ClusterId id = cluster_id(identity);
+    char text[33];
+    std::snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, id.high, id.low);
+    return text;
+}
 
 inline Status status_of(const raft::Core& core, raft::Time now) {
     Status status;
@@ -31,7 +55,11 @@ inline Status status_of(const raft::Core& core, raft::Time now) {
     for (const raft::Progress& follower : core.followers()) {
         status.followers.push_back({follower.node, follower.state, follower.match,
                                     now - follower.last_contact, follower.disk_stalled,
-                                    follower.disk_full, follower.is_doubtful()});
+                                    follower.disk_full, follower.is_doubtful(),
+                                    progress_of(follower)});
+    }
+    if (const raft::IncomingSnapshot* const incoming = core.incoming()) {
+        status.receiving = SnapshotProgress{incoming->kept, incoming->meta.size};
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #include <raft/base/types.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace rsm::inline v0 {
@@ -22,6 +23,11 @@ struct PeerStatus {
     /// empty while `connected`, and before the first attempt has failed.
     std::string reason;
     std::size_t queued_bytes = 0;  ///< that wait to be written to it
+    // Since this node has known the peer: messages of the algorithm, and bytes with their frames.
+    std::uint64_t messages_sent = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t messages_received = 0;
+    std::uint64_t bytes_received = 0;
 };
 
 }  // namespace rsm

@@ -226,7 +226,10 @@ SnapshotChunk snapshot_of(std::int64_t value, std::uint64_t index, std::uint64_t
 /// Hands out what it is answered.
 struct Look final : rsm::detail::PendingRead<Counter> {
     explicit Look(std::optional<std::int64_t>& seen) : seen_(seen) {}
-    void answer(const Counter& counter) override { seen_ = counter.value; }
+    bool answer(const Counter& counter) override {
+        seen_ = counter.value;
+        return true;
+    }
     void fail(Error) override { seen_ = -1; }
     std::optional<std::int64_t>& seen_;
 };

@@ -2,7 +2,7 @@
 //
 // A trace as a page: a space-time diagram of the run, in one file that needs nothing else. What
 // the page looks like and how it behaves is in the files of the folder page, which
-// cmake/trace_page.cmake puts into detail/page_parts.hpp; this header writes the data into it.
+// cmake/pages.cmake puts into detail/page_parts.hpp; this header writes the data into it.
 //
 // The data is JSON inside of a script element. Texts come from state machines and from failures,
 // and may contain anything: only printable ASCII is written as it stands, without <, > and &, so

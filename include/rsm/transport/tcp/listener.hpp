@@ -398,8 +398,14 @@ private:
                 self->shared_->counters.bytes_received += count;
                 connection->inbox.received(count);
                 const std::uint64_t before = self->shared_->counters.messages_received;
+                const raft::NodeId peer = connection->peer;
                 deliver(self, connection);
-                if (self->shared_->counters.messages_received != before) self->delivered();
+                const std::uint64_t messages = self->shared_->counters.messages_received - before;
+                if (TcpPeer* const known = self->shared_->peer(peer)) {
+                    known->bytes_received += count;
+                    known->messages_received += messages;
+                }
+                if (messages != 0) self->delivered();
                 if (!connection->closed && connection->peer) read_frames(self, connection);
             });
     }

@@ -268,6 +268,10 @@ private:
         ++shared_->counters.writes;
         shared_->counters.messages_sent += link.batch.messages;
         shared_->counters.bytes_sent += link.batch.frames.size();
+        if (TcpPeer* const peer = shared_->peer(peer_)) {
+            peer->messages_sent += link.batch.messages;
+            peer->bytes_sent += link.batch.frames.size();
+        }
         link.writing = false;
         // An idle connection must not keep entries alive.
         outbox_.finish(link.batch);

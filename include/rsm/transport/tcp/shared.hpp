@@ -36,6 +36,10 @@ struct TcpPeer {
     bool connected = false;
     std::chrono::steady_clock::time_point since{};  ///< `connected` is what it is
     std::string last_failure;                       ///< empty while connected
+    std::uint64_t messages_sent = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t messages_received = 0;
+    std::uint64_t bytes_received = 0;
 };
 
 /// Owned together by the parts of one transport and used on its executor only.
@@ -80,6 +84,10 @@ struct TcpShared {
         status.connected = peer.connected;
         status.since = std::chrono::duration_cast<raft::Duration>(net.now() - peer.since);
         status.reason = peer.last_failure;
+        status.messages_sent = peer.messages_sent;
+        status.bytes_sent = peer.bytes_sent;
+        status.messages_received = peer.messages_received;
+        status.bytes_received = peer.bytes_received;
         return status;
     }
 

@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The fixed parts of a trace's page. Written by cmake/trace_page.cmake from the files in
+// The fixed parts of a trace's page. Written by cmake/pages.cmake from the files in
 // rsm/sim/trace/page: change those, and run it again.
 #ifndef RSM_SIM_TRACE_DETAIL_PAGE_PARTS_HPP
 #define RSM_SIM_TRACE_DETAIL_PAGE_PARTS_HPP

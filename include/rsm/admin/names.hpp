@@ -1,0 +1,56 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// Names for machines: of errors and events in labels and fields, and the library's version.
+#ifndef RSM_ADMIN_NAMES_HPP
+#define RSM_ADMIN_NAMES_HPP
+
+#include <rsm/error.hpp>
+#include <rsm/version.hpp>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace rsm::inline v0 {
+
+/// The enumerator's name. No switch has a default, so that the compiler says where one is missing.
+inline std::string_view name_of(Errc code) {
+    switch (code) {
+        case Errc::not_leader: return "not_leader";
+        case Errc::overloaded: return "overloaded";
+        case Errc::too_large: return "too_large";
+        case Errc::user_exception: return "user_exception";
+        case Errc::superseded: return "superseded";
+        case Errc::timed_out: return "timed_out";
+        case Errc::result_lost: return "result_lost";
+        case Errc::stopped: return "stopped";
+        case Errc::interrupted: return "interrupted";
+        case Errc::no_space: return "no_space";
+        case Errc::skipped: return "skipped";
+        case Errc::handing_over: return "handing_over";
+        case Errc::busy: return "busy";
+        case Errc::invalid_members: return "invalid_members";
+        case Errc::unreachable: return "unreachable";
+        case Errc::given_up: return "given_up";
+        case Errc::log_full: return "log_full";
+    }
+    return "unknown";
+}
+
+/// What to_string() says of a kind, as one word: "became leader" is became_leader.
+inline std::string one_word(std::string_view name) {
+    std::string text(name);
+    std::ranges::replace_if(
+        text, [](char c) { return c == ' ' || c == '-'; }, '_');
+    return text;
+}
+
+/// "0.1.0"
+inline std::string version_text() {
+    return std::to_string(RSM_VERSION_MAJOR) + "." + std::to_string(RSM_VERSION_MINOR) + "." +
+           std::to_string(RSM_VERSION_PATCH);
+}
+
+}  // namespace rsm
+
+#endif
