@@ -253,6 +253,7 @@ private:
     /// ends the node as a failed write does, instead of leaving it deaf.
     template <class Action>
     void or_fail(Action action) {
+#ifdef __cpp_exceptions
         const auto fail_with = [this](const std::string& why) {
             in_turn_ = false;
             fail({std::make_error_code(std::errc::state_not_recoverable),
@@ -265,6 +266,9 @@ private:
         } catch (...) {
             fail_with("an exception of an unknown type");
         }
+#else
+        action();  // what would throw ends the process where nothing can be caught
+#endif
     }
 
     /// The core counts what the step takes in, the storage what the steps before have begun to
