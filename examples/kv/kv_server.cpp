@@ -24,6 +24,7 @@
 #include "process.hpp"
 #include "rescue.hpp"
 #include "server.hpp"
+#include "service_manager.hpp"
 #include "store.hpp"
 #include "tls_options.hpp"
 
@@ -367,6 +368,7 @@ public:
         kv::log_line("node " + std::to_string(arguments.id) + " serves clients on " + address +
                      ", log up to index " + std::to_string(status.last.value) +
                      ", snapshot up to index " + std::to_string(status.snapshot.value));
+        kv::tell_service_manager("READY=1");
     }
 
     /// Returns when the node has stopped or failed.
@@ -446,6 +448,7 @@ private:
     /// A leader hands over first, so that clients wait for a few messages and not for an election.
     void stop() {
         kv::log_line("stopping");
+        kv::tell_service_manager("STOPPING=1");
         replica_->async_transfer_leadership({}, std::chrono::milliseconds(500),
                                             [this](boost::system::error_code) { stop_replica(); });
     }
