@@ -17,6 +17,9 @@ using Main = int(int count, char** words);
 namespace abuse {
 Main run;
 }
+namespace admin {
+Main run;
+}
 namespace backups {
 Main run;
 }
@@ -65,6 +68,7 @@ struct Named {
 };
 
 constexpr std::array all{Named{"abuse", abuse::run},
+                         Named{"admin", admin::run},
                          Named{"backups", backups::run},
                          Named{"chaos_clients", chaos_clients::run},
                          Named{"damage_rounds", damage_rounds::run},

@@ -17,6 +17,7 @@
 //   kv-server rescue DIRECTORY... --to FILE
 //
 // Exit status: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 if it had to stop.
+#include "admin_arguments.hpp"
 #include "client_arguments.hpp"
 #include "join.hpp"
 #include "listen.hpp"
@@ -24,9 +25,11 @@
 #include "process.hpp"
 #include "rescue.hpp"
 #include "server.hpp"
+#include "service_manager.hpp"
 #include "store.hpp"
 #include "tls_options.hpp"
 
+#include <rsm/admin/http.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/wal.hpp>
 
@@ -80,6 +83,7 @@ struct Arguments {
     std::uint64_t disk_stall_timeout_ms = 5000;
     std::string log_level{kv::to_string(kv::LogLevel::notice)};
     kv::ClientArguments clients;
+    kv::AdminArguments admin;
     kv::ServerTlsArguments tls;
 };
 
@@ -176,6 +180,7 @@ void declare(CLI::App& app, Arguments& arguments) {
         ->option_text("debug|verbose|notice|warning")
         ->default_str("notice");
     kv::declare_client_arguments(app, arguments.clients);
+    kv::declare_admin(app, arguments.admin);
     kv::declare_tls(app, arguments.tls);
 }
 
@@ -327,6 +332,7 @@ public:
         std::vector<tcp::acceptor> acceptors =
             kv::bind_all(io_, kv::own_endpoints(io_, own), kv::log_line);
         const std::string address = announced(arguments, acceptors);
+        auto admin_acceptors = kv::bind_admin(io_, arguments.admin, kv::log_line);
 
         rsm::TcpOptions transport;
         transport.self = raft::NodeId{arguments.id};
@@ -362,11 +368,17 @@ public:
         server_.emplace(
             *replica_, std::move(acceptors), [this, address] { return members(address); },
             std::move(server));
+        if (!admin_acceptors.empty()) {
+            kv::listen(admin_acceptors);
+            admin_.emplace(*replica_, std::move(admin_acceptors),
+                           kv::admin_options(arguments.admin));
+        }
         await_signal();
         const rsm::Status status = replica_->status();
         kv::log_line("node " + std::to_string(arguments.id) + " serves clients on " + address +
                      ", log up to index " + std::to_string(status.last.value) +
                      ", snapshot up to index " + std::to_string(status.snapshot.value));
+        kv::tell_service_manager("READY=1");
     }
 
     /// Returns when the node has stopped or failed.
@@ -446,12 +458,14 @@ private:
     /// A leader hands over first, so that clients wait for a few messages and not for an election.
     void stop() {
         kv::log_line("stopping");
+        kv::tell_service_manager("STOPPING=1");
         replica_->async_transfer_leadership({}, std::chrono::milliseconds(500),
                                             [this](boost::system::error_code) { stop_replica(); });
     }
     void stop_replica() {
         replica_->async_stop([this](boost::system::error_code) {
             server_->stop();
+            admin_.reset();
             io_.stop();
         });
     }
@@ -463,6 +477,7 @@ private:
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
     std::optional<Replica> replica_;
     std::optional<kv::Server<Replica>> server_;
+    std::optional<rsm::AdminServer<Replica>> admin_;
     bool stopping_ = false;
     int exit_status_ = EXIT_SUCCESS;
 };

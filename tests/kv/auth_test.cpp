@@ -155,6 +155,8 @@ TEST_CASE("kv server: nothing is done for one who has not said who it is") {
                                                     {"CLUSTER", "SLOTS"},
                                                     {"COMMAND"},
                                                     {"CONFIG", "GET", "*"},
+                                                    {"CONFIG", "SET", "loglevel", "debug"},
+                                                    {"RAFT.SNAPSHOT"},
                                                     {"CLIENT", "ID"},
                                                     {"MEMBER", "LIST"},
                                                     {"MEMBER", "FOUNDING"},

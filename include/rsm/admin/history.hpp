@@ -22,10 +22,10 @@ public:
 
     /// What happened in one interval. Nothing where nothing was measured in it.
     struct Sample {
-        std::uint64_t operations = 0;  ///< completed without an error
-        std::uint64_t reads = 0;       ///< likewise
-        std::uint64_t refusals = 0;    ///< operations and reads that ended with an error
-        std::uint64_t bytes = 0;       ///< of entries' payloads, written to the log
+        std::uint64_t operations = 0;             ///< completed without an error
+        std::uint64_t reads = 0;                  ///< likewise
+        std::uint64_t refusals = 0;               ///< operations and reads that ended with an error
+        std::uint64_t bytes = 0;                  ///< of entries' payloads, written to the log
         std::optional<std::uint64_t> commit_p50;  ///< in nanoseconds
         std::optional<std::uint64_t> commit_p99;
         std::optional<std::uint64_t> sync_p99;

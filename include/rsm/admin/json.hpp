@@ -25,8 +25,8 @@ inline std::size_t utf8_length(std::string_view text) {
     if (first < 0xc2) return 0;
     if (first < 0xe0) return follows(1) ? 2 : 0;
     if (first < 0xf0) {
-        const unsigned low = first == 0xe0 ? 0xa0 : 0x80;     // nothing that is too long
-        const unsigned high = first == 0xed ? 0x9f : 0xbf;    // no surrogates
+        const unsigned low = first == 0xe0 ? 0xa0 : 0x80;   // nothing that is too long
+        const unsigned high = first == 0xed ? 0x9f : 0xbf;  // no surrogates
         return follows(1, low, high) && follows(2) ? 3 : 0;
     }
     if (first > 0xf4) return 0;
@@ -60,9 +60,8 @@ public:
     }
     JsonWriter& value(const char* text) { return value(std::string_view(text)); }
     JsonWriter& value(std::same_as<bool> auto truth) { return raw(truth ? "true" : "false"); }
-    JsonWriter& value(std::unsigned_integral auto number)
-        requires(!std::same_as<decltype(number), bool>)
-    {
+    JsonWriter& value(std::unsigned_integral auto number) requires(
+        !std::same_as<decltype(number), bool>) {
         return raw(std::to_string(number));
     }
     JsonWriter& value(std::int64_t number) { return raw(std::to_string(number)); }

@@ -221,8 +221,7 @@ inline void put_node(PrometheusText& out, const Metrics& metrics, const Status& 
         const auto kind = static_cast<raft::EventKind>(i);
         out.sample(metrics.events.of(kind), label("kind", one_word(to_string(kind))));
     }
-    out.counter("rsm_elections_started_total",
-                metrics.events.of(raft::EventKind::became_candidate),
+    out.counter("rsm_elections_started_total", metrics.events.of(raft::EventKind::became_candidate),
                 "Elections in which this node stood.");
     out.counter("rsm_elections_won_total", metrics.events.of(raft::EventKind::became_leader),
                 "Elections that this node won.");
@@ -232,7 +231,7 @@ inline void put_node(PrometheusText& out, const Metrics& metrics, const Status& 
 
 inline void put_members(PrometheusText& out, const Status& status) {
     std::uint64_t voters = 0;
-    for (const Member& member : status.members) voters += member.votes() ? 1 : 0;
+    for (const Member& member : status.members) voters += member.votes() ? 1U : 0U;
     out.gauge("rsm_members", status.members.size(), "Members of the cluster.");
     out.gauge("rsm_voters", voters, "Members that vote.");
     out.gauge("rsm_changing_members", status.changing_members ? 1 : 0,
@@ -268,8 +267,7 @@ inline void put_followers(PrometheusText& out, const Status& status) {
     each("rsm_follower_doubtful", "Of a leader: whether the follower lost what it acknowledged.",
          [](const Follower& follower) { return follower.doubtful ? 1U : 0U; });
     each("rsm_follower_transfer_sent_bytes",
-         "Of a leader: bytes sent of the snapshot for the follower.",
-         [](const Follower& follower) {
+         "Of a leader: bytes sent of the snapshot for the follower.", [](const Follower& follower) {
              return follower.transfer.value_or(SnapshotProgress{}).bytes;
          });
     each("rsm_follower_transfer_size_bytes",
