@@ -1,15 +1,17 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
 # The library's targets, and what each needs. A guest in another project says nothing about what it
-# finds, looks for nothing that is not asked for (RSM_COMPONENTS), and has its headers taken for
-# those of the system, so that the warnings of its host are about the host's own files.
+# finds, looks for nothing that is not asked for (RSM_COMPONENTS), lists its files once, and has its
+# headers taken for those of the system, so that its host's warnings are about the host's own files.
 set(rsm_known_components raft rsm tls sim)
 if(PROJECT_IS_TOP_LEVEL)
     set(rsm_components ${rsm_known_components})
     set(rsm_quiet)
+    set(rsm_look_again CONFIGURE_DEPENDS)
 else()
     set(rsm_components ${RSM_COMPONENTS})
     set(rsm_quiet QUIET)
+    set(rsm_look_again)
 endif()
 foreach(component IN LISTS rsm_components)
     if(NOT component IN_LIST rsm_known_components)
@@ -33,7 +35,7 @@ rsm_add_interface(raft)
 set_target_properties(rsm_raft PROPERTIES
     RSM_VERSION "${PROJECT_VERSION}" EXPORT_PROPERTIES RSM_VERSION)
 target_compile_features(rsm_raft INTERFACE cxx_std_20)
-file(GLOB_RECURSE raft_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/raft/*.hpp")
+file(GLOB_RECURSE raft_headers ${rsm_look_again} "${PROJECT_SOURCE_DIR}/include/raft/*.hpp")
 target_sources(rsm_raft INTERFACE
     FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${raft_headers})
 if(rsm_components STREQUAL "raft")
@@ -49,7 +51,7 @@ find_package(xxhash 0.8 REQUIRED MODULE GLOBAL ${rsm_quiet})
 list(POP_FRONT CMAKE_MODULE_PATH)
 
 rsm_add_interface(rsm rsm::raft Boost::headers Threads::Threads xxhash::headers)
-file(GLOB_RECURSE rsm_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/rsm/*.hpp")
+file(GLOB_RECURSE rsm_headers ${rsm_look_again} "${PROJECT_SOURCE_DIR}/include/rsm/*.hpp")
 # This one is a program's part rather than a header, and compiled as such (rsm_add_simulator).
 list(FILTER rsm_headers EXCLUDE REGEX "rsm/sim/implementation\\.hpp$")
 target_sources(rsm_rsm INTERFACE

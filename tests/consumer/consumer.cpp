@@ -33,7 +33,7 @@ private:
 
 using Replica = rsm::Replicated<Counter, rsm::MemoryTransport, rsm::MemoryStorage>;
 
-std::int64_t second();
+std::int64_t number();
 
 /// Submits one operation, and again as long as the node has not been elected yet.
 class Adder {
@@ -69,7 +69,7 @@ int main() {
     Replica counter{io.get_executor(), Counter{}, rsm::MemoryTransport{network, {1}, members},
                     rsm::MemoryStorage{}, rsm::Options{}};
     Adder adder(counter);
-    adder.add(second());
+    adder.add(number());
     io.run();
     return adder.result == 1024 ? 0 : 1;
 }

@@ -1,5 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
-#include <raft/raft.hpp>
+//
+// What rsm::raft gives: the headers of raft/, and nothing else.
+#include <raft/protocol/membership.hpp>
 
 int main() {
     const auto membership = raft::Membership::of_voters({raft::NodeId{1}});

@@ -1,0 +1,60 @@
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#
+# The recipes of packaging/: what they say of the version and what they make of the sources, with
+# CMake as it is and the package managers played by this file and conan_recipe.py.
+include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
+
+# Each vcpkg_ function is what the port needs of it.
+set(port "${SOURCE_DIR}/packaging/vcpkg/ports/rsm")
+file(READ "${port}/vcpkg.json" manifest)
+string(JSON manifest_version GET "${manifest}" version)
+if(NOT manifest_version STREQUAL VERSION)
+    message(FATAL_ERROR "vcpkg.json is of ${manifest_version}")
+endif()
+foreach(feature IN ITEMS sim tls)
+    string(JSON dependencies GET "${manifest}" features ${feature} dependencies)
+endforeach()
+
+set(PORT rsm)
+set(CURRENT_PACKAGES_DIR "${WORK}/vcpkg")
+function(vcpkg_cmake_configure)
+    cmake_parse_arguments(PARSE_ARGV 0 configure "" SOURCE_PATH OPTIONS)
+    run("${CMAKE_COMMAND}" -S "${configure_SOURCE_PATH}" -B "${WORK}/build_port" -G "${GENERATOR}"
+        "-DCMAKE_CXX_COMPILER=${COMPILER}" ${configure_OPTIONS})
+endfunction()
+function(vcpkg_cmake_install)
+    run("${CMAKE_COMMAND}" --install "${WORK}/build_port" --prefix "${CURRENT_PACKAGES_DIR}")
+endfunction()
+function(vcpkg_cmake_config_fixup)
+    cmake_parse_arguments(PARSE_ARGV 0 fix "" CONFIG_PATH "")
+    file(RENAME "${CURRENT_PACKAGES_DIR}/${fix_CONFIG_PATH}" "${CURRENT_PACKAGES_DIR}/share/rsm")
+    # The files look for their prefix above the folder that they were in.
+    set(up [[get_filename_component(_IMPORT_PREFIX "${_IMPORT_PREFIX}" PATH)]])
+    file(GLOB targets "${CURRENT_PACKAGES_DIR}/share/rsm/*-targets.cmake")
+    foreach(file IN LISTS targets)
+        file(READ "${file}" text)
+        string(REPLACE "${up}\n${up}\n${up}\n" "${up}\n${up}\n" moved "${text}")
+        if(moved STREQUAL text)
+            message(FATAL_ERROR "${file} does not look for its prefix as it is moved")
+        endif()
+        file(WRITE "${file}" "${moved}")
+    endforeach()
+endfunction()
+function(vcpkg_fixup_pkgconfig)
+endfunction()
+function(vcpkg_install_copyright)
+    cmake_parse_arguments(PARSE_ARGV 0 copyright "" "" FILE_LIST)
+    file(COPY_FILE "${copyright_FILE_LIST}" "${CURRENT_PACKAGES_DIR}/share/${PORT}/copyright")
+endfunction()
+include("${port}/portfile.cmake")
+expect_all_headers("${CURRENT_PACKAGES_DIR}/include")
+if(NOT EXISTS "${CURRENT_PACKAGES_DIR}/share/rsm/usage")
+    message(FATAL_ERROR "The port does not tell how it is used")
+endif()
+configure("${CMAKE_CURRENT_LIST_DIR}" "-DCMAKE_PREFIX_PATH=${CURRENT_PACKAGES_DIR}")
+
+find_program(python python3 REQUIRED)
+run("${python}" "${CMAKE_CURRENT_LIST_DIR}/conan_recipe.py" "${SOURCE_DIR}" "${WORK}/conan" "${VERSION}")
+expect_all_headers("${WORK}/conan/package/include")
+configure("${SOURCE_DIR}/packaging/conan/test_package"
+    "-DCMAKE_PREFIX_PATH=${WORK}/conan/package")
