@@ -57,6 +57,10 @@ std::string describe(const rsm::Status& status) {
     for (const rsm::Member& member : status.members) {
         text << ' ' << member.id.value << '=' << rsm::to_string(member.standing);
     }
+    for (const rsm::PeerStatus& peer : status.peers) {
+        if (!peer.connected)
+            text << "\n  no connection to " << peer.node.value << ": " << peer.reason;
+    }
     return text.str();
 }
 
@@ -166,26 +170,42 @@ int run(std::uint64_t self, const std::string& own, const std::vector<std::strin
     return 0;
 }
 
-/// Asks one node after the other until one has another answer than that it does not lead.
+/// What a node answers; nothing if it cannot be reached.
+std::string ask_one(const std::string& node, const std::string& line) {
+    const auto colon = node.rfind(':');
+    tcp::iostream server(node.substr(0, colon), node.substr(colon + 1));
+    server << line << std::endl;
+    std::ostringstream reply;
+    if (server) reply << server.rdbuf();
+    return reply.str();
+}
+
+/// Asks one node after the other: what has not happened may be asked for again. Only the leader
+/// takes operations in, and for a moment there may be none.
 int ask(const std::vector<std::string>& nodes, const std::string& line) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    std::string reply = "nobody answers";
+    std::string reply = "nobody answers\n";
     while (std::chrono::steady_clock::now() < deadline) {
         for (const std::string& node : nodes) {
-            const auto colon = node.rfind(':');
-            tcp::iostream server(node.substr(0, colon), node.substr(colon + 1));
-            server << line << std::endl;
-            std::string heard;
-            if (!std::getline(server, heard)) continue;
+            const std::string heard = ask_one(node, line);
+            if (heard.empty()) continue;
             reply = heard;
-            if (reply.find("not the leader") != std::string::npos) continue;
-            std::cout << reply << std::endl;
+            if (reply.starts_with("nothing has happened")) continue;
+            std::cout << reply;
             return 0;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    std::cout << reply << std::endl;
+    std::cout << reply;
     return 1;
+}
+
+int ask_all(const std::vector<std::string>& nodes, const std::string& line) {
+    for (const std::string& node : nodes) {
+        const std::string reply = ask_one(node, line);
+        std::cout << (reply.empty() ? node + " does not answer\n" : reply);
+    }
+    return 0;
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -200,7 +220,7 @@ int main(int count, char** arguments) try {
     if (words.size() >= 3 && words[0] == "ask") {
         std::string line;
         for (std::size_t i = 2; i < words.size(); ++i) line += words[i] + ' ';
-        return ask(split(words[1]), line);
+        return words[2] == "status" ? ask_all(split(words[1]), line) : ask(split(words[1]), line);
     }
     if (words.size() == 3) return run(std::stoull(words[0]), words[1], split(words[2]));
     std::cerr << "usage: counter ID ADDRESS FOUNDER,FOUNDER,...\n"

@@ -1,0 +1,36 @@
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#
+# Whether docs/log-lines.md has a row for each event: its name as rsm::to_string says it, and a line that
+# begins as kv-server's does.
+# cmake -DSOURCE=<source directory> -P log_lines.cmake
+cmake_minimum_required(VERSION 3.25)
+file(READ "${SOURCE}/include/rsm/to_string.hpp" names)
+file(READ "${SOURCE}/examples/kv/log.hpp" lines)
+file(READ "${SOURCE}/docs/log-lines.md" page)
+string(REGEX MATCHALL "EventKind::[a-z_]+: return \"[^\"]+\"" events "${names}")
+set(count 0)
+foreach(event ${events})
+    string(REGEX REPLACE "EventKind::([a-z_]+): return \"([^\"]+)\"" "\\1" kind "${event}")
+    string(REGEX REPLACE "EventKind::([a-z_]+): return \"([^\"]+)\"" "\\2" name "${event}")
+    # The text of the line up to the first value in it, without what a colon introduces.
+    if(NOT lines MATCHES "EventKind::${kind}:[ \n]*return \"([^\"]+)\"")
+        message(FATAL_ERROR "kv/log.hpp has no line for ${kind}")
+    endif()
+    string(REGEX REPLACE "^([A-Z]+( [A-Z]+)*)(: .*)?$" "\\1" begin "${CMAKE_MATCH_1}")
+    string(STRIP "${begin}" begin)
+    string(REGEX MATCH "\n\\| ${name} \\| `([^`]+)`" row "${page}")
+    if(NOT row)
+        message(FATAL_ERROR "docs/log-lines.md has no row for the event '${name}'")
+    endif()
+    set(line "${CMAKE_MATCH_1}")
+    string(FIND "${line}" "${begin}" forward)
+    string(FIND "${begin}" "${line}" backward)
+    if(NOT forward EQUAL 0 AND NOT backward EQUAL 0)
+        message(FATAL_ERROR "docs/log-lines.md: '${name}' is '${line}' there, and kv-server says '${begin}'")
+    endif()
+    math(EXPR count "${count} + 1")
+endforeach()
+if(count LESS 20)
+    message(FATAL_ERROR "only ${count} events were found in to_string.hpp")
+endif()
+message(STATUS "${count} events")
