@@ -111,8 +111,8 @@ inline void write_redirect(const Topology& topology, std::string& out) {
 
 namespace detail {
 
-// As in Redis, a replica that cannot be reached is left out. An empty map would be believed: clients
-// ask the next node after an error, but forget all that they knew after an empty map.
+// As in Redis, a replica that cannot be reached is left out. An empty map would be believed:
+// clients ask the next node after an error, but forget all that they knew after an empty map.
 inline void write_slots(const Topology& topology, ReplyWriter& reply) {
     const TopologyNode* leader = topology.leader();
     if (leader == nullptr) return reply.error(no_leader_text);
@@ -126,12 +126,13 @@ inline void write_slots(const Topology& topology, ReplyWriter& reply) {
     reply.array(2 + shown.size());
     reply.integer(0);
     reply.integer(slot_count - 1);
+    // Redis 7 has further names of the host in a fourth place, where clients look if there is one.
+    // Older ones take only three.
     for (const TopologyNode* node : shown) {
-        reply.array(4);
+        reply.array(3);
         reply.bulk(node->host);
         reply.integer(node->port);
         reply.bulk(node_name(node->id));
-        reply.map(0);  // No further names of the host.
     }
 }
 

@@ -95,7 +95,8 @@ void values(Client& client) {
     }
     const Reply error = client.call({"INCR", name + ":large"});
     demand(error->type == REDIS_REPLY_ERROR, "an error is one");
-    demand(text_of(error) == "ERR value is not an integer or out of range", "an error has its text");
+    demand(text_of(error) == "ERR value is not an integer or out of range",
+           "an error has its text");
     client.call({"CLIENT", "SETNAME", "a-name"});
     demand(text_of(client.call({"CLIENT", "GETNAME"})) == "a-name", "a connection has its name");
     std::cout << "values, pipeline, errors: single" << std::endl;

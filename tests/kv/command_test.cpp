@@ -393,7 +393,7 @@ TEST_CASE("CLUSTER SLOTS shows the leader first and leaves out nodes that are aw
     REQUIRE(range.size() == 4);
     CHECK(range[0].integer == 0);
     CHECK(range[1].integer == 16383);
-    REQUIRE(range[2].elements.size() == 4);
+    REQUIRE(range[2].elements.size() == 3);
     CHECK(range[2].elements[0].text == "10.0.0.2");
     CHECK(range[2].elements[1].integer == 7002);
     CHECK(range[2].elements[2].text == name_2);
