@@ -356,9 +356,11 @@ public:
         add("Clients", "clients", [this] { return clients_info(); });
         add("Memory", "memory", [this] { return memory_info(); });
         add("Stats", "stats", [this] { return stats_info(); });
-        add("Cluster", "cluster", [] { return std::string("cluster_enabled:1\r\n"); });
         add("Raft", "raft", [this] { return raft_status(); });
         add("Peers", "peers", [this] { return peer_counters(); });
+        // Behind Raft's, which has a role, too: who keeps one of two gets that of Redis.
+        add("Replication", "replication", [this] { return replication_info(); });
+        add("Cluster", "cluster", [] { return std::string("cluster_enabled:1\r\n"); });
         add("Keyspace", "keyspace", [this] { return keyspace_info(); });
         return text;
     }
@@ -379,6 +381,8 @@ private:
     }
     std::string memory_info() const {
         std::string text;
+        // Of what grows with the data and the clients, in the words of Redis and one by one.
+        detail::add_line(text, "used_memory", replica_.machine().bytes() + memory_.used());
         detail::add_line(text, "store_bytes", replica_.machine().bytes());
         detail::add_line(text, "client_memory_bytes", memory_.used());
         detail::add_line(text, "client_memory_peak_bytes", memory_.peak());
@@ -394,6 +398,27 @@ private:
         detail::add_line(text, "clients_refused_by_tls", counters_.refused_by_tls);
         detail::add_line(text, "acl_access_denied_auth", counters_.failed_logins);
         detail::add_line(text, "total_commands_processed", counters_.commands);
+        return text;
+    }
+    /// Roles in the words of Redis, by which tools tell who takes writes.
+    std::string replication_info() const {
+        std::string text;
+        const Topology group = topology();
+        const TopologyNode* leader = group.leader();
+        const bool leads = leader != nullptr && leader->id == group.self;
+        detail::add_line(text, "role", leads ? "master" : "slave");
+        if (leads) {
+            const auto others = std::count_if(
+                group.nodes.begin(), group.nodes.end(),
+                [&](const TopologyNode& node) { return node.id != group.self && node.connected; });
+            detail::add_line(text, "connected_slaves", static_cast<std::uint64_t>(others));
+        } else {
+            if (leader != nullptr) {
+                detail::add_line(text, "master_host", leader->host);
+                detail::add_line(text, "master_port", std::uint64_t{leader->port});
+            }
+            detail::add_line(text, "master_link_status", leader != nullptr ? "up" : "down");
+        }
         return text;
     }
     std::string keyspace_info() const {

@@ -73,6 +73,8 @@ constexpr std::array<std::uint16_t, 256> make_crc16_table() {
 
 inline constexpr std::array<std::uint16_t, 256> crc16_table = make_crc16_table();
 
+inline constexpr std::string_view no_leader_text = "CLUSTERDOWN The cluster has no leader";
+
 inline std::string address(const TopologyNode& node) {
     return node.host + ':' + std::to_string(node.port);
 }
@@ -101,7 +103,7 @@ inline std::uint32_t key_slot(std::string_view key) noexcept {
 inline void write_redirect(const Topology& topology, std::string& out) {
     const TopologyNode* leader = topology.leader();
     if (leader == nullptr) {
-        ReplyWriter(out).error("CLUSTERDOWN The cluster has no leader");
+        ReplyWriter(out).error(detail::no_leader_text);
     } else {
         ReplyWriter(out).error("MOVED 0 " + detail::address(*leader));
     }
@@ -109,13 +111,11 @@ inline void write_redirect(const Topology& topology, std::string& out) {
 
 namespace detail {
 
-// As in Redis, a replica that cannot be reached is left out, and slots without a master too.
+// As in Redis, a replica that cannot be reached is left out. An empty map would be believed:
+// clients ask the next node after an error, but forget all that they knew after an empty map.
 inline void write_slots(const Topology& topology, ReplyWriter& reply) {
     const TopologyNode* leader = topology.leader();
-    if (leader == nullptr) {
-        reply.array(0);
-        return;
-    }
+    if (leader == nullptr) return reply.error(no_leader_text);
     std::vector<const TopologyNode*> shown{leader};
     for (const TopologyNode& node : topology.nodes) {
         if (&node != leader && node.connected) {
@@ -126,26 +126,24 @@ inline void write_slots(const Topology& topology, ReplyWriter& reply) {
     reply.array(2 + shown.size());
     reply.integer(0);
     reply.integer(slot_count - 1);
+    // Redis 7 has further names of the host in a fourth place, where clients look if there is one.
+    // Older ones take only three.
     for (const TopologyNode* node : shown) {
-        reply.array(4);
+        reply.array(3);
         reply.bulk(node->host);
         reply.integer(node->port);
         reply.bulk(node_name(node->id));
-        reply.map(0);  // No further names of the host.
     }
 }
 
 inline void write_shards(const Topology& topology, ReplyWriter& reply) {
+    if (topology.leader() == nullptr) return reply.error(no_leader_text);
     reply.array(1);
     reply.map(2);
     reply.bulk("slots");
-    if (topology.leader() == nullptr) {
-        reply.array(0);
-    } else {
-        reply.array(2);
-        reply.integer(0);
-        reply.integer(slot_count - 1);
-    }
+    reply.array(2);
+    reply.integer(0);
+    reply.integer(slot_count - 1);
     reply.bulk("nodes");
     reply.array(topology.nodes.size());
     for (const TopologyNode& node : topology.nodes) {

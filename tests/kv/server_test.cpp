@@ -278,4 +278,29 @@ TEST_CASE("kv server: INFO tells the role and what has been committed") {
           std::string::npos);
 }
 
+TEST_CASE("kv server: INFO tells in the words of Redis who takes writes") {
+    KvCluster cluster;
+    TestClient leader(cluster, cluster.leader());
+    CHECK(leader.ask({"INFO", "replication"}).text ==
+          "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n");
+    // Of two roles in one answer clients keep the last one.
+    const std::string all = leader.ask({"INFO"}).text;
+    CHECK(all.find("role:leader\r\n") < all.find("role:master\r\n"));
+    TestClient follower(cluster, cluster.follower());
+    const std::string address = cluster.address(cluster.leader());
+    const std::size_t colon = address.find(':');
+    CHECK(follower.ask({"INFO", "replication"}).text ==
+          "# Replication\r\nrole:slave\r\nmaster_host:" + address.substr(0, colon) +
+              "\r\nmaster_port:" + address.substr(colon + 1) + "\r\nmaster_link_status:up\r\n");
+}
+
+TEST_CASE("kv server: without a leader INFO names none") {
+    KvClusterOptions options = quick_options();
+    options.running = 1;
+    KvCluster cluster(options);
+    TestClient client(cluster, 0);
+    CHECK(client.ask({"INFO", "replication"}).text ==
+          "# Replication\r\nrole:slave\r\nmaster_link_status:down\r\n");
+}
+
 }  // namespace server_test
