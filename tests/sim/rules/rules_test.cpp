@@ -24,6 +24,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <system_error>
@@ -286,6 +287,24 @@ TEST_CASE("Progress under a minority fault: a reign that ends, an old snapshot t
           "progress under a minority fault");
     CHECK(no_progress("node 1 is away", 1500ms).where ==
           "nothing is served for 1500 ms while node 1 is away");
+}
+
+TEST_CASE("Progress under a minority fault: who is needed may have to get a snapshot first") {
+    constexpr auto log = [](std::uint64_t base, std::uint64_t last) {
+        return HeldLog{{base}, {last}};
+    };
+    SUBCASE("nobody has released what another one lacks") {
+        CHECK_FALSE(waits_for_snapshot({log(8, 20), log(8, 20), log(3, 8)}, 5));
+    }
+    SUBCASE("one lacks it without whom they are no majority") {
+        CHECK(waits_for_snapshot({log(8, 20), log(8, 20), log(3, 7)}, 5));
+    }
+    SUBCASE("one lacks it without whom they are a majority") {
+        CHECK_FALSE(waits_for_snapshot({log(8, 20), log(8, 20), log(8, 20), log(3, 7)}, 5));
+    }
+    SUBCASE("half are no majority") {
+        CHECK(waits_for_snapshot({log(8, 20), log(8, 20), log(8, 20), log(3, 7), log(3, 7)}, 6));
+    }
 }
 
 }  // namespace rules_test

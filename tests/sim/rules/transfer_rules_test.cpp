@@ -166,6 +166,38 @@ TEST_CASE("Resumed transfers: what was found at a start is gone on with") {
     }
 }
 
+TEST_CASE("Bounds: the message that exceeds a window may be a large membership") {
+    raft::Options small = options();
+    small.max_entry_bytes = small.max_message_bytes = small.window_bytes = 100;
+    raft::test::CoreCluster cluster(3, small);
+    cluster.elect(1);
+    cluster.settle();
+    const raft::LogPosition acknowledged = cluster.core(1).log().last();
+    raft::Membership larger = cluster.core(1).membership();
+    larger.put({{3}, raft::Standing::voter, {}, std::string(400, 'x')});
+    cluster.propose(1, "operation");
+    cluster.step(1, raft::ChangeMembers{1, larger});
+    const raft::Core& leader = cluster.core(1);
+    REQUIRE(leader.membership() == larger);
+    const raft::LogPosition last = leader.log().last();
+    REQUIRE(last.index == acknowledged.index + 2);
+
+    Chronicle chronicle(3);
+    bool is_under_way = false;
+    SUBCASE("which is under way") {
+        chronicle.memberships[last] = larger;
+        is_under_way = true;
+    }
+    SUBCASE("but an operation may not") {}
+    SUBCASE("not where it was acknowledged") { chronicle.memberships[acknowledged] = larger; }
+    SUBCASE("nor where it was another leader's") {
+        chronicle.memberships[{last.index, raft::max_term}] = larger;
+    }
+    CHECK(windows_bounded(leader, small, chronicle).has_value() == !is_under_way);
+    small.window_bytes = 40;  // which the operation had filled
+    CHECK(broken_rule(windows_bounded(leader, small, chronicle)) == "bounds");
+}
+
 TEST_CASE("Bounds: a log ends at its limit, but for a window that was under way") {
     raft::Options limited = options();
     limited.max_log_bytes = 10'000;

@@ -6,9 +6,13 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/protocol/codec.hpp>
+#include <raft/protocol/entry.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/options.hpp>
 #include <rsm/sim/detail/text.hpp>
+#include <rsm/sim/rules/chronicle.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
 #include <algorithm>
@@ -39,12 +43,32 @@ inline std::size_t unsettled_operations(const raft::Core& core) {
     return bytes;
 }
 
+/// Footprint of the largest membership among the entries that are under way to a follower.
+inline std::size_t largest_membership(const raft::Core& core, const raft::Progress& follower,
+                                      const Chronicle& chronicle) {
+    std::size_t largest = 0;
+    for (const auto& [position, membership] : chronicle.memberships) {
+        const bool is_under_way = position.index > follower.match &&
+                                  position.index < follower.next && core.log().matches(position);
+        if (!is_under_way) continue;
+        const std::size_t bytes = raft::codec::encode(membership).size();
+        largest = std::max(largest, bytes + raft::entry_overhead_bytes);
+    }
+    return largest;
+}
+
 }  // namespace detail
 
-inline Broken windows_bounded(const raft::Core& core, const raft::Options& options) {
-    const std::size_t slack = options.max_message_bytes + raft::entry_overhead_bytes;
+/// As long as a window is not full, one more message may leave. It holds one entry at least, and a
+/// membership is as large as its members' contacts make it.
+inline Broken windows_bounded(const raft::Core& core, const raft::Options& options,
+                              const Chronicle& chronicle) {
+    const std::size_t message = options.max_message_bytes + raft::entry_overhead_bytes;
     for (const raft::Progress& follower : core.followers()) {
-        if (follower.in_flight_bytes() <= options.window_bytes + slack) continue;
+        const std::size_t bytes = follower.in_flight_bytes();
+        if (bytes <= options.window_bytes + message) continue;
+        const std::size_t membership = detail::largest_membership(core, follower, chronicle);
+        if (bytes <= options.window_bytes + membership) continue;
         return Violation{"bounds",
                          detail::node_text(core.self()) + " has more under way to " +
                              detail::node_text(follower.node) + " than its window",

@@ -257,7 +257,7 @@ private:
 
     void check_bounds(const raft::Core& core) {
         report(Rule::marks_in_order, followers_marks_in_order(core));
-        report(Rule::bounds, windows_bounded(core, options_));
+        report(Rule::bounds, windows_bounded(core, options_, chronicle_));
         report(Rule::bounds, memory_bounded(core, options_));
         if (core.role() == raft::Role::leader)
             report(Rule::bounds, uncommitted_bounded(core, options_));

@@ -13,7 +13,9 @@
 #include <rsm/sim/rules/violation.hpp>
 #include <rsm/sim/world/wal_files.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,23 @@ inline raft::Duration longest_interregnum(const raft::Options& options) {
 /// Within this time an operation and a read are answered by a leader who stays.
 inline raft::Duration longest_answer(const raft::Options& options) {
     return 8 * options.election_timeout;
+}
+
+/// What a node has of the log.
+struct HeldLog {
+    raft::Index base;  ///< all up to here is released
+    raft::Index last;
+};
+/// Whether those who are in no trouble are a majority only with one who lacks what another of them
+/// has released: they serve by themselves when that one has got a snapshot. Until then they may
+/// have served with the help of one in trouble, and serve no longer as soon as that one fails.
+/// @param others  what each of those who are in no trouble has  @param nodes  how many there are
+inline bool waits_for_snapshot(const std::vector<HeldLog>& others, std::size_t nodes) {
+    raft::Index released;
+    for (const HeldLog& log : others) released = std::max(released, log.base);
+    const auto lacks_nothing = [released](const HeldLog& log) { return log.last >= released; };
+    const auto ready = std::count_if(others.begin(), others.end(), lacks_nothing);
+    return 2 * static_cast<std::size_t>(ready) <= nodes;
 }
 
 /// @param trouble  what is wrong with the minority

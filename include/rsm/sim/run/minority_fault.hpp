@@ -7,6 +7,7 @@
 
 #include <raft/base/random.hpp>
 #include <raft/base/types.hpp>
+#include <rsm/sim/rules/progress_under_minority_fault.hpp>
 #include <rsm/sim/run/cluster_base.hpp>
 #include <rsm/sim/run/coverage.hpp>
 #include <rsm/sim/run/faults.hpp>
@@ -31,7 +32,10 @@ public:
     MinorityFault(const MinorityFault&) = delete;
     MinorityFault& operator=(const MinorityFault&) = delete;
 
-    /// @pre there are three nodes at least, nothing is wrong with any, and it has not begun
+    /// Fewer nodes have no minority.
+    static constexpr std::size_t nodes_min = 3;
+
+    /// @pre there are so many nodes at least, nothing is wrong with any, and it has not begun
     void begin() {
         cluster_.happened(Counter::minority_faults);
         const bool many = random_.below(3) == 0;
@@ -62,19 +66,17 @@ public:
         const bool varies = kind_ == Kind::comes_and_goes || kind_ == Kind::in_trouble;
         return varies && (!leader || stricken);
     }
-    /// Whether one of the others, who may all be needed, lacks what another has released.
-    bool needs_snapshot() const {
-        raft::Index released;
-        raft::Index shortest = raft::max_index;
+    /// Whether the others cannot serve by themselves before one of them has got a snapshot.
+    bool waits_for_snapshot() const {
+        std::vector<HeldLog> others;
         for (std::uint64_t id = 1; id <= cluster_.size(); ++id) {
             if (!cluster_.running({id}) ||
                 std::ranges::find(stricken_, raft::NodeId{id}) != stricken_.end())
                 continue;
             const raft::Log& log = cluster_.core({id}).log();
-            released = std::max(released, log.base().index);
-            shortest = std::min(shortest, log.last_index());
+            others.push_back({log.base().index, log.last_index()});
         }
-        return shortest < released;
+        return sim::waits_for_snapshot(others, cluster_.size());
     }
     /// What is wrong, to follow "while".
     std::string in_words() const {

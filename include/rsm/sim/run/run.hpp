@@ -61,7 +61,10 @@ public:
         nemesis_.start();
         wait(plan_.safety_phase);
         if (!failed() && plan_.theme == Theme::chased_snapshots) catch_up_under_load();
-        if (!failed() && plan_.theme == Theme::minority_faults) go_on_beside_faults();
+        const bool has_minority = plan_.cluster.nodes >= MinorityFault::nodes_min;
+        if (!failed() && plan_.theme == Theme::minority_faults && has_minority) {
+            go_on_beside_faults();
+        }
         if (!failed()) recover();
         if (!failed()) check_end();
         return report();
@@ -126,8 +129,7 @@ private:
     }
     void go_on_beside_fault() {
         const raft::Options& raft = plan_.cluster.options.raft;
-        const bool sends = minority_fault_.needs_snapshot();
-        if (!serves(sends ? plan_.recovery_limit : longest_interregnum(raft))) return;
+        if (!serves(longest_interregnum(raft))) return;
         wait(8 * raft.election_timeout);  // what it leads to at first
         const Leadership reign{cluster_.leader(), this->reign()};
         const bool lasts = !minority_fault_.unsteady(reign.leader);
@@ -154,16 +156,24 @@ private:
         if (run_until(compacted, longest_answer(raft)) || failed()) return;
         cluster_.violate(does_not_compact(reign.leader, minority_fault_.in_words()));
     }
-    /// An operation and then a read succeed within the limit.
+    /// An operation and then a read succeed within the limit; in the time of liveness where the
+    /// others, who are in no trouble, wait for a snapshot meanwhile.
     bool serves(raft::Duration limit) {
-        const raft::Time end = cluster_.world().now() + limit;
-        std::optional<std::size_t> wanted;
-        bool ends = run_until([&] { return ended(wanted, submit()); }, limit);
-        wanted.reset();
-        ends =
-            ends && run_until([&] { return ended(wanted, read()); }, end - cluster_.world().now());
+        const raft::Time begin = cluster_.world().now();
+        const auto is_late = [&] {
+            if (minority_fault_.waits_for_snapshot()) limit = plan_.recovery_limit;
+            return cluster_.world().now() - begin >= limit;
+        };
+        const auto is_served = [&](auto ask) {
+            std::optional<std::size_t> wanted;
+            bool served = false;
+            run_until([&] { return (served = ended(wanted, ask)) || is_late(); },
+                      plan_.recovery_limit);
+            return served;
+        };
+        const bool ends = is_served(submit()) && is_served(read());
         if (!ends && !failed()) cluster_.violate(no_progress(minority_fault_.in_words(), limit));
-        return ends;
+        return ends && !failed();
     }
     void wait(raft::Duration time) {
         run_until([] { return false; }, time);
