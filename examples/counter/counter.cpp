@@ -8,18 +8,27 @@
 //                                             likewise, and watch them agree
 #include <rsm/rsm.hpp>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
+#include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
-#include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 // ---- the state machine -----------------------------------------------------------------------
@@ -42,113 +51,105 @@ private:
     std::int64_t value_ = 0;
 };
 
-// ---- one replica at work ---------------------------------------------------------------------
+// ---- an application --------------------------------------------------------------------------
 
-/// Adds 1 whenever the last addition has ended: what an application does with a replica. Only the
-/// leader takes operations in; the others say so, and are asked again a little later. It ends by
-/// itself when its replica has stopped.
+constexpr auto as_tuple = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+/// Adds 1 again and again until the limit is reached, and gives what the counter reads then;
+/// nothing if its replica stops before.
+///
+/// Only the leader takes operations in; the others say so, and are asked again a little later.
+/// Where the outcome of an operation is unknown it may be done twice, which this counter does not
+/// mind.
 template <class Replica>
-class Adder {
-public:
-    Adder(Replica& replica, std::int64_t limit, std::function<void(std::int64_t)> reached)
-        : replica_(replica), timer_(replica.get_executor()), limit_(limit), reached_(reached) {}
-
-    void add() {
-        replica_.async_submit({.add = 1}, [this](auto error, std::int64_t value) {
-            if (error) {
-                if (rsm::error_class(error) != rsm::ErrorClass::fatal) try_again();
-            } else if (value < limit_) {
-                add();
-            } else {
-                read();
-            }
-        });
+boost::asio::awaitable<std::optional<std::int64_t>> add_up_to(Replica& replica,
+                                                              std::int64_t limit) {
+    boost::asio::steady_timer timer(replica.get_executor());
+    while (true) {
+        auto [error, value] = co_await replica.async_submit({.add = 1}, as_tuple);
+        if (!error && value < limit) continue;
+        if (!error) {
+            const auto query = [](const Counter& counter) { return counter.value(); };
+            std::tie(error, value) = co_await replica.async_read(query, as_tuple);
+            if (!error) co_return value;
+        }
+        if (rsm::error_class(error) == rsm::ErrorClass::fatal) co_return std::nullopt;
+        timer.expires_after(std::chrono::milliseconds(50));
+        co_await timer.async_wait(as_tuple);
     }
+}
 
-private:
-    void try_again() {
-        timer_.expires_after(std::chrono::milliseconds(50));
-        timer_.async_wait([this](auto error) {
-            if (!error) add();
-        });
-    }
+// ---- three replicas in one process, in memory ------------------------------------------------
 
-    void read() {
-        replica_.async_read([](const Counter& counter) { return counter.value(); },
-                            [this](auto error, std::int64_t value) {
-                                if (error) return try_again();
-                                reached_(value);
-                            });
-    }
+using InMemory = rsm::Replicated<Counter, rsm::MemoryTransport, rsm::MemoryStorage>;
+using Replicas = std::vector<std::unique_ptr<InMemory>>;
 
-    Replica& replica_;
-    boost::asio::steady_timer timer_;
-    std::int64_t limit_;
-    std::function<void(std::int64_t)> reached_;
-};
+boost::asio::awaitable<void> count_to(std::int64_t limit, InMemory& replica, Replicas& all) {
+    const std::optional<std::int64_t> value = co_await add_up_to(replica, limit);
+    if (!value) co_return;
+    std::cout << "replica " << replica.status().self.value << " leads and reads " << *value << '\n';
+    // Not io.stop(): that would leave behind whoever still waits for an answer. When everything
+    // that is under way has ended, run() returns.
+    for (const auto& each : all) each->async_stop(boost::asio::detached);
+}
 
 int in_one_process() {
-    using Replica = rsm::Replicated<Counter, rsm::MemoryTransport, rsm::MemoryStorage>;
-    constexpr std::int64_t limit = 10000;
-
     boost::asio::io_context io;
     const auto network = std::make_shared<rsm::MemoryNetwork>();
     const std::vector<raft::NodeId> members{{1}, {2}, {3}};
-    std::vector<std::unique_ptr<Replica>> replicas;
-    std::vector<std::unique_ptr<Adder<Replica>>> adders;
-    // Not io.stop(): that would leave behind whoever still waits for an answer. When everything
-    // that is under way has ended, run() returns.
-    const auto stop_all = [&replicas] {
-        for (const auto& replica : replicas) replica->async_stop([](auto) {});
-    };
+    Replicas replicas;
     for (const raft::NodeId id : members) {
-        auto& replica = replicas.emplace_back(std::make_unique<Replica>(
+        replicas.push_back(std::make_unique<InMemory>(
             io.get_executor(), Counter{}, rsm::MemoryTransport{network, id, members},
             rsm::MemoryStorage{}, rsm::Options{.snapshot_threshold = rsm::kibibytes(64)}));
-        const auto reached = [&stop_all, id](std::int64_t value) {
-            std::cout << "replica " << id.value << " leads and reads " << value << '\n';
-            stop_all();
-        };
-        adders.push_back(std::make_unique<Adder<Replica>>(*replica, limit, reached));
-        adders.back()->add();
+    }
+    for (const auto& replica : replicas) {
+        boost::asio::co_spawn(replica->get_executor(), count_to(10'000, *replica, replicas),
+                              boost::asio::detached);
     }
     io.run();
-    return 0;
+    return EXIT_SUCCESS;
+}
+
+// ---- one replica of several processes, durable -----------------------------------------------
+
+using Durable = rsm::Replicated<Counter, rsm::TcpTransport, rsm::WalStorage>;
+
+/// A line each second until the timer is cancelled or the replica has stopped.
+boost::asio::awaitable<void> report(const Durable& replica, boost::asio::steady_timer& timer) {
+    while (!replica.status().stopped) {
+        const rsm::Status status = replica.status();
+        std::cout << rsm::to_string(status.role) << " in term " << status.term.value << ", value "
+                  << replica.machine().value() << std::endl;
+        timer.expires_after(std::chrono::seconds(1));
+        const auto [cancelled] = co_await timer.async_wait(as_tuple);
+        if (cancelled) break;
+    }
 }
 
 int one_of_several(std::uint64_t self, const std::string& directory,
                    const std::vector<std::string>& addresses) {
-    using Replica = rsm::Replicated<Counter, rsm::TcpTransport, rsm::WalStorage>;
-
     rsm::TcpOptions tcp;
     tcp.self = raft::NodeId{self};
     for (std::size_t i = 0; i < addresses.size(); ++i) {
         tcp.peers.emplace(raft::NodeId{i + 1}, addresses[i]);
     }
     boost::asio::io_context io;
-    Replica replica{io.get_executor(), Counter{}, rsm::TcpTransport{tcp},
+    Durable replica{io.get_executor(), Counter{}, rsm::TcpTransport{tcp},
                     rsm::WalStorage{directory}};
-    Adder<Replica> adder{replica, INT64_MAX, {}};
-    adder.add();
-
+    boost::asio::co_spawn(replica.get_executor(),
+                          add_up_to(replica, std::numeric_limits<std::int64_t>::max()),
+                          boost::asio::detached);
     boost::asio::steady_timer timer(replica.get_executor());
-    const std::function<void(boost::system::error_code)> report = [&](auto error) {
-        const rsm::Status status = replica.status();
-        if (error || status.stopped) return;
-        std::cout << rsm::to_string(status.role) << " in term " << status.term.value << ", value "
-                  << replica.machine().value() << std::endl;
-        timer.expires_after(std::chrono::seconds(1));
-        timer.async_wait(report);
-    };
-    report({});
+    boost::asio::co_spawn(replica.get_executor(), report(replica, timer), boost::asio::detached);
 
-    boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+    boost::asio::signal_set signals(replica.get_executor(), SIGINT, SIGTERM);
     signals.async_wait([&](auto, int) {
         timer.cancel();
-        replica.async_stop([](auto) {});
+        replica.async_stop(boost::asio::detached);
     });
     io.run();  // until everything has ended: io.stop() would leave behind who still waits
-    return 0;
+    return EXIT_SUCCESS;
 }
 
 int main(int count, char** arguments) try {
