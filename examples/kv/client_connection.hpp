@@ -191,8 +191,11 @@ private:
         std::size_t& peak = service_.counters().unsent_bytes_peak;
         peak = std::max(peak, unsent_bytes() + pipeline_.reply_bytes());
         set(memory_bytes() + parser_.memory_bytes() + pipeline_.request_bytes() +
-            pipeline_.reply_bytes() + (deadlines_.is_securing() ? handshake_bytes : 0));
+            pipeline_.reply_bytes() + queued_bytes() +
+            (deadlines_.is_securing() ? handshake_bytes : 0));
     }
+
+    std::size_t queued_bytes() const { return client_.queued ? client_.queued->script.bytes : 0; }
 
     bool has_memory(std::size_t more) {
         account();
@@ -246,6 +249,7 @@ private:
             return take(*std::move(refusal));
         }
         if (take_raft_request(arguments)) return;
+        if (client_.queued && refuse_to_queue(arguments)) return;
         const bool was_stranger = client_.is_stranger();
         const std::size_t failed_logins = client_.failed_logins;
         if (client_.accounts != nullptr && detail::may_have_password(arguments)) {
@@ -255,6 +259,26 @@ private:
         if (client_.failed_logins != failed_logins) note_failed_login();
         if (was_stranger && !client_.is_stranger()) parser_.allow(options().request);
         std::visit([this](auto&& parsed) { this->take(std::move(parsed)); }, std::move(command));
+    }
+
+    // A transaction is known to be in vain as soon as its first command is: a client that follows
+    // redirections wants to hear so then.
+    bool refuse_to_queue(Arguments arguments) {
+        Queued& queued = *client_.queued;
+        const CommandSpec* const spec = detail::find_command(arguments[0]);
+        if (spec == nullptr || detail::controls_transaction(*spec)) return false;
+        std::string reply;
+        if (!has_memory(2 * parser_.consumed())) {
+            reply = detail::error(no_memory_text).reply;
+        } else if (queued.script.parts.empty() && spec->first_key != 0 &&
+                   service_.replica().status().role != raft::Role::leader) {
+            write_redirect(service_.topology(), reply);
+        } else {
+            return false;
+        }
+        queued.give_up();
+        take(Immediate{std::move(reply)});
+        return true;
     }
 
     // What it said may be the password of somebody else, or a password in the place of a user.
@@ -318,12 +342,15 @@ private:
     void take(SnapshotRequest request) { take_work(request, 1); }
     void take(Read&& read) { take_work(std::move(read), 1); }
     // Counted twice: the operation, and its encoding in the replica.
-    void take(Write&& write) { take_work(std::move(write), 2); }
+    void take(Write&& write) {
+        const std::size_t queued = write.script == nullptr ? 0 : write.script->bytes;
+        take_work(std::move(write), 2, queued);
+    }
 
     template <class Work>
-    void take_work(Work&& work, std::size_t copies) {
+    void take_work(Work&& work, std::size_t copies, std::size_t more = 0) {
         const std::size_t bytes = sizeof(Pipeline::Request) + copies * parser_.consumed() +
-                                  parser_.arguments().size() * sizeof(std::string);
+                                  parser_.arguments().size() * sizeof(std::string) + more;
         if (!has_memory(bytes)) return take(detail::error(no_memory_text));
         pipeline_.add(std::move(work), bytes);
     }
@@ -485,9 +512,13 @@ private:
     }
 
     void submit(Write&& write, Sequence sequence, WriteTicket ticket) {
+        if (auto refusal = service_.prepare(write)) {
+            return finish(sequence, std::move(refusal->reply));
+        }
         service_.replica().async_submit(
             std::move(write.operation),
             [self = self(), sequence, form = write.form, protocol = write.protocol,
+             script = std::move(write.script),
              ticket = std::move(ticket)](Error error, const Result& result) mutable {
                 ticket.give_back();
                 if (!self->is_open()) return;
@@ -495,7 +526,8 @@ private:
                 if (error) {
                     self->write_error(error, Kind::write, reply);
                 } else {
-                    write_result(form, result, reply, protocol);
+                    write_result(form, result, reply, protocol, script.get());
+                    self->service_.ticker().look();
                 }
                 self->pipeline_.finish(sequence, std::move(reply));
                 self->work_soon();
@@ -539,6 +571,7 @@ private:
             const std::size_t before = out().size();
             if (const Read* read = pipeline_.allowed_read()) {
                 if (unsent_bytes() >= options().max_unsent_bytes) break;
+                if (is_long_work(*read)) slice.spend(long_work_bytes);
                 answer_read(*read);
                 pipeline_.pop_read();
             } else if (!pipeline_.take_reply(out())) {
@@ -560,8 +593,11 @@ private:
         if (!has_memory(bytes)) return ReplyWriter(out()).error(no_memory_text);
         constexpr std::size_t large = std::size_t{64} << 10;
         if (bytes >= large) out().reserve(out().size() + bytes);
-        answer(read, store, out());
+        answer(read, store, asks_for_time(read) ? service_.ticker().now() : 0, out());
     }
+
+    // So much as makes a slice look at its clock.
+    static constexpr std::size_t long_work_bytes = 8192;
 
     static constexpr std::string_view no_memory_text =
         "BUSY the memory for clients is used up, nothing happened, try again later";

@@ -5,20 +5,22 @@
 #ifndef RSM_EXAMPLES_KV_COMMAND_HPP
 #define RSM_EXAMPLES_KV_COMMAND_HPP
 
+#include "answers.hpp"
 #include "command_spec.hpp"
 #include "connection_commands.hpp"
-#include "integer.hpp"
+#include "key_commands.hpp"
 #include "limits.hpp"
 #include "member_commands.hpp"
 #include "reply_writer.hpp"
-#include "store.hpp"
+#include "string_commands.hpp"
 #include "topology.hpp"
+#include "transaction_commands.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,81 +48,6 @@ inline const CommandSpec* find_command(std::string_view name) noexcept {
         }
     }
     return nullptr;
-}
-
-// Reads.
-
-template <Read::Kind kind>
-Command parse_read(Arguments arguments, Connection&) {
-    return Read{kind, keys_of(arguments)};
-}
-
-// Writes.
-
-inline Command parse_set(Arguments arguments, Connection&) {
-    Set set{std::string(arguments[1]), std::string(arguments[2])};
-    for (const std::string_view option : arguments.subspan(3)) {
-        const bool is_absent = same_word(option, "nx");
-        if (!is_absent && !same_word(option, "xx")) {
-            constexpr std::array<std::string_view, 6> known = {"ex",   "px",      "exat",
-                                                               "pxat", "keepttl", "get"};
-            const auto* const found =
-                std::find_if(known.begin(), known.end(),
-                             [&](std::string_view word) { return same_word(option, word); });
-            return error(found == known.end()
-                             ? "ERR syntax error"
-                             : "ERR syntax error: SET does not support " + std::string(option));
-        }
-        const Set::When when = is_absent ? Set::When::absent : Set::When::present;
-        if (set.when != Set::When::always && set.when != when) {
-            return error("ERR syntax error");
-        }
-        set.when = when;
-    }
-    return Write{{std::move(set)}, Write::Form::status};
-}
-
-inline Command parse_mset(Arguments arguments, Connection&) {
-    if (arguments.size() % 2 == 0) {
-        return wrong_arity("mset");
-    }
-    SetMany many;
-    many.entries.reserve(arguments.size() / 2);
-    for (std::size_t i = 1; i < arguments.size(); i += 2) {
-        many.entries.emplace_back(arguments[i], arguments[i + 1]);
-    }
-    return Write{{std::move(many)}, Write::Form::status};
-}
-
-inline Command parse_del(Arguments arguments, Connection&) {
-    return Write{{Delete{keys_of(arguments)}}, Write::Form::integer};
-}
-
-template <std::int64_t amount>
-Command parse_step(Arguments arguments, Connection&) {
-    return Write{{Increment{std::string(arguments[1]), amount}}, Write::Form::integer};
-}
-
-template <std::int64_t sign>
-Command parse_step_by(Arguments arguments, Connection&) {
-    const auto amount = parse_integer(arguments[2]);
-    if (!amount) {
-        return error(not_integer_text);
-    }
-    if (sign < 0 && *amount == std::numeric_limits<std::int64_t>::min()) {
-        return error("ERR decrement would overflow");
-    }
-    return Write{{Increment{std::string(arguments[1]), sign * *amount}}, Write::Form::integer};
-}
-
-inline Command parse_vput(Arguments arguments, Connection&) {
-    const auto version = parse_integer(arguments[3]);
-    if (!version || *version < 0) {
-        return error("ERR version is not an integer or out of range");
-    }
-    return Write{{Put{std::string(arguments[1]), std::string(arguments[2]),
-                      static_cast<std::uint64_t>(*version)}},
-                 Write::Form::version};
 }
 
 // The table of the commands.
@@ -174,19 +101,49 @@ inline Command parse_command_command(Arguments arguments, Connection& connection
 
 // The most frequent ones are first: they are looked for from the front.
 inline constexpr auto commands = std::to_array<CommandSpec>({
-    {"get", 2, false, 1, 1, 1, parse_read<Read::Kind::get>},
+    {"get", 2, false, 1, 1, 1, parse_read<Query::Kind::get>},
     {"set", -3, true, 1, 1, 1, parse_set},
-    {"vget", 2, false, 1, 1, 1, parse_read<Read::Kind::get_version>},
+    {"vget", 2, false, 1, 1, 1, parse_read<Query::Kind::get_version>},
     {"vput", 4, true, 1, 1, 1, parse_vput},
     {"incr", 2, true, 1, 1, 1, parse_step<1>},
     {"decr", 2, true, 1, 1, 1, parse_step<-1>},
     {"incrby", 3, true, 1, 1, 1, parse_step_by<1>},
     {"decrby", 3, true, 1, 1, 1, parse_step_by<-1>},
     {"del", -2, true, 1, -1, 1, parse_del},
-    {"mget", -2, false, 1, -1, 1, parse_read<Read::Kind::get_many>},
+    {"mget", -2, false, 1, -1, 1, parse_read<Query::Kind::get_many>},
     {"mset", -3, true, 1, -1, 2, parse_mset},
-    {"exists", -2, false, 1, -1, 1, parse_read<Read::Kind::exists>},
-    {"dbsize", 1, false, 0, 0, 0, parse_read<Read::Kind::size>},
+    {"exists", -2, false, 1, -1, 1, parse_read<Query::Kind::exists>},
+    {"expire", -3, true, 1, 1, 1, parse_expire},
+    {"pexpire", -3, true, 1, 1, 1, parse_pexpire},
+    {"ttl", 2, false, 1, 1, 1, parse_read<Query::Kind::seconds_left>},
+    {"pttl", 2, false, 1, 1, 1, parse_read<Query::Kind::milliseconds_left>},
+    {"setex", 4, true, 1, 1, 1, parse_setex<false>},
+    {"psetex", 4, true, 1, 1, 1, parse_setex<true>},
+    {"setnx", 3, true, 1, 1, 1, parse_setnx},
+    {"getset", 3, true, 1, 1, 1, parse_getset},
+    {"getdel", 2, true, 1, 1, 1, parse_getdel},
+    {"getex", -2, true, 1, 1, 1, parse_getex},
+    {"append", 3, true, 1, 1, 1, parse_append},
+    {"strlen", 2, false, 1, 1, 1, parse_read<Query::Kind::length>},
+    {"type", 2, false, 1, 1, 1, parse_read<Query::Kind::type>},
+    {"multi", 1, false, 0, 0, 0, parse_multi},
+    {"exec", 1, false, 0, 0, 0, parse_exec},
+    {"discard", 1, false, 0, 0, 0, parse_discard},
+    {"watch", -2, false, 1, -1, 1, parse_watch},
+    {"unwatch", 1, false, 0, 0, 0, parse_unwatch},
+    {"unlink", -2, true, 1, -1, 1, parse_del},
+    {"msetnx", -3, true, 1, -1, 2, parse_msetnx},
+    {"persist", 2, true, 1, 1, 1, parse_persist},
+    {"expireat", -3, true, 1, 1, 1, parse_expireat},
+    {"pexpireat", -3, true, 1, 1, 1, parse_pexpireat},
+    {"expiretime", 2, false, 1, 1, 1, parse_read<Query::Kind::deadline_seconds>},
+    {"pexpiretime", 2, false, 1, 1, 1, parse_read<Query::Kind::deadline_milliseconds>},
+    {"scan", -2, false, 0, 0, 0, parse_scan},
+    {"keys", 2, false, 0, 0, 0, parse_keys},
+    {"randomkey", 1, false, 0, 0, 0, parse_randomkey},
+    {"flushall", -1, true, 0, 0, 0, parse_flush},
+    {"flushdb", -1, true, 0, 0, 0, parse_flush},
+    {"dbsize", 1, false, 0, 0, 0, parse_read<Query::Kind::size>},
     {"ping", -1, false, 0, 0, 0, parse_ping},
     {"echo", 2, false, 0, 0, 0, parse_echo},
     {"quit", -1, false, 0, 0, 0, parse_quit},
@@ -231,103 +188,42 @@ inline std::optional<Immediate> excess(const CommandSpec& spec, Arguments argume
 
 }  // namespace detail
 
+namespace detail {
+
+/// What to do for a request, whatever was said before; null: there is no such command.
+inline Command parse_alone(const CommandSpec* spec, Arguments arguments, Connection& connection) {
+    if (spec == nullptr) return unknown_command(arguments);
+    if (!arity_fits(spec->arity, arguments.size())) return wrong_arity(spec->name);
+    if (auto refusal = excess(*spec, arguments)) return *std::move(refusal);
+    if (connection.queued) {
+        if (auto refusal = refuse_in_transaction(*spec)) return *std::move(refusal);
+    }
+    return spec->parse(arguments, connection);
+}
+
+inline std::size_t bytes_of(Arguments arguments) {
+    return std::accumulate(
+        arguments.begin(), arguments.end(), std::size_t{0},
+        [](std::size_t sum, std::string_view argument) { return sum + argument.size(); });
+}
+
+}  // namespace detail
+
 /// What to do for a request. Names and options are in any case. A request that makes no sense, or
-/// goes beyond limits.hpp, is an Immediate with an error; it has changed nothing.
+/// goes beyond limits.hpp, is an Immediate with an error; it has changed nothing, but made void
+/// what was queued since MULTI.
 inline Command parse_command(Arguments arguments, Connection& connection) {
     if (arguments.empty()) {
         return Immediate{};
     }
     const CommandSpec* spec = detail::find_command(arguments[0]);
-    if (spec == nullptr) {
-        return detail::unknown_command(arguments);
+    Command command = detail::parse_alone(spec, arguments, connection);
+    if (connection.queued && (spec == nullptr || !detail::controls_transaction(*spec))) {
+        return detail::queue(std::move(command), detail::bytes_of(arguments), connection);
     }
-    if (!detail::arity_fits(spec->arity, arguments.size())) {
-        return detail::wrong_arity(spec->name);
-    }
-    if (auto refusal = detail::excess(*spec, arguments)) {
-        return *std::move(refusal);
-    }
-    Command command = spec->parse(arguments, connection);
     if (Write* write = std::get_if<Write>(&command)) write->protocol = connection.protocol;
     if (Read* read = std::get_if<Read>(&command)) read->protocol = connection.protocol;
     return command;
-}
-
-/// Appends the reply to a write that was carried out with `result`.
-inline void write_result(Write::Form form, const Result& result, std::string& out,
-                         Protocol protocol = Protocol::resp2) {
-    ReplyWriter reply(out, protocol);
-    switch (result.status) {
-        case Status::ok: break;
-        case Status::no_key: return reply.error("NOKEY no such key");
-        case Status::version:
-            return reply.error("VERSION the version of the key is " +
-                               std::to_string(result.version));
-        case Status::condition: return reply.null();
-        case Status::not_integer: return reply.error(detail::not_integer_text);
-        case Status::out_of_range: return reply.error("ERR increment or decrement would overflow");
-    }
-    switch (form) {
-        case Write::Form::version: return reply.integer(static_cast<std::int64_t>(result.version));
-        case Write::Form::status: return reply.simple("OK");
-        case Write::Form::integer: return reply.integer(result.integer);
-    }
-}
-
-/// Bytes of the reply to a read, or a little more. A request can name a large value many times,
-/// so a reply may be far larger than any write.
-inline std::size_t reply_bytes(const Read& read, const Store& store) {
-    constexpr std::size_t framing_bytes = 32;
-    std::size_t bytes = framing_bytes;
-    if (read.kind == Read::Kind::exists || read.kind == Read::Kind::size) return bytes;
-    for (const std::string& key : read.keys) {
-        const Store::Entry* entry = store.find(key);
-        bytes += framing_bytes + (entry == nullptr ? 0 : entry->value.size());
-    }
-    return bytes;
-}
-
-namespace detail {
-
-inline void write_value(const Store::Entry* entry, ReplyWriter& reply) {
-    if (entry == nullptr) {
-        reply.null();
-    } else {
-        reply.bulk(entry->value);
-    }
-}
-
-inline void get_many(const Read& read, const Store& store, ReplyWriter& reply) {
-    reply.array(read.keys.size());
-    for (const std::string& key : read.keys) {
-        write_value(store.find(key), reply);
-    }
-}
-
-inline void get_version(const Store::Entry* entry, ReplyWriter& reply) {
-    if (entry == nullptr) {
-        return reply.error("NOKEY no such key");
-    }
-    reply.array(2);
-    reply.bulk(entry->value);
-    reply.integer(static_cast<std::int64_t>(entry->version));
-}
-
-}  // namespace detail
-
-/// Appends the reply to a read, of reply_bytes() at most.
-inline void answer(const Read& read, const Store& store, std::string& out) {
-    ReplyWriter reply(out, read.protocol);
-    switch (read.kind) {
-        case Read::Kind::get: return detail::write_value(store.find(read.keys[0]), reply);
-        case Read::Kind::get_version: return detail::get_version(store.find(read.keys[0]), reply);
-        case Read::Kind::get_many: return detail::get_many(read, store, reply);
-        case Read::Kind::exists:
-            return reply.integer(
-                std::count_if(read.keys.begin(), read.keys.end(),
-                              [&](const std::string& key) { return store.find(key) != nullptr; }));
-        case Read::Kind::size: return reply.integer(static_cast<std::int64_t>(store.key_count()));
-    }
 }
 
 }  // namespace kv

@@ -15,13 +15,89 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace kv {
+
+struct Script;
+struct Watch;
+
+/// The reply is known already. It is empty for an empty request, which gets no answer.
+struct Immediate {
+    std::string reply;
+    bool close = false;  ///< close the connection once the reply is sent
+};
+
+/// Submit the operation, then write_result().
+struct Write {
+    enum class Form : std::uint8_t {
+        version,
+        status,
+        integer,
+        boolean,  ///< whether there was nothing in the way
+        value,    ///< the only one that was asked for
+        transaction
+    };
+
+    Operation operation;
+    Form form = Form::status;                ///< of the reply
+    Protocol protocol = Protocol::resp2;     ///< as it was when the request came
+    std::shared_ptr<const Script> script{};  ///< of a transaction
+    std::shared_ptr<Watch> watch{};          ///< what a transaction depends on
+};
+
+/// How the commands of a transaction are answered.
+struct Script {
+    /// A string: the reply is known already.
+    using Part = std::variant<Write::Form, Query::Kind, std::string>;
+    std::vector<Part> parts;
+    std::size_t bytes = 0;  ///< of memory, with those of the actions
+};
+
+/// The keys that WATCH has named, with the versions that they had when it was answered.
+struct Watch {
+    std::size_t wanted = 0;  ///< as many as all were answered
+    std::size_t bytes = 0;
+    std::vector<std::pair<std::string, std::uint64_t>> seen;
+};
+
+/// What SCAN and KEYS look for.
+struct Scan {
+    std::uint64_t cursor = 0;
+    std::size_t count = 10;
+    std::optional<std::string> pattern;
+    bool is_for_strings = true;  ///< there is nothing else
+};
+
+/// Read the store, by answer() with the same Read.
+struct Read : Query {
+    Protocol protocol = Protocol::resp2;  ///< as it was when the request came
+    std::shared_ptr<const Scan> scan{};   ///< of SCAN and KEYS
+    std::shared_ptr<Watch> watch{};       ///< of WATCH
+    std::uint64_t number = 0;             ///< of RANDOMKEY
+};
+
+/// What has been said since MULTI.
+struct Queued {
+    Transaction transaction;
+    Script script;
+    std::size_t argument_bytes = 0;
+    std::size_t keys = 0;
+    bool is_void = false;  ///< something was refused, so EXEC will be
+
+    void give_up() {
+        is_void = true;
+        transaction = {};
+        script = {};
+    }
+};
 
 /// What one connection has said of itself and asked for.
 struct Connection {
@@ -38,32 +114,11 @@ struct Connection {
     std::size_t failed_logins = 0;
     bool may_log_in = true;  ///< the place that it comes from is not over its GuessLimit
 
+    std::optional<Queued> queued{};  ///< since MULTI
+    std::shared_ptr<Watch> watch{};  ///< since WATCH
+
     /// Nothing is done for it until it has said who it is.
     bool is_stranger() const { return accounts != nullptr && !is_known; }
-};
-
-/// The reply is known already. It is empty for an empty request, which gets no answer.
-struct Immediate {
-    std::string reply;
-    bool close = false;  ///< close the connection once the reply is sent
-};
-
-/// Submit the operation, then write_result().
-struct Write {
-    enum class Form : std::uint8_t { version, status, integer };
-
-    Operation operation;
-    Form form = Form::status;             ///< of the reply
-    Protocol protocol = Protocol::resp2;  ///< as it was when the request came
-};
-
-/// Read the store, by answer() with the same Read.
-struct Read {
-    enum class Kind : std::uint8_t { get, get_many, exists, size, get_version };
-
-    Kind kind = Kind::get;
-    std::vector<std::string> keys;
-    Protocol protocol = Protocol::resp2;  ///< as it was when the request came
 };
 
 /// INFO: the server alone knows what to say.

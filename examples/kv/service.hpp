@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_SERVICE_HPP
 #define RSM_EXAMPLES_KV_SERVICE_HPP
 
+#include "answers.hpp"
 #include "backups.hpp"
 #include "client_memory.hpp"
 #include "connection_commands.hpp"
@@ -12,6 +13,7 @@
 #include "reply_writer.hpp"
 #include "server_options.hpp"
 #include "store.hpp"
+#include "ticker.hpp"
 #include "topology.hpp"
 #include "work_queue.hpp"
 #include "write_admission.hpp"
@@ -30,9 +32,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace kv {
@@ -90,7 +94,8 @@ public:
           queue_(replica.get_executor(), options_.slice),
           writes_(queue_, options_.max_write_bytes),
           guesses_(options_.wrong_login_interval),
-          background_(replica.get_executor()) {}
+          background_(replica.get_executor()),
+          ticker_(replica) {}
 
     Replica& replica() { return replica_; }
     const ServerOptions& options() const { return options_; }
@@ -101,6 +106,7 @@ public:
     GuessLimit& guesses() { return guesses_; }
     BackupPlaces& backup_places() { return backup_places_; }
     Background& background() { return background_; }
+    Ticker<Replica>& ticker() { return ticker_; }
     void log(const std::string& text) const { options_.log(text); }
 
     Topology topology() const {
@@ -115,6 +121,22 @@ public:
                                       member.id == status.leader.value, member.connected});
         }
         return topology;
+    }
+
+    /// Makes a write ready for the log: what time it is, and what it depends on. Its reply, if that
+    /// cannot be.
+    std::optional<Immediate> prepare(Write& write) {
+        const bool tells_time = replica_.machine().version() >= 1;
+        if (!tells_time && !write.operation.is_of_first_format()) {
+            return detail::error(detail::not_agreed_text);
+        }
+        if (tells_time) write.operation.time = ticker_.now();
+        if (write.watch == nullptr) return std::nullopt;
+        if (write.watch->seen.size() != write.watch->wanted) {
+            return detail::error("EXECABORT Transaction discarded because WATCH was refused");
+        }
+        std::get<Transaction>(write.operation.action).watched = std::move(write.watch->seen);
+        return std::nullopt;
     }
 
     /// What failed: a read has had no effect in any case, a write may have.
@@ -424,7 +446,10 @@ private:
     std::string keyspace_info() const {
         std::string text;
         if (const std::size_t keys = replica_.machine().key_count(); keys != 0) {
-            detail::add_line(text, "db0", "keys=" + std::to_string(keys) + ",expires=0,avg_ttl=0");
+            detail::add_line(text, "db0",
+                             "keys=" + std::to_string(keys) +
+                                 ",expires=" + std::to_string(replica_.machine().deadline_count()) +
+                                 ",avg_ttl=0");
         }
         return text;
     }
@@ -446,6 +471,7 @@ private:
     GuessLimit guesses_;
     BackupPlaces backup_places_;
     Background background_;
+    Ticker<Replica> ticker_;
 };
 
 }  // namespace kv

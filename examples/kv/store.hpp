@@ -1,269 +1,121 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// The state machine of the kv service: a map from keys to values with versions. It is an ordinary
+// The state machine of the kv service: what each operation does to the keys. It is an ordinary
 // class; nothing in it knows that it is replicated.
 #ifndef RSM_EXAMPLES_KV_STORE_HPP
 #define RSM_EXAMPLES_KV_STORE_HPP
 
 #include "integer.hpp"
-#include "table.hpp"
+#include "keyspace.hpp"
+#include "limits.hpp"
+#include "operation.hpp"
+#include "transaction_work.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <stdexcept>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
-#include <vector>
 
 namespace kv {
 
-/// Writes `value` if `version` is the key's (0: the key is absent).
-struct Put {
-    std::string key;
-    std::string value;
-    std::uint64_t version = 0;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& key& value& version;
-    }
-};
-
-/// Writes `value` whatever the key's version is.
-struct Set {
-    enum class When : std::uint8_t { always, absent, present };
-
-    std::string key;
-    std::string value;
-    When when = When::always;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& key& value& when;
-    }
-};
-
-/// Deletes the keys that exist.
-struct Delete {
-    std::vector<std::string> keys;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& keys;
-    }
-};
-
-/// Adds to the integer that the value spells; an absent key counts as 0.
-struct Increment {
-    std::string key;
-    std::int64_t amount = 1;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& key& amount;
-    }
-};
-
-/// Writes several keys at once, in order.
-struct SetMany {
-    std::vector<std::pair<std::string, std::string>> entries;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& entries;
-    }
-};
-
-/// What the log carries. New kinds of actions go behind the others: their numbers are in the logs.
-struct Operation {
-    std::variant<Put, Set, Delete, Increment, SetMany> action;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& action;
-    }
-};
-
-enum class Status : std::uint8_t {
-    ok,
-    no_key,        ///< the key is absent; nothing changed
-    version,       ///< the key's version is not the expected one; nothing changed
-    condition,     ///< the key is (or is not) there, as the Set did not want it; nothing changed
-    not_integer,   ///< the value does not spell a 64-bit integer; nothing changed
-    out_of_range,  ///< the sum does not fit 64 bits; nothing changed
-};
-
-/// What an operation did.
-struct Result {
-    Status status = Status::ok;
-    /// Increment: the new value. Delete: how many keys it deleted.
-    std::int64_t integer = 0;
-    /// Of the key after the operation, as far as one key is concerned; 0: the key is absent.
-    std::uint64_t version = 0;
-
-    friend bool operator==(const Result&, const Result&) = default;
-
-    template <class Archive>
-    void serialize(Archive& ar, unsigned) {
-        ar& status& integer& version;
-    }
-};
-
-/// The keys, their values and their versions.
+/// A Keyspace, and what the log's operations do to it.
 ///
-/// Versions. Every write of a key raises its version by one. The first write of a key gives it
-/// version 1, as long as no key has been deleted. A key that is deleted and created again must not
-/// get a version that it has had before: a Put that expects the old one, from a client that has
-/// seen nothing of the deletion, would succeed. Remembering the version of each deleted key would
-/// take memory for ever, so the store remembers one number: the highest version that any deleted
-/// key had. Keys that are created later start above it. So the versions of a key never fall back
-/// and never repeat, and 0 always means "absent".
-///
-/// Deterministic: state and results follow from the sequence of operations alone.
-/// Thread safety: const functions may run side by side; apply(), restore() and freeze() run alone.
-/// An image may be used on any thread.
-class Store {
+/// Format version 1 has the time, deadlines, transactions and all that is read in a write. As long
+/// as members know version 0 only, no operation tells the time, and those that are new do nothing.
+class Store : public Keyspace {
 public:
     using Operation = kv::Operation;
     using Result = kv::Result;
-
-    struct Entry {
-        std::string value;
-        std::uint64_t version = 0;  // >= 1
-
-        friend bool operator==(const Entry&, const Entry&) = default;
-    };
+    static constexpr std::uint32_t format_version = 1;
 
     Result apply(const Operation& operation) {
+        if (version_ == 0 && !operation.is_of_first_format()) return {Status::not_agreed, 0, 0};
+        const bool is_tick = std::holds_alternative<Tick>(operation.action);
+        advance(operation.time, is_tick ? freed_by_tick : freed_by_write);
         return std::visit([this](const auto& action) { return carry_out(action); },
                           operation.action);
     }
 
-    /// The key's value and version, or null if the key is absent. Valid until the next apply().
-    const Entry* find(std::string_view key) const { return entries_.find(key); }
+    /// Which version of operations and snapshots all members know.
+    void version_agreed(std::uint32_t version) { version_ = version; }
+    std::uint32_t version() const noexcept { return version_; }
 
-    std::size_t key_count() const noexcept { return entries_.size(); }
-
-    /// About how much memory the entries take: keys, values and a constant for each entry.
-    std::uint64_t bytes() const noexcept {
-        constexpr std::uint64_t entry_overhead_bytes = 96;
-        return payload_bytes_ + entries_.size() * entry_overhead_bytes;
+    /// What a read asks for. @pre the kind is none of those behind `type`
+    /// @param now  what the remaining time is counted from
+    Result answer(const Query& query, Time now) const {
+        const Entry* first = query.keys.empty() ? nullptr : find(query.keys.front());
+        Result result;
+        result.version = first == nullptr ? 0 : first->version;
+        switch (query.kind) {
+            case Query::Kind::get:
+            case Query::Kind::get_many:
+            case Query::Kind::get_version:
+                for (const std::string& key : query.keys) result.values.push_back(value_of(key));
+                break;
+            case Query::Kind::exists:
+                result.integer = std::count_if(query.keys.begin(), query.keys.end(),
+                                               [&](auto& key) { return find(key) != nullptr; });
+                break;
+            case Query::Kind::size: result.integer = static_cast<std::int64_t>(key_count()); break;
+            case Query::Kind::length:
+                if (first != nullptr)
+                    result.integer = static_cast<std::int64_t>(first->value.size());
+                break;
+            case Query::Kind::type: result.integer = first == nullptr ? 0 : 1; break;
+            default: result.integer = deadline_of(first, query.kind, now); break;
+        }
+        return result;
     }
 
-    /// The highest version that a deleted key had; 0 if none was deleted.
-    std::uint64_t deleted_floor() const noexcept { return deleted_floor_; }
-
-    /// A fingerprint of the whole state, equal on every platform for equal states. It finds
-    /// replicas that have diverged; it does not withstand somebody who looks for collisions. Kept
-    /// up with every change, so that it costs nothing to ask for.
-    std::uint64_t digest() const noexcept {
-        return mix(mix(fingerprints_) + entries_.size()) ^ mix(deleted_floor_);
-    }
-
-    friend bool operator==(const Store&, const Store&) = default;
-
-    /// Writes the whole state, keys in ascending order: equal states give equal bytes.
-    template <class Writer>
-    void snapshot(Writer& out) const {
-        write(out, deleted_floor_, entries_);
-    }
-
-    /// The state as it was when freeze() was called.
-    class Image {
-    public:
-        /// Writes what Store::snapshot() would have written then.
-        template <class Writer>
-        void snapshot(Writer& out) const {
-            write(out, deleted_floor_, entries_);
-        }
-
-    private:
-        friend class Store;
-        explicit Image(const Store& store)
-            : entries_(store.entries_.freeze()), deleted_floor_(store.deleted_floor_) {}
-
-        Table<Entry>::Image entries_;
-        std::uint64_t deleted_floor_;
-    };
-    Image freeze() const { return Image(*this); }
-
-    /// Replaces the whole state. Throws std::runtime_error, or what the reader throws, if the bytes
-    /// are not those of a snapshot; then the state is what it was before.
-    template <class Reader>
-    void restore(Reader& in) {
-        std::uint8_t format = 0;
-        std::uint64_t count = 0;
-        Store fresh;
-        in >> format;
-        if (format != snapshot_format) {
-            throw std::runtime_error("kv snapshot: unknown format");
-        }
-        in >> fresh.deleted_floor_ >> count;
-        // The count is not to be believed further than there are bytes.
-        if constexpr (requires { in.remaining(); }) {
-            fresh.entries_.reserve(static_cast<std::size_t>(
-                std::min<std::uint64_t>(count, in.remaining() / reserve_bytes_per_entry)));
-        }
-        std::string previous;
-        for (std::uint64_t i = 0; i < count; ++i) {
-            std::string key;
-            Entry entry;
-            in >> key >> entry.value >> entry.version;
-            if (entry.version == 0 || (i != 0 && key <= previous)) {
-                throw std::runtime_error("kv snapshot: entry out of order or without a version");
-            }
-            fresh.payload_bytes_ += key.size() + entry.value.size();
-            fresh.fingerprints_ += fingerprint(key, entry);
-            fresh.entries_.change(key).first = std::move(entry);
-            previous = std::move(key);
-        }
-        *this = std::move(fresh);
+    friend bool operator==(const Store& left, const Store& right) {
+        return static_cast<const Keyspace&>(left) == right;
     }
 
 private:
-    static constexpr std::uint8_t snapshot_format = 1;
-    // What a place in the table may take, half of them free, so that no more is reserved than there
-    // are bytes left.
-    static constexpr std::uint64_t reserve_bytes_per_entry = 160;
-
-    template <class Writer, class Entries>
-    static void write(Writer& out, std::uint64_t deleted_floor, const Entries& entries) {
-        out << snapshot_format << deleted_floor << std::uint64_t{entries.size()};
-        entries.for_each_sorted([&out](const std::string& key, const Entry& entry) {
-            out << key << entry.value << entry.version;
-        });
+    std::optional<std::string> value_of(std::string_view key) const {
+        const Entry* entry = find(key);
+        return entry == nullptr ? std::nullopt : std::optional<std::string>(entry->value);
     }
 
-    // A bijection that spreads every bit (the finalizer of SplitMix64).
-    static std::uint64_t mix(std::uint64_t x) noexcept {
-        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-        x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-        return x ^ (x >> 31);
+    static std::int64_t deadline_of(const Entry* entry, Query::Kind kind, Time now) {
+        if (entry == nullptr) return -2;
+        if (entry->deadline == never) return -1;
+        const bool is_left =
+            kind == Query::Kind::seconds_left || kind == Query::Kind::milliseconds_left;
+        const bool in_seconds =
+            kind == Query::Kind::seconds_left || kind == Query::Kind::deadline_seconds;
+        const Time time =
+            is_left ? entry->deadline - std::min(entry->deadline, now) : entry->deadline;
+        return static_cast<std::int64_t>(in_seconds ? (time + 500) / 1000 : time);
     }
 
-    static std::uint64_t fingerprint(const std::string& key, const Entry& entry) {
-        return hash(entry.value, hash(key, entry.version));
-    }
-
-    // Writes the value, whether or not the key exists; returns the new version.
-    std::uint64_t write(const std::string& key, std::string_view value) {
-        const auto [entry, created] = entries_.change(key);
-        if (created) {
-            payload_bytes_ += key.size();
-            entry.version = deleted_floor_;
-        } else {
-            fingerprints_ -= fingerprint(key, entry);
+    // `before` is the key's deadline. Nothing: a time that has been already.
+    std::optional<Time> deadline(const Expiry& expiry, const Entry* entry) const {
+        const std::int64_t bounded = std::clamp(expiry.milliseconds, -Expiry::most, Expiry::most);
+        const auto milliseconds = static_cast<Time>(std::max<std::int64_t>(bounded, 0));
+        switch (expiry.kind) {
+            case Expiry::Kind::none: return never;
+            case Expiry::Kind::kept: return entry == nullptr ? never : entry->deadline;
+            case Expiry::Kind::relative:
+                if (milliseconds == 0) return std::nullopt;
+                return time() > Time{Expiry::most} ? never : time() + milliseconds;
+            case Expiry::Kind::absolute: break;
         }
-        payload_bytes_ += value.size();
-        payload_bytes_ -= entry.value.size();
-        entry.value = value;
-        ++entry.version;
-        fingerprints_ += fingerprint(key, entry);
-        return entry.version;
+        return milliseconds > time() ? std::optional<Time>(milliseconds) : std::nullopt;
+    }
+
+    // Writes a value that expires then; at once, if the time has passed.
+    std::uint64_t write_until(const std::string& key, std::string_view value,
+                              std::optional<Time> deadline) {
+        const std::uint64_t version = write(key, value, deadline.value_or(never));
+        if (deadline) return version;
+        erase(key);
+        return 0;
     }
 
     Result carry_out(const Put& put) {
@@ -275,26 +127,36 @@ private:
         return {Status::ok, 0, write(put.key, put.value)};
     }
 
+    // Whether the key is there, or not, as it is wanted.
+    std::optional<Result> refusal(const Set& set) const {
+        if (set.when == Set::When::always) return std::nullopt;
+        const Entry* entry = find(set.key);
+        if ((entry == nullptr) == (set.when == Set::When::absent)) return std::nullopt;
+        return Result{Status::condition, 0, entry == nullptr ? 0 : entry->version};
+    }
+
     Result carry_out(const Set& set) {
-        if (set.when != Set::When::always) {
-            const Entry* entry = find(set.key);
-            if ((entry == nullptr) != (set.when == Set::When::absent)) {
-                return {Status::condition, 0, entry == nullptr ? 0 : entry->version};
-            }
-        }
+        if (auto refused = refusal(set)) return *std::move(refused);
         return {Status::ok, 0, write(set.key, set.value)};
+    }
+
+    Result carry_out(const Replace& replace) {
+        const Set& set = replace.set;
+        Result result;
+        if (auto refused = refusal(set)) result = *std::move(refused);
+        if (replace.wants_old) result.values.push_back(value_of(set.key));
+        if (result.status != Status::ok) return result;
+        result.integer = 1;
+        result.version = write_until(set.key, set.value, deadline(replace.expiry, find(set.key)));
+        return result;
     }
 
     Result carry_out(const Delete& deletion) {
         Result result;
         for (const std::string& key : deletion.keys) {
-            if (const Entry* entry = find(key)) {
-                deleted_floor_ = std::max(deleted_floor_, entry->version);
-                payload_bytes_ -= key.size() + entry->value.size();
-                fingerprints_ -= fingerprint(key, *entry);
-                entries_.erase(key);
-                ++result.integer;
-            }
+            if (find(key) == nullptr) continue;
+            erase(key);
+            ++result.integer;
         }
         return result;
     }
@@ -317,7 +179,23 @@ private:
         value += increment.amount;
         std::string text;
         append_integer(text, value);
-        return {Status::ok, value, write(increment.key, text)};
+        const Time kept = entry == nullptr ? never : entry->deadline;
+        return {Status::ok, value, write(increment.key, text, kept)};
+    }
+
+    Result carry_out(const Append& append) {
+        const Entry* entry = find(append.key);
+        const std::size_t before = entry == nullptr ? 0 : entry->value.size();
+        if (append.key.size() + before + append.tail.size() > command_bytes_max) {
+            return {Status::too_long, 0, entry == nullptr ? 0 : entry->version};
+        }
+        std::string value;
+        value.reserve(before + append.tail.size());
+        if (entry != nullptr) value = entry->value;
+        value += append.tail;
+        const Time kept = entry == nullptr ? never : entry->deadline;
+        return {Status::ok, static_cast<std::int64_t>(value.size()),
+                write(append.key, value, kept)};
     }
 
     Result carry_out(const SetMany& many) {
@@ -327,10 +205,81 @@ private:
         return {};
     }
 
-    Table<Entry> entries_;
-    std::uint64_t payload_bytes_ = 0;  // of all keys and values
-    std::uint64_t fingerprints_ = 0;   // of all entries, added up: their order does not matter
-    std::uint64_t deleted_floor_ = 0;
+    Result carry_out(const SetManyAbsent& wanted) {
+        const auto& entries = wanted.many.entries;
+        const bool any = std::any_of(entries.begin(), entries.end(),
+                                     [&](const auto& entry) { return find(entry.first); });
+        if (any) return {Status::condition, 0, 0};
+        carry_out(wanted.many);
+        return {Status::ok, 1, 0};
+    }
+
+    Result carry_out(const Take& take) {
+        Result result;
+        result.values.push_back(value_of(take.key));
+        if (!result.values.front()) return result;
+        erase(take.key);
+        result.integer = 1;
+        return result;
+    }
+
+    static bool allows(Expire::When when, Time before, Time after) {
+        switch (when) {
+            case Expire::When::always: break;
+            case Expire::When::without: return before == never;
+            case Expire::When::with: return before != never;
+            case Expire::When::later: return after > before;
+            case Expire::When::sooner: return after < before;
+            case Expire::When::sooner_with: return before != never && after < before;
+        }
+        return true;
+    }
+
+    Result carry_out(const Expire& expire) {
+        Result result;
+        const Entry* entry = find(expire.key);
+        if (expire.wants_value) result.values.push_back(value_of(expire.key));
+        if (entry == nullptr) return result;
+        result.version = entry->version;
+        const std::optional<Time> wanted = deadline(expire.expiry, entry);
+        if (!allows(expire.when, entry->deadline, wanted.value_or(time()))) return result;
+        // What takes away a deadline that is not there changes nothing.
+        if (wanted == never && entry->deadline == never) return result;
+        result.integer = 1;
+        if (wanted) {
+            result.version = set_deadline(expire.key, *wanted);
+        } else {
+            erase(expire.key);
+            result.version = 0;
+        }
+        return result;
+    }
+
+    Result carry_out(const Flush&) {
+        clear();
+        return {};
+    }
+    Result carry_out(const Tick&) { return {}; }
+    Result carry_out(const Query& query) { return answer(query, time()); }
+
+    Result carry_out(const Transaction& transaction) {
+        for (const auto& [key, version] : transaction.watched) {
+            const Entry* entry = find(key);
+            if ((entry == nullptr ? 0 : entry->version) != version) {
+                return {Status::changed, 0, 0};
+            }
+        }
+        if (!work_fits(transaction, *this)) return {Status::too_much, 0, 0};
+        Result result;
+        result.parts.reserve(transaction.actions.size());
+        for (const Action& action : transaction.actions) {
+            result.parts.push_back(
+                std::visit([this](const auto& one) { return carry_out(one); }, action));
+        }
+        return result;
+    }
+
+    std::uint32_t version_ = 0;
 };
 
 }  // namespace kv

@@ -16,7 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,16 +43,38 @@ inline std::uint64_t hash(std::string_view bytes, std::uint64_t seed) {
 /// others. An image may be read and destroyed by another thread whatever becomes of the table.
 template <class Value>
 class Table {
+    // Asks for all keys of a hash: it is equal to none, and notes those that it is compared with.
+    struct Probe {
+        std::uint64_t hash;
+        std::vector<const std::string*>& met;
+    };
     struct KeyHash {
         using is_transparent = void;
         using is_avalanching = void;
         std::size_t operator()(std::string_view key) const {
-            return static_cast<std::size_t>(hash(key, 0));
+            return static_cast<std::size_t>(hash_of(key));
+        }
+        std::size_t operator()(const Probe& probe) const {
+            return static_cast<std::size_t>(probe.hash);
+        }
+    };
+    struct KeyEqual {
+        using is_transparent = void;
+        bool operator()(std::string_view left, std::string_view right) const {
+            return left == right;
+        }
+        bool operator()(const Probe& probe, const std::string& key) const {
+            if (hash_of(key) == probe.hash) probe.met.push_back(&key);
+            return false;
+        }
+        bool operator()(const std::string& key, const Probe& probe) const {
+            return (*this)(probe, key);
         }
     };
     // The order in which it iterates must show nowhere. Open addressing: most of what an operation
     // on a large table costs is waiting for memory, and nodes of their own would double that.
-    using Map = boost::unordered_flat_map<std::string, Value, KeyHash, std::equal_to<>>;
+    using Map = boost::unordered_flat_map<std::string, Value, KeyHash, KeyEqual>;
+    using Changes = std::unordered_map<std::string, std::optional<Value>, KeyHash, KeyEqual>;
     using Images = std::atomic<std::size_t>;
 
     // Counts an image while it lives. Who finds the count at 0 knows that all reading is over.
@@ -86,6 +108,32 @@ public:
 
         std::shared_ptr<const Counted> counted_;  // goes after the map
         std::shared_ptr<const Map> map_;
+    };
+
+    /// What a table has held, to be freed little by little.
+    class Remains {
+    public:
+        /// Frees up to `count` entries, none while an image shows them. @return whether none is
+        /// left
+        bool free_some(std::size_t count) {
+            if (images_->load(std::memory_order_acquire) != 0) return false;
+            for (; count != 0 && !changes_.empty(); --count) changes_.erase(changes_.begin());
+            if (!next_) next_ = map_->begin();
+            for (; count != 0 && *next_ != map_->end(); --count) map_->erase((*next_)++);
+            return changes_.empty() && *next_ == map_->end();
+        }
+
+    private:
+        friend class Table;
+        explicit Remains(Table& table)
+            : map_(std::move(table.map_)),
+              changes_(std::move(table.changes_)),
+              images_(std::move(table.images_)) {}
+
+        std::shared_ptr<Map> map_;
+        Changes changes_;
+        std::shared_ptr<Images> images_;
+        std::optional<typename Map::iterator> next_;
     };
 
     Table() = default;
@@ -142,6 +190,31 @@ public:
             changes_[key].reset();
         } else {
             changes_.erase(key);
+        }
+    }
+
+    /// Leaves an empty table behind. Takes next to no time, however large it is.
+    Remains take_all() {
+        Remains all(*this);
+        *this = Table();
+        return all;
+    }
+
+    /// The hash by which for_each_of_hash() finds a key.
+    static std::uint64_t hash_of(std::string_view key) { return hash(key, 0); }
+
+    /// Calls f(key, value) for the keys that have this hash, of which there is hardly ever a second
+    /// one.
+    template <class F>
+    void for_each_of_hash(std::uint64_t hash, F f) const {
+        std::vector<const std::string*> met;
+        static_cast<void>(changes_.find(Probe{hash, met}));
+        std::vector<const std::string*> below;
+        static_cast<void>(std::as_const(*map_).find(Probe{hash, below}));
+        std::copy_if(below.begin(), below.end(), std::back_inserter(met),
+                     [this](const std::string* key) { return !changes_.contains(*key); });
+        for (const std::string* key : met) {
+            if (const Value* value = find(*key)) f(*key, *value);
         }
     }
 
@@ -250,8 +323,7 @@ private:
 
     // Mutable where freeze() changes who holds what, not what the content is.
     mutable std::shared_ptr<Map> map_ = std::make_shared<Map>();
-    mutable std::unordered_map<std::string, std::optional<Value>, KeyHash, std::equal_to<>>
-        changes_;  // lie over map_; no value: the key is absent
+    mutable Changes changes_;  // lie over map_; no value: the key is absent
     mutable std::shared_ptr<Images> images_ = std::make_shared<Images>(0);
     std::size_t size_ = 0;
 };

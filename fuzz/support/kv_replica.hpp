@@ -27,7 +27,9 @@ class KvReplica {
 public:
     using Error = boost::system::error_code;
 
-    explicit KvReplica(boost::asio::io_context& io) : io_(io) {}
+    explicit KvReplica(boost::asio::io_context& io) : io_(io) {
+        store_.version_agreed(kv::Store::format_version);
+    }
 
     boost::asio::io_context::executor_type get_executor() { return io_.get_executor(); }
     const kv::Store& machine() const { return store_; }

@@ -1,0 +1,100 @@
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.
+//
+// How much a transaction would touch, found out before it is begun.
+#ifndef RSM_EXAMPLES_KV_TRANSACTION_WORK_HPP
+#define RSM_EXAMPLES_KV_TRANSACTION_WORK_HPP
+
+#include "keyspace.hpp"
+#include "limits.hpp"
+#include "operation.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+
+namespace kv {
+
+namespace detail {
+
+/// Follows the sizes of the values from action to action. A size may be too large, where a
+/// condition decides, and never too small.
+class TransactionWork {
+public:
+    explicit TransactionWork(const Keyspace& keys) : keys_(keys) {}
+
+    std::size_t bytes() const { return bytes_; }
+    std::size_t reply_bytes() const { return reply_bytes_; }
+
+    void add(const Put& put) { writes(put.key, put.value.size()); }
+    void add(const Set& set) { writes(set.key, set.value.size()); }
+    void add(const Delete& deletion) {
+        for (const auto& key : deletion.keys) touches(key);
+    }
+    void add(const Increment& increment) { writes(increment.key, integer_bytes); }
+    void add(const SetMany& many) {
+        for (const auto& [key, value] : many.entries) writes(key, value.size());
+    }
+    void add(const SetManyAbsent& wanted) { add(wanted.many); }
+    void add(const Replace& replace) {
+        if (replace.wants_old) reads(replace.set.key);
+        add(replace.set);
+    }
+    void add(const Expire& expire) {
+        touches(expire.key);
+        if (expire.wants_value) reads(expire.key);
+    }
+    void add(const Append& append) { writes(append.key, size_of(append.key) + append.tail.size()); }
+    void add(const Take& take) { reads(take.key); }
+    void add(const Flush&) {}
+    void add(const Query& query) {
+        const bool has_values = query.kind == Query::Kind::get ||
+                                query.kind == Query::Kind::get_many ||
+                                query.kind == Query::Kind::get_version;
+        if (!has_values) return;
+        for (const auto& key : query.keys) reads(key);
+    }
+
+private:
+    static constexpr std::size_t integer_bytes = 20;
+
+    std::size_t& size_of(std::string_view key) {
+        const auto [place, is_new] = sizes_.try_emplace(key, 0);
+        if (is_new) {
+            if (const auto* entry = keys_.find(key)) place->second = entry->value.size();
+        }
+        return place->second;
+    }
+    void touches(std::string_view key) { bytes_ += size_of(key); }
+    void reads(std::string_view key) {
+        touches(key);
+        reply_bytes_ += size_of(key);
+    }
+    // The one before is larger where it was not written over.
+    void writes(std::string_view key, std::size_t size) {
+        std::size_t& before = size_of(key);
+        bytes_ += before + size;
+        before = std::max(before, size);
+    }
+
+    const Keyspace& keys_;
+    std::unordered_map<std::string_view, std::size_t> sizes_;
+    std::size_t bytes_ = 0;
+    std::size_t reply_bytes_ = 0;
+};
+
+}  // namespace detail
+
+/// Whether a transaction stays within limits.hpp as to the values that it touches and answers.
+inline bool work_fits(const Transaction& transaction, const Keyspace& keys) {
+    detail::TransactionWork work(keys);
+    for (const Action& action : transaction.actions) {
+        std::visit([&work](const auto& one) { work.add(one); }, action);
+    }
+    return work.bytes() <= transaction_work_max && work.reply_bytes() <= reply_bytes_max_default;
+}
+
+}  // namespace kv
+
+#endif
