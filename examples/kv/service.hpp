@@ -329,7 +329,8 @@ public:
                                  ",last_contact_ms=" + std::to_string(contact.count()) +
                                  ",disk_stalled=" + std::to_string(int{follower.disk_stalled}) +
                                  ",disk_full=" + std::to_string(int{follower.disk_full}) +
-                                 ",doubtful=" + std::to_string(int{follower.doubtful}));
+                                 ",doubtful=" + std::to_string(int{follower.doubtful}) +
+                                 transfer_text(follower));
         }
         for (const rsm::PeerStatus& peer : status.peers) {
             using std::chrono::milliseconds;
@@ -452,6 +453,13 @@ private:
                                  ",avg_ttl=0");
         }
         return text;
+    }
+
+    /// How far a snapshot is on its way to that node, if one is.
+    static std::string transfer_text(const rsm::Status::Follower& follower) {
+        if (!follower.transfer) return {};
+        return ",snapshot_sent_bytes=" + std::to_string(follower.transfer->bytes) +
+               ",snapshot_total_bytes=" + std::to_string(follower.transfer->total_bytes);
     }
 
     static std::string address_of(const std::vector<Member>& members, raft::NodeId node) {

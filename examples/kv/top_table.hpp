@@ -62,10 +62,6 @@ inline std::string rate_text(double rate) {
     constexpr std::array units{"", "k", "M"};
     return scaled(rate, 1000, units);
 }
-inline std::string micros_text(std::uint64_t micros) {
-    constexpr std::array units{" us", " ms", " s"};
-    return scaled(static_cast<double>(micros), 1000, units);
-}
 
 /// How fast a counter of a server grows; "-" where it was not heard of before or was started again.
 inline std::string rate_of(const Row& now, const Row* before, std::string_view name,
@@ -135,16 +131,9 @@ private:
         return {TopLine::Style::title, text};
     }
 
-    /// Where a server tells it.
-    bool tells_latency() const {
-        return std::ranges::any_of(
-            now_.rows, [](const Row& row) { return row.fields.contains("commit_p99_us"); });
-    }
-    Cells heads() const {
-        Cells heads{"NODE", "ADDRESS", "ROLE",    "TERM", "COMMIT",   "APPLIED",
-                    "LAG",  "CMD/S",   "CLIENTS", "LOG",  "SNAPSHOT", "DISK"};
-        if (tells_latency()) heads.insert(heads.begin() + 8, "P99");
-        return heads;
+    static Cells heads() {
+        return {"NODE", "ADDRESS", "ROLE",    "TERM", "COMMIT",   "APPLIED",
+                "LAG",  "CMD/S",   "CLIENTS", "LOG",  "SNAPSHOT", "DISK"};
     }
     Cells cells(std::size_t place) const {
         const Row& row = now_.rows[place];
@@ -154,23 +143,18 @@ private:
         const std::uint64_t commit = leader_ == nullptr ? 0 : number(leader_->fields, "commit");
         const std::uint64_t lag = commit > applied ? commit - applied : 0;
         const std::string disk = disk_remark(fields);
-        Cells cells{field(fields, "node"),
-                    row.asked_at,
-                    field(fields, "role"),
-                    field(fields, "term"),
-                    field(fields, "commit"),
-                    field(fields, "applied"),
-                    leader_ == nullptr ? "-" : std::to_string(lag),
-                    detail::rate_of(row, before_row(row), "total_commands_processed", seconds_),
-                    field(fields, "connected_clients"),
-                    detail::bytes_text(number(fields, "persisted_bytes")),
-                    detail::bytes_text(number(fields, "snapshot_bytes")),
-                    disk.empty() ? "ok" : disk};
-        if (tells_latency()) {
-            const std::uint64_t micros = number(fields, "commit_p99_us");
-            cells.insert(cells.begin() + 8, micros == 0 ? "-" : detail::micros_text(micros));
-        }
-        return cells;
+        return {field(fields, "node"),
+                row.asked_at,
+                field(fields, "role"),
+                field(fields, "term"),
+                field(fields, "commit"),
+                field(fields, "applied"),
+                leader_ == nullptr ? "-" : std::to_string(lag),
+                detail::rate_of(row, before_row(row), "total_commands_processed", seconds_),
+                field(fields, "connected_clients"),
+                detail::bytes_text(number(fields, "persisted_bytes")),
+                detail::bytes_text(number(fields, "snapshot_bytes")),
+                disk.empty() ? "ok" : disk};
     }
     const Row* before_row(const Row& row) const {
         const auto place = static_cast<std::size_t>(&row - now_.rows.data());
