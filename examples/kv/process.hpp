@@ -78,8 +78,9 @@ inline std::size_t own_descriptors(std::size_t members, std::uint64_t snapshot_b
     // introduced themselves.
     const std::size_t peers = 4 * members + 32;
     constexpr std::size_t told_to_go = 64;  // clients without a place
+    constexpr std::size_t admin = 40;       // who asks how the node is, and where that is listened
     constexpr std::size_t rest = 32;        // streams, event loop, listening sockets, lock, lookups
-    return segments + spare_segments + snapshots + peers + told_to_go + rest;
+    return segments + spare_segments + snapshots + peers + told_to_go + admin + rest;
 }
 
 }  // namespace kv
