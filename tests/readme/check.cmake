@@ -1,12 +1,14 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# Compiles the C++ of README with COMPILER, in the surroundings of readme.cpp. What a snippet defines
+# Compiles the C++ of README and of PAGE, which goes on from it, with COMPILER, in the surroundings of readme.cpp. What a snippet defines
 # goes to <number>_outside.inc, the statements below that to <number>_inside.inc, in WORK.
 cmake_minimum_required(VERSION 3.25)
 
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 file(READ "${README}" rest)
+file(READ "${PAGE}" page)
+string(APPEND rest "${page}")
 set(number 0)
 while(rest MATCHES "\n```cpp\n")
     string(FIND "${rest}" "\n```cpp\n" begin)
@@ -29,7 +31,7 @@ while(rest MATCHES "\n```cpp\n")
     file(WRITE "${WORK}/${number}_inside.inc" "${inside}\n")
 endwhile()
 if(NOT number EQUAL 4)
-    message(FATAL_ERROR "README has ${number} snippets, and tests/readme/readme.cpp takes in 4")
+    message(FATAL_ERROR "README and ${PAGE} have ${number} snippets, and tests/readme/readme.cpp takes in 4")
 endif()
 
 execute_process(

@@ -33,8 +33,8 @@ namespace rsm::inline v0 {
 /// What a TlsTransport needs beside its TcpOptions.
 struct TlsOptions {
     /// All three. The certificate has a URI among its subject's alternative names that says which
-    /// node it is for: rsm://<cluster's name>/<id>, or rsm:///<id> for whatever cluster trusts its
-    /// authority. Extended key usages, if it has any, include those of server and of client.
+    /// node it is for: `rsm://<cluster's name>/<id>`, or `rsm:///<id>` for whatever cluster trusts
+    /// its authority. Extended key usages, if it has any, include those of server and of client.
     TlsFiles files;
     /// Told that the files have changed, and whether the new ones can be used: a sentence without
     /// line breaks. Called on the transport's executor, also from inside of its members: it must
