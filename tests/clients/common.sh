@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/usr/bin/env bash
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
 # What the programs of Redis's own tools share; see scripts/clients.
