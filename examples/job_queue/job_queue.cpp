@@ -88,7 +88,7 @@ Awaitable<void> work(Life& life, std::string worker) {
         const Result job = co_await life.submit(take);
         if (job.status == Status::nothing) break;
         const std::string attempt = job.key + ' ' + std::to_string(job.attempt);
-        const Finish finish{job.key, job.attempt, job.key != key_of(13)};  // that one always fails
+        const Finish finish{job.key, job.ticket, job.key != key_of(13)};  // that one always fails
         if (finish.done) {
             life.say("did " + attempt);
             // The worst moment: the job is done, and nobody knows.
@@ -172,19 +172,14 @@ struct Account {
             }
         }
     }
-    void print() const {
-        for (const auto& [key, job] : jobs) {
-            if (job.dead) std::cout << key << " is a dead letter\n";
-            if (job.attempts_done.size() > 1) {
-                std::cout << key << " was done " << job.attempts_done.size()
-                          << " times: its worker died before it could say so\n";
-            }
-        }
+    /// How many jobs that is so of.
+    template <class Condition>
+    std::size_t count(Condition holds) const {
+        return static_cast<std::size_t>(std::count_if(
+            jobs.begin(), jobs.end(), [&](const auto& entry) { return holds(entry.second); }));
     }
-    std::size_t done() const {
-        return static_cast<std::size_t>(std::count_if(jobs.begin(), jobs.end(), [](auto& entry) {
-            return !entry.second.attempts_done.empty();
-        }));
+    std::size_t done(std::size_t times) const {
+        return count([&](const Job& job) { return job.attempts_done.size() >= times; });
     }
 
 private:
@@ -226,13 +221,15 @@ int main() try {
     Account account;
     const int killed = watch_life(1, directory.path(), account);
     if (!WIFSIGNALED(killed)) throw std::runtime_error("the first process was not killed");
-    std::cout << "all nodes were killed when " << account.done() << " of " << jobs
+    std::cout << "all nodes were killed when " << account.done(1) << " of " << jobs
               << " jobs were done\n";
     const int ended = watch_life(2, directory.path(), account);
     if (ended != 0) throw std::runtime_error("the second process failed");
     account.check();
-    account.print();
-    std::cout << account.done() << " jobs are done, none is lost\n";
+    std::cout << account.done(1) << " jobs are done, "
+              << account.count([](const auto& job) { return job.dead; })
+              << " is a dead letter, none is lost\n"
+              << account.done(2) << " done twice: a worker died before it could say so\n";
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {
     std::cerr << "job_queue: " << error.what() << '\n';

@@ -44,11 +44,11 @@ struct Take {
 /// that is under way: what a worker says whose lease has run out is stale, whatever it did.
 struct Finish {
     std::string key;
-    std::uint32_t attempt = 0;
+    std::uint64_t ticket = 0;  ///< that Take gave
     bool done = false;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive& key& attempt& done;
+        archive& key& ticket& done;
     }
 };
 /// Someone has looked at a dead letter: it may go.
@@ -76,15 +76,17 @@ enum class Status : std::uint8_t {
     nothing,  ///< no job waits, or there is no such dead letter
     stale,    ///< the attempt is not under way: its lease had run out
 };
-/// Of Take: the job, and which attempt at it this is, counted from 1.
+/// Of Take: the job, which attempt at it this is, counted from 1, and a number that no other
+/// attempt at any job has.
 struct Result {
     Status status = Status::ok;
     std::string key;
     std::string payload;
     std::uint32_t attempt = 0;
+    std::uint64_t ticket = 0;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive& status& key& payload& attempt;
+        archive& status& key& payload& attempt& ticket;
     }
 };
 
@@ -126,10 +128,20 @@ public:
         return keys;
     }
 
+    /// For tests: what the fields disagree about; empty: nothing.
+    std::string what_is_wrong() const {
+        std::map<State, std::size_t> states;
+        for (const auto& [key, job] : jobs_) ++states[job.state];
+        if (states[State::waiting] != waiting_.size()) return "a job waits that nobody will get";
+        if (states[State::under_way] != under_way_.size()) return "a job is at work with nobody";
+        if (states[State::done] != finished_.size()) return "a finished job is not remembered";
+        return {};
+    }
+
     /// The whole state is in these fields, so an archive may carry it as it is.
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive& clock_& done_& jobs_& waiting_& under_way_& finished_;
+        archive& clock_& last_ticket_& done_& jobs_& waiting_& under_way_& finished_;
     }
 
 private:
@@ -137,17 +149,18 @@ private:
     struct Job {
         State state = State::waiting;
         std::uint32_t attempt = 0;
-        Time until = 0;  ///< of the attempt under way
+        std::uint64_t ticket = 0;  ///< of the last attempt
+        Time until = 0;            ///< of the attempt under way
         std::string payload;
         template <class Archive>
         void serialize(Archive& archive, unsigned) {
-            archive& state& attempt& until& payload;
+            archive& state& attempt& ticket& until& payload;
         }
     };
 
     Result carry_out(const Enqueue& wanted) {
         if (jobs_.contains(wanted.key)) return {};
-        if (jobs_.size() - finished_.size() >= max_jobs) return {Status::full, {}, {}, 0};
+        if (jobs_.size() - finished_.size() >= max_jobs) return {Status::full, {}, {}, 0, 0};
         jobs_[wanted.key].payload = wanted.payload;
         waiting_.push_back(wanted.key);
         return {};
@@ -157,25 +170,27 @@ private:
         if (key.empty()) {
             if (waiting_.empty()) {
                 under_way_.erase(take.worker);
-                return {Status::nothing, {}, {}, 0};
+                return {Status::nothing, {}, {}, 0, 0};
             }
             key = std::move(waiting_.front());
             waiting_.pop_front();
-            jobs_[key].state = State::under_way;
-            ++jobs_[key].attempt;
+            Job& next = jobs_[key];
+            next.state = State::under_way;
+            next.ticket = ++last_ticket_;
+            ++next.attempt;
         }
         Job& job = jobs_[key];
         job.until = std::max(job.until, clock_ + take.lease);
-        return {Status::ok, key, job.payload, job.attempt};
+        return {Status::ok, key, job.payload, job.attempt, job.ticket};
     }
     Result carry_out(const Finish& finish) {
         const auto found = jobs_.find(finish.key);
-        if (found == jobs_.end() || found->second.attempt != finish.attempt) {
-            return {Status::stale, {}, {}, 0};
+        if (found == jobs_.end() || found->second.ticket != finish.ticket) {
+            return {Status::stale, {}, {}, 0, 0};
         }
         Job& job = found->second;
         if (finish.done && job.state == State::done) return {};  // it was said before
-        if (job.state != State::under_way) return {Status::stale, {}, {}, 0};
+        if (job.state != State::under_way) return {Status::stale, {}, {}, 0, 0};
         std::erase_if(under_way_, [&](const auto& entry) { return entry.second == finish.key; });
         if (!finish.done) return again(finish.key, job);
         job.state = State::done;
@@ -191,7 +206,7 @@ private:
     Result carry_out(const Discard& discard) {
         const auto found = jobs_.find(discard.key);
         if (found == jobs_.end() || found->second.state != State::dead) {
-            return {Status::nothing, {}, {}, 0};
+            return {Status::nothing, {}, {}, 0, 0};
         }
         jobs_.erase(found);
         return {};
@@ -213,6 +228,7 @@ private:
     }
 
     Time clock_ = 0;  ///< never goes back, whoever leads
+    std::uint64_t last_ticket_ = 0;
     std::uint64_t done_ = 0;
     std::map<std::string, Job> jobs_;
     std::deque<std::string> waiting_;               ///< keys, the oldest first

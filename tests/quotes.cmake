@@ -1,9 +1,11 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.
 #
-# Whether the code in docs/policies.md is that of the examples and their tests, white space apart.
-# cmake -DSOURCE=<source directory> -P quotes.cmake
+# Whether the code that a page quotes is that of the sources, white space apart.
+# cmake -DSOURCE=<source directory> -DPAGE=<page in it> -DFILES=<pattern in it>,... -P quotes.cmake
 cmake_minimum_required(VERSION 3.25)
-file(GLOB files "${SOURCE}/examples/policies/*.hpp" "${SOURCE}/tests/policies/*.cpp")
+string(REPLACE "," ";" patterns "${FILES}")
+list(TRANSFORM patterns PREPEND "${SOURCE}/")
+file(GLOB files ${patterns})
 set(code "")
 foreach(file ${files})
     file(READ "${file}" text)
@@ -11,7 +13,7 @@ foreach(file ${files})
 endforeach()
 string(REGEX REPLACE "[ \n]+" "" code "${code}")
 
-file(READ "${SOURCE}/docs/policies.md" page)
+file(READ "${SOURCE}/${PAGE}" page)
 set(quotes 0)
 set(fence "\n```")
 while(TRUE)
@@ -28,11 +30,11 @@ while(TRUE)
     string(REGEX REPLACE "[ \n]+" "" plain "${quote}")
     string(FIND "${code}" "${plain}" place)
     if(place EQUAL -1)
-        message(FATAL_ERROR "docs/policies.md quotes what is not in the examples:\n${quote}")
+        message(FATAL_ERROR "${PAGE} quotes what is not in ${FILES}:\n${quote}")
     endif()
     math(EXPR quotes "${quotes} + 1")
 endwhile()
 if(quotes EQUAL 0)
-    message(FATAL_ERROR "docs/policies.md quotes nothing")
+    message(FATAL_ERROR "${PAGE} quotes nothing")
 endif()
 message(STATUS "${quotes} quotes")
