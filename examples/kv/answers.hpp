@@ -143,7 +143,8 @@ inline constexpr std::size_t scan_bytes_enough = std::size_t{1} << 20;
 class KeyFilter {
 public:
     explicit KeyFilter(const Scan& scan)
-        : glob_(scan.pattern ? *scan.pattern : "*"), is_open_(scan.is_for_strings) {}
+        : glob_(scan.pattern ? std::string_view(*scan.pattern) : "*"),
+          is_open_(scan.is_for_strings) {}
     bool wants(std::string_view key) { return is_open_ && glob_.matches(key, steps_); }
     bool is_exhausted() const { return steps_ == 0; }
 

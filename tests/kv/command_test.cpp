@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#include "command_support.hpp"
+
 #include <kv/command.hpp>
 #include <kv/limits.hpp>
 #include <kv/reply.hpp>
@@ -24,61 +26,9 @@ namespace command_test {
 
 namespace {
 
-using Words = std::vector<std::string_view>;
-
-// A service of one node without replication: what a server does with a Command, in short.
-struct Service {
-    kv::Store store;
-    kv::Connection connection{7, "", "", "", kv::Protocol::resp2, false};
-    kv::Topology topology;
-    kv::Time now = 1'000'000;
-    bool closed = false;
-
-    Service() { store.version_agreed(1); }
-
-    std::string run(const Words& words) {
-        std::string out;
-        const kv::Command command = kv::parse_command(words, connection);
-        if (const auto* immediate = std::get_if<kv::Immediate>(&command)) {
-            closed = immediate->close;
-            out = immediate->reply;
-        } else if (const auto* write = std::get_if<kv::Write>(&command)) {
-            kv::Operation operation = write->operation;
-            operation.time = now;
-            if (write->watch != nullptr) {
-                std::get<kv::Transaction>(operation.action).watched = write->watch->seen;
-            }
-            kv::write_result(write->form, store.apply(operation), out, write->protocol,
-                             write->script.get());
-        } else if (const auto* read = std::get_if<kv::Read>(&command)) {
-            kv::answer(*read, store, now, out);
-            CHECK(out.size() <= kv::reply_bytes(*read, store));
-        } else if (const auto* query = std::get_if<kv::ClusterQuery>(&command)) {
-            kv::answer(*query, topology, out, connection.protocol);
-        } else {
-            out = "(info)";
-        }
-        return out;
-    }
-
-    // The reply to a line of words that have no blanks in them.
-    std::string operator()(std::string_view line) {
-        Words words;
-        while (!line.empty()) {
-            const std::size_t end = std::min(line.find(' '), line.size());
-            words.push_back(line.substr(0, end));
-            line.remove_prefix(std::min(end + 1, line.size()));
-        }
-        return run(words);
-    }
-};
-
-kv::Reply parse(const std::string& bytes) {
-    kv::ReplyParser parser;
-    REQUIRE(parser.parse(bytes) == kv::ParseStatus::complete);
-    REQUIRE(parser.consumed() == bytes.size());
-    return parser.take();
-}
+using kv_test::parse;
+using kv_test::Words;
+using Service = kv_test::LocalService;
 
 kv::Topology three_nodes() {
     kv::Topology topology;
