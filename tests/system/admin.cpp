@@ -108,7 +108,7 @@ public:
         start(1, {"--cluster", servers_.founders()});
         wait_until("one that is alone works", [&] { return get(1, "/healthz").status == 200; });
         expect(get(1, "/readyz"), 503, "no leader is known");
-        for (const Node node : {2, 3}) start(node, {"--cluster", servers_.founders()});
+        for (const Node node : {Node{2}, Node{3}}) start(node, {"--cluster", servers_.founders()});
         wait_until("all are ready", [&] {
             return get(1, "/readyz").status == 200 && get(2, "/readyz").status == 200 &&
                    get(3, "/readyz").status == 200;
@@ -128,7 +128,7 @@ public:
     }
 
     std::string directory() const { return directory_.path(); }
-    void keep() { directory_.keep(); }
+    void keep() { directory_.keep = true; }
 
 private:
     void start(Node node, Words how) {
@@ -187,7 +187,7 @@ private:
             }
             return false;
         });
-        for (const Node node : {1, 2, 3}) check_metrics(node);
+        for (const Node node : {Node{1}, Node{2}, Node{3}}) check_metrics(node);
         demand(get(leader, "/readyz").status == 200, "a leader under load is not ready");
         const nlohmann::json account = status(leader);
         demand(account["role"] == "leader", "the leader says that it does not lead");
