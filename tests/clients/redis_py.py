@@ -112,8 +112,9 @@ def cluster_client():
 def follow(client):
     """Writes until told to stop; then all that was acknowledged has to be there.
 
-    A RedisCluster of redis-py 4.3 that has lost the master cannot look for another one (it copies what
-    cannot be copied, and says so by RedisClusterException): a new one does.
+    A RedisCluster of redis-py 4.3 that has lost the master may be unable to look for another one: it
+    copies what cannot be copied (RedisClusterException), or goes on taking the new master for a replica
+    (IndexError). A new one finds it.
     """
     written = 0
     while not os.path.exists(os.environ["KV_STOP"]):
@@ -123,8 +124,8 @@ def follow(client):
                 client = client or cluster_client()
                 client.set(f"{NAME}:follow:{written}", written)
                 break
-            except (redis.RedisError, RedisClusterException) as error:
-                if isinstance(error, RedisClusterException):
+            except (redis.RedisError, RedisClusterException, IndexError) as error:
+                if not isinstance(error, redis.RedisError):
                     client = None
                 demand(time.monotonic() < deadline, f"a write is done within 30 s: {error!r}")
                 time.sleep(0.02)
