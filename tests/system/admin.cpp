@@ -159,7 +159,7 @@ private:
     }
     nlohmann::json status(Node node) const {
         const Answer answer = get(node, "/status.json");
-        demand(answer.status == 200, "there is no status");
+        demand(answer.status == 200, "no status, but " + std::to_string(answer.status));
         return nlohmann::json::parse(answer.body);
     }
 
@@ -182,7 +182,8 @@ private:
         });
         const Writing writing(endpoint_of(servers_.client(leader)));
         wait_until("the history has writes", [&] {
-            for (const auto& count : status(leader)["history"]["operations"]) {
+            const nlohmann::json known = status(leader);
+            for (const auto& count : known["history"]["operations"]) {
                 if (count > 0) return writing.written() > 0;
             }
             return false;
