@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The admin server as clients of all kinds find it, over sockets of this host.
-#include "counters.hpp"
+#include "../counters.hpp"
 #include "support/real_time_cluster.hpp"
 
 #include <rsm/admin/http.hpp>

@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // What a node counts and measures, in virtual time and therefore to the nanosecond.
-#include "counters.hpp"
+#include "../counters.hpp"
 
 #include <rsm/admin/health.hpp>
 #include <rsm/admin/history.hpp>

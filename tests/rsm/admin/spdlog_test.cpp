@@ -1,7 +1,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // The lines that a node writes through spdlog.
-#include "counters.hpp"
+#include "../counters.hpp"
 
 #include <rsm/admin/spdlog.hpp>
 
