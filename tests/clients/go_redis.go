@@ -124,10 +124,8 @@ func main() {
 	fails(follower.Set(name, "x", 0).Err(), "MOVED 0 ")
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(os.Getenv("KV_NODES"), ",")})
 	values(cluster, "cluster")
-	if os.Getenv("KV_TRANSACTIONS") != "" {
-		transaction(leader)
-		transaction(cluster)
-	}
+	transaction(leader)
+	transaction(cluster)
 	follow(cluster)
 	fmt.Println("done")
 }

@@ -170,7 +170,7 @@ int main() {
     Client leader(setting("KV_LEADER"));
     demand(leader.is_sound(), "the leader can be reached");
     values(leader);
-    if (!setting("KV_TRANSACTIONS").empty()) transaction(leader);
+    transaction(leader);
     Client follower(setting("KV_FOLLOWER"));
     const Reply moved = follower.call({"SET", name, "x"});
     demand(moved->type == REDIS_REPLY_ERROR && text_of(moved).starts_with("MOVED 0 "),

@@ -127,9 +127,7 @@ function follow(?RedisCluster $client): void
 $leader = single(getenv('KV_LEADER'), $auth);
 values($leader, 'single');
 pipeline($leader);
-if (getenv('KV_TRANSACTIONS') !== '') {
-    transaction($leader);
-}
+transaction($leader);
 demand($leader->client('setname', 'a-name') === true, 'a name is taken');
 demand($leader->client('getname') === 'a-name', 'a connection has its name');
 demand($leader->info()['redis_mode'] === 'cluster', 'INFO is parsed');
@@ -143,8 +141,6 @@ if ($auth !== null) {
 }
 $cluster = cluster();
 values($cluster, 'cluster');
-if (getenv('KV_TRANSACTIONS') !== '') {
-    transaction($cluster);
-}
+transaction($cluster);
 follow($cluster);
 say('done');

@@ -33,11 +33,9 @@ demand "--pipe" has "$(cli --pipe <"$files/pipe")" 'errors: 0, replies: 1000'
 demand "all went through the pipe" is "$(cli GET "$KV_NAME:pipe:1000")" 1000
 say "--pipe, -x"
 
-if [[ -n $KV_TRANSACTIONS ]]; then
-    answers=$(printf '%s\n' MULTI "SET $KV_NAME:a 1" "INCR $KV_NAME:a" EXEC | cli)
-    demand "a transaction" is "$answers" $'OK\nQUEUED\nQUEUED\nOK\n2'
-    say "transaction"
-fi
+answers=$(printf '%s\n' MULTI "SET $KV_NAME:a 1" "INCR $KV_NAME:a" EXEC | cli)
+demand "a transaction" is "$answers" $'OK\nQUEUED\nQUEUED\nOK\n2'
+say "transaction"
 
 # A name and its answer are of one connection.
 names=$(printf '%s\n' 'CLIENT SETNAME a-name' 'CLIENT GETNAME' 'CLIENT SETINFO LIB-NAME x' | cli)

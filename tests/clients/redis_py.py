@@ -137,8 +137,7 @@ def follow(client):
 
 single_client = single(LEADER)
 values(single_client, "single")
-if os.environ["KV_TRANSACTIONS"]:
-    transaction(single_client)
+transaction(single_client)
 pool(single_client)
 names(LEADER)
 raises(redis.ResponseError, "MOVED", lambda: single(FOLLOWER).set(NAME, "x"))

@@ -102,7 +102,7 @@ end
 
 leader = single(ENV["KV_LEADER"], id: "a-name")
 values(leader, "single")
-transaction(leader) unless ENV["KV_TRANSACTIONS"].empty?
+transaction(leader)
 pool
 demand(leader.call(:client, :getname) == "a-name", "a connection has its name")
 demand(leader.info["redis_mode"] == "cluster", "INFO is parsed")
@@ -114,6 +114,6 @@ unless OPTIONS.empty?
 end
 cluster = Redis.new(cluster: NODES.map { |node| "redis://#{node}" }, **OPTIONS)
 values(cluster, "cluster")
-transaction(cluster) unless ENV["KV_TRANSACTIONS"].empty?
+transaction(cluster)
 follow(cluster)
 say "done"

@@ -30,12 +30,10 @@ async function values(client, prefix) {
     demand(answers.every(([error, answer], index) => !error && answer === index + 1), 'a pipeline');
     await client.set(key + 'word', 'word');
     await rejects(ReplyError, 'not an integer', client.incr(key + 'word'));
-    if (env.KV_TRANSACTIONS) {
-        await client.del(key + 't');
-        const all = await client.multi().set(key + 't', '1').incr(key + 't').get(key + 't').exec();
-        demand(JSON.stringify(all) === '[[null,"OK"],[null,2],[null,"2"]]', 'a transaction answers');
-        say('transaction: ' + prefix);
-    }
+    await client.del(key + 't');
+    const all = await client.multi().set(key + 't', '1').incr(key + 't').get(key + 't').exec();
+    demand(JSON.stringify(all) === '[[null,"OK"],[null,2],[null,"2"]]', 'a transaction answers');
+    say('transaction: ' + prefix);
     say('values, pipeline, errors: ' + prefix);
 }
 

@@ -34,12 +34,10 @@ async function values(client, prefix) {
     demand(answers.every((answer, index) => answer === index + 1), 'a pipeline answers in order');
     await client.set(key + 'word', 'word');
     await rejects(ErrorReply, 'not an integer', client.incr(key + 'word'));
-    if (env.KV_TRANSACTIONS) {
-        await client.del(key + 't');
-        const all = await client.multi().set(key + 't', '1').incr(key + 't').get(key + 't').exec();
-        demand(JSON.stringify(all) === '["OK",2,"2"]', `a transaction answers ${all}`);
-        say('transaction: ' + prefix);
-    }
+    await client.del(key + 't');
+    const all = await client.multi().set(key + 't', '1').incr(key + 't').get(key + 't').exec();
+    demand(JSON.stringify(all) === '["OK",2,"2"]', `a transaction answers ${all}`);
+    say('transaction: ' + prefix);
     say('values, pipeline, errors: ' + prefix);
 }
 

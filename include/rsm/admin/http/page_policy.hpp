@@ -32,7 +32,7 @@ inline std::string base64(std::span<const std::byte> bytes) {
     return text;
 }
 
-/// What stands in each <element>, as a source that a policy allows.
+/// What stands in each element of that name, as a source that a policy allows.
 inline std::string sources_of(std::string_view page, std::string_view element) {
     const std::string begin = "<" + std::string(element) + ">";
     const std::string end = "</" + std::string(element) + ">";
