@@ -12,7 +12,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 namespace kv {
@@ -55,7 +54,8 @@ private:
         using is_transparent = void;
         template <class Left, class Right>
         bool operator()(const Left& left, const Right& right) const {
-            return std::tie(left.first, left.second) < std::tie(right.first, right.second);
+            if (left.first != right.first) return left.first < right.first;
+            return left.second < right.second;
         }
     };
 

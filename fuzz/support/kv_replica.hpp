@@ -71,6 +71,12 @@ public:
         later([done = std::move(done), error = error_]() mutable { done(error); });
     }
     template <class Done>
+    void async_snapshot(std::chrono::milliseconds, Done done) {
+        later([done = std::move(done), error = error_]() mutable {
+            done(error, rsm::SavedSnapshot{});
+        });
+    }
+    template <class Done>
     void async_capture(std::chrono::milliseconds, Done done) {
         later([done = std::move(done)]() mutable {
             done(rsm::make_error_code(rsm::Errc::timed_out), rsm::CapturedState{});
