@@ -128,7 +128,7 @@ public:
     /// @param persisted  the bytes of persisted Raft state
     bool due(raft::Time now, raft::Index applied, std::uint64_t persisted, const raft::Core& core) {
         const bool grown =
-            trigger_.grown(persisted, kept_bytes(persisted, applied, core), core.snapshot().size,
+            trigger_.grown(persisted, kept_bytes(persisted, core), core.snapshot().size,
                            rank_of(core.self(), core.membership()));
         return policy_.due(now, grown, is_pressing(persisted), applied > newest_);
     }
@@ -163,14 +163,17 @@ public:
 private:
     /// What a follower still needs of the log below the newest snapshot would not go by another
     /// one, so it does not count toward the threshold. Nor does what was there behind that snapshot
-    /// until all of it has been applied: a node whose operations come faster than it can write
-    /// snapshots would else write one for each of them.
-    std::uint64_t kept_bytes(std::uint64_t persisted, raft::Index applied, const raft::Core& core) {
+    /// until all of it that is still there has been applied: a node whose operations come faster
+    /// than it can write snapshots would else write one for each of them. Where the log comes to
+    /// its limit, it may do that.
+    std::uint64_t kept_bytes(std::uint64_t persisted, const raft::Core& core) {
         if (std::exchange(kept_unknown_, false)) {
             kept_bytes_ = persisted;
             behind_newest_ = core.log().last_index();
         }
-        return core.holds_log() || applied < behind_newest_ ? kept_bytes_ : 0;
+        const raft::Log& log = core.log();
+        const bool is_behind = log.applied() < std::min(behind_newest_, log.last_index());
+        return core.holds_log() || (is_behind && !is_pressing(persisted)) ? kept_bytes_ : 0;
     }
 
     const SnapshotTrigger trigger_;
