@@ -5,91 +5,50 @@
 #define RSM_NODE_PENDING_SNAPSHOTS_HPP
 
 #include <raft/base/types.hpp>
-#include <rsm/error.hpp>
-#include <rsm/node/completion.hpp>
+#include <rsm/node/pending_list.hpp>
 #include <rsm/status.hpp>
 
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
-#include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
 namespace rsm::inline v0::detail {
 
+/// Which one somebody waits for.
+enum class AskedSnapshot : std::uint8_t { next, under_way };
+
 /// A snapshot answers those who were there when it was begun: for all others it may lack what they
 /// have seen applied, so they wait for the next.
-class PendingSnapshots {
+class PendingSnapshots : public PendingList<SavedSnapshot, AskedSnapshot> {
 public:
-    using Ending = detail::Ending<SavedSnapshot>;
-    using Completion = Ending::Completion;
-    /// That wait at once.
-    static constexpr std::size_t most = 16;
-
-    bool is_full() const { return waiting_.size() == most; }
     void add(raft::Time deadline, Completion completion) {
-        waiting_.push_back({deadline, false, std::move(completion)});
+        waiting_.push_back({AskedSnapshot::next, deadline, std::move(completion)});
     }
 
     /// Whether somebody waits for one that has not begun.
     bool wants_one() const {
-        return std::ranges::any_of(waiting_, [](const Waiting& one) { return !one.begun; });
+        return std::ranges::any_of(
+            waiting_, [](const Waiting& one) { return one.what == AskedSnapshot::next; });
     }
-    void begun() {
-        for (Waiting& one : waiting_) one.begun = true;
-    }
+    void begun() { all_await(AskedSnapshot::under_way); }
     /// What had begun is of no use: they wait for another.
-    void begin_again() {
-        for (Waiting& one : waiting_) one.begun = false;
-    }
+    void begin_again() { all_await(AskedSnapshot::next); }
 
     void saved(const SavedSnapshot& snapshot) {
-        for (Completion& completion : take([](const Waiting& one) { return one.begun; })) {
-            completion({}, snapshot);
-        }
+        for (Completion& completion : take_begun()) completion({}, snapshot);
     }
-    void failed(boost::system::error_code why) {
-        fail(take([](const Waiting& one) { return one.begun; }), why);
-    }
-    void expire(raft::Time now) {
-        fail(take([now](const Waiting& one) { return one.deadline <= now; }), Errc::timed_out);
-    }
-    raft::Time earliest_deadline() const {
-        raft::Time earliest = raft::Time::max();
-        for (const Waiting& one : waiting_) earliest = std::min(earliest, one.deadline);
-        return earliest;
-    }
-    void end() {
-        fail(take([](const Waiting&) { return true; }), Errc::stopped);
-    }
+    void failed(boost::system::error_code why) { fail(take_begun(), why); }
 
 private:
-    struct Waiting {
-        raft::Time deadline;
-        bool begun = false;
-        Completion completion;
-    };
-
-    template <class Predicate>
-    std::vector<Completion> take(Predicate wanted) {
-        std::vector<Completion> taken;
-        std::vector<Waiting> rest;
-        for (Waiting& one : waiting_) {
-            if (wanted(one)) {
-                taken.push_back(std::move(one.completion));
-            } else {
-                rest.push_back(std::move(one));
-            }
-        }
-        waiting_ = std::move(rest);
-        return taken;
+    void all_await(AskedSnapshot what) {
+        for (Waiting& one : waiting_) one.what = what;
     }
-    static void fail(std::vector<Completion> all, boost::system::error_code why) {
-        for (Completion& completion : all) Ending::fail(completion, why);
+    std::vector<Completion> take_begun() {
+        return take([](const Waiting& one) { return one.what == AskedSnapshot::under_way; });
     }
-
-    std::vector<Waiting> waiting_;
 };
 
 }  // namespace rsm::detail
