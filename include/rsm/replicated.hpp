@@ -211,7 +211,10 @@ public:
     /// effect. Completion signature: void(boost::system::error_code, CapturedState).
     template <class CompletionToken>
     auto async_capture(std::chrono::nanoseconds timeout, CompletionToken&& token) {
-        return capture(std::nullopt, timeout, std::forward<CompletionToken>(token));
+        return ask_node<detail::PendingCaptures::Ending>(
+            std::forward<CompletionToken>(token), [timeout](Node& node, auto completion) {
+                node.capture(std::move(completion), timeout);
+            });
     }
     /// The state of this node, whatever its role, once it contains all up to an index: that which
     /// a leader had applied at the end of a linearizable read makes it contain all that had
@@ -219,7 +222,10 @@ public:
     template <class CompletionToken>
     auto async_capture(raft::Index at_least, std::chrono::nanoseconds timeout,
                        CompletionToken&& token) {
-        return capture(at_least, timeout, std::forward<CompletionToken>(token));
+        return ask_node<detail::PendingCaptures::Ending>(
+            std::forward<CompletionToken>(token), [at_least, timeout](Node& node, auto completion) {
+                node.capture(at_least, std::move(completion), timeout);
+            });
     }
 
     /// Takes a snapshot of what this node has applied, whatever its role and however short the log
@@ -235,17 +241,10 @@ public:
     /// @param timeout  0: none
     template <class CompletionToken>
     auto async_snapshot(std::chrono::nanoseconds timeout, CompletionToken&& token) {
-        using Ending = detail::PendingSnapshots::Ending;
-        const auto begin = [where = here(), timeout](auto handler) {
-            where.run(
-                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
-                 timeout](Node* node, const Queue& queue) mutable {
-                    typename Ending::Completion completion = carried.take(queue);
-                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
-                    node->snapshot(std::move(completion), timeout);
-                });
-        };
-        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
+        return ask_node<detail::PendingSnapshots::Ending>(
+            std::forward<CompletionToken>(token), [timeout](Node& node, auto completion) {
+                node.snapshot(std::move(completion), timeout);
+            });
     }
 
     /// What status() says, for any thread. Completion signature:
@@ -253,8 +252,9 @@ public:
     /// was destroyed first; a node that has stopped still answers.
     template <class CompletionToken>
     auto async_status(CompletionToken&& token) {
-        return ask_for<Status>(std::forward<CompletionToken>(token),
-                               [](Node& node) { return node.status(); });
+        return ask_node<detail::Ending<Status>>(
+            std::forward<CompletionToken>(token),
+            [](Node& node, auto completion) { completion({}, node.status()); });
     }
 
     /// What the node has counted and measured since it was started, for any thread; see Metrics.
@@ -262,8 +262,9 @@ public:
     /// Errc::stopped, where this object was destroyed first; a node that has stopped still answers.
     template <class CompletionToken>
     auto async_metrics(CompletionToken&& token) {
-        return ask_for<Metrics>(std::forward<CompletionToken>(token),
-                                [](Node& node) { return node.metrics(); });
+        return ask_node<detail::Ending<Metrics>>(
+            std::forward<CompletionToken>(token),
+            [](Node& node, auto completion) { completion({}, node.metrics()); });
     }
 
     /// Makes `target` the members: any change of who votes and who learns, and of where they are,
@@ -280,10 +281,11 @@ public:
     /// Completion signature: void(boost::system::error_code).
     template <class CompletionToken>
     auto async_change_members(Members target, ChangeOptions how, CompletionToken&& token) {
-        return ask_node(std::forward<CompletionToken>(token),
-                        [target = std::move(target), how](Node& node, auto completion) mutable {
-                            node.change_members(std::move(target), how, std::move(completion));
-                        });
+        return ask_node<detail::Ending<void>>(
+            std::forward<CompletionToken>(token),
+            [target = std::move(target), how](Node& node, auto completion) mutable {
+                node.change_members(std::move(target), how, std::move(completion));
+            });
     }
     template <class CompletionToken>
     auto async_change_members(Members target, CompletionToken&& token) {
@@ -311,10 +313,10 @@ public:
     template <class CompletionToken>
     auto async_transfer_leadership(raft::NodeId target, std::chrono::nanoseconds patience,
                                    CompletionToken&& token) {
-        return ask_node(std::forward<CompletionToken>(token),
-                        [target, patience](Node& node, auto completion) {
-                            node.hand_over(target, patience, std::move(completion));
-                        });
+        return ask_node<detail::Ending<void>>(
+            std::forward<CompletionToken>(token), [target, patience](Node& node, auto completion) {
+                node.hand_over(target, patience, std::move(completion));
+            });
     }
 
     /// Stops taking part, finishes the writes that are under way and releases the storage; what
@@ -359,55 +361,22 @@ private:
                                                                        std::forward<Args>(args)...);
     }
 
-    /// @param at_least  nothing: linearizable, by the leader
-    template <class CompletionToken>
-    auto capture(std::optional<raft::Index> at_least, std::chrono::nanoseconds timeout,
-                 CompletionToken&& token) {
-        using Ending = detail::PendingCaptures::Ending;
-        const auto begin = [where = here(), at_least, timeout](auto handler) {
-            where.run(
-                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
-                 at_least, timeout](Node* node, const Queue& queue) mutable {
-                    typename Ending::Completion completion = carried.take(queue);
-                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
-                    if (!at_least) return node->capture(std::move(completion), timeout);
-                    node->capture(*at_least, std::move(completion), timeout);
-                });
-        };
-        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
-    }
-
-    /// Asks the node for a copy of what it knows, which it gives also when it has stopped.
-    template <class Value, class CompletionToken, class Ask>
-    auto ask_for(CompletionToken&& token, Ask ask) {
-        using Ending = detail::Ending<Value>;
-        const auto begin = [where = here(), ask](auto handler) {
-            where.run(
-                [carried = where.template carry<typename Ending::Completion>(std::move(handler)),
-                 ask](Node* node, const Queue& queue) mutable {
-                    typename Ending::Completion completion = carried.take(queue);
-                    if (node == nullptr) return Ending::fail(completion, Errc::stopped);
-                    completion({}, ask(*node));
-                });
-        };
-        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin);
-    }
-
-    /// Asks the node for what ends with an error or without, and has no other result.
-    template <class CompletionToken, class Ask>
+    /// Asks the node, on its executor, for what ends as Ending says. There is none any more:
+    /// stopped.
+    template <class Ending, class CompletionToken, class Ask>
     auto ask_node(CompletionToken&& token, Ask ask) {
         const auto begin = [where = here()](auto handler, Ask asked) {
-            using Completion = detail::PendingChanges::Completion;
+            using Completion = typename Ending::Completion;
             where.run([asked = std::move(asked),
                        carried = where.template carry<Completion>(std::move(handler))](
                           Node* node, const Queue& queue) mutable {
                 Completion completion = carried.take(queue);
-                if (node == nullptr) return completion(Errc::stopped);
+                if (node == nullptr) return Ending::fail(completion, Errc::stopped);
                 asked(*node, std::move(completion));
             });
         };
-        return initiate<void(boost::system::error_code)>(std::forward<CompletionToken>(token),
-                                                         begin, std::move(ask));
+        return initiate<typename Ending::Signature>(std::forward<CompletionToken>(token), begin,
+                                                    std::move(ask));
     }
 
     template <class Given, class CompletionToken>
