@@ -354,8 +354,7 @@ TEST_CASE("three nodes begin with the state of a backup, go on from there, and c
     // With another backup than the one that it has begun with.
     const std::string why = cluster.why_not(3, rsm::restore(cluster.members, second));
     CHECK(why.find("and this is a start of") != std::string::npos);
-    CHECK(why.find("from backup " + rsm::detail::wal::hexadecimal(second.id())) !=
-          std::string::npos);
+    CHECK(why.find("from backup " + rsm::detail::hexadecimal(second.id())) != std::string::npos);
 }
 
 TEST_CASE("a backup that is damaged, or of another machine, is refused before anything is made") {

@@ -34,7 +34,7 @@ inline Json describe(const raft::Membership& membership) {
         members.push_back({{"id", member.id.value},
                            {"standing", std::string(rsm::to_string(member.standing))},
                            {"address", member.contact},
-                           {"instance", wal::hexadecimal(member.instance.value)},
+                           {"instance", rsm::detail::hexadecimal(member.instance.value)},
                            {"priority", member.priority}});
     }
     return members;
@@ -44,10 +44,10 @@ inline Json describe_identity(const raft::Identity& identity) {
     if (!identity.node) return nullptr;
     Json text{{"cluster", identity.cluster},
               {"node", identity.node.value},
-              {"instance", wal::hexadecimal(identity.instance.value)},
+              {"instance", rsm::detail::hexadecimal(identity.instance.value)},
               {"founder", identity.founder},
               {"founding", describe(identity.founding)}};
-    if (identity.origin != 0) text["origin"] = wal::hexadecimal(identity.origin);
+    if (identity.origin != 0) text["origin"] = rsm::detail::hexadecimal(identity.origin);
     return text;
 }
 
@@ -79,7 +79,7 @@ inline Json describe(const std::string& directory, const wal::Inspected& found, 
     text["directory"] = directory;
     text["in_use"] = in_use;
     text["identity"] = describe_identity(found.identity);
-    text["log_id"] = wal::hexadecimal(found.log.log_id);
+    text["log_id"] = rsm::detail::hexadecimal(found.log.log_id);
     text["term"] = recovered.hard_state.term.value;
     text["voted_for"] = recovered.hard_state.voted_for.value;
     text["commit"] = recovered.hard_state.commit.value;

@@ -9,6 +9,7 @@
 #include <rsm/admin/json.hpp>
 #include <rsm/admin/metrics.hpp>
 #include <rsm/admin/names.hpp>
+#include <rsm/detail/hexadecimal.hpp>
 #include <rsm/status.hpp>
 #include <rsm/to_string.hpp>
 
@@ -142,12 +143,6 @@ inline std::string in_seconds(raft::Duration duration) {
     return text;
 }
 
-inline std::string in_hexadecimal(raft::Instance instance) {
-    char text[17];
-    std::snprintf(text, sizeof(text), "%016" PRIx64, instance.value);
-    return text;
-}
-
 }  // namespace detail
 
 /// The whole account, an object without line breaks. Strings are escaped, whatever bytes they have.
@@ -156,7 +151,7 @@ inline std::string status_json(const Account& account) {
     detail::JsonWriter json;
     json.begin_object();
     json.field("node", status.self.value).field("cluster", std::string_view(status.cluster));
-    json.field("instance", std::string_view(detail::in_hexadecimal(status.instance)));
+    json.field("instance", std::string_view(detail::hexadecimal(status.instance.value)));
     json.field("version", std::string_view(version_text()));
     json.key("uptime_s").raw(detail::in_seconds(account.metrics.uptime));
     json.field("address", detail::own_address(status));

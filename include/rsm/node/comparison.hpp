@@ -15,14 +15,13 @@
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/message.hpp>
 #include <raft/protocol/step.hpp>
+#include <rsm/detail/hexadecimal.hpp>
 #include <rsm/node/applied_digest.hpp>
 #include <rsm/state_difference.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,11 +29,6 @@
 
 namespace rsm::inline v0::detail {
 
-inline std::string hexadecimal(std::uint64_t number) {
-    std::array<char, 17> text{};
-    std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
-    return text.data();
-}
 /// "from index 17 on (digest 00.. here, 01.. on node 3; equal up to index 16)"
 inline std::string where(const StateDifference& found) {
     std::string text = "from index " + std::to_string(found.differ.value) + " on (digest " +

@@ -9,12 +9,11 @@
 #include <raft/parts/progress.hpp>
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/detail/hexadecimal.hpp>
 #include <rsm/status.hpp>
 #include <rsm/transport/wire/cluster_id.hpp>
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -30,9 +29,7 @@ inline std::optional<SnapshotProgress> progress_of(const raft::Progress& followe
 /// The digest of a cluster's identity in 32 hexadecimal digits.
 inline std::string cluster_text(const raft::Identity& identity) {
     const ClusterId id = cluster_id(identity);
-    char text[33];
-    std::snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, id.high, id.low);
-    return text;
+    return hexadecimal(id.high) + hexadecimal(id.low);
 }
 
 inline Status status_of(const raft::Core& core, raft::Time now) {

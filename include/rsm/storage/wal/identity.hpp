@@ -11,6 +11,7 @@
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/detail/checksum.hpp>
+#include <rsm/detail/hexadecimal.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/errors.hpp>
 
@@ -47,15 +48,6 @@ struct StoredIdentity {
 
 inline std::string identity_path(const std::string& directory) {
     return directory + "/" + std::string(identity_name);
-}
-
-/// How a backup is named.
-inline std::string hexadecimal(std::uint64_t value) {
-    std::string text(16, '0');
-    for (std::size_t i = text.size(); value != 0; value >>= 4) {
-        text[--i] = "0123456789abcdef"[value & 15];
-    }
-    return text;
 }
 
 inline std::string describe(const raft::Identity& identity) {
