@@ -45,6 +45,20 @@ inline std::string one_word(std::string_view name) {
     return text;
 }
 
+namespace detail {
+
+/// In quotes, with what would end them or the line escaped.
+inline std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out.push_back('\\');
+        out.append(c == '\n' ? "\\n" : std::string(1, c));
+    }
+    return out + "\"";
+}
+
+}  // namespace detail
+
 /// "0.1.0"
 inline std::string version_text() {
     return std::to_string(RSM_VERSION_MAJOR) + "." + std::to_string(RSM_VERSION_MINOR) + "." +

@@ -106,17 +106,7 @@ private:
 };
 
 inline std::string label(std::string_view name, std::string_view value) {
-    std::string text(name);
-    text.append("=\"");
-    for (const char c : value) {
-        if (c == '\\' || c == '"') text.push_back('\\');
-        if (c == '\n') {
-            text.append("\\n");
-        } else {
-            text.push_back(c);
-        }
-    }
-    return text.append("\"");
+    return std::string(name) + "=" + quoted(value);
 }
 inline std::string label(std::string_view name, raft::NodeId node) {
     return label(name, std::to_string(node.value));
@@ -240,14 +230,19 @@ inline void put_members(PrometheusText& out, const Status& status) {
               "Of a leader: members whose state machines have made something else of the log.");
 }
 
-/// Of a leader: one sample for each follower.
+/// One sample for each follower or peer, with its id as the label.
+template <class Nodes, class Value>
+void put_each(PrometheusText& out, const Nodes& nodes, std::string_view word, std::string_view name,
+              std::string_view type, std::string_view help, Value value) {
+    out.family(name, type, help);
+    for (const auto& one : nodes) out.sample(value(one), label(word, one.node));
+}
+
+/// Of a leader.
 inline void put_followers(PrometheusText& out, const Status& status) {
     using Follower = Status::Follower;
     const auto each = [&](std::string_view name, std::string_view help, auto value) {
-        out.family(name, "gauge", help);
-        for (const Follower& follower : status.followers) {
-            out.sample(value(follower), label("follower", follower.node));
-        }
+        put_each(out, status.followers, "follower", name, "gauge", help, value);
     };
     each("rsm_follower_match_index", "Of a leader: last index known to be durable there.",
          [](const Follower& follower) { return follower.match.value; });
@@ -255,11 +250,9 @@ inline void put_followers(PrometheusText& out, const Status& status) {
          [&](const Follower& follower) {
              return status.last.value - std::min(status.last, follower.match).value;
          });
-    out.family("rsm_follower_last_contact_seconds", "gauge",
-               "Of a leader: time since it last heard of the follower.");
-    for (const Follower& follower : status.followers) {
-        out.sample(follower.last_contact, label("follower", follower.node));
-    }
+    each("rsm_follower_last_contact_seconds",
+         "Of a leader: time since it last heard of the follower.",
+         [](const Follower& follower) { return follower.last_contact; });
     each("rsm_follower_disk_stalled", "Of a leader: whether the follower's disk hangs.",
          [](const Follower& follower) { return follower.disk_stalled ? 1U : 0U; });
     each("rsm_follower_disk_full", "Of a leader: whether the follower's disk is full.",
@@ -280,10 +273,7 @@ inline void put_followers(PrometheusText& out, const Status& status) {
 inline void put_peers(PrometheusText& out, const Status& status) {
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
                           auto value) {
-        out.family(name, type, help);
-        for (const PeerStatus& peer : status.peers) {
-            out.sample(value(peer), label("peer", peer.node));
-        }
+        put_each(out, status.peers, "peer", name, type, help, value);
     };
     each("rsm_peer_connected", "gauge", "Whether messages to the peer have a connection.",
          [](const PeerStatus& peer) { return peer.connected ? 1U : 0U; });

@@ -57,20 +57,6 @@ inline spdlog::level::level_enum level_of(raft::EventKind kind) {
     return spdlog::level::err;
 }
 
-namespace detail {
-
-/// In quotes, with what would end them or the line escaped.
-inline std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out.push_back('\\');
-        out.append(c == '\n' ? "\\n" : std::string(1, c));
-    }
-    return out + "\"";
-}
-
-}  // namespace detail
-
 /// "event=log_truncated node=a peer=2 index=17 term=5"; what an event does not say is left out.
 inline std::string log_line(const raft::Event& event, std::string_view name) {
     std::string line = "event=" + one_word(to_string(event.kind));
