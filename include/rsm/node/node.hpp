@@ -364,6 +364,7 @@ public:
     raft::Time tick(raft::Time now) {
         // A machine that is written in place is free again before its file is durable.
         catch_up();
+        measurements_.reads_ended(now);
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
         take_snapshot_if_due();
@@ -437,6 +438,7 @@ private:
             const raft::Result<void> replaced = replace_state(late->meta, *late->source);
             if (!replaced) return engine_.fail(replaced.error());
             for (const raft::Token read : std::exchange(held_reads_, {})) answer_read(read);
+            measurements_.reads_ended(engine_.now());
         }
         const std::vector<raft::Entry> entries = state_.take_late_entries();
         if (entries.empty() || engine_.halted()) return;
@@ -449,7 +451,7 @@ private:
     void answer_read(raft::Token token) {
         if (state_.outdated()) return held_reads_.push_back(token);
         const std::optional<raft::Time> begun = reads_.answer(token, state_.machine());
-        if (begun) measurements_.read_answered(*begun, engine_.now());
+        if (begun) measurements_.read_answered(*begun);
     }
 
     raft::Result<void> replace_state(const raft::SnapshotMeta& meta, raft::ByteSource& source) {
@@ -485,16 +487,17 @@ private:
     void take_snapshot_if_due() {
         if (state_.busy() || is_ahead()) return;
         const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        const raft::LogPosition at =
-            snapshots_.is_pressing(bytes) ? state_.passed() : state_.position();
+        const bool pressing = snapshots_.is_pressing(bytes);
+        const raft::LogPosition at = pressing ? state_.passed() : state_.position();
         const bool asked = asked_snapshots_.wants_one() && snapshots_.is_free();
         if (asked && !snapshots_.is_of_use(at.index)) return answer_with_newest_snapshot();
         if (at.index.value == 0) return;
-        if (!asked && !snapshots_.due(engine_.now(), at.index, bytes, engine_.core())) return;
-        snapshots_.begun(engine_.now());
-        measurements_.snapshot_begun(engine_.now());
+        const raft::Time now = engine_.now();
+        if (!asked && !snapshots_.due(now, at.index, bytes, engine_.core())) return;
+        snapshots_.begun(now);
+        measurements_.snapshot_begun(now);
         asked_snapshots_.begun();
-        take_snapshot(at, snapshots_.is_pressing(bytes));
+        take_snapshot(at, pressing);
     }
 
     void take_snapshot(raft::LogPosition at, bool pressing) {
