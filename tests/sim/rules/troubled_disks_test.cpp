@@ -126,6 +126,13 @@ TEST_CASE("troubled disks: who has said that its disk hangs is not asked to lead
     CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {3}));
     bench.hear(2, false, false);
     CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));
+    // What it has heard as leader of an earlier term was of then.
+    bench.hear(2, true, false);
+    bench.cluster.elect(2);
+    bench.cluster.elect(1);
+    CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));
+    bench.hear(3, true, false);
+    CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));
 }
 
 TEST_CASE("troubled disks: a leader without room that stays where another one has some") {

@@ -49,7 +49,10 @@ public:
         const raft::Progress* const follower = find(core, message.from);
         if (!counts || follower == nullptr) return;
         if (follower->instance && follower->instance != message.sender) return;
-        nodes_[core.self().value].said[message.from] = {reply.disk_stalled, reply.disk_full};
+        Seen& seen = nodes_[core.self().value];
+        // As a leader it begins anew to hear of its followers.
+        if (std::exchange(seen.heard_in, core.term()) != core.term()) seen.said.clear();
+        seen.said[message.from] = {reply.disk_stalled, reply.disk_full};
     }
 
     /// After each piece of work of a node.
@@ -108,7 +111,8 @@ private:
         raft::Time spoke{};
         raft::Index durable;                    ///< when it last spoke
         std::optional<raft::Time> not_durable;  ///< since when that has not risen, and should
-        std::map<raft::NodeId, Said> said;      ///< to it, by each
+        raft::Term heard_in;
+        std::map<raft::NodeId, Said> said;  ///< to it in that term, by each
         raft::Term reign;
         raft::Time led{};
         std::optional<raft::Time> ought_since;  ///< it is to hand over
@@ -131,9 +135,10 @@ private:
         return log.durable() == seen.durable && seen.spoke - *seen.not_durable >= longest;
     }
     Said said_to(const raft::Core& core, raft::NodeId from) const {
-        const auto& all = nodes_[core.self().value].said;
-        const auto found = all.find(from);
-        return found == all.end() ? Said{} : found->second;
+        const Seen& seen = nodes_[core.self().value];
+        const auto found = seen.said.find(from);
+        const bool has_said = seen.heard_in == core.term() && found != seen.said.end();
+        return has_said ? found->second : Said{};
     }
     static const raft::Progress* find(const raft::Core& core, raft::NodeId node) {
         const auto found = std::ranges::find(core.followers(), node, &raft::Progress::node);
