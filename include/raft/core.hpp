@@ -113,6 +113,7 @@ private:
     void take(const Step& step, Message& message);
     void take(const Step& step, Message& message, VoteRequest& request) {
         load_lacking(step, office_, timer_, log_, message.from, request);
+        offer_snapshot(step, office_, timer_, log_, snapshots_.newest, message.from, request);
         answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message, request);
     }
     void take(const Step& step, Message& message, VoteReply& reply) {
@@ -145,13 +146,22 @@ private:
         take_version_report(step, office_, message.from, report);
     }
     void take(const Step& step, Message& message, SourceRequest& request) {
-        take_source_request(step, office_, snapshots_.newest, message.from, request);
+        if (request.target == message.from) {
+            lend_piece(step, office_, timer_, snapshots_, request);
+        } else {
+            take_source_request(step, office_, snapshots_.newest, message.from, request);
+        }
     }
     void take(const Step& step, Message& message, SourceReply& reply) {
         take_source_reply(step, office_, log_, snapshots_.newest, message.from, reply);
+        take_offer(step, office_, timer_, log_, snapshots_.incoming, message.from, reply);
     }
     void take(const Step& step, Message& message, SourceChunk& chunk) {
-        take_source_chunk(step, office_, log_, snapshots_, message.from, chunk);
+        if (chunk.leader) {
+            take_source_chunk(step, office_, log_, snapshots_, message.from, chunk);
+        } else {
+            take_lent(step, office_, timer_, log_, snapshots_.incoming, message.from, chunk);
+        }
     }
     void take(const Step&, Tick&) {}
     void take(const Step&, LogRoom& room) { room_.left = room.bytes; }
@@ -180,7 +190,8 @@ private:
     }
     void take(const Step& step, ChunkLoaded& loaded) {
         if (office_.leads()) return send_chunk(step, office_, snapshots_.newest, loaded);
-        send_source_chunk(step, office_, snapshots_.newest, loaded);
+        if (send_source_chunk(step, office_, snapshots_.newest, loaded)) return;
+        send_lent(step, snapshots_, loaded);
     }
     void take(const Step& step, ChunkStored& stored) {
         take_stored(step, configuration_, office_, reads_, log_, room_, journal_, snapshots_,
@@ -277,6 +288,7 @@ inline void Core::finish(const Step& step, bool held_log) {
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());
     end_errands(step, office_);
+    end_lending(step, office_, timer_, snapshots_);
     drop_unused_snapshots(step, office_, snapshots_);
     log_.trim_cache(options_.log_cache_bytes);
     step.out.deadline = deadline();

@@ -97,6 +97,7 @@
 //   -        a log that has that again                   rules/durability.hpp regain
 //   -        who lacks entries gets them without a leader  rules/log_repair.hpp take_lacking
 //   -        what is left of a log behind damage           rules/log_repair.hpp take_detached
+//   -        a snapshot where there is no leader           rules/snapshot_lending.hpp take_offer
 //   -        the log waits for who is behind            rules/compaction.hpp held_for_followers
 //   -        a log that is as long as it may be          rules/acceptance.hpp is_full
 //   -        snapshots leave at a pace                  rules/snapshot_sending.hpp read_at_pace

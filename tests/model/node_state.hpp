@@ -160,6 +160,7 @@ inline void make_canonical(Core& core, const Options& options, bool out_of_touch
     } else {
         heard.reset();
     }
+    if (IncomingSnapshot* incoming = Anatomy::incoming(core)) incoming->moved_at = zero;
     Anatomy::votes_from(core).reset();  // before that requests are as good as lost
     Anatomy::preference(core) = {};     // all members have the same priority
     Anatomy::now(core) = zero;

@@ -260,6 +260,9 @@ namespace mutants {
     M(offer_unchecked, "snapshots", "a source may send what the leader's log does not follow")     \
     M(sources_snapshot_needed, "snapshots", "a leader takes a source's snapshot for its own")      \
     M(errand_without_end, "limits", "a source keeps what it has sent for as long as the reign")    \
+    M(nothing_lent, "snapshots", "nobody lends a snapshot where there is no leader")               \
+    M(lent_unasked, "snapshots", "what was read for a leader is sent as lent")                     \
+    M(loan_ends_promise, "snapshots", "who is sent a snapshot forgets what it has promised")       \
     M(marks_unverified, "snapshots", "what a restart finds of a snapshot is not checked")          \
     M(marks_left, "limits", "the marks of a transfer stay after its end")                          \
     M(digest_restarts, "states", "a snapshot does not carry on the digest of what was applied")    \

@@ -52,7 +52,7 @@ Body only(const Output& output) {
 /// Of the entries of its log.
 inline std::vector<std::uint64_t> terms_of(const Core& core) {
     std::vector<std::uint64_t> terms;
-    for (Index i{1}; i <= core.log().last_index(); ++i) {
+    for (Index i = core.log().base().index + 1; i <= core.log().last_index(); ++i) {
         terms.push_back(core.log().term_at(i)->value);
     }
     return terms;

@@ -153,20 +153,32 @@ struct Errand {
 /// A snapshot that is being received. Pieces are given to the storage in order, several at once.
 struct IncomingSnapshot {
     SnapshotMeta meta;
-    Term term;
-    NodeId leader;                  ///< who is told what becomes of it
-    NodeId source;                  ///< who sends it: the leader, or another one in its place
+    Term term{};
+    NodeId leader{};  ///< who is told what becomes of it; 0: nobody, this node asks for the pieces
+    NodeId source{};  ///< who sends it: the leader, or another one in its place
     std::uint64_t kept = 0;         ///< answered by the storage
     std::uint64_t next_offset = 0;  ///< given to it
-    Ring<std::uint64_t> storing;    ///< where the pieces in between end
+    Ring<std::uint64_t> storing{};  ///< where the pieces in between end
     bool over = false;              ///< ends when the storage has answered all of them
+    Time moved_at{};                ///< when the last piece came
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset,
-                     self.storing, self.over);
+                     self.storing, self.over, self.moved_at);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
+};
+
+/// A piece of the newest snapshot that is being read for one that has asked for it itself.
+struct LentPiece {
+    NodeId reader;
+    std::uint64_t offset = 0;
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.reader, self.offset);
+    }
+    friend bool operator==(const LentPiece&, const LentPiece&) = default;
 };
 
 /// What a node knows of snapshots: the newest that is durable here, and the one that comes in.
@@ -175,10 +187,11 @@ struct Snapshots {
     std::optional<IncomingSnapshot> incoming;
     /// Ascending: those up to the newest that are kept. Empty: not known.
     std::vector<Index> kept;
+    std::vector<LentPiece> lent{};  ///< one for each reader at most
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.newest, self.incoming, self.kept);
+        return visit(self.newest, self.incoming, self.kept, self.lent);
     }
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };

@@ -110,6 +110,10 @@ struct Anatomy {
     static Time& election_at(Core& core) { return core.timer_.expires; }
     static std::optional<Time>& leader_heard(Core& core) { return core.timer_.leader_heard; }
     static std::optional<Time>& votes_from(Core& core) { return core.timer_.votes_from; }
+    /// Null: no snapshot comes in.
+    static IncomingSnapshot* incoming(Core& core) {
+        return core.snapshots_.incoming ? &*core.snapshots_.incoming : nullptr;
+    }
     static Preference& preference(Core& core) { return core.office_.preference; }
     static std::vector<NodeId>* granted(Core& core) {
         Candidate* candidate = core.office_.candidate();

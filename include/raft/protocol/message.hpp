@@ -201,7 +201,7 @@ struct ReadableVersion {
 };
 
 /// The leader of this term asks a follower to send a snapshot to `target` in its place: this piece
-/// of it; or only to keep it.
+/// of it; or only to keep it. Where there is no leader, who lacks entries asks so for itself.
 struct SourceRequest {
     Term term;
     NodeId target;
@@ -216,7 +216,8 @@ struct SourceRequest {
     friend bool operator==(const SourceRequest&, const SourceRequest&) = default;
 };
 
-/// What the follower has for `target`, where that is not what it was asked for.
+/// What the follower has for `target`, where that is not what it was asked for; also to one that
+/// lacks entries which are in no log any more.
 struct SourceReply {
     Term term;
     NodeId target;
@@ -232,7 +233,7 @@ struct SourceReply {
 /// what becomes of it.
 struct SourceChunk {
     Term term;
-    NodeId leader;
+    NodeId leader;  ///< 0: there is none, the receiver has asked for it
     SnapshotMeta meta;
     std::uint64_t offset = 0;
     Bytes data;

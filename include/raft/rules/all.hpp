@@ -23,6 +23,7 @@
 #include <raft/rules/proposals.hpp>
 #include <raft/rules/reads.hpp>
 #include <raft/rules/replication.hpp>
+#include <raft/rules/snapshot_lending.hpp>
 #include <raft/rules/snapshot_receiving.hpp>
 #include <raft/rules/snapshot_sending.hpp>
 #include <raft/rules/snapshot_source.hpp>

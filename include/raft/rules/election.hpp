@@ -162,6 +162,11 @@ inline bool hears_from_leader(const Step& step, const Office& office, const Elec
     return timer.leader_heard && step.now - *timer.leader_heard < step.options.election_timeout;
 }
 
+/// Whether there is one, as far as this node knows.
+inline bool has_leader(const Step& step, const Office& office, const ElectionTimer& timer) {
+    return office.leads() || hears_from_leader(step, office, timer);
+}
+
 /// The election restriction: "the voter denies its vote if its own log is more up-to-date than
 /// that of the candidate" (section 5.4.1).
 inline bool may_lead(const Log& log, LogPosition candidate) { return log.up_to_date(candidate); }

@@ -44,7 +44,7 @@ namespace raft::inline v0 {
 /// Whether the log lacks entries, and nobody is there who brings them as its leader.
 inline bool repairs_log(const Step& step, const Office& office, const ElectionTimer& timer,
                         const Log& log) {
-    return !log.is_whole() && !office.leads() && !hears_from_leader(step, office, timer);
+    return !log.is_whole() && !has_leader(step, office, timer);
 }
 
 /// One that asks in vain for want of a leader gets what this log has behind the last place at which
@@ -52,8 +52,8 @@ inline bool repairs_log(const Step& step, const Office& office, const ElectionTi
 /// and again at once only for an earlier place.
 inline void load_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
                          const Log& log, NodeId sender, const VoteRequest& request) {
-    const bool has_leader = office.leads() || hears_from_leader(step, office, timer);
-    if (!request.lacks_entries || has_leader || step.membership().find(sender) == nullptr) return;
+    if (!request.lacks_entries || has_leader(step, office, timer)) return;
+    if (step.membership().find(sender) == nullptr) return;
     const LogPosition common = log.last_agreeing(request.last);
     const bool is_there = common.index <= request.last.index && common.term <= request.last.term;
     const bool is_sure = common == request.last || common == log.base();

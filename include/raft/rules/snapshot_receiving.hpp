@@ -52,7 +52,7 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
 inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered) {
     if (!recovered.partial) return std::nullopt;
     const std::uint64_t kept = recovered.partial_bytes;
-    return IncomingSnapshot{*recovered.partial, Term{}, NodeId{}, NodeId{}, kept, kept, {}, false};
+    return IncomingSnapshot{*recovered.partial, {}, {}, {}, kept, kept};
 }
 
 /// Who wants the node to have a snapshot, and who sends the pieces.
@@ -79,12 +79,21 @@ inline bool joins_transfer(const Step& step, const Log& log,
             reply_snapshot(step, log, senders.leader, chunk.meta, 0);
             return false;
         }
-        incoming = IncomingSnapshot{chunk.meta, {}, {}, {}, 0, 0, {}, false};
+        incoming = IncomingSnapshot{chunk.meta};
     }
     incoming->leader = senders.leader;
     incoming->source = senders.source;
     incoming->term = chunk.term;
     return true;
+}
+
+/// The storage is given the next piece.
+inline void store_chunk(const Step& step, IncomingSnapshot& incoming, std::uint64_t offset,
+                        Bytes data) {
+    incoming.next_offset = offset + data.size();
+    incoming.storing.push_back(incoming.next_offset);
+    incoming.moved_at = step.now;
+    step.out.store_chunks.push_back({incoming.meta, offset, std::move(data)});
 }
 
 /// Pieces are kept strictly in order; the answer always says where to go on, which also resumes a
@@ -108,9 +117,7 @@ inline void accept_chunk(const Step& step, const Log& log,
     const bool overflows = storing + chunk.data.size() > step.options.snapshot_window_bytes;
     if (storing != 0 && overflows) return;
     if (chunk.data.empty() && !incoming->storing.empty()) return;
-    incoming->next_offset = chunk.offset + chunk.data.size();
-    incoming->storing.push_back(incoming->next_offset);
-    step.out.store_chunks.push_back({chunk.meta, chunk.offset, std::move(chunk.data)});
+    store_chunk(step, *incoming, chunk.offset, std::move(chunk.data));
 }
 
 /// InstallSnapshot, receiver implementation (Figure 13).
@@ -165,6 +172,13 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
     release_reads(step, reads, log);
 }
 
+/// Where there is no leader this node asks for the pieces itself (snapshot_lending.hpp).
+inline void ask_for_piece(const Step& step, const IncomingSnapshot& incoming) {
+    const SnapshotMeta& meta = incoming.meta;
+    step.send(incoming.source, SourceRequest{step.term(), step.self, meta.last, meta.checksum,
+                                             incoming.kept, step.options.snapshot_chunk_bytes});
+}
+
 /// What became of a piece that was given to the storage. After the last one the snapshot is
 /// durable.
 inline void take_stored(const Step& step, Configuration& configuration, Office& office,
@@ -174,24 +188,27 @@ inline void take_stored(const Step& step, Configuration& configuration, Office& 
     if (!incoming || incoming->meta != stored.meta || incoming->storing.empty()) return;
     incoming->kept = incoming->storing.front();
     incoming->storing.pop_front();
-    const NodeId leader = incoming->leader;
     const NodeId source = incoming->source;
+    const auto answer = [&, leader = incoming->leader](std::uint64_t next,
+                                                       TransferOutcome outcome) {
+        if (leader) reply_snapshot(step, log, leader, stored.meta, next, outcome);
+    };
     if (stored.outcome == ChunkOutcome::installed) {
         incoming.reset();
         install(step, configuration, office, reads, log, room, journal, snapshots, stored.meta,
                 source);
-        return reply_snapshot(step, log, leader, stored.meta, stored.meta.size);
+        return answer(stored.meta.size, TransferOutcome::none);
     }
     if (incoming->over) return;
     if (stored.outcome == ChunkOutcome::stored) {
-        return reply_snapshot(step, log, leader, stored.meta, incoming->kept);
+        if (!incoming->leader && incoming->source) return ask_for_piece(step, *incoming);
+        return answer(incoming->kept, TransferOutcome::none);
     }
     // What is outstanding of it is not kept either.
     incoming->over = true;
     const bool rejected = stored.outcome == ChunkOutcome::rejected;
     if (rejected) step.announce(EventKind::snapshot_rejected, source, stored.meta.last.index);
-    reply_snapshot(step, log, leader, stored.meta, 0,
-                   rejected ? TransferOutcome::rejected : TransferOutcome::none);
+    answer(0, rejected ? TransferOutcome::rejected : TransferOutcome::none);
 }
 
 /// A transfer ends when its content has come by the log, or from another leader: what was kept of

@@ -153,23 +153,26 @@ inline void take_source_request(const Step& step, Office& office, const Snapshot
     }
 }
 
-/// Sends a piece that was read for the leader, if that is still wanted.
-inline void send_source_chunk(const Step& step, Office& office, const SnapshotMeta& newest,
+/// Sends a piece that was read for the leader, if that is still wanted. False: it was not read for
+/// that one.
+inline bool send_source_chunk(const Step& step, Office& office, const SnapshotMeta& newest,
                               ChunkLoaded& loaded) {
     const NodeId leader = office.leader(step.self);
     std::vector<Errand>* const errands = office.errands_for(leader);
     Errand* const errand = errands == nullptr ? nullptr : find_errand(*errands, loaded.reader);
-    if (errand == nullptr || errand->meta != loaded.meta) return;
-    if (std::erase(errand->reading, loaded.offset) == 0) return;
+    if (errand == nullptr || errand->meta != loaded.meta) return false;
+    if (std::erase(errand->reading, loaded.offset) == 0) return false;
     if (loaded.data) {
-        return step.send(loaded.reader, SourceChunk{step.term(), leader, loaded.meta, loaded.offset,
-                                                    std::move(*loaded.data)});
+        step.send(loaded.reader, SourceChunk{step.term(), leader, loaded.meta, loaded.offset,
+                                             std::move(*loaded.data)});
+        return true;
     }
     if (errand->meta == newest) {
         step.announce(EventKind::snapshot_unreadable, step.self, newest.last.index);
     }
     step.send(leader, SourceReply{step.term(), loaded.reader, {}});
     errands->erase(errands->begin() + (errand - errands->data()));
+    return true;
 }
 
 /// Lets go of what the leader has not asked for any more.

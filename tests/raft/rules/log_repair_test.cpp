@@ -118,13 +118,15 @@ private:
 };
 
 struct Repaired : Changing {
-    Repaired(std::uint64_t seed, std::uint64_t nodes)
+    /// @param compacts  whether some have a snapshot in the place of the beginning of their log
+    Repaired(std::uint64_t seed, std::uint64_t nodes, bool compacts = false)
         : Changing(nodes), random(seed), logs(random) {
         expected_events = {EventKind::acknowledgement_lost};
         for (std::uint64_t id = 1; id <= nodes; ++id) {
             crash(id);
             writes.push_back(written(2 * id <= nodes + 1));
             node(id).durable = recovered_from(writes.back(), {Logs::last_term});
+            if (compacts) compact(id);
             restart(id);
             left.push_back(held(id));
         }
@@ -150,6 +152,28 @@ struct Repaired : Changing {
         }
         return made;
     }
+    /// The node has known of some entries that they are committed.
+    void compact(std::uint64_t id) {
+        Disk& disk = node(id).durable;
+        const auto parted = std::ranges::mismatch(disk.log, logs.committed).in1;
+        const auto most = static_cast<std::size_t>(parted - disk.log.begin());
+        const std::size_t count = random.below(most + 1);
+        if (count == 0) return;
+        Machine machine;
+        for (std::size_t i = 0; i < count; ++i) {
+            machine.apply(logs.committed[i]);
+            if (history.size() > i) continue;
+            history.push_back(logs.committed[i]);
+            values.push_back(machine.value);
+        }
+        const LogPosition last = logs.committed[count - 1].position();
+        const std::string content = std::to_string(machine.value);
+        Snapshot made{{last, voters(size()), content.size(), 0}, text(content), machine};
+        made.meta.checksum = checksum_of(made.content);
+        node(id).snapshots.push_back(std::move(made));
+        disk.log.erase(disk.log.begin(), disk.log.begin() + static_cast<std::ptrdiff_t>(count));
+        disk.base = last;
+    }
     static std::vector<Entry> entries_of(const Writes& writes) {
         Disk disk;
         for (const Written& each : writes) disk.carry_out(write_of({each.entry}));
@@ -167,8 +191,9 @@ struct Repaired : Changing {
     }
     /// How much of what was committed stands in the node's log.
     std::size_t held(std::uint64_t id) {
-        const auto is_missing = [&](const Entry& each) {
-            return !core(id).log().matches(each.position());
+        const Log& log = core(id).log();
+        const auto is_missing = [&log](const Entry& each) {
+            return each.index > log.base().index && !log.matches(each.position());
         };
         const auto end = std::ranges::find_if(logs.committed, is_missing);
         return static_cast<std::size_t>(end - logs.committed.begin());
@@ -181,11 +206,12 @@ struct Repaired : Changing {
             }
         }
     }
-    /// Whether each entry is left on one that had all that was committed. Another one has the right
-    /// to follow what is as up to date as it was itself.
+    /// Whether each entry is left on one that had all that was committed, or a snapshot stands for
+    /// it. Another one has the right to follow what is as up to date as it was itself.
     bool survives() {
         return std::ranges::all_of(logs.committed, [this](const Entry& each) {
             for (std::uint64_t id = 1; id <= size(); ++id) {
+                if (each.index <= node(id).newest().last.index) return true;
                 if (had_all(id) && has(node(id).durable, each)) return true;
             }
             return false;
@@ -239,12 +265,13 @@ struct Repaired : Changing {
     std::vector<std::size_t> left;  ///< held() when all began
 };
 
-TEST_CASE("what was committed is served again wherever each entry of it is left anywhere") {
+/// @param compact  whether some have taken snapshots
+void heal_clusters(std::uint64_t seeds, bool compact) {
     std::size_t healed = 0;
     std::size_t hopeless = 0;
-    for (std::uint64_t seed = 1; seed <= 4000; ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         CAPTURE(seed);
-        Repaired cluster(seed, seed % 4 == 0 ? 5 : 3);
+        Repaired cluster(seed, seed % 4 == 0 ? 5 : 3, compact);
         const bool survives = cluster.survives();
         const auto serves = [&] {
             return cluster.leader() != 0 && cluster.history.size() > cluster.logs.committed.size();
@@ -258,8 +285,16 @@ TEST_CASE("what was committed is served again wherever each entry of it is left 
         }
         ++(serves() ? healed : hopeless);
     }
-    CHECK(healed > 2000);
-    CHECK(hopeless > 500);
+    CHECK(healed > seeds / 2);
+    CHECK(hopeless > seeds / 8);
+}
+
+TEST_CASE("what was committed is served again wherever each entry of it is left anywhere") {
+    heal_clusters(4000, false);
+}
+
+TEST_CASE("what was committed is served again wherever it is left in logs or in snapshots") {
+    heal_clusters(4000, true);
 }
 
 }  // namespace log_repair_test

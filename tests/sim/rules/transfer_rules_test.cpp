@@ -99,6 +99,19 @@ TEST_CASE("Snapshot sources: a piece leaves a source only if its leader has aske
     CHECK(broken_rule(rule.sent({2}, {3}, other)) == "snapshot sources");
 }
 
+TEST_CASE("Snapshot sources: without a leader a piece leaves only for who has asked for it") {
+    SnapshotSources rule(options());
+    const raft::SourceChunk piece{{5}, {}, meta, 20, text("0123456789")};
+    CHECK_FALSE(rule.asked(core(), {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}));
+    CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
+    rule.borrows({2}, {{4}, {3}, meta.last, meta.checksum, 20, 10});
+    CHECK_FALSE(rule.sent({2}, {3}, piece));
+    CHECK(broken_rule(rule.sent({2}, {1}, piece)) == "snapshot sources");
+    raft::SourceChunk other = piece;
+    other.offset = 30;
+    CHECK(broken_rule(rule.sent({2}, {3}, other)) == "snapshot sources");
+}
+
 TEST_CASE("Snapshot sources: a leader does not wait for ever for a source") {
     const raft::Core leader = core();
     const raft::SourceRequest keep{{5}, {3}, meta.last, meta.checksum, 0, 0};

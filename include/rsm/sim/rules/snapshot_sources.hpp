@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // Snapshot sources: who sends a snapshot in a leader's place sends what that leader has asked for,
-// and a leader gives up a source that brings nothing forward.
+// and a leader gives up a source that brings nothing forward. Where there is no leader, it is the
+// one who gets it that has asked.
 #ifndef RSM_SIM_RULES_SNAPSHOT_SOURCES_HPP
 #define RSM_SIM_RULES_SNAPSHOT_SOURCES_HPP
 
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 namespace rsm::inline v0::sim {
@@ -53,20 +55,37 @@ public:
                          {leader.self(), source, request.target}};
     }
 
+    /// A node without a leader asks for a piece for itself.
+    void borrows(raft::NodeId source, const raft::SourceRequest& request) {
+        pieces_.insert(
+            {{}, source, request.target, request.last, request.checksum, request.offset});
+    }
+
     /// A piece leaves a source.
     Broken sent(raft::NodeId source, raft::NodeId target, const raft::SourceChunk& chunk) {
-        sent_.insert({source, target, chunk.meta.last.index});
-        const Place piece{chunk.term,          source,      target, chunk.meta.last,
-                          chunk.meta.checksum, chunk.offset};
+        (chunk.leader ? sent_ : lent_).insert({source, target, chunk.meta.last.index});
+        const Place piece{chunk.leader ? chunk.term : raft::Term{},
+                          source,
+                          target,
+                          chunk.meta.last,
+                          chunk.meta.checksum,
+                          chunk.offset};
         if (pieces_.contains(piece)) return {};
+        const std::string who = chunk.leader ? " that no leader of its term has asked it for"
+                                             : " that it has not asked for";
         return Violation{"snapshot sources",
                          detail::node_text(source) + " sends " + detail::node_text(target) +
-                             " a piece of a snapshot that no leader of its term has asked it for",
+                             " a piece of a snapshot" + who,
                          {source, target}};
     }
     /// Whether it has sent any of that snapshot in a leader's place.
     bool has_sent(raft::NodeId source, raft::NodeId target, raft::Index last) const {
         return sent_.contains({source, target, last});
+    }
+
+    /// Whether it has sent any of that snapshot to a node without a leader.
+    bool has_lent(raft::NodeId source, raft::NodeId target, raft::Index last) const {
+        return lent_.contains({source, target, last});
     }
 
     /// A target says that it has one: what it may need then is another.
@@ -123,6 +142,7 @@ private:
     std::uint64_t longest_;  ///< wait of a leader for an answer, in heartbeats
     std::set<Place> pieces_;
     std::set<Sent> sent_;
+    std::set<Sent> lent_;
     std::map<std::pair<raft::NodeId, raft::NodeId>, Wait> waits_;  ///< by leader and target
     /// By target: who had it sent pieces, and in which term.
     std::map<raft::NodeId, std::pair<raft::NodeId, raft::Term>> began_;

@@ -391,6 +391,9 @@ protected:
                 if (oracle_.snapshot_sources().has_sent(event.node, node, event.index)) {
                     happened(Counter::snapshots_from_followers);
                 }
+                if (oracle_.snapshot_sources().has_lent(event.node, node, event.index)) {
+                    happened(Counter::snapshots_lent);
+                }
                 nodes_[node.value].installed = true;
                 if (std::exchange(nodes_[node.value].crashes_after_install, false)) cut_power(node);
                 break;

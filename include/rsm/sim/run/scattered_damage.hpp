@@ -87,6 +87,7 @@ private:
         raft::NodeId node;
         LogPlaces places;
         std::set<raft::LogPosition> lost;
+        bool has_snapshot = true;
     };
     using Place = std::pair<std::string, std::uint64_t>;
 
@@ -131,11 +132,16 @@ private:
     static bool has(const Log& log, raft::LogPosition entry) {
         return log.places.entries.contains(entry) && !log.lost.contains(entry);
     }
-    /// Whether every one of these is somewhere else.
-    bool survive(const Log& but, const std::set<raft::LogPosition>& entries) const {
+    static bool stands_for(const Log& log, raft::LogPosition entry) {
+        return log.has_snapshot && entry.index <= log.places.covered;
+    }
+    /// Whether every one of these is somewhere else, or in the state that one has.
+    static bool survive(const Log& but, const std::set<raft::LogPosition>& entries,
+                        const std::vector<Log>& logs) {
         return std::ranges::all_of(entries, [&](raft::LogPosition entry) {
-            return std::ranges::any_of(
-                logs_, [&](const Log& log) { return log.node != but.node && has(log, entry); });
+            return std::ranges::any_of(logs, [&](const Log& log) {
+                return log.node != but.node && (has(log, entry) || stands_for(log, entry));
+            });
         });
     }
     /// Returns whether the node does not know the members any more. @param may_forget  them
@@ -145,7 +151,7 @@ private:
         for (int i = 0; i < attempts && !batches.empty(); ++i) {
             const LogBatch& batch = batches[random_.below(batches.size())];
             const bool forgets = !batch.lost.empty() && batch.lost.begin()->index <= members_at_;
-            if ((forgets && !may_forget) || !survive(log, batch.lost)) continue;
+            if ((forgets && !may_forget) || !survive(log, batch.lost, logs_)) continue;
             damage(log, batch);
             return forgets;
         }
@@ -156,13 +162,25 @@ private:
         const std::uint64_t size = batch.end - batch.begin;
         flip(log.node, batch.path, batch.begin + random_.below(size));
     }
+    /// Whether others have what the node would lose, and what they have lost is not in that alone.
+    bool can_spare_snapshot(const Log& log) const {
+        std::vector<Log> without = logs_;
+        for (Log& other : without) {
+            if (other.node != log.node) continue;
+            other.lost = other.places.entries;
+            other.has_snapshot = false;
+        }
+        return std::ranges::all_of(
+            without, [&](const Log& other) { return survive(other, other.lost, without); });
+    }
     /// Nothing of the log behind it is of any use without the state.
     bool damage_snapshot(Log& log) {
-        if (!survive(log, log.places.entries)) return false;
+        if (!can_spare_snapshot(log)) return false;
         for (const Disk::DurableFile& file : cluster_.disk(log.node).durable_files()) {
             if (!wal_files::is_snapshot(file.path()) || file.size() == 0) continue;
             const std::string path = file.path();
             log.lost = log.places.entries;
+            log.has_snapshot = false;
             flip(log.node, path, random_.below(file.size()));
             return true;
         }
