@@ -15,16 +15,16 @@
 #include <rsm/members.hpp>
 #include <rsm/node/application.hpp>
 #include <rsm/node/applied_digest.hpp>
-#include <rsm/node/compaction.hpp>
 #include <rsm/node/comparison.hpp>
 #include <rsm/node/completion.hpp>
+#include <rsm/node/counted_completion.hpp>
 #include <rsm/node/measurements.hpp>
 #include <rsm/node/not_leader.hpp>
+#include <rsm/node/own_snapshots.hpp>
 #include <rsm/node/pending_captures.hpp>
 #include <rsm/node/pending_changes.hpp>
 #include <rsm/node/pending_operations.hpp>
 #include <rsm/node/pending_reads.hpp>
-#include <rsm/node/pending_snapshots.hpp>
 #include <rsm/node/policies.hpp>
 #include <rsm/node/replica_state.hpp>
 #include <rsm/node/room_notice.hpp>
@@ -45,7 +45,6 @@
 #include <concepts>
 #include <exception>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -73,8 +72,7 @@ public:
         : queue_(std::move(queue)),
           state_(std::move(machine), options.skip_operations),
           options_(std::move(options)),
-          snapshots_(
-              {options_.snapshot_threshold, options_.snapshot_factor, options_.raft.max_log_bytes}),
+          snapshots_(state_, measurements_, options_),
           comparison_(3 * options_.raft.election_timeout),
           reads_(measurements_.counts.reads_failed),
           engine_(std::move(config), std::move(open_transport), std::move(open_storage),
@@ -166,8 +164,8 @@ public:
     void snapshot(PendingSnapshots::Completion completion, std::chrono::nanoseconds timeout) {
         using Unanswered = PendingSnapshots::Ending;
         if (engine_.halted()) return Unanswered::fail(completion, Errc::stopped);
-        if (asked_snapshots_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
-        asked_snapshots_.add(deadline(engine_.now(), timeout), std::move(completion));
+        if (snapshots_.is_full()) return Unanswered::fail(completion, Errc::overloaded);
+        snapshots_.ask(deadline(engine_.now(), timeout), std::move(completion));
         take_snapshot_if_due();  // or at the next turn, where the state is not to be had now
     }
 
@@ -214,31 +212,17 @@ public:
 
     Status status() {
         const raft::Core& core = engine_.core();
-        Status status = status_of(core, engine_.now());
-        if (engine_.halted()) {
-            status.role = raft::Role::follower;
-            status.leader = raft::NodeId{};
-        }
-        status.persisted_bytes = engine_.storage().persisted_bytes();
-        status.refuses = log_refusal(engine_.storage(), options_);
+        Status status = status_of(engine_, options_);
         status.known_commit = std::max(status.commit, measurements_.told_commit());
-        if constexpr (raft::ClaimedStorage<Storage>) {
-            status.cluster = cluster_text(engine_.storage().identity());
-        }
         status.pending_operations = operations_.size();
         status.pending_bytes = operations_.bytes();
         status.pending_reads = reads_.size();
-        status.stopped = engine_.halted();
-        status.leader_address = advertisement_of(engine_.transport(), status.leader);
         status.skipped_operations = state_.skipped().done();
         status.state_digest = state_.digest().value();
         status.format_version = state_.versions().written;
         status.readable_version = std::min(format_version_of<Machine>, options_.max_format_version);
         if (core.role() == raft::Role::leader) {
             status.states_that_differ = comparison_.differences(core.term());
-        }
-        if constexpr (requires { engine_.transport().peers(); }) {
-            status.peers = engine_.transport().peers();
         }
         return status;
     }
@@ -310,28 +294,11 @@ public:
     }
 
     void snapshot_saved(const raft::SnapshotMeta& meta) {
-        measurements_.snapshot_saved(meta.size, engine_.now());
-        state_.returned();
-        snapshots_.saved(meta.last.index);
-        asked_snapshots_.saved({meta.last.index, meta.size});
+        snapshots_.saved(meta, engine_.now());
         catch_up();
     }
-
     void snapshot_failed(const raft::Failure& failure) {
-        std::string thrown = state_.returned();
-        if (!thrown.empty()) return machine_failed(std::move(thrown));
-        if (state_.outdated()) {
-            snapshots_.needless();
-            asked_snapshots_.begin_again();
-        } else {
-            measurements_.snapshot_failed();
-            snapshots_.failed(engine_.now());
-            asked_snapshots_.failed(failure.code);
-            if (options_.on_notice) {
-                options_.on_notice("a snapshot could not be saved and is tried again later: " +
-                                   failure.message());
-            }
-        }
+        if (auto why = snapshots_.failed(failure, engine_.now())) return machine_failed(*why);
         catch_up();
     }
 
@@ -377,11 +344,9 @@ public:
                 give_state(completion);
         }
         captures_.expire(now);
-        asked_snapshots_.expire(now);
-        const bool pausing = snapshots_.not_before() > now;
+        snapshots_.expire(now);
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
-                         captures_.earliest_deadline(), asked_snapshots_.earliest_deadline(),
-                         pausing ? snapshots_.not_before() : raft::Time::max()});
+                         captures_.earliest_deadline(), snapshots_.deadline(now)});
     }
 
     void failed(const raft::Failure& failure) {
@@ -410,21 +375,7 @@ private:
         PendingCaptures::Completion completion_;
     };
 
-    struct Complete {
-        typename Ending::Completion completion;
-        Metrics* counts = nullptr;
-        explicit operator bool() const { return static_cast<bool>(completion); }
-        void operator()(boost::system::error_code why) {
-            counts->operations_failed.count(why);
-            Ending::fail(completion, why);
-        }
-        template <class... Value>
-        void completed(Value&&... value) {
-            ++counts->operations_completed;
-            completion({}, std::forward<Value>(value)...);
-        }
-    };
-    using Operations = PendingOperations<Operation, Complete>;
+    using Operations = PendingOperations<Operation, CountedCompletion<Ending>>;
 
     static raft::Time deadline(raft::Time now, std::chrono::nanoseconds timeout) {
         if (timeout <= std::chrono::nanoseconds::zero()) return raft::Time::max();
@@ -486,45 +437,7 @@ private:
 
     void take_snapshot_if_due() {
         if (state_.busy() || is_ahead()) return;
-        const std::uint64_t bytes = engine_.storage().persisted_bytes();
-        const bool pressing = snapshots_.is_pressing(bytes);
-        const raft::LogPosition at = pressing ? state_.passed() : state_.position();
-        const bool asked = asked_snapshots_.wants_one() && snapshots_.is_free();
-        if (asked && !snapshots_.is_of_use(at.index)) return answer_with_newest_snapshot();
-        if (at.index.value == 0) return;
-        const raft::Time now = engine_.now();
-        if (!asked && !snapshots_.due(now, at.index, bytes, engine_.core())) return;
-        snapshots_.begun(now);
-        measurements_.snapshot_begun(now);
-        asked_snapshots_.begun();
-        take_snapshot(at, pressing);
-    }
-
-    void take_snapshot(raft::LogPosition at, bool pressing) {
-        try {
-            auto captured = state_.capture(engine_.core().snapshot().size, options_);
-            if (!snapshots_.is_of_use(captured.position.index)) {
-                if (!pressing) {
-                    snapshots_.stale(engine_.now());
-                    return answer_with_newest_snapshot();
-                }
-                captured = state_.capture_all(options_);
-            }
-            engine_.take_snapshot(captured.position, std::move(captured.produce));
-        } catch (const std::bad_alloc&) {
-            snapshot_failed({std::make_error_code(std::errc::not_enough_memory),
-                             "take a snapshot of index " + std::to_string(at.index.value)});
-        } catch (...) {
-            machine_failed(ReplicaState<Machine>::snapshot_threw(at.index, thrown_text()));
-        }
-    }
-
-    /// A new one would hold nothing that this one lacks.
-    void answer_with_newest_snapshot() {
-        const raft::SnapshotMeta& newest = engine_.core().snapshot();
-        if (newest.last.index < snapshots_.newest()) return;  // the core hears of it in a moment
-        asked_snapshots_.begun();
-        asked_snapshots_.saved({newest.last.index, newest.size});
+        if (auto why = snapshots_.take_if_due(engine_)) machine_failed(*why);
     }
 
     /// A machine that keeps its state itself may have more than is left of a damaged log: until the
@@ -586,7 +499,7 @@ private:
         operations_.end();
         reads_.end();
         captures_.end();
-        asked_snapshots_.end();
+        snapshots_.end();
         changes_.end();
         handovers_.end();
     }
@@ -598,16 +511,15 @@ private:
     std::weak_ptr<Node> self_;
     ReplicaState<Machine> state_;
     Options options_;
-    SnapshotSchedule snapshots_;
     BufferWriter writer_;
     Measurements measurements_;
+    OwnSnapshots<Machine> snapshots_;
     Comparison comparison_;
     raft::Time tell_state_at_ = raft::Time::min();
     Operations operations_;
     PendingReads<Machine> reads_;
     std::vector<raft::Token> held_reads_;  // see answer_read()
     PendingCaptures captures_;
-    PendingSnapshots asked_snapshots_;
     PendingChanges changes_;
     PendingChanges handovers_;
     RoomNotice room_notice_;

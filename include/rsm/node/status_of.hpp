@@ -1,6 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// What the core of a node says of it.
+// What the parts of a node say of it.
 #ifndef RSM_NODE_STATUS_OF_HPP
 #define RSM_NODE_STATUS_OF_HPP
 
@@ -10,6 +10,9 @@
 #include <raft/parts/transfer.hpp>
 #include <raft/protocol/stable.hpp>
 #include <rsm/detail/hexadecimal.hpp>
+#include <rsm/node/policies.hpp>
+#include <rsm/node/room_notice.hpp>
+#include <rsm/options.hpp>
 #include <rsm/status.hpp>
 #include <rsm/transport/wire/cluster_id.hpp>
 
@@ -57,6 +60,27 @@ inline Status status_of(const raft::Core& core, raft::Time now) {
     }
     if (const raft::IncomingSnapshot* const incoming = core.incoming()) {
         status.receiving = SnapshotProgress{incoming->kept, incoming->meta.size};
+    }
+    return status;
+}
+
+/// What its engine, its storage and its transport say besides.
+template <class Engine>
+Status status_of(Engine& engine, const Options& options) {
+    Status status = status_of(engine.core(), engine.now());
+    status.stopped = engine.halted();
+    if (status.stopped) {
+        status.role = raft::Role::follower;
+        status.leader = raft::NodeId{};
+    }
+    status.persisted_bytes = engine.storage().persisted_bytes();
+    status.refuses = log_refusal(engine.storage(), options);
+    if constexpr (requires { cluster_text(engine.storage().identity()); }) {
+        status.cluster = cluster_text(engine.storage().identity());
+    }
+    status.leader_address = advertisement_of(engine.transport(), status.leader);
+    if constexpr (requires { engine.transport().peers(); }) {
+        status.peers = engine.transport().peers();
     }
     return status;
 }
