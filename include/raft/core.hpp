@@ -113,7 +113,7 @@ private:
     void take(const Step& step, Message& message);
     void take(const Step& step, Message& message, VoteRequest& request) {
         load_lacking(step, office_, timer_, log_, message.from, request);
-        offer_snapshot(step, office_, timer_, log_, snapshots_.newest, message.from, request);
+        offer_snapshot(step, office_, timer_, log_, snapshots_, message.from, request);
         answer_vote_request(step, ballot_, office_, timer_, reads_, log_, message, request);
     }
     void take(const Step& step, Message& message, VoteReply& reply) {
@@ -132,6 +132,7 @@ private:
     }
     void take(const Step& step, Message& message, SnapshotReply& reply) {
         take_snapshot_reply(step, office_, log_, snapshots_.newest, message.from, reply);
+        take_rejection(step, office_, snapshots_.newest, message.from, reply);
     }
     void take(const Step& step, Message& message, TimeoutNow& request) {
         take_timeout_now(step, ballot_, office_, timer_, log_, message.from, request);
@@ -154,7 +155,7 @@ private:
     }
     void take(const Step& step, Message& message, SourceReply& reply) {
         take_source_reply(step, office_, log_, snapshots_.newest, message.from, reply);
-        take_offer(step, office_, timer_, log_, snapshots_.incoming, message.from, reply);
+        take_offer(step, office_, timer_, log_, snapshots_, message.from, reply);
     }
     void take(const Step& step, Message& message, SourceChunk& chunk) {
         if (chunk.leader) {
@@ -196,6 +197,7 @@ private:
     void take(const Step& step, ChunkStored& stored) {
         take_stored(step, configuration_, office_, reads_, log_, room_, journal_, snapshots_,
                     stored);
+        take_borrowed(step, office_, timer_, log_, snapshots_, stored);
     }
     void finish(const Step& step, bool held_log);
 
@@ -226,7 +228,7 @@ inline Core::Core(const Options& options, NodeId self, Membership founding,
       configuration_(std::move(founding), recovered),
       ballot_{recovered.hard_state.term, recovered.hard_state.voted_for, {}, false, {}},
       log_(recovered, options.recover_commit_index ? recovered.hard_state.commit : Index{}),
-      snapshots_{recovered.snapshot, resumed(recovered), {}},
+      snapshots_{recovered.snapshot, resumed(recovered, now), {}},
       timer_(seed),
       journal_{{}, {}, recovered.hard_state.commit, {}, {}},
       detached_{recovered.detached, {}},
@@ -288,7 +290,7 @@ inline void Core::finish(const Step& step, bool held_log) {
     record(step, ballot_, log_, journal_);
     abandon_needless(step, log_, snapshots_.incoming, office_.leads());
     end_errands(step, office_);
-    end_lending(step, office_, timer_, snapshots_);
+    end_lending(step, office_, timer_, log_, snapshots_);
     drop_unused_snapshots(step, office_, snapshots_);
     log_.trim_cache(options_.log_cache_bytes);
     step.out.deadline = deadline();

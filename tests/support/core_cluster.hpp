@@ -424,8 +424,8 @@ private:
     }
     Input read_back(const Node& target, const LoadEntries& load) {
         EntriesLoaded loaded{load.reader, {}, load.repairs};
-        if (!target.begun.holds(load.first)) {
-            fail("node " + name(target) + " reads back an entry that its log does not hold");
+        if (!target.durable.holds(load.first)) {
+            fail("node " + name(target) + " reads back an entry that its disk does not hold");
         }
         std::size_t bytes = 0;
         for (Index index = load.first; target.begun.holds(index); ++index) {

@@ -24,7 +24,9 @@ namespace raft::inline v0 {
 ///
 /// Marks, at the end of each step:          last >= begun >= durable
 ///                                          last >= commit >= handed >= applied
-/// and base <= applied. What is not durable is in memory.
+/// and base <= applied. Of what is durable a snapshot may stand for some that the storage does not
+/// have yet: it has what is readable, which is no more than begun. What is not readable is in
+/// memory.
 class Log {
 public:
     Log() = default;
@@ -37,6 +39,7 @@ public:
           promised_(recovered.promised),
           begun_(recovered.last),
           durable_(recovered.last),
+          readable_(recovered.last),
           commit_(std::max(recovered.snapshot.last.index,
                            std::min(std::max(commit, recovered.applied), recovered.last))),
           handed_(
@@ -134,8 +137,7 @@ public:
         for (int i = 0; i < most && !cache_.empty() && held_first() <= base_.index; ++i) {
             drop_cache_front();
         }
-        const Index keep_after = std::min(durable_, begun_);
-        while (cache_bytes_ > max_bytes && !cache_.empty() && held_first() <= keep_after) {
+        while (cache_bytes_ > max_bytes && !cache_.empty() && held_first() <= readable_) {
             drop_cache_front();
         }
     }
@@ -175,6 +177,7 @@ public:
         lower_durability(position.index);
         begun_ = position.index;
         durable_ = position.index;
+        readable_ = position.index;
     }
 
     /// Forgets the entries up to `index`; trim_cache() lets go of them. @pre base <= index <=
@@ -195,6 +198,8 @@ public:
     /// The storage has been given the entries up to here.
     Index begun() const { return begun_; }
     Index durable() const { return durable_; }
+    /// The storage can give back the entries up to here.
+    Index readable() const { return readable_; }
 
     /// Gives the storage what it has not been given yet, as part of write `id`.
     void begin_write(WriteId id, Time now, std::vector<Entry>& out) {
@@ -214,7 +219,8 @@ public:
     void persisted(WriteId id) {
         const auto done = [&](WriteId begun) { return begun <= id; };
         while (!writes_.empty() && done(writes_.front().id)) {
-            durable_ = std::max(durable_, writes_.front().last);
+            readable_ = std::max(readable_, writes_.front().last);
+            durable_ = std::max(durable_, readable_);
             writing_bytes_ -= writes_.front().bytes;
             writes_.pop_front();
         }
@@ -252,7 +258,7 @@ public:
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.base_, self.runs_, self.last_, self.promised_, self.cache_,
-                     self.cache_bytes_, self.begun_, self.durable_, self.writes_,
+                     self.cache_bytes_, self.begun_, self.durable_, self.readable_, self.writes_,
                      self.writing_bytes_, self.waiting_bytes_, self.commit_, self.handed_,
                      self.applied_, self.reading_back_);
     }
@@ -288,6 +294,7 @@ private:
     void lower_durability(Index limit) {
         begun_ = std::min(begun_, limit);
         durable_ = std::min(durable_, limit);
+        readable_ = std::min(readable_, limit);
         if (begun_ == last_) waiting_bytes_ = 0;
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             writes_[i].last = std::min(writes_[i].last, limit);
@@ -303,6 +310,7 @@ private:
 
     Index begun_;
     Index durable_;
+    Index readable_;
     Ring<WriteUnderWay> writes_;
     std::size_t writing_bytes_ = 0;  // of the entries in writes_
     std::size_t waiting_bytes_ = 0;  // appended since the last write was begun

@@ -160,12 +160,30 @@ struct IncomingSnapshot {
     std::uint64_t next_offset = 0;  ///< given to it
     Ring<std::uint64_t> storing{};  ///< where the pieces in between end
     bool over = false;              ///< ends when the storage has answered all of them
-    Time moved_at{};                ///< when the last piece came
+    Time moved_at{};                ///< when it last came forward, or was begun
+
+    // Where this node asks for the pieces:
+    Time again_at{};      ///< then the piece that has not come is asked for again
+    Duration patience{};  ///< how long to wait for it until then
+
+    /// A piece has come. What takes long is waited for longer, so that a slow line is not filled
+    /// with repetitions.
+    void moved(Duration shortest, Duration longest, Time now) {
+        patience = std::clamp(2 * (now - moved_at), shortest, longest);
+        moved_at = now;
+    }
+    /// A piece is asked for, once more.
+    void asked(Time now) { again_at = now + patience; }
+    /// The piece that was asked for has not come in time.
+    void asked_again(Duration shortest, Duration longest, Time now) {
+        patience = std::clamp(2 * patience, shortest, longest);
+        asked(now);
+    }
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset,
-                     self.storing, self.over, self.moved_at);
+                     self.storing, self.over, self.moved_at, self.again_at, self.patience);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
 };
@@ -181,17 +199,30 @@ struct LentPiece {
     friend bool operator==(const LentPiece&, const LentPiece&) = default;
 };
 
+/// A lender whose snapshot was of no use: it did not come forward, or was not what it should be.
+struct BadLender {
+    NodeId node;
+    Time until;        ///< what it offers is passed over
+    Duration pause{};  ///< of how long that is
+    template <class Self, class Visit>
+    static constexpr auto fields(Self& self, Visit visit) {
+        return visit(self.node, self.until, self.pause);
+    }
+    friend bool operator==(const BadLender&, const BadLender&) = default;
+};
+
 /// What a node knows of snapshots: the newest that is durable here, and the one that comes in.
 struct Snapshots {
     SnapshotMeta newest;
     std::optional<IncomingSnapshot> incoming;
     /// Ascending: those up to the newest that are kept. Empty: not known.
     std::vector<Index> kept;
-    std::vector<LentPiece> lent{};  ///< one for each reader at most
+    std::vector<LentPiece> lent{};         ///< one for each reader at most
+    std::vector<BadLender> bad_lenders{};  ///< each once
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.newest, self.incoming, self.kept, self.lent);
+        return visit(self.newest, self.incoming, self.kept, self.lent, self.bad_lenders);
     }
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };

@@ -125,9 +125,10 @@ inline Broken state_machine_safety(const Core& left, const Core& right) {
 /// What must hold inside one Core at the end of each step, and from one step to the next.
 inline Broken marks_in_order(const Core& core) {
     const Log& log = core.log();
-    const bool ordered = log.durable() <= log.begun() && log.begun() <= log.last_index() &&
-                         log.commit() <= log.last_index() && log.handed() <= log.commit() &&
-                         log.applied() <= log.handed() && log.base().index <= log.applied() &&
+    const bool ordered = log.readable() <= log.durable() && log.durable() <= log.begun() &&
+                         log.begun() <= log.last_index() && log.commit() <= log.last_index() &&
+                         log.handed() <= log.commit() && log.applied() <= log.handed() &&
+                         log.base().index <= log.applied() &&
                          log.base().index <= core.snapshot().last.index;
     if (ordered) return std::nullopt;
     return Violation{"marks in order", detail::name(core.self()), {core.self()}};

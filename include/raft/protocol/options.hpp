@@ -115,8 +115,8 @@ struct Options {
     std::size_t snapshot_window_bytes = 4U << 20;
     /// Of snapshots a leader sends no more than this in a second, to all followers together, and
     /// has each other source send no more than this, so that a transfer leaves room on disk and
-    /// line. In any time it may be more by what a heartbeat interval brings, and by one piece. 0:
-    /// no limit.
+    /// line. In any time it may be more by what a heartbeat interval brings, and by one piece. What
+    /// nodes lend each other without a leader, when nothing is served, does not count. 0: no limit.
     std::uint64_t snapshot_bytes_per_second = 0;
 
     // ---- counts ----

@@ -66,6 +66,10 @@ struct Step {
     }
 };
 
+/// After how long without a step forward a piece of a snapshot, or all of it, is sent again, or
+/// asked for again, at the latest.
+inline Duration longest_patience(const Step& step) { return 8 * step.options.election_timeout; }
+
 }  // namespace raft
 
 #endif

@@ -58,13 +58,13 @@ inline void load_lacking(const Step& step, const Office& office, const ElectionT
     const bool is_there = common.index <= request.last.index && common.term <= request.last.term;
     const bool is_sure = common == request.last || common == log.base();
     const Index first = is_sure ? common.index + 1 : common.index;
-    if (!is_there || first > log.durable()) return;
+    if (!is_there || first > log.readable()) return;
     step.out.load_entries.push_back({sender, first, step.options.max_message_bytes, true});
 }
 /// What was to be read for others may have been replaced or released in the same step.
 inline void drop_stale_loads(const Step& step, const Log& log) {
     std::erase_if(step.out.load_entries, [&log](const LoadEntries& load) {
-        return load.repairs && (load.first <= log.base().index || load.first > log.durable());
+        return load.repairs && (load.first <= log.base().index || load.first > log.readable());
     });
 }
 inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded) {

@@ -49,10 +49,12 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
 
 /// A transfer that was under way when the node stopped: whoever sends that snapshot goes on where
 /// it was.
-inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered) {
+inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered, Time now) {
     if (!recovered.partial) return std::nullopt;
-    const std::uint64_t kept = recovered.partial_bytes;
-    return IncomingSnapshot{*recovered.partial, {}, {}, {}, kept, kept};
+    IncomingSnapshot incoming{*recovered.partial};
+    incoming.kept = incoming.next_offset = recovered.partial_bytes;
+    incoming.moved_at = now;
+    return incoming;
 }
 
 /// Who wants the node to have a snapshot, and who sends the pieces.
@@ -172,15 +174,8 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
     release_reads(step, reads, log);
 }
 
-/// Where there is no leader this node asks for the pieces itself (snapshot_lending.hpp).
-inline void ask_for_piece(const Step& step, const IncomingSnapshot& incoming) {
-    const SnapshotMeta& meta = incoming.meta;
-    step.send(incoming.source, SourceRequest{step.term(), step.self, meta.last, meta.checksum,
-                                             incoming.kept, step.options.snapshot_chunk_bytes});
-}
-
 /// What became of a piece that was given to the storage. After the last one the snapshot is
-/// durable.
+/// durable. Without a leader nobody is answered (take_borrowed()).
 inline void take_stored(const Step& step, Configuration& configuration, Office& office,
                         Reads& reads, Log& log, const Room& room, Journal& journal,
                         Snapshots& snapshots, const ChunkStored& stored) {
@@ -201,7 +196,6 @@ inline void take_stored(const Step& step, Configuration& configuration, Office& 
     }
     if (incoming->over) return;
     if (stored.outcome == ChunkOutcome::stored) {
-        if (!incoming->leader && incoming->source) return ask_for_piece(step, *incoming);
         return answer(incoming->kept, TransferOutcome::none);
     }
     // What is outstanding of it is not kept either.

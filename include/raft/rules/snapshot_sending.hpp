@@ -21,9 +21,6 @@
 
 namespace raft::inline v0 {
 
-/// After how long without a step forward a piece or a whole snapshot is sent again at the latest.
-inline Duration longest_patience(const Step& step) { return 8 * step.options.election_timeout; }
-
 /// Reads the next piece, or has the transfer's source send it.
 inline void read_chunk(const Step& step, Progress& follower) {
     SnapshotTransfer& transfer = follower.transfer;

@@ -167,11 +167,20 @@ TEST_CASE("memory is trimmed only of what is durable, applied or not") {
     CHECK(log.term_at(Index{1}) == Term{1});
 }
 
-TEST_CASE("a snapshot does not stand for entries that the storage has yet to be given") {
+TEST_CASE("a snapshot does not stand for entries that the storage cannot give back yet") {
     Log log = log_of({1, 1, 1});
     log.covered_by_snapshot(Index{2});
     log.trim_cache(0);
     CHECK(log.cached(Index{1}));
+    begin_write(log, 1);
+    log.trim_cache(0);
+    CHECK(log.cached(Index{1}));
+    CHECK(log.durable() == Index{2});
+    CHECK(log.readable() == Index{});
+    log.persisted(WriteId{1});
+    CHECK(log.readable() == Index{3});
+    log.trim_cache(0);
+    CHECK_FALSE(log.cached(Index{3}));
 }
 
 TEST_CASE("what is not written counts until its write is done, cut off or not") {

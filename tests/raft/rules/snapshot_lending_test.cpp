@@ -29,8 +29,8 @@ Bytes ten() { return text("0123456789"); }
 
 /// Node 1 of 3 in term 5, at ten seconds, which hears of no leader.
 struct One {
-    explicit One(const Recovered& found)
-        : core(options(), NodeId{1}, voters(3), found, 1, at(milliseconds(5'000))) {}
+    explicit One(const Recovered& found, const Options& options = One::options())
+        : core(options, NodeId{1}, voters(3), found, 1, at(milliseconds(5'000))) {}
 
     static Options options() {
         Options options = small_chunks();
@@ -50,10 +50,10 @@ struct One {
         return One(found);
     }
     /// Has 1@1 2@1, and lacks what it had up to 9@5.
-    static One borrower() {
+    static One borrower(const Options& options = One::options()) {
         Recovered found = recovered({{5}, {}, {1}}, entries(1, {1, 1}));
         found.promised = {{9}, {5}};
-        return One(found);
+        return One(found, options);
     }
 
     Output take(Input input) { return core.step(now, std::move(input)); }
@@ -81,6 +81,7 @@ struct One {
     static std::string asks(const Output& out) {
         std::string asked;
         for (const Message& message : out.send) {
+            if (!std::holds_alternative<SourceRequest>(message.body)) continue;
             const auto& request = std::get<SourceRequest>(message.body);
             CHECK(request.target == NodeId{1});
             CHECK(request.bytes == 10);
@@ -147,6 +148,13 @@ TEST_CASE("a piece is read for the one that asks, and is sent as it is") {
     const Output unreadable = one.take(ChunkLoaded{{2}, meta(8), 10, std::nullopt});
     CHECK(unreadable.send.empty());
     CHECK(count(unreadable, EventKind::snapshot_unreadable) == 1);
+    // One at a time, and while it is read nothing is offered.
+    CHECK(one.request(meta(8), 0).load_chunks.size() == 1);
+    CHECK(one.request(meta(8), 0).load_chunks.empty());
+    CHECK(one.request(meta(8), 10).load_chunks.empty());
+    CHECK(sent<SourceReply>(one.lacks({{7}, {4}})).empty());
+    one.take(ChunkLoaded{{2}, meta(8), 0, ten()});
+    CHECK(sent<SourceReply>(one.lacks({{7}, {4}})).size() == 1);
     // Another one is not there any more: what there is is offered.
     CHECK(only<SourceReply>(one.request(meta(7), 0)).meta == meta(8));
     // For a third, behind the end, nothing at all.
@@ -198,7 +206,7 @@ TEST_CASE("a snapshot comes piece by piece, and what was promised stays until it
     CHECK_FALSE(one.core.log().is_whole());
 }
 
-TEST_CASE("what is lost on the way is asked for again when an election timeout has passed") {
+TEST_CASE("what is lost on the way is asked for again when it is late, from whoever offers it") {
     One one = One::borrower();
     const Duration timeout = One::options().election_timeout;
     one.offer(meta(8));
@@ -209,20 +217,71 @@ TEST_CASE("what is lost on the way is asked for again when an election timeout h
     CHECK(One::asks(one.offer(meta(8))) == "");
     one.now += Duration(1);
     CHECK(One::asks(one.offer(meta(8), 3)) == "of 8 at 10 from 3");
+    // It is waited for twice as long each time.
+    one.now += 2 * timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "");
+    one.now += Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "of 8 at 10 from 3");
 }
 
-TEST_CASE(
-    "a higher snapshot takes the place of another one at once, a lower one when that stands") {
+TEST_CASE("where pieces take long, they are not asked for again before that has passed twice") {
+    One one = One::borrower();
+    const Duration timeout = One::options().election_timeout;
+    one.offer(meta(8));
+    one.now += 3 * timeout;
+    one.piece(meta(8), 0);
+    one.stored(meta(8));
+    one.now += 6 * timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8))) == "");
+    one.now += Duration(1);
+    CHECK(One::asks(one.offer(meta(8))) == "of 8 at 10 from 2");
+}
+
+TEST_CASE("what comes forward gives way to nothing; what stands to a higher one, later to any") {
     const Duration timeout = One::options().election_timeout;
     One one = One::borrower();
     one.offer(meta(7));
+    one.now += timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "");
     one.piece(meta(7), 0);
     one.stored(meta(7));
+    one.now += timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "");
+    one.now += timeout;
     CHECK(One::asks(one.offer(meta(8), 3)) == "of 8 at 0 from 3");
-    one.now += 8 * timeout - Duration(1);
+    one.now += 16 * timeout - Duration(1);
     CHECK(One::asks(one.offer(meta(7))) == "");
     one.now += Duration(1);
     CHECK(One::asks(one.offer(meta(7))) == "of 7 at 0 from 2");
+    // Who has brought nothing for so long is passed over for a while, and the next time for longer.
+    one.now += 8 * timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "");
+    one.now += Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "of 8 at 0 from 3");
+    one.now += 16 * timeout;
+    CHECK(One::asks(one.offer(meta(7))) == "of 7 at 0 from 2");
+    one.now += 16 * timeout - Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "");
+    one.now += Duration(1);
+    CHECK(One::asks(one.offer(meta(8), 3)) == "of 8 at 0 from 3");
+}
+
+TEST_CASE("what a lender offers in the place of what it has no more is taken at once") {
+    One one = One::borrower();
+    one.offer(meta(8));
+    CHECK(One::asks(one.offer(meta(7))) == "of 7 at 0 from 2");
+}
+
+TEST_CASE("what was received before a restart goes on at once, and does not give way at once") {
+    Recovered found = recovered({{5}, {}, {1}}, entries(1, {1, 1}));
+    found.promised = {{9}, {5}};
+    found.partial = meta(8);
+    found.partial_bytes = 20;
+    One one(found);
+    one.now = at(milliseconds(5'001));
+    CHECK(One::asks(one.offer(meta(9), 3)) == "");
+    CHECK(One::asks(one.offer(meta(7), 3)) == "");
+    CHECK(One::asks(one.offer(meta(8))) == "of 8 at 20 from 2");
 }
 
 TEST_CASE("what brings nothing is not asked for, and nothing where a leader is heard") {
@@ -246,23 +305,111 @@ TEST_CASE("a leader goes on with what was borrowed, and what it sends gives way 
     CHECK(reply.next_offset == 10);
     one.hear(3, SnapshotChunk{{5}, meta(8), 10, ten()});
     CHECK(only<SnapshotReply>(one.stored(meta(8))).next_offset == 20);
-    one.now += One::options().election_timeout;
+    one.now += One::options().election_timeout - Duration(1);
     CHECK(One::asks(one.offer(meta(9))) == "");
+    CHECK(One::asks(one.offer(meta(8))) == "");
+    one.now += Duration(1);
     CHECK(One::asks(one.offer(meta(8))) == "of 8 at 20 from 2");
 }
 
-TEST_CASE("one that is damaged on its way is begun anew") {
+TEST_CASE("one that is damaged is said to its lender, which is passed over; others are not") {
     One one = One::borrower();
     one.offer(meta(8, 10));
     one.piece(meta(8, 10), 0);
     const Output out = one.stored(meta(8, 10), ChunkOutcome::rejected);
-    CHECK(out.send.empty());
+    const auto reply = only<SnapshotReply>(out);
+    CHECK(out.send.front().to == NodeId{2});
+    CHECK(reply.rejected());
+    CHECK(reply.last == meta(8).last);
     CHECK(count(out, EventKind::snapshot_rejected) == 1);
     CHECK(out.abandon_transfer);
-    CHECK(One::asks(one.offer(meta(8, 10))) == "of 8 at 0 from 2");
+    CHECK(One::asks(one.offer(meta(8, 10))) == "");
+    CHECK(One::asks(one.offer(meta(8, 10), 3)) == "of 8 at 0 from 3");
+
+    One lender = One::lender();
+    SnapshotReply rejected;
+    rejected.term = {5};
+    rejected.last = meta(8).last;
+    rejected.checksum = meta(8).checksum;
+    rejected.outcome = TransferOutcome::rejected;
+    CHECK(count(lender.hear(2, rejected), EventKind::snapshot_unreadable) == 1);
+    rejected.last = meta(7).last;
+    CHECK(count(lender.hear(2, rejected), EventKind::snapshot_unreadable) == 0);
+}
+
+TEST_CASE("a piece is the last one that is asked for where a leader has come, or all is there") {
+    One one = One::borrower();
+    one.offer(meta(8));
+    one.piece(meta(8), 0);
+    one.heartbeat();
+    CHECK(One::asks(one.stored(meta(8))) == "");
+    One other = One::borrower();
+    other.offer(meta(8));
+    other.piece(meta(8), 0);
+    other.hear(3, LackingEntries{{5}, {{2}, {1}}, entries(3, {5, 5, 5, 5, 5, 5, 5})});
+    other.core.step(other.now, Persisted{WriteId{1}});
+    REQUIRE(other.core.log().is_whole());
+    CHECK(One::asks(other.stored(meta(8))) == "");
 }
 
 // ---- all of them -------------------------------------------------------------------------------
+
+TEST_CASE("what a snapshot stands for is not read for others before the log's storage has it") {
+    Options options = One::options();
+    options.retained_bytes = 1 << 20;
+    One one = One::borrower(options);
+    one.offer(meta(8, 10));
+    one.piece(meta(8, 10), 0);
+    // Another one brings the entries themselves, and the snapshot is durable before they are.
+    const Output brought =
+        one.hear(3, LackingEntries{{5}, {{2}, {1}}, entries(3, {4, 4, 4, 4, 4, 4})});
+    REQUIRE(brought.write);
+    one.stored(meta(8, 10), ChunkOutcome::installed);
+    REQUIRE(one.core.log().durable() == Index{8});
+    REQUIRE(one.core.log().base().index < Index{3});
+    CHECK(one.lacks({{2}, {1}}).load_entries.empty());
+    one.take(Persisted{brought.write->id});
+    const Output reads = one.lacks({{2}, {1}});
+    REQUIRE(reads.load_entries.size() == 1);
+    CHECK(reads.load_entries[0].first == Index{3});
+}
+
+TEST_CASE("one whose snapshot is rotten does not keep another one from lending a good one") {
+    Options options = One::options();
+    Changing cluster(3, 0, options);
+    cluster.expected_events = {EventKind::acknowledgement_lost, EventKind::snapshot_rejected,
+                               EventKind::snapshot_unreadable};
+    cluster.elect(1);
+    for (const std::uint64_t id : {2U, 3U}) {
+        for (int i = 0; i < 5; ++i) cluster.propose(1, "operation");
+        cluster.run(milliseconds(1000));
+        REQUIRE(cluster.take_snapshot(id, 2000));
+        cluster.run(milliseconds(1000));
+    }
+    for (int i = 0; i < 10; ++i) cluster.propose(1, "operation");
+    cluster.run(milliseconds(1000));
+    const Index last = cluster.core(1).log().last_index();
+    for (const std::uint64_t id : {1U, 2U, 3U}) cluster.crash(id);
+    cluster.node(1).durable.lose({2}, {3});
+    cluster.node(2).durable.lose(last, last);
+    cluster.node(3).durable.lose(last, last);
+    for (Snapshot& kept : cluster.node(3).snapshots) {
+        kept.content = text(std::string(kept.content.text().size(), 'x'));
+    }
+    bool first = true;  // the rotten one is offered first
+    cluster.lost = [&first](const Message& message) {
+        const bool offers = std::holds_alternative<SourceReply>(message.body);
+        if (offers && message.from == NodeId{3}) first = false;
+        return offers && message.from == NodeId{2} && first;
+    };
+    for (const std::uint64_t id : {1U, 2U, 3U}) cluster.restart(id);
+    const Time begun = cluster.now;
+    CHECK(cluster.run_until([&] { return cluster.leader() != 0; }, milliseconds(60'000)));
+    CHECK(cluster.now - begun < 20 * options.election_timeout);
+    CHECK(cluster.core(cluster.leader()).log().last_index() >= last);
+    CHECK(cluster.seen(EventKind::snapshot_rejected) <= 1);
+    CHECK(cluster.failure == "");
+}
 
 TEST_CASE("a majority that lacks what only snapshots have heals, although messages are lost") {
     Options options = One::options();

@@ -104,7 +104,12 @@ TEST_CASE("Snapshot sources: without a leader a piece leaves only for who has as
     const raft::SourceChunk piece{{5}, {}, meta, 20, text("0123456789")};
     CHECK_FALSE(rule.asked(core(), {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}));
     CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
-    rule.borrows({2}, {{4}, {3}, meta.last, meta.checksum, 20, 10});
+    const raft::SourceRequest request{{4}, {3}, meta.last, meta.checksum, 20, 10};
+    raft::test::CoreCluster cluster(3, options());
+    cluster.elect(3);
+    CHECK(broken_rule(rule.borrows(cluster.core(3), {2}, request)) == "snapshot sources");
+    CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
+    CHECK_FALSE(rule.borrows(core(), {2}, request));
     CHECK_FALSE(rule.sent({2}, {3}, piece));
     CHECK(broken_rule(rule.sent({2}, {1}, piece)) == "snapshot sources");
     raft::SourceChunk other = piece;

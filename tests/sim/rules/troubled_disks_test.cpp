@@ -128,8 +128,12 @@ TEST_CASE("troubled disks: who has said that its disk hangs is not asked to lead
     CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));
     // What it has heard as leader of an earlier term was of then.
     bench.hear(2, true, false);
-    bench.cluster.elect(2);
+    const Term before = bench.cluster.core(1).term();
+    bench.cluster.crash(1);
+    bench.cluster.restart(1);
     bench.cluster.elect(1);
+    REQUIRE(bench.cluster.core(1).role() == Role::leader);
+    REQUIRE(bench.cluster.core(1).term() > before);
     CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));
     bench.hear(3, true, false);
     CHECK_FALSE(bench.rule.asked(bench.cluster.core(1), {2}));

@@ -343,7 +343,10 @@ private:
     }
     void sent(const Sent& message, const raft::SourceRequest& request) {
         spoke(message, request.term);
-        if (request.target == message.from) return snapshot_sources_.borrows(message.to, request);
+        if (request.target == message.from) {
+            return report(Rule::snapshot_sources,
+                          snapshot_sources_.borrows(message.core, message.to, request));
+        }
         report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
         report(Rule::snapshot_sources, snapshot_sources_.asked(message.core, message.to, request));
         report(Rule::sending_pace, sending_pace_.sent(message.from, message.to, request.term,

@@ -55,10 +55,17 @@ public:
                          {leader.self(), source, request.target}};
     }
 
-    /// A node without a leader asks for a piece for itself.
-    void borrows(raft::NodeId source, const raft::SourceRequest& request) {
+    /// A node asks for a piece for itself, which a leader has no use for.
+    Broken borrows(const raft::Core& core, raft::NodeId source,
+                   const raft::SourceRequest& request) {
+        if (core.role() == raft::Role::leader) {
+            return Violation{"snapshot sources",
+                             detail::node_text(core.self()) + " leads and borrows a snapshot",
+                             {core.self(), source}};
+        }
         pieces_.insert(
             {{}, source, request.target, request.last, request.checksum, request.offset});
+        return {};
     }
 
     /// A piece leaves a source.

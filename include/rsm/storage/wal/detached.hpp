@@ -57,7 +57,11 @@ private:
         }
     }
     void add(const RecordView& record, std::uint64_t offset) {
-        if (record.type == RecordType::reset) knows_last_ = false;
+        if (record.type == RecordType::reset) {
+            raft::codec::Reader in(raft::Bytes::copy_of(record.body));
+            last_ = in.get_position();
+            knows_last_ = in.done();
+        }
         if (record.type != RecordType::entry) return;
         const auto entry = entry_position(record);
         if (!entry) return;

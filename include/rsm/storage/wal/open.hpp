@@ -353,12 +353,15 @@ private:
         for (std::string& note : describe_repair(opened_.log)) {
             opened_.report.push_back(std::move(note));
         }
+        const raft::Index reached = recovered.last;
         if (auto result = fit_to_snapshot(); !result) return result;
-        tell_detached(live);
+        // A log that has parted from the snapshot was not what this node had promised.
+        const bool has_parted = recovered.last < reached;
+        tell_detached(has_parted ? LiveRanges{} : live);
         return {};
     }
     /// Whatever made the log shorter than it was: damage in it, or that of its snapshot.
-    /// @param live  before that
+    /// @param live  before that, as far as it may have been what was promised
     void tell_detached(const LiveRanges& live) {
         raft::Recovered& recovered = opened_.recovered;
         if (recovered.promised.index.value == 0) return;

@@ -166,6 +166,71 @@ TEST_CASE("What is left of two lives is told by the third") {
     }
 }
 
+TEST_CASE("What is left behind damage stays where a snapshot has taken the place of the log") {
+    const Story story = steady_story(12, 700);
+    const FakeFiles files = copy_of(*story.disk);
+    damage_entry(*files.disk, story.log()[2]);
+    bool is_reset = true;
+    {
+        StorageNode<FakeWal> node(fake_wal(files));
+        REQUIRE(node.start().last == raft::Index{2});
+        SUBCASE("which ended before it") {}
+        SUBCASE("which ended before it, and the node stops before the log is reset") {
+            is_reset = false;
+        }
+        SUBCASE("which had gone another way, and the node stops before it is reset") {
+            for (std::uint64_t index = 3; index <= 10; ++index) {
+                REQUIRE(node.write(write_of({entry(index, 2, 700)})).has_value());
+            }
+            is_reset = false;
+        }
+        REQUIRE(node.save(position(7, 4), "state").has_value());
+        if (is_reset) {
+            raft::Write reset;
+            reset.reset = position(7, 4);
+            REQUIRE(node.write(reset).has_value());
+        }
+        node.close();
+    }
+    for (int life = 1; life <= 3; ++life) {
+        CAPTURE(life);
+        const raft::Recovered found = one_life(story, files);
+        CHECK(found.base == position(7, 4));
+        CHECK(found.last == raft::Index{7});
+        CHECK(found.promised == story.last());
+        for (std::uint64_t index = 8; index <= 12; ++index) CHECK(has(found, {index}));
+        const bool goes_on = std::ranges::any_of(
+            found.detached, [&](const auto& run) { return run.continues(position(7, 4)); });
+        CHECK(goes_on);
+    }
+}
+
+TEST_CASE("What follows a reset in its batch is told with what was in front of it") {
+    const Story story = steady_story(3, 30);
+    const FakeFiles files = copy_of(*story.disk);
+    {
+        StorageNode<FakeWal> node(fake_wal(files));
+        node.start();
+        REQUIRE(node.save(position(7, 4), "state").has_value());
+        REQUIRE(node.write(write_of({entry(4, 2, "to be damaged")})).has_value());
+        raft::Write write = write_of({entry(8, 5), entry(9, 5)});
+        write.reset = position(7, 4);
+        REQUIRE(node.write(write).has_value());
+        REQUIRE(node.write(write_of({entry(10, 5)})).has_value());
+        node.close();
+    }
+    damage_entry(*files.disk, entry(4, 2, "to be damaged"));
+    StorageNode<FakeWal> node(fake_wal(files));
+    const raft::Recovered found = node.start();
+    CHECK(found.base == position(7, 4));
+    CHECK(found.last == raft::Index{7});
+    CHECK(found.promised == position(10, 5));
+    REQUIRE(found.detached.size() == 1);
+    CHECK(found.detached.front().before == position(7, 4));
+    CHECK(found.detached.front().last == raft::Index{10});
+    node.close();
+}
+
 TEST_CASE("What a person has cut off is left behind by no later damage") {
     const Story story = steady_story(12, 700);
     const FakeFiles files = copy_of(*story.disk);
