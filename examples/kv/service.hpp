@@ -163,9 +163,7 @@ public:
                 }
                 reply.error("BUSY the server is overloaded, nothing happened, try again later");
                 break;
-            case rsm::ErrorClass::misuse:
-                reply.error("ERR the request is too large, nothing happened");
-                break;
+            case rsm::ErrorClass::misuse: reply.error(detail::misuse_text(why)); break;
             case rsm::ErrorClass::outcome_unknown:
                 if (kind == Kind::read) {
                     reply.error("TRYAGAIN the read was not confirmed in time");
