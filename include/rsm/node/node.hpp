@@ -240,6 +240,9 @@ public:
         if constexpr (requires { engine_.transport().peers(); }) {
             status.peers = engine_.transport().peers();
         }
+        if constexpr (requires { engine_.transport().certificate_end(); }) {
+            status.certificate_end = engine_.transport().certificate_end();
+        }
         return status;
     }
 
