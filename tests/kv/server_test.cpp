@@ -178,6 +178,20 @@ TEST_CASE("kv server: an operation too large for the log is refused, and the con
     CHECK(client.ask({"SET", "k", "v"}) == simple("OK"));
 }
 
+TEST_CASE("kv server: more at once than the node may keep is refused, and the connection goes on") {
+    KvClusterOptions options = quick_options();
+    options.replica.max_pending_bytes = 1500;
+    KvCluster cluster(options);
+    TestClient client(cluster, cluster.leader());
+    client.send(request({"SET", "k", std::string(1000, 'x')}) +
+                request({"SET", "k", std::string(1000, 'y')}));
+    const Replies replies = client.receive(2);
+    REQUIRE(replies.size() == 2);
+    CHECK(replies[0] == simple("OK"));
+    CHECK(replies[1].text == "BUSY the server is overloaded, nothing happened, try again later");
+    CHECK(client.ask({"GET", "k"}) == bulk(std::string(1000, 'x')));
+}
+
 TEST_CASE("kv server: each reason for which an operation fails has a sentence of its own") {
     KvCluster cluster;
     const kv::Service<Replica> service(cluster.replicas[1], [&] { return cluster.directory(); },
