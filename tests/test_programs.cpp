@@ -50,6 +50,9 @@ Main run;
 namespace passwords {
 Main run;
 }
+namespace poisoned {
+Main run;
+}
 namespace replace_rounds {
 Main run;
 }
@@ -79,6 +82,7 @@ constexpr std::array all{Named{"abuse", abuse::run},
                          Named{"lmdb_rounds", lmdb_rounds::run},
                          Named{"member_changes", member_changes::run},
                          Named{"passwords", passwords::run},
+                         Named{"poisoned", poisoned::run},
                          Named{"replace_rounds", replace_rounds::run},
                          Named{"secured", secured::run},
                          Named{"write_formats", write_formats::run}};

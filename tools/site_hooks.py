@@ -11,6 +11,7 @@ from mkdocs.structure.files import File
 ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\])\(([^)\s#]*)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+CODE = re.compile(r"`[^`\n]+`")
 linked = set()
 
 
@@ -50,7 +51,15 @@ def on_page_markdown(markdown, page, config, files):
         return f'<a href="source/{target}.txt">{text[1:-1].strip("`")}</a>'
 
     parts = FENCE.split(markdown)
-    return "".join(part if part.startswith("```") else LINK.sub(rewrite, part) for part in parts)
+    return "".join(part if part.startswith("```") else LINK.sub(rewrite, with_plain_bars(part)) for part in parts)
+
+
+def with_plain_bars(text):
+    """GitHub ends a cell at each bar, also in code, and takes the backslash before it away; here code
+    is left as it stands, bar and backslash."""
+    rows = [CODE.sub(lambda code: code.group(0).replace("\\|", "|"), line) if line.startswith("|") else line
+            for line in text.split("\n")]
+    return "\n".join(rows)
 
 
 def on_post_build(config):

@@ -10,6 +10,10 @@
 #include "reply_writer.hpp"
 #include "store.hpp"
 
+#include <rsm/error.hpp>
+
+#include <boost/system/error_code.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -26,6 +30,17 @@ namespace detail {
 inline constexpr std::string_view not_agreed_text =
     "TRYAGAIN not all members of the cluster have said that they know this command (format version "
     "1 of the log), nothing happened";
+
+/// The reply to what would fail again, an error of the class misuse.
+inline std::string misuse_text(const boost::system::error_code& why) {
+    if (why == rsm::Errc::too_large) return "ERR the request is too large, nothing happened";
+    if (why == rsm::Errc::skipped) {
+        // Sent again, it would be at another index, which nobody has been told to skip.
+        return "ERR the operation makes every server stop and was left out (--skip-operation), "
+               "nothing happened, do not send it again";
+    }
+    return "ERR " + why.message() + ", nothing happened";
+}
 
 inline void write_value(const std::optional<std::string>& value, ReplyWriter& reply) {
     if (value) {

@@ -136,7 +136,7 @@ inline Reply ask_leader_until(Conversation& talk, const Addressees& servers,
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     } while (Clock::now() < end);
-    throw BackupFailure{no, "no leader was found"};
+    throw BackupFailure{no, "no leader was found" + silence_text(servers)};
 }
 
 /// The follower that has applied the most, of those that can be asked.
@@ -149,7 +149,7 @@ inline std::string find_follower(const Addressees& servers, std::chrono::nanosec
             best == nullptr || number(row.fields, "applied") > number(best->fields, "applied");
         if (further) best = &row;
     }
-    if (best == nullptr) throw BackupFailure{no, "no follower was found"};
+    if (best == nullptr) throw BackupFailure{no, "no follower was found" + silence_text(servers)};
     return best->asked_at;
 }
 

@@ -102,7 +102,7 @@ inline int ask_leader(const Addressees& servers, const LeaderRequest& request, P
         std::this_thread::sleep_for(
             std::min<std::chrono::nanoseconds>(left, std::chrono::milliseconds(50)));
     }
-    std::cerr << "kv: no leader was found\n";
+    std::cerr << "kv: no leader was found" << silence_text(servers) << '\n';
     return no;
 }
 

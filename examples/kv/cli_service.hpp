@@ -60,6 +60,9 @@ struct Addressees {
     Credentials credentials;
 };
 
+/// Where servers are that no option names, as --cluster has them.
+inline constexpr const char* cluster_variable = "KV_CLUSTER";
+
 /// One server's account of itself.
 struct Row {
     std::string asked_at;
@@ -112,6 +115,19 @@ inline std::vector<Row> ask_all(const Addressees& asked, std::chrono::nanosecond
         take_account(rows.back(), outcomes[i]);
     }
     return rows;
+}
+
+/// Why there may be nobody to find: where no server answers at all, which were tried and how to
+/// name others, to be put behind a sentence. Empty: one answers.
+inline std::string silence_text(const Addressees& asked) {
+    const std::vector<CallOutcome> outcomes = call_all(asked, {"PING"}, std::chrono::seconds(1));
+    std::string tried;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        if (!outcomes[i].error) return {};
+        tried += (i == 0 ? "" : ", ") + asked.servers[i] + " (" + outcomes[i].why() + ")";
+    }
+    return ": nobody answers at " + tried + "; --cluster HOST:PORT,... or " +
+           std::string(cluster_variable) + " in the environment names other servers";
 }
 
 /// Two may call themselves leader for a moment: the one of the higher term is. Null: none does.

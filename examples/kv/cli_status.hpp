@@ -28,9 +28,10 @@ struct MemberRow {
     std::string address;
     std::string instance;  ///< only zeros: not known yet
     std::string priority;
+    std::string serves{};  ///< where it serves clients; empty: the server does not know
 };
 
-/// A line "member_<id>:standing=...,address=...,instance=...,priority=...".
+/// A line "member_<id>:standing=...,address=...,instance=...,priority=...,serves=...".
 inline std::optional<MemberRow> parse_member_field(std::string_view name, std::string_view value) {
     constexpr std::string_view prefix = "member_";
     if (!name.starts_with(prefix)) return std::nullopt;
@@ -42,8 +43,12 @@ inline std::optional<MemberRow> parse_member_field(std::string_view name, std::s
         const std::string_view rest = value.substr(begin + key.size());
         return std::string(rest.substr(0, rest.find(',')));
     };
-    return MemberRow{*node, after("standing="), after(",address="), after(",instance="),
-                     after(",priority=")};
+    return MemberRow{*node,
+                     after("standing="),
+                     after(",address="),
+                     after(",instance="),
+                     after(",priority="),
+                     after(",serves=")};
 }
 
 inline std::vector<MemberRow> members_of(const Row& row) {
@@ -53,6 +58,41 @@ inline std::vector<MemberRow> members_of(const Row& row) {
     }
     std::ranges::sort(members, {}, &MemberRow::node);
     return members;
+}
+
+/// Where servers are that those which have answered know of, and that nobody has been asked at.
+inline std::vector<std::string> unasked(const std::vector<Row>& rows) {
+    std::vector<std::string> found;
+    const auto add = [&](const std::string& address) {
+        const auto is_there = [&address](const Row& row) {
+            // A server may be asked at another address than the one that it announces.
+            return row.asked_at == address || field(row.fields, "address") == address;
+        };
+        if (address.empty() || address == "-" || std::ranges::any_of(rows, is_there)) return;
+        if (std::ranges::find(found, address) == found.end()) found.push_back(address);
+    };
+    for (const Row& row : rows) {
+        add(field(row.fields, "leader_address"));
+        for (const MemberRow& member : members_of(row)) add(member.serves);
+    }
+    return found;
+}
+
+/// The accounts of those that are asked, and then of those that they know of: a cluster whose
+/// machines have been replaced is seen as long as one of the list is left.
+inline std::vector<Row> ask_cluster(const Addressees& asked, std::chrono::nanoseconds timeout) {
+    std::vector<Row> rows = ask_all(asked, timeout);
+    // Announced addresses may be such as lead nowhere from here.
+    const auto patience = std::min<std::chrono::nanoseconds>(timeout, std::chrono::seconds(2));
+    // The leader, which is connected to all, may be known only to one that is not.
+    for (int round = 0; round < 2; ++round) {
+        std::vector<std::string> more = unasked(rows);
+        if (more.empty()) break;
+        for (Row& row : ask_all({std::move(more), asked.credentials}, patience)) {
+            rows.push_back(std::move(row));
+        }
+    }
+    return rows;
 }
 
 /// What is wrong with a server's disk, by its own account.
@@ -112,6 +152,19 @@ inline void print_cells(std::span<const int> widths, const std::vector<std::stri
     }
     line.erase(line.find_last_not_of(' ') + 1);
     std::cout << line << '\n';
+}
+
+/// In which version all write, and whether a program that knows only the one before can come back.
+inline std::string format_text(const Fields& fields) {
+    const std::string written = field(fields, "format_version");
+    if (written == "-") return {};  // its program does not say
+    std::string text = "format version " + written + " is in force";
+    if (number(fields, "format_version") < number(fields, "readable_version")) {
+        return text + ", of " + field(fields, "readable_version") + " that node " +
+               field(fields, "node") + " reads: the way back to the program before is open";
+    }
+    return text +
+           (written == "0" ? "" : ": there is no way back to a program that does not read it");
 }
 
 /// A line for each server that was asked.
@@ -177,17 +230,20 @@ inline void print_members(const Row& teller, const std::vector<Row>& rows) {
 }  // namespace detail
 
 inline int print_status(const Addressees& servers, std::chrono::nanoseconds timeout) {
-    const std::vector<Row> rows = ask_all(servers, timeout);
+    const std::vector<Row> rows = ask_cluster(servers, timeout);
     const Row* const leader = leader_of(rows);
     detail::print_servers(rows, leader);
     for (const Row& row : rows) detail::print_missing_peers(row);
     const auto answers = [](const Row& row) { return row.problem.empty(); };
     const auto first = std::ranges::find_if(rows, answers);
-    if (leader != nullptr) {
-        detail::print_members(*leader, rows);
-    } else if (first != rows.end()) {
-        detail::print_members(*first, rows);
+    if (first == rows.end()) {
+        std::cerr << "kv: no account of the cluster" << silence_text(servers) << '\n';
+        return no;
     }
+    const Row& teller = leader != nullptr ? *leader : *first;
+    detail::print_members(teller, rows);
+    const std::string format = detail::format_text(teller.fields);
+    if (!format.empty()) std::cout << '\n' << format << '\n';
     return leader == nullptr ? no : done;
 }
 

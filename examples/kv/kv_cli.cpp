@@ -19,6 +19,9 @@
 //   kv transfer [ID]              makes another server lead
 //   kv backup FILE [--from follower | --server ADDRESS]
 //
+// The servers are those of --cluster, or else those that KV_CLUSTER in the environment names in the
+// same way, or else 127.0.0.1:6381 to 6383. Some of them are enough: they say who leads.
+//
 // Where the servers ask for a user and a password, these are in the file that --auth-file names, or
 // in the environment: KV_PASSWORD, and KV_USER if that is not "default".
 //
@@ -80,12 +83,13 @@ struct Arguments {
 
 // ---- get, put, cas -----------------------------------------------------------------------------
 
-int fail(boost::system::error_code error, const kv::Answer& answer, bool writes) {
+int fail(boost::system::error_code error, const kv::Answer& answer, bool writes,
+         const kv::Addressees& asked) {
     if (error == boost::asio::error::timed_out) {
         std::cerr << "kv: no answer in time"
                   << (writes ? "; the write may have taken effect, or still may" : "");
         if (!answer.value.empty()) std::cerr << " (" << answer.value << ')';
-        std::cerr << '\n';
+        std::cerr << kv::silence_text(asked) << '\n';
         return writes ? unknown : unavailable;
     }
     std::cerr << "kv: " << (answer.value.empty() ? error.message() : answer.value) << '\n';
@@ -115,7 +119,7 @@ int ask(const Arguments& arguments, bool writes, Start start) {
     int status = unavailable;
     start(clerk, [&](boost::system::error_code error, const kv::Answer& answer) {
         if (error) {
-            status = fail(error, answer, writes);
+            status = fail(error, answer, writes, arguments.addressees());
             return;
         }
         status = tell(answer);
@@ -134,6 +138,7 @@ int run(int count, char** words) {
     app.require_subcommand(1);
     app.add_option("--cluster", arguments.cluster, "Where the servers serve clients: HOST:PORT,...")
         ->delimiter(',')
+        ->envname(kv::cluster_variable)
         ->default_str("127.0.0.1:6381,127.0.0.1:6382,127.0.0.1:6383");
     app.add_option(
         "--auth-file", arguments.auth_file,

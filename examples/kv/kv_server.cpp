@@ -322,8 +322,9 @@ Origin origin_of(const Arguments& arguments) {
 class Program {
 public:
     explicit Program(const Arguments& arguments) {
+        const auto tls_notice = [this](const std::string& what) { tls_log_.line(what); };
         if (arguments.tls.for_clients()) {
-            tls_ = kv::open_tls(arguments.tls, kv::log_line);
+            tls_ = kv::open_tls(arguments.tls, tls_notice);
             kv::own_tls() = tls_;
         }
         const Origin origin = origin_of(arguments);
@@ -356,7 +357,7 @@ public:
         storage.pieces.first_segment_bytes =
             std::min(storage.pieces.first_segment_bytes, storage.segment_bytes);
         replica_.emplace(io_.get_executor(), kv::Store{},
-                         kv::make_transport(std::move(transport), arguments.tls, kv::log_line),
+                         kv::make_transport(std::move(transport), arguments.tls, tls_notice),
                          rsm::WalStorage{std::move(storage)}, options(arguments, origin));
 
         kv::listen(acceptors);
@@ -374,6 +375,7 @@ public:
                            kv::admin_options(arguments.admin));
         }
         await_signal();
+        tls_log_.started();
         const rsm::Status status = replica_->status();
         kv::log_line("node " + std::to_string(arguments.id) + " serves clients on " + address +
                      ", log up to index " + std::to_string(status.last.value) +
@@ -419,7 +421,8 @@ private:
             kv::log_at(kv::LogLevel::warning, "storage: " + what);
         };
         options.on_failure = [this](const raft::Failure& failure) {
-            kv::log_at(kv::LogLevel::warning, "stopped for good: " + failure.message());
+            kv::log_at(kv::LogLevel::warning,
+                       "stopped for good: " + kv::with_own_options(failure.message()));
             exit_status_ = 2;
             io_.stop();
         };
@@ -472,6 +475,7 @@ private:
 
     kv::EventLog events_;
     kv::CalmLog client_log_;
+    kv::TlsLog tls_log_;
     kv::Tls tls_;
     boost::asio::io_context io_{1};
     boost::asio::signal_set signals_{io_, SIGINT, SIGTERM};
@@ -507,7 +511,7 @@ int main(int count, char** words) {
         std::_Exit(status);
     } catch (const std::exception& error) {
         // Boost appends in brackets which number the code has and where in Boost it came up.
-        const std::string text = error.what();
+        const std::string text = kv::with_own_options(error.what());
         kv::log_at(kv::LogLevel::warning, "cannot start: " + text.substr(0, text.find(" [")));
         return EXIT_FAILURE;
     }

@@ -52,8 +52,7 @@ class CalmLog {
     using Clock = std::chrono::steady_clock;
 
 public:
-    void line(std::string_view text) {
-        const Clock::time_point now = Clock::now();
+    void line(std::string_view text, Clock::time_point now = Clock::now()) {
         if (now - begin_ >= std::chrono::seconds(1)) {
             if (left_out_ != 0) {
                 log_line("(" + std::to_string(left_out_) + " more lines about clients left out)");
@@ -187,6 +186,23 @@ private:
     std::uint64_t attempts_ = 0;
 };
 
+/// Tells of certificates. Those for peers and those for clients mostly are the same files, of which
+/// a start says the same only once.
+class TlsLog {
+public:
+    void line(const std::string& text) {
+        if (!started_ && text == last_) return;
+        last_ = text;
+        const bool is_urgent = text.find("THE CERTIFICATE") != std::string::npos;
+        log_at(is_urgent ? LogLevel::warning : LogLevel::notice, text);
+    }
+    void started() { started_ = true; }
+
+private:
+    std::string last_;
+    bool started_ = false;
+};
+
 inline LogLevel level_of(const rsm::PeerStatus& peer) {
     return peer.connected ? LogLevel::notice : LogLevel::warning;
 }
@@ -194,6 +210,18 @@ inline std::string describe(const rsm::PeerStatus& peer) {
     const std::string who = "peer " + std::to_string(peer.node.value);
     return peer.connected ? who + ": connected at " + peer.address
                           : who + ": not connected: " + peer.reason;
+}
+
+/// A sentence of the library, which names its options as programs know them, in the words of the
+/// command line.
+inline std::string with_own_options(std::string text) {
+    constexpr std::string_view in_programs = "Options::skip_operations";
+    constexpr std::string_view here = "--skip-operation";
+    for (auto at = text.find(in_programs); at != std::string::npos;
+         at = text.find(in_programs, at + here.size())) {
+        text.replace(at, in_programs.size(), here);
+    }
+    return text;
 }
 
 inline std::string describe(const rsm::TcpRefused& refused) {

@@ -163,9 +163,7 @@ public:
                 }
                 reply.error("BUSY the server is overloaded, nothing happened, try again later");
                 break;
-            case rsm::ErrorClass::misuse:
-                reply.error("ERR the request is too large, nothing happened");
-                break;
+            case rsm::ErrorClass::misuse: reply.error(detail::misuse_text(why)); break;
             case rsm::ErrorClass::outcome_unknown:
                 if (kind == Kind::read) {
                     reply.error("TRYAGAIN the read was not confirmed in time");
@@ -304,6 +302,8 @@ public:
         detail::add_line(text, "persisted_bytes", status.persisted_bytes);
         detail::add_line(text, "storage", status.refuses.empty() ? "ok" : status.refuses);
         detail::add_line(text, "disk_stalled", std::uint64_t{status.disk_stalled});
+        detail::add_line(text, "format_version", status.format_version);
+        detail::add_line(text, "readable_version", status.readable_version);
         detail::add_line(text, "instance", detail::hex(status.instance.value));
         detail::add_line(text, "members_settled", std::uint64_t{status.members_settled});
         detail::add_line(text, "changing_members", std::uint64_t{status.changing_members});
@@ -312,7 +312,8 @@ public:
                              "standing=" + std::string(rsm::to_string(member.standing)) +
                                  ",address=" + member.contact +
                                  ",instance=" + detail::hex(member.instance.value) +
-                                 ",priority=" + std::to_string(member.priority));
+                                 ",priority=" + std::to_string(member.priority) +
+                                 ",serves=" + address_of(members, member.id));
         }
         detail::add_line(text, "snapshots_installed", counters_.snapshots_installed);
         detail::add_line(text, "pending_operations", status.pending_operations);

@@ -84,10 +84,13 @@ struct Status {
     std::size_t pending_operations = 0;
     std::size_t pending_bytes = 0;  ///< of these operations, encoded (Options::max_pending_bytes)
     std::size_t pending_reads = 0;
-    std::optional<SnapshotProgress> receiving;    ///< the snapshot that is being sent to this node
-    bool stopped = false;                         ///< for good: by async_stop or by a failure
-    std::vector<Follower> followers;              ///< empty unless this node leads
-    std::vector<PeerStatus> peers;                ///< empty if the transport does not tell
+    std::optional<SnapshotProgress> receiving;  ///< the snapshot that is being sent to this node
+    bool stopped = false;                       ///< for good: by async_stop or by a failure
+    std::vector<Follower> followers;            ///< empty unless this node leads
+    std::vector<PeerStatus> peers;              ///< empty if the transport does not tell
+    /// When the certificate that this node shows its peers expires, in seconds since 1970; 0: it
+    /// shows none.
+    std::int64_t certificate_end = 0;
     std::vector<raft::Index> skipped_operations;  ///< that the state lacks
     /// In which version operations and snapshots are written here (Versioned), and which one the
     /// node's program says to read.

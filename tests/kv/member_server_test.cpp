@@ -39,6 +39,7 @@ TEST_CASE("kv members: a server lists them, and INFO and RAFT.STATUS show them")
         CHECK(contains(account, "\r\nmember_1:standing=voter,address="));
         CHECK(contains(account, "\r\nmembers_settled:1\r\n"));
         CHECK(contains(account, "\r\nchanging_members:0\r\n"));
+        CHECK(contains(account, "\r\nreadable_version:1\r\n"));
     }
 }
 
@@ -49,7 +50,8 @@ TEST_CASE("kv members: a priority is set and shown") {
     CHECK(client.ask({"MEMBER", "LIST"}).text.ends_with(" 1\r\n"));
     CHECK(client.ask({"MEMBER", "PRIORITY", "1", "7"}) == simple("OK"));
     CHECK(client.ask({"MEMBER", "LIST"}).text.ends_with(" 7\r\n"));
-    CHECK(contains(client.ask({"RAFT.STATUS"}), ",priority=7\r\n"));
+    CHECK(
+        contains(client.ask({"RAFT.STATUS"}), ",priority=7,serves=" + cluster.address(0) + "\r\n"));
 }
 
 TEST_CASE(
@@ -107,6 +109,25 @@ TEST_CASE("kv members: a follower sends changes to the leader's client address")
     CHECK(client.ask({"MEMBER", "REMOVE", "1"}).text == moved);
     CHECK(client.ask({"MEMBER", "REMOVE", "77"}).text == moved);
     CHECK(client.ask({"TRANSFER"}).text == moved);
+}
+
+TEST_CASE("kv members: a write during a handover is refused, and the next leader takes it") {
+    KvCluster cluster;
+    const std::size_t before = cluster.leader();
+    const std::size_t target = cluster.follower();
+    TestClient operator_of(cluster, before);
+    TestClient writer(cluster, before);
+    REQUIRE(operator_of.ask({"PING"}) == simple("PONG"));
+    REQUIRE(writer.ask({"PING"}) == simple("PONG"));
+    // Both are there when the server looks next, so the write comes as the handover has begun.
+    operator_of.send(request({"TRANSFER", std::to_string(target + 1)}));
+    writer.send(request({"SET", "k", "v"}));
+    CHECK(writer.receive(1).at(0).text ==
+          "TRYAGAIN another node is about to lead, nothing happened");
+    CHECK(operator_of.receive(1).at(0) == simple("OK"));
+    TestClient next(cluster, cluster.leader());
+    CHECK(next.ask({"GET", "k"}) == null());
+    CHECK(next.ask({"SET", "k", "v"}) == simple("OK"));
 }
 
 TEST_CASE("kv members: the leader hands over to whom it is told, and removes who is to go") {

@@ -187,6 +187,36 @@ TEST_CASE("kv status: a member is read from a server's account") {
     CHECK(found[1].instance == "0b");
 }
 
+TEST_CASE("kv status: the servers that those which answer know of are asked, too, each once") {
+    const auto row = [](std::string asked_at, std::string_view account) {
+        return kv::Row{std::move(asked_at), kv::parse_fields(account), ""};
+    };
+    const kv::Row follower = row("localhost:6382",
+                                 "node:2\r\naddress:b:6382\r\nleader_address:d:6384\r\n"
+                                 "member_2:standing=voter,address=b:1,serves=b:6382\r\n"
+                                 "member_3:standing=voter,address=c:1,serves=\r\n"
+                                 "member_4:standing=voter,address=d:1,serves=d:6384\r\n"
+                                 "member_5:standing=voter,address=e:1,serves=e:6385\r\n");
+    CHECK(kv::unasked({follower}) == std::vector<std::string>{"d:6384", "e:6385"});
+    const kv::Row silent{"d:6384", {}, "unreachable"};
+    CHECK(kv::unasked({follower, silent}) == std::vector<std::string>{"e:6385"});
+    CHECK(kv::unasked({row("a:6381", "node:1\r\nleader_address:\r\n")}).empty());
+}
+
+TEST_CASE("kv status: whether the way back to the program before is open is said") {
+    const auto text = [](std::string_view account) {
+        return kv::detail::format_text(kv::parse_fields(account));
+    };
+    CHECK(text("node:2\r\nformat_version:0\r\nreadable_version:1\r\n") ==
+          "format version 0 is in force, of 1 that node 2 reads: the way back to the program "
+          "before is open");
+    CHECK(text("node:2\r\nformat_version:1\r\nreadable_version:1\r\n") ==
+          "format version 1 is in force: there is no way back to a program that does not read it");
+    CHECK(text("node:2\r\nformat_version:0\r\nreadable_version:0\r\n") ==
+          "format version 0 is in force");
+    CHECK(text("node:2\r\n").empty());
+}
+
 TEST_CASE("kv status: a server that bears a member's id and is another is remarked on") {
     const kv::MemberRow member{2, "voter", "b:1", "00a1", "1"};
     const auto remark = [&member](const std::string& account) {

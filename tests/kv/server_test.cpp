@@ -178,6 +178,49 @@ TEST_CASE("kv server: an operation too large for the log is refused, and the con
     CHECK(client.ask({"SET", "k", "v"}) == simple("OK"));
 }
 
+TEST_CASE("kv server: more at once than the node may keep is refused, and the connection goes on") {
+    KvClusterOptions options = quick_options();
+    options.replica.max_pending_bytes = 1500;
+    KvCluster cluster(options);
+    TestClient client(cluster, cluster.leader());
+    client.send(request({"SET", "k", std::string(1000, 'x')}) +
+                request({"SET", "k", std::string(1000, 'y')}));
+    const Replies replies = client.receive(2);
+    REQUIRE(replies.size() == 2);
+    CHECK(replies[0] == simple("OK"));
+    CHECK(replies[1].text == "BUSY the server is overloaded, nothing happened, try again later");
+    CHECK(client.ask({"GET", "k"}) == bulk(std::string(1000, 'x')));
+}
+
+TEST_CASE("kv server: each reason for which an operation fails has a sentence of its own") {
+    KvCluster cluster;
+    const kv::Service<Replica> service(cluster.replicas[1], [&] { return cluster.directory(); },
+                                       {});
+    using Kind = kv::Service<Replica>::Kind;
+    const auto said = [&](rsm::Errc why, Kind kind = Kind::write) {
+        std::string reply;
+        service.write_error(why, kind, reply);
+        return reply;
+    };
+    CHECK(said(rsm::Errc::too_large) == "-ERR the request is too large, nothing happened\r\n");
+    CHECK(said(rsm::Errc::skipped) ==
+          "-ERR the operation makes every server stop and was left out (--skip-operation), "
+          "nothing happened, do not send it again\r\n");
+    const std::string thrown =
+        "-ERR the operation or the query threw an exception, nothing happened\r\n";
+    CHECK(said(rsm::Errc::user_exception) == thrown);
+    CHECK(said(rsm::Errc::user_exception, Kind::read) == thrown);
+    CHECK(said(rsm::Errc::overloaded) ==
+          "-BUSY the server is overloaded, nothing happened, try again later\r\n");
+    CHECK(said(rsm::Errc::handing_over) ==
+          "-TRYAGAIN another node is about to lead, nothing happened\r\n");
+    for (const rsm::Errc why :
+         {rsm::Errc::timed_out, rsm::Errc::result_lost, rsm::Errc::interrupted}) {
+        CHECK(said(why) == "-UNKNOWN the operation may or may not have taken effect\r\n");
+        CHECK(said(why, Kind::read) == "-TRYAGAIN the read was not confirmed in time\r\n");
+    }
+}
+
 TEST_CASE("kv server: a client that only stops sending still gets its replies") {
     KvCluster cluster;
     TestClient client(cluster, cluster.leader());

@@ -123,6 +123,7 @@ TEST_CASE_TEMPLATE("an operation that throws stops every node until all of them 
     poison_all(group);
     CHECK(group.failures.begin()->second == 2);
     CHECK(says(group.only_failure(), "index 3 (will not write that)"));
+    CHECK(says(group.only_failure(), "unless Options::skip_operations leaves that operation out"));
     for (std::uint64_t id = 1; id <= 3; ++id) group.restart(id);
     REQUIRE(group.stop(2));  // again
 
@@ -155,13 +156,15 @@ TEST_CASE("an operation that does not throw is not skipped") {
     group.cluster.options().skip_operations = {{2}};
     group.restart(1);
     REQUIRE(group.stop(1));
-    CHECK(says(group.only_failure(), "names index 2, but the state machine does not throw"));
+    CHECK(says(group.only_failure(),
+               "Options::skip_operations names index 2, but the state machine does not throw"));
 }
 
 TEST_CASE("what is no operation is not skipped") {
     Group<Notes> group(1, {.skip_operations = {{1}}});
     REQUIRE(group.stop(1));
-    CHECK(says(group.only_failure(), "names index 1, but that entry is no operation"));
+    CHECK(says(group.only_failure(),
+               "Options::skip_operations names index 1, but that entry is no operation"));
 }
 
 TEST_CASE("a snapshot remembers what was skipped, for its own node and for others") {

@@ -85,7 +85,8 @@ public:
         return ask(servers, std::vector{word});
     }
     std::vector<kv::CallOutcome> ask(const std::vector<std::string>& servers,
-                                     const std::vector<std::string_view>& words) {
+                                     const std::vector<std::string_view>& words,
+                                     std::chrono::seconds timeout = std::chrono::seconds(1)) {
         std::string request;
         kv::append_request(request, words);
         std::vector<kv::CallOutcome> outcomes(servers.size());
@@ -93,7 +94,7 @@ public:
         std::size_t missing = servers.size();
         for (std::size_t i = 0; i < servers.size(); ++i) {
             callers.push_back(std::make_unique<kv::Caller>(io_.get_executor()));
-            callers.back()->call(servers[i], request, std::chrono::seconds(1),
+            callers.back()->call(servers[i], request, timeout,
                                  [&missing, &outcome = outcomes[i]](kv::CallOutcome given) {
                                      outcome = std::move(given);
                                      --missing;

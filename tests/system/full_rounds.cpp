@@ -28,6 +28,7 @@
 #include <deque>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -170,12 +171,31 @@ private:
             return std::ranges::none_of(cluster_.founders(),
                                         [this](Node node) { return has_room(node); });
         });
+        refuse_a_write();
         read_while_full();
         cluster_.measure_aloud(room_again, [this] {
             // What was not acknowledged before does not count.
             cluster_.clerks().load().silence.heard();
             cluster_.clerks().load().silence.begin();
             give_back(cluster_.founders());
+        });
+        for (const Node node : cluster_.founders()) {
+            cluster_.clerks().wait(Cluster::name(node) + " says which file had no room", [&] {
+                return said(node, "storage: no room for more of the log: ",
+                            cluster_.servers().directory(node).string() + "/");
+            });
+            cluster_.clerks().wait(Cluster::name(node) + " says that it has room again",
+                                   [&] { return said(node, "disk: there is room again"); });
+        }
+    }
+    /// A snapshot may give a segment back for a moment: until the next one is full.
+    void refuse_a_write() {
+        keep_full(cluster_.founders(), "a write is refused for want of room", [this] {
+            const auto outcome = cluster_.clerks()
+                                     .ask({cluster_.servers().client(cluster_.await_leader())},
+                                          {"SET", "refused", "value"})
+                                     .front();
+            return outcome.reply.text.starts_with("BUSY no room for the log (");
         });
     }
     void read_while_full() {
@@ -217,8 +237,15 @@ private:
     }
 
     bool has_room(Node node) { return kv::field(cluster_.account(node), "storage") == "ok"; }
-    bool said(Node node, const char* what) const {
-        return cluster_.servers().log_of(node).find(what) != std::string::npos;
+    /// Whether a line has both.
+    bool said(Node node, const std::string& what, const std::string& behind = {}) const {
+        std::istringstream log(cluster_.servers().log_of(node));
+        for (std::string line; std::getline(log, line);) {
+            const std::size_t at = line.find(what);
+            if (at == std::string::npos) continue;
+            if (line.find(behind, at + what.size()) != std::string::npos) return true;
+        }
+        return false;
     }
 
     /// A handover costs a moment, and a leader that has had to hand over lately waits for up to 16

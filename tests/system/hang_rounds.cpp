@@ -2,9 +2,11 @@
 //
 // hang_rounds: lets the disk of each of three kv-server processes hang in turn, and then that of a
 // follower and that of the leader, while three clerks read and write: fdatasync does not return.
-// Then it asks for an account. Writes must go on within a few election timeouts of when the node
-// notices, which must neither lead nor vote until its disk is well again, and then come back by
-// itself. It says for how long no write was acknowledged.
+// Then one is killed and the leader's disk hangs: no majority has working disks, so a write is
+// unknown and nobody leads until the disk is well. Then it asks for an account. Writes must go on
+// within a few election timeouts of when the node notices, which must neither lead nor vote until
+// its disk is well again, and then come back by itself. It says for how long no write was
+// acknowledged.
 //
 //   test_programs hang_rounds PATH/TO/kv-server PATH/TO/hanging_disk.so [--seconds N] [--stall MS]
 //   [--seed N]
@@ -52,7 +54,8 @@ public:
           cluster_(settings.server, directory,
                    {"--snapshot-threshold", "64KiB", "--election-timeout",
                     std::to_string(election_timeout.count()), "--disk-stall-timeout",
-                    std::to_string(settings.stall_ms)},
+                    std::to_string(settings.stall_ms), "--operation-timeout",
+                    std::to_string(2 * settings.stall_ms)},
                    settings.seed) {}
 
     void run() {
@@ -62,6 +65,7 @@ public:
         // Each may have led just then.
         hang(cluster_.another_than(cluster_.await_leader(), settings_.seed));
         hang(cluster_.await_leader());
+        hang_the_last_majority();
         cluster_.clerks().end();
         cluster_.search_logs(3);
         demand(leaders_ > 0, "no leader's disk has hung");
@@ -103,12 +107,50 @@ private:
             return kv::field(cluster_.account(node), "disk_stalled") == "0";
         });
         cluster_.await_all(node);
+        await_lines(node);
         cluster_.clerks().wait("the leader knows that it is", [&] {
             return cluster_.leader() == node || cluster_.leader_says(node, ",disk_stalled=0");
         });
         cluster_.measure_aloud("all are well",
                                [this] { cluster_.clerks().wait_for_operations(300, "all serve"); });
         std::cout << std::endl;
+    }
+
+    /// Each disk that has hung is one that is well again.
+    void await_lines(Node node) {
+        cluster_.clerks().wait(Cluster::name(node) + " says so", [&] {
+            const std::string log = cluster_.servers().log_of(node);
+            const std::size_t hung = count_of(log, "DISK HANGS: a write of this node does not end");
+            return hung > 0 && hung == count_of(log, "disk: what hung has been written");
+        });
+    }
+
+    void hang_the_last_majority() {
+        const Node leader = cluster_.await_leader();
+        const Node gone = cluster_.another_than(leader, settings_.seed);
+        std::cout << Cluster::name(gone) << " is killed, and the disk of " << Cluster::name(leader)
+                  << ", the leader, hangs:" << std::flush;
+        cluster_.servers().process(gone).kill();
+        rsm_test::write_file(switch_of(leader), "");
+        const auto written = cluster_.clerks()
+                                 .ask({cluster_.servers().client(leader)},
+                                      {"SET", "unknown", "value"}, std::chrono::seconds(60))
+                                 .front();
+        demand(!written.error && written.reply.is_error("UNKNOWN"),
+               "a write that no majority can have written is not unknown, but " +
+                   (written.error ? written.error.message() : written.reply.text));
+        cluster_.clerks().wait("nobody leads", [&] { return cluster_.leader() == 0; });
+        const auto end = Clock::now() + 4 * election_timeout;
+        cluster_.clerks().wait("time passes", [&] {
+            demand(cluster_.leader() == 0, "a node leads without a majority of working disks");
+            return Clock::now() >= end;
+        });
+        std::filesystem::remove(switch_of(leader));
+        cluster_.clerks().wait_for_operations(300, "the two that are left serve");
+        cluster_.servers().reopen(gone);
+        cluster_.await_all(gone);
+        await_lines(leader);
+        std::cout << " served again" << std::endl;
     }
 
     void hang_for_long(Node node) {

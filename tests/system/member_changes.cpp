@@ -1,9 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // member_changes: founds a cluster of three kv-server processes, takes a fourth in, has a wiped one
-// taken in again, replaces one whose directory is gone, moves one to another port, stops the leader
-// and says who is to lead, as an operator does it with kv. After each step every acknowledged write
-// is read back.
+// taken in again, replaces one whose directory is gone, sees all by asking one that is left, moves
+// one to another port, stops the leader and says who is to lead, as an operator does it with kv.
+// After each step every acknowledged write is read back.
 //
 //   test_programs member_changes PATH/TO/kv-server PATH/TO/kv
 //
@@ -29,6 +29,8 @@
 #include <utility>
 #include <vector>
 
+#include <stdlib.h>
+
 namespace system_test::member_changes {
 
 namespace {
@@ -51,6 +53,7 @@ public:
         take_a_fourth_in();
         wipe_one();
         replace_one();
+        see_all_from_one();
         move_one();
         stop_the_leader();
         prefer_one();
@@ -111,6 +114,44 @@ private:
                "kv member replace failed");
         demand(standing(5) == "voter" && standing(4).empty(), "node 4 was not replaced by node 5");
         write_and_check("replaced");
+    }
+
+    /// One that is left of an old list is enough to see all; the option comes before the variable.
+    void see_all_from_one() {
+        const std::string variable = "KV_CLUSTER";
+        const auto tell = [&](const std::string& servers, const Words& command, int status) {
+            demand(::setenv(variable.c_str(), servers.c_str(), 1) == 0, "no memory");
+            Words words{tool_, "--timeout", "1"};
+            words.insert(words.end(), command.begin(), command.end());
+            const std::filesystem::path said = directory_ / "said.log";
+            std::filesystem::remove(said);
+            const int ended = Process(words, said).wait();
+            demand(::unsetenv(variable.c_str()) == 0, "no memory");
+            std::string text = rsm_test::read_file(said);
+            demand(ended == status, "kv exits with " + std::to_string(ended) + ": " + text);
+            return text;
+        };
+        const Node asked = follower_among({1, 2, 3});
+        std::string text;
+        wait_until("one server knows where all are", [&] {
+            text = tell(servers_.client(asked), {"status"}, 0);
+            return std::ranges::all_of(std::vector<Node>{1, 2, 3, 5}, [&](Node node) {
+                return text.find(" " + servers_.client(node) + " ") != std::string::npos;
+            });
+        });
+        demand(text.find("format version 1 is in force") != std::string::npos,
+               "kv status does not say which version is written: " + text);
+        const std::string nowhere = "127.0.0.1:1";
+        const std::string silence = ": nobody answers at " + nowhere + " (Connection refused)" +
+                                    "; --cluster HOST:PORT,... or " + variable +
+                                    " in the environment names other servers";
+        const std::vector<std::pair<Words, int>> commands{
+            {{"status"}, 1}, {{"get", "key"}, 4}, {{"put", "key", "value"}, 3}, {{"transfer"}, 1}};
+        for (const auto& [command, status] : commands) {
+            demand(tell(nowhere, command, status).find(silence) != std::string::npos,
+                   "kv " + command.front() + " does not say whom it has asked");
+        }
+        tell(nowhere, {"--cluster", servers_.client(asked), "status"}, 0);
     }
 
     void move_one() {

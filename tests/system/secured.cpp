@@ -55,6 +55,10 @@ private:
         for (Node node = 1; node <= 3; ++node) start(node);
         wait_until("the cluster serves", [&] { return kv({"put", "key", "value"}) == 0; });
         demand(kv({"status"}) == 0, "no status over TLS");
+        const std::string read =
+            "TLS: the certificate is that in " + ours("node-1.crt") + ", valid until 20";
+        demand(count_of(tls_.log_of(1), read) == 1,
+               "a start does not say once until when its certificate is valid");
         std::string all;
         demand(redis({}, {"GET", "key"}, all) == 0, "redis-cli --tls fails");
         wait_until("redis-cli finds the leader", [&] {
@@ -154,6 +158,12 @@ private:
             return output(kv_words({"status"})).find("is not connected") == std::string::npos;
         });
         demand(kv({"get", "key"}) == 0, "the cluster serves no more");
+        std::string counted;
+        redis({}, {"INFO", "peers"}, counted);
+        for (const char* reason : {"peer_refused_speaks_no_tls", "peer_refused_tls_failed"}) {
+            demand(kv::number(kv::parse_fields(counted), reason) > 0,
+                   std::string(reason) + " does not count: " + counted);
+        }
     }
 
     void know_a_secret() {

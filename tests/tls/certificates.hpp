@@ -40,7 +40,7 @@ struct Says {
     std::string name;
     std::string alternative_names{};  ///< as OpenSSL's configuration has them: "URI:...,DNS:..."
     long valid_from = -3600;          ///< seconds from now
-    long valid_until = 3600;
+    long valid_until = 30L * 24 * 3600;
     std::string usages{};  ///< "serverAuth,clientAuth"; empty: any
 };
 

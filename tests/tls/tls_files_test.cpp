@@ -7,7 +7,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <ctime>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -90,10 +93,12 @@ TEST_CASE("tls: a renewed certificate is used for the next connection, and the o
         a.transport.set_peer(two, "127.0.0.1", b.transport.local_port());
         REQUIRE(run_until(io, [&] { return a.transport.connected(two); }));
     }
-    REQUIRE(b.notices.size() == 1);
-    CHECK(contains(b.notices[0], "the certificate in " + files.certificate));
-    CHECK(contains(b.notices[0], "; what was read before is used on"));
-    CHECK(b.notices[0].find('\n') == std::string::npos);
+    REQUIRE(b.notices.size() == 2);
+    CHECK(b.notices[0].starts_with("TLS: the certificate is that in " + files.certificate +
+                                   ", valid until 20"));
+    CHECK(contains(b.notices[1], "the certificate in " + files.certificate));
+    CHECK(contains(b.notices[1], "; what was read before is used on"));
+    CHECK(b.notices[1].find('\n') == std::string::npos);
 
     // That of another node is broken for this one.
     const rsm::TlsFiles third = authority.issue_node(3);
@@ -101,16 +106,39 @@ TEST_CASE("tls: a renewed certificate is used for the next connection, and the o
     copy(third.certificate, files.certificate);
     a.knows(b);
     a.transport.set_peer(two, "localhost", b.transport.local_port());
-    REQUIRE(run_until(io, [&] { return a.transport.connected(two) && b.notices.size() == 2; }));
-    CHECK(contains(b.notices[1], "it is for rsm://default/3 and not for rsm://default/2"));
+    REQUIRE(run_until(io, [&] { return a.transport.connected(two) && b.notices.size() == 3; }));
+    CHECK(contains(b.notices[2], "it is for rsm://default/3 and not for rsm://default/2"));
 
     const rsm::TlsFiles newer = authority.issue_node(2);  // into the same files
     CHECK(newer.certificate == files.certificate);
     a.knows(b);
-    REQUIRE(run_until(io, [&] { return a.transport.connected(two) && b.notices.size() == 3; }));
-    CHECK(contains(b.notices[2],
+    REQUIRE(run_until(io, [&] { return a.transport.connected(two) && b.notices.size() == 4; }));
+    CHECK(contains(b.notices[3],
                    "the files have changed, and new connections use them, valid "
                    "until 20"));
+}
+
+TEST_CASE("tls: a start says until when the certificate is valid, aloud if that is soon or over") {
+    boost::asio::io_context io;
+    const rsm_test::TemporaryDirectory directory;
+    const Authority authority(directory.path(), "ours");
+    const std::time_t now = std::time(nullptr);
+    const auto opened = [&](long valid_until) {
+        const Node node(io, two,
+                        authority.issue({"two", "URI:rsm://default/2", -7200, valid_until, {}}));
+        const std::int64_t left = node.transport.certificate_end() - now;
+        CHECK(left >= valid_until);
+        CHECK(left < valid_until + 60);
+        REQUIRE(node.notices.size() == 1);
+        return node.notices[0];
+    };
+    constexpr long day = 24L * 3600;
+    CHECK(contains(opened(15 * day), "two.crt, valid until 20"));
+    CHECK(contains(opened(13 * day), "two.crt; THE CERTIFICATE EXPIRES SOON, on 20"));
+    CHECK(contains(opened(-3600), "two.crt; THE CERTIFICATE HAS EXPIRED on 20"));
+    const Node plain(io, two, std::nullopt);
+    CHECK(plain.notices.empty());
+    CHECK(plain.transport.certificate_end() == 0);
 }
 
 TEST_CASE("tls: a node whose certificate has expired is heard again when it is renewed") {

@@ -59,7 +59,7 @@ TEST_CASE("tls: messages of all sizes arrive in order, both ways at once") {
     Node b(made.io, two, made.authority.issue_node(2));
     introduce(a, b);
     REQUIRE(connect(made.io, a, b));
-    CHECK(a.notices.empty());
+    CHECK(a.notices.size() == 1);  // until when its certificate is valid
     const std::vector<std::size_t> sizes = {0,      1,      100,     16'383,    16'384,   16'385,
                                             65'536, 70'000, 300'000, 5'000'000, 1'000'000};
     for (std::size_t i = 0; i < sizes.size(); ++i) {

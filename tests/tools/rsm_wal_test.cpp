@@ -9,6 +9,7 @@
 #include <raft/protocol/codec.hpp>
 #include <raft/protocol/membership.hpp>
 #include <raft/protocol/stable.hpp>
+#include <rsm/backup.hpp>
 #include <rsm/members.hpp>
 #include <rsm/storage/wal.hpp>
 
@@ -21,8 +22,10 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace rsm_wal_test {
@@ -158,6 +161,53 @@ TEST_CASE("show tells whose a directory is, and what is in it") {
     CHECK(json["damages"].empty());
     CHECK(json["lost_up_to"].is_null());
     CHECK(bed.files() == before);
+}
+
+TEST_CASE(
+    "show and verify tell of a backup how far it goes, whose it is, and whether it is whole") {
+    const Bed bed;
+    rsm::CapturedState state;
+    state.last = {{8210003}, {7}};
+    state.membership.members = {rsm::voter(1, "a:1"), rsm::learner(3, "c:3")};
+    state.identity = identity();
+    state.identity.origin = 0xfeed;
+    state.produce = [](raft::ByteSink& sink) {
+        sink.write(std::as_bytes(std::span(std::string_view("a state"))));
+    };
+    const auto saved = rsm::Backup::save(state, bed.path);
+    REQUIRE(saved.has_value());
+    const std::string checksum = rsm::detail::hexadecimal(saved->meta().checksum);
+    const std::string what =
+        "  cluster     \"shop\", founded with 1 (voter at a:1), 2 (voter at b:2)\n"
+        "  origin      backup 000000000000feed\n"
+        "  position    index 8210003 of term 7\n"
+        "  members     1 (voter at a:1), 3 (learner at c:3)\n"
+        "  state       7 bytes, checksum " +
+        checksum;
+    Said said = bed.show();
+    CHECK(said.status == 0);
+    CHECK(said.out == "D: a backup, whole\n" + what + ", which is that of what is there\n");
+    const auto json = nlohmann::json::parse(bed.show(true).out);
+    CHECK(json["at"]["index"] == 8210003);
+    CHECK(json["members"][1]["standing"] == "learner");
+    CHECK(json["damage"].is_null());
+    CHECK(bed.verify().status == 0);
+    CHECK(bed.verify().out == "D: whole\n");
+
+    std::string bytes = read_file(bed.path);
+    bytes.back() = '?';
+    write_file(bed.path, bytes);
+    said = bed.show();
+    CHECK(said.status == 1);
+    CHECK(said.out.starts_with("D: a backup, damaged\n" + what + "\n  damage      D"));
+    CHECK(bed.verify().status == 1);
+    CHECK(bed.verify().err.find("the backup is damaged") != std::string::npos);
+    write_file(bed.path, bytes.substr(0, bytes.size() - 1));
+    CHECK(bed.show().status == 1);
+    CHECK(bed.show().err.find("it should end at ") != std::string::npos);
+    write_file(bed.path, "no backup");
+    CHECK(bed.verify().status == 1);
+    CHECK(bed.verify().err == "rsm-wal: D is no backup\n");
 }
 
 TEST_CASE("show tells that a node is running, and does not disturb it") {

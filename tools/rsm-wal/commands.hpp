@@ -4,10 +4,12 @@
 #ifndef RSM_TOOLS_RSM_WAL_COMMANDS_HPP
 #define RSM_TOOLS_RSM_WAL_COMMANDS_HPP
 
+#include "backup.hpp"
 #include "describe.hpp"
 
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
+#include <rsm/backup.hpp>
 #include <rsm/storage/disk/files.hpp>
 #include <rsm/storage/disk/lane.hpp>
 #include <rsm/storage/errors.hpp>
@@ -41,7 +43,34 @@ inline raft::Result<wal::Inspected> look_into(const std::string& directory, bool
     return found;
 }
 
+/// Reads all of it, too, for its beginning alone does not say whether it can be restored.
+inline int show_backup(const std::string& path, bool json, std::ostream& out, std::ostream& err) {
+    const auto backup = rsm::Backup::open(path);
+    if (!backup) return tell(backup.error(), err);
+    const auto whole_or_not = backup->verify();
+    const bool is_damage =
+        !whole_or_not && whole_or_not.error().code == rsm::StorageErrc::corrupted;
+    if (!whole_or_not && !is_damage) return tell(whole_or_not.error(), err);
+    const Json text = describe(*backup, whole_or_not);
+    if (json) {
+        out << text.dump(2) << '\n';
+    } else {
+        print_backup(text, out);
+    }
+    return is_damage ? damaged : whole;
+}
+
+inline int verify_backup(const std::string& path, std::ostream& out, std::ostream& err) {
+    const auto backup = rsm::Backup::open(path);
+    if (!backup) return tell(backup.error(), err);
+    if (const auto found = backup->verify(); !found) return tell(found.error(), err);
+    out << path << ": whole\n";
+    return whole;
+}
+
+/// @param directory  of a node, or the file of a backup
 inline int show(const std::string& directory, bool json, std::ostream& out, std::ostream& err) {
+    if (is_file(directory)) return show_backup(directory, json, out, err);
     const bool in_use = wal::is_in_use(directory);
     const auto found = look_into(directory, in_use);
     if (!found) return tell(found.error(), err);
@@ -54,7 +83,9 @@ inline int show(const std::string& directory, bool json, std::ostream& out, std:
     return whole;
 }
 
+/// Likewise.
 inline int verify(const std::string& directory, std::ostream& out, std::ostream& err) {
+    if (is_file(directory)) return verify_backup(directory, out, err);
     const bool in_use = wal::is_in_use(directory);
     const auto found = look_into(directory, in_use);
     if (!found) return tell(found.error(), err);

@@ -1,9 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// rsm-wal: looks into a data directory, and cuts its log where a person has decided that.
+// rsm-wal: looks into a data directory or a backup, and cuts a log where a person has decided that.
 //
-//   rsm-wal show DIR [--json]
-//   rsm-wal verify DIR
+//   rsm-wal show DIR|FILE [--json]
+//   rsm-wal verify DIR|FILE
 //   rsm-wal dump DIR [--from INDEX] [--to INDEX] [--json]
 //   rsm-wal cut DIR --after INDEX [--even-committed] [--yes-lose-entries-above INDEX]
 //
@@ -26,14 +26,18 @@ int run(int count, char** words) {
     bool json = false;
     rsm_wal::Range range;
     rsm_wal::Cut wish;
-    CLI::App app("Looks into the data directory of a node.");
+    CLI::App app("Looks into the data directory of a node, or into a backup.");
     app.require_subcommand(1);
     CLI::App* const show = app.add_subcommand("show", "What it is, and what is in it");
     CLI::App* const verify = app.add_subcommand("verify", "Whether all of it is whole");
     CLI::App* const dump = app.add_subcommand("dump", "The entries of its log");
     CLI::App* const cut = app.add_subcommand("cut", "Removes the end of its log, for good");
-    for (CLI::App* const command : {show, verify, dump, cut}) {
+    for (CLI::App* const command : {dump, cut}) {
         command->add_option("DIR", directory)->required();
+    }
+    for (CLI::App* const command : {show, verify}) {
+        command->add_option("DIR|FILE", directory, "A data directory, or the file of a backup")
+            ->required();
     }
     for (CLI::App* const command : {show, dump}) {
         command->add_flag("--json", json, "For programs");

@@ -270,6 +270,14 @@ inline void put_followers(PrometheusText& out, const Status& status) {
          });
 }
 
+/// Of nodes that show their peers none there is no sample: an alert on its end would go off.
+inline void put_certificate(PrometheusText& out, const Status& status) {
+    out.family("rsm_certificate_expiry_timestamp_seconds", "gauge",
+               "When the certificate that this node shows its peers expires, as unix time.");
+    if (status.certificate_end <= 0) return;
+    out.sample(static_cast<std::uint64_t>(status.certificate_end));
+}
+
 inline void put_peers(PrometheusText& out, const Status& status) {
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
                           auto value) {
@@ -300,6 +308,7 @@ inline std::string prometheus_text(const Metrics& metrics, const Status& status)
     detail::put_members(out, status);
     detail::put_followers(out, status);
     detail::put_peers(out, status);
+    detail::put_certificate(out, status);
     return out.take();
 }
 

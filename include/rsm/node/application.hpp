@@ -13,11 +13,11 @@
 #include <rsm/node/measurements.hpp>
 #include <rsm/node/newer_version.hpp>
 #include <rsm/node/replica_state.hpp>
+#include <rsm/node/skipped_operations.hpp>
 #include <rsm/state_machine.hpp>
 
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -53,7 +53,7 @@ public:
             return "the state machine threw at the operation of index " + std::to_string(at.value) +
                    " (" + thrown_text() +
                    "), as it will on every node and after every restart unless "
-                   "skip_operations leaves that operation out on all nodes";
+                   "Options::skip_operations leaves that operation out on all nodes";
         }
         return std::nullopt;
     }
@@ -61,13 +61,6 @@ public:
 private:
     using Operation = typename Machine::Operation;
     using Result = ResultOf<Machine>;
-
-    /// Leaving an operation out would make this replica another than the others.
-    struct SkipRefused : std::runtime_error {
-        SkipRefused(raft::Index index, const char* why)
-            : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
-                                 ", but " + why) {}
-    };
 
     void apply_entry(const raft::Entry& entry) {
         std::optional<typename Operations::Pending> own = operations_.apply(entry.position());

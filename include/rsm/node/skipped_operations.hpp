@@ -17,7 +17,7 @@ namespace rsm::inline v0::detail {
 /// Leaving an operation out would make this replica another than the others.
 struct SkipRefused : std::runtime_error {
     SkipRefused(raft::Index index, const char* why)
-        : std::runtime_error("skip_operations names index " + std::to_string(index.value) +
+        : std::runtime_error("Options::skip_operations names index " + std::to_string(index.value) +
                              ", but " + why) {}
 };
 
@@ -46,7 +46,7 @@ public:
     std::string restore(raft::Index last, std::vector<raft::Index> done) {
         for (const raft::Index index : wanted_) {
             if (index > last || std::ranges::binary_search(done, index)) continue;
-            return "skip_operations names index " + std::to_string(index.value) +
+            return "Options::skip_operations names index " + std::to_string(index.value) +
                    ", but the snapshot up to index " + std::to_string(last.value) +
                    " was made with that operation applied: replicas would differ";
         }

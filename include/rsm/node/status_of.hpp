@@ -82,6 +82,9 @@ Status status_of(Engine& engine, const Options& options) {
     if constexpr (requires { engine.transport().peers(); }) {
         status.peers = engine.transport().peers();
     }
+    if constexpr (requires { engine.transport().certificate_end(); }) {
+        status.certificate_end = engine.transport().certificate_end();
+    }
     return status;
 }
 

@@ -36,9 +36,10 @@ struct TlsOptions {
     /// node it is for: `rsm://<cluster's name>/<id>`, or `rsm:///<id>` for whatever cluster trusts
     /// its authority. Extended key usages, if it has any, include those of server and of client.
     TlsFiles files;
-    /// Told that the files have changed, and whether the new ones can be used: a sentence without
-    /// line breaks. Called on the transport's executor, also from inside of its members: it must
-    /// not touch the transport.
+    /// Told until when the certificate is valid as it is opened, and later that the files have
+    /// changed, and whether the new ones can be used: a sentence without line breaks. Called from
+    /// within open(), and then on the transport's executor, also from inside of its members: it
+    /// must not touch the transport.
     TlsContext::Notice on_notice;
 };
 

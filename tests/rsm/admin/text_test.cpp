@@ -52,6 +52,7 @@ rsm::Status some_status() {
     peer.reason = "refused";
     peer.bytes_sent = 77;
     status.peers.push_back(peer);
+    status.certificate_end = 1'893'456'000;
     return status;
 }
 
@@ -60,6 +61,10 @@ std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
     for (std::string line; std::getline(in, line);) lines.push_back(line);
     return lines;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
 }
 
 bool has_line(const std::string& text, const std::string& wanted) {
@@ -136,6 +141,8 @@ TEST_CASE("a latency is told in seconds and counted up to each bound") {
     CHECK(has_line(text, "rsm_follower_last_contact_seconds{follower=\"2\"} 1.5"));
     CHECK(has_line(text, "rsm_follower_transfer_sent_bytes{follower=\"2\"} 3"));
     CHECK(has_line(text, "rsm_peer_sent_bytes_total{peer=\"2\"} 77"));
+    CHECK(has_line(text, "rsm_certificate_expiry_timestamp_seconds 1893456000"));
+    CHECK(!contains(rsm::prometheus_text(metrics, {}), "\nrsm_certificate_expiry"));
     CHECK(rsm::detail::label("x", "a\"b\\c\nd") == "x=\"a\\\"b\\\\c\\nd\"");
 }
 

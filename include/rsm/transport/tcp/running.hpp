@@ -114,6 +114,11 @@ public:
     /// How things stand with each peer, in the order of their ids.
     std::vector<PeerStatus> peers() const;
     const TcpCounters& counters() const { return shared_->counters; }
+    /// When the certificate of this node expires, in seconds since 1970; 0: it shows none.
+    std::int64_t certificate_end() const requires requires(const Net& net) {
+        net.certificate_end();
+    }
+    { return shared_->net.certificate_end(); }
 
 private:
     static constexpr std::size_t max_guests = 16;

@@ -114,6 +114,16 @@ inline SslContext load_context(const TlsFiles& files) {
     return context;
 }
 
+/// Seconds since 1970; 0: no time that OpenSSL can read.
+inline std::int64_t unix_seconds(const ASN1_TIME* time) {
+    const std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> epoch(ASN1_TIME_set(nullptr, 0),
+                                                                 ASN1_TIME_free);
+    int days = 0;
+    int seconds = 0;
+    if (epoch == nullptr || ASN1_TIME_diff(&days, &seconds, epoch.get(), time) != 1) return 0;
+    return std::int64_t{days} * 86'400 + seconds;
+}
+
 /// "2030-01-31 12:00:00 UTC"
 inline std::string time_text(const ASN1_TIME* time) {
     std::tm parts{};
@@ -132,15 +142,21 @@ inline std::string time_text(const ASN1_TIME* time) {
 /// being read may have passed.
 /// Connections that are there keep what they began with.
 ///
+/// Until when the certificate is valid is said when it is read, in capitals where that is over, or
+/// will be within `soon`.
+///
 /// Thread safety: one object from one thread at a time.
 class TlsContext {
 public:
     /// Why a certificate is not to be used here, in a sentence; empty: it is.
     using Check = std::function<std::string(const X509*)>;
     using Notice = std::function<void(const std::string&)>;
+    /// Before the end of a certificate: time enough to have it renewed.
+    static constexpr std::chrono::hours soon{14 * 24};
 
     /// @param files   certificate and key may be missing together: then none is shown
-    /// @param notice  told, from within next(), of changes of the files, in a sentence without line
+    /// @param notice  told, from within the constructor, that the certificate has been read, and,
+    ///                from within next(), of changes of the files, in a sentence without line
     ///                breaks; may be empty
     /// @param check   asked of each certificate that is read; may be empty
     /// Throws std::invalid_argument, with a sentence, for files that cannot be used.
@@ -156,6 +172,9 @@ public:
         }
         looked_at_ = look();
         current_ = load();
+        if (!files_.certificate.empty()) {
+            tell("TLS: the certificate is that in " + files_.certificate + validity());
+        }
     }
 
     /// For a connection that begins now.
@@ -185,12 +204,21 @@ public:
 
     /// ", valid until ..." of the certificate; empty: there is none.
     std::string validity() const {
-        const X509* const own = SSL_CTX_get0_certificate(current_.get());
-        if (own == nullptr) return {};
-        const ASN1_TIME* const end = X509_get0_notAfter(own);
-        const bool over = X509_cmp_current_time(end) < 0;
-        return over ? "; THE CERTIFICATE HAS EXPIRED on " + detail::time_text(end)
-                    : ", valid until " + detail::time_text(end);
+        const ASN1_TIME* const end = not_after();
+        if (end == nullptr) return {};
+        using std::chrono::system_clock;
+        std::time_t then = system_clock::to_time_t(system_clock::now() + soon);
+        const std::string text = detail::time_text(end);
+        if (X509_cmp_current_time(end) < 0) return "; THE CERTIFICATE HAS EXPIRED on " + text;
+        if (X509_cmp_time(end, &then) < 0) return "; THE CERTIFICATE EXPIRES SOON, on " + text;
+        return ", valid until " + text;
+    }
+
+    /// When the certificate that new connections show expires, in seconds since 1970; 0: none is
+    /// shown.
+    std::int64_t certificate_end() const {
+        const ASN1_TIME* const end = not_after();
+        return end == nullptr ? 0 : detail::unix_seconds(end);
     }
 
 private:
@@ -208,6 +236,12 @@ private:
         const std::string why = check_(SSL_CTX_get0_certificate(loaded.get()));
         if (why.empty()) return loaded;
         throw std::invalid_argument("TLS: the certificate in " + files_.certificate + ": " + why);
+    }
+
+    /// Null: there is no certificate.
+    const ASN1_TIME* not_after() const {
+        const X509* const own = SSL_CTX_get0_certificate(current_.get());
+        return own == nullptr ? nullptr : X509_get0_notAfter(own);
     }
 
     void tell(const std::string& what) const {

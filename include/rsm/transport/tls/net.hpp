@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,11 @@ struct TlsNet : SystemNet {
 
     std::shared_ptr<TlsContext> context;  ///< null: connections stay plain
     std::string cluster;                  ///< its name
+
+    /// When the certificate of this node expires, in seconds since 1970; 0: it shows none.
+    std::int64_t certificate_end() const {
+        return context == nullptr ? 0 : context->certificate_end();
+    }
 
     static Socket socket(const Executor& executor) { return Socket(executor); }
 
