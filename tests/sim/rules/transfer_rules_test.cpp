@@ -2,9 +2,15 @@
 //
 // The rules about snapshots on their way and about a log that has an end: what they let pass, and
 // that they speak when they are broken.
+#include "raft/rules/snapshot_support.hpp"
 #include "support/core_cluster.hpp"
 #include "support/records.hpp"
 
+#include <raft/core.hpp>
+#include <raft/parts/progress.hpp>
+#include <raft/parts/transfer.hpp>
+#include <raft/protocol/message.hpp>
+#include <raft/protocol/options.hpp>
 #include <rsm/sim/rules/bounds.hpp>
 #include <rsm/sim/rules/honest_start.hpp>
 #include <rsm/sim/rules/resumed_transfers.hpp>
@@ -14,10 +20,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace transfer_rules_test {
@@ -56,6 +64,87 @@ void chunk(raft::Core& core, std::uint64_t offset, raft::ChunkOutcome outcome) {
     core.step({}, raft::ChunkStored{meta, outcome});
 }
 
+/// Node 2 sends node 3 a snapshot in the place of the leader, node 1, a piece whenever it is let;
+/// the rule hears of what it is asked.
+struct Relay {
+    Relay() {
+        cluster.elect(1);
+        cluster.settle();
+        bool is_cut = true;
+        cluster.lost = [&is_cut](const raft::Message& m) {
+            return is_cut && m.to == raft::NodeId{3} &&
+                   std::holds_alternative<raft::AppendRequest>(m.body);
+        };
+        for (int i = 0; i < 5; ++i) cluster.propose(1, "operation");
+        cluster.settle();
+        cluster.run(milliseconds(20));
+        for (const std::uint64_t id : {1, 2}) REQUIRE(cluster.take_snapshot(id, 200));
+        cluster.settle();
+        cluster.node(2).machine_stalled = true;
+        cluster.lost = [this](const raft::Message& m) { return hears(m); };
+    }
+    /// At a heartbeat, and not more than a millisecond after it.
+    void run_until_asked() {
+        const std::uint64_t before = asked;
+        for (int i = 0; i < 1000 && asked == before; ++i) cluster.run(milliseconds(1));
+        REQUIRE(asked > before);
+    }
+    void send_piece() {
+        REQUIRE_FALSE(cluster.node(2).answers.empty());
+        cluster.answer(2);
+        cluster.settle();
+    }
+    /// What node 3 says comes to the leader.
+    void answers(std::uint64_t next_offset) {
+        raft::SnapshotReply reply{keep.term, keep.last, keep.checksum, next_offset, {}, {}};
+        cluster.step(1, raft::test::message(3, 1, std::move(reply)));
+        cluster.settle();
+    }
+    void cut_off() { is_cut_off = true; }
+    void run_until_given_up() {
+        const auto given_up = [this] { return transfer().source != raft::NodeId{2}; };
+        REQUIRE(cluster.run_until(given_up, milliseconds(20000)));
+    }
+    const raft::SnapshotTransfer& transfer() {
+        const auto followers = cluster.core(1).followers();
+        return std::ranges::find(followers, raft::NodeId{3}, &raft::Progress::node)->transfer;
+    }
+    std::uint64_t kept_now() { return transfer().kept; }
+
+    raft::test::CoreCluster cluster{3, relay_options()};
+    SnapshotSources rule{relay_options()};
+    Broken broken;            ///< by the leader
+    std::uint64_t asked = 0;  ///< how often, at heartbeats, since the source has said what it has
+    std::uint64_t kept = 0;   ///< by node 3, when that was last
+    std::uint64_t asked_there = 0;  ///< since that last changed
+    raft::SourceRequest keep;
+    bool is_cut_off = false;  ///< node 3
+
+private:
+    static raft::Options relay_options() {
+        raft::Options options = raft::test::small_chunks();
+        options.snapshot_source = raft::SnapshotSource::follower;
+        return options;
+    }
+    /// Whether it is lost.
+    bool hears(const raft::Message& m) {
+        const auto* const request = std::get_if<raft::SourceRequest>(&m.body);
+        if (request != nullptr && m.from == raft::NodeId{1}) {
+            Broken said = rule.asked(cluster.core(1), m.to, *request, cluster.now);
+            if (said && !broken) broken = std::move(said);
+            const bool keeps = request->bytes == 0 && request->last != raft::LogPosition{};
+            if (keeps) note(*request);
+        }
+        return is_cut_off && (m.to == raft::NodeId{3} || m.from == raft::NodeId{3});
+    }
+    void note(const raft::SourceRequest& request) {
+        keep = request;
+        if (std::exchange(kept, kept_now()) != kept) asked_there = 0;
+        ++asked;
+        ++asked_there;
+    }
+};
+
 }  // namespace
 
 TEST_CASE("Sending pace: a leader sends no more than its rate, to all together") {
@@ -88,7 +177,7 @@ TEST_CASE("Snapshot sources: a piece leaves a source only if its leader has aske
     const raft::Core leader = core();
     const raft::SourceChunk piece{{5}, {1}, meta, 20, text("0123456789")};
     CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
-    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}));
+    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}, {}));
     CHECK_FALSE(rule.sent({2}, {3}, piece));
     CHECK(rule.has_sent({2}, {3}, meta.last.index));
     CHECK_FALSE(rule.has_sent({2}, {1}, meta.last.index));
@@ -102,7 +191,7 @@ TEST_CASE("Snapshot sources: a piece leaves a source only if its leader has aske
 TEST_CASE("Snapshot sources: without a leader a piece leaves only for who has asked for it") {
     SnapshotSources rule(options());
     const raft::SourceChunk piece{{5}, {}, meta, 20, text("0123456789")};
-    CHECK_FALSE(rule.asked(core(), {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}));
+    CHECK_FALSE(rule.asked(core(), {2}, {{5}, {3}, meta.last, meta.checksum, 20, 10}, {}));
     CHECK(broken_rule(rule.sent({2}, {3}, piece)) == "snapshot sources");
     const raft::SourceRequest request{{4}, {3}, meta.last, meta.checksum, 20, 10};
     raft::test::CoreCluster cluster(3, options());
@@ -120,25 +209,86 @@ TEST_CASE("Snapshot sources: without a leader a piece leaves only for who has as
 TEST_CASE("Snapshot sources: a leader does not wait for ever for a source") {
     const raft::Core leader = core();
     const raft::SourceRequest keep{{5}, {3}, meta.last, meta.checksum, 0, 0};
+    raft::Time now;
+    const auto asks = [&](SnapshotSources& rule, raft::NodeId source) {
+        now = now + milliseconds(100);
+        return rule.asked(leader, source, keep, now);
+    };
     SnapshotSources rule(options());
     // 2, 4 and 8 heartbeats, and 4 more.
-    for (int i = 0; i < 18; ++i) CHECK_FALSE(rule.asked(leader, {2}, keep));
+    for (int i = 0; i < 18; ++i) CHECK_FALSE(asks(rule, {2}));
     SUBCASE("another one is another matter") {
-        // The step before took 18, so this may be twice as many, and twice 8 election timeouts.
-        for (int i = 0; i < 37 + 40 + 40 + 4; ++i) CHECK_FALSE(rule.asked(leader, {4}, keep));
-        CHECK(broken_rule(rule.asked(leader, {4}, keep)) == "snapshot sources");
+        for (int i = 0; i < 18; ++i) CHECK_FALSE(asks(rule, {4}));
+        CHECK(broken_rule(asks(rule, {4})) == "snapshot sources");
     }
-    SUBCASE("the same one is not") {
-        CHECK(broken_rule(rule.asked(leader, {2}, keep)) == "snapshot sources");
-    }
+    SUBCASE("the same one is not") { CHECK(broken_rule(asks(rule, {2})) == "snapshot sources"); }
     SUBCASE("one that has got it in between waits anew") {
         rule.installed({3});
-        for (int i = 0; i < 8; ++i) CHECK_FALSE(rule.asked(leader, {2}, keep));
+        for (int i = 0; i < 18; ++i) CHECK_FALSE(asks(rule, {2}));
+        CHECK(broken_rule(asks(rule, {2})) == "snapshot sources");
     }
     raft::Options paced = options();
     paced.snapshot_bytes_per_second = 1;
     SnapshotSources slow(paced);
-    for (int i = 0; i < 1000; ++i) CHECK_FALSE(slow.asked(leader, {2}, keep));
+    for (int i = 0; i < 1000; ++i) CHECK_FALSE(asks(slow, {2}));
+}
+
+TEST_CASE("Snapshot sources: how long a leader waits hangs on how long the last step took") {
+    Relay relay;
+    relay.run_until_asked();
+    const std::uint64_t kept = relay.kept_now();
+    relay.cluster.run(milliseconds(1));
+    relay.send_piece();
+    std::uint64_t most = 0;  // by the time from a heartbeat before the step to the one after it
+    SUBCASE("two heartbeats, and one of them within it") {
+        relay.cluster.run(milliseconds(197));
+        relay.send_piece();
+        most = 4 + 8 + 16 + 4;
+    }
+    SUBCASE("nine, of which the leader has slept seven") {
+        relay.cluster.run(milliseconds(197));
+        relay.cluster.now = relay.cluster.now + milliseconds(700);
+        relay.send_piece();
+        most = 18 + 36 + 40 + 4;
+    }
+    SUBCASE("three, but after an old answer it was sent again at the second") {
+        relay.cluster.run(milliseconds(149));
+        relay.answers(0);
+        relay.cluster.run(milliseconds(148));
+        relay.answers(kept + 20);
+        most = 4 + 8 + 16 + 4;
+    }
+    REQUIRE(relay.kept_now() == kept + 20);
+    relay.cut_off();
+    relay.run_until_asked();
+    const std::uint64_t asked = relay.asked_there;
+    const raft::Core leader = relay.cluster.core(1);
+    SnapshotSources rule = relay.rule;
+    relay.run_until_given_up();
+    CHECK(relay.cluster.failure == "");
+    CHECK(broken_rule(relay.broken) == "none");
+    CHECK(relay.asked_there <= most - 4);
+    // It speaks where one waits for longer, also if another answer that it is there was lost.
+    for (int i = 0; i < 2; ++i) {
+        std::uint64_t asks = i == 0 ? asked : 0;
+        while (!rule.asked(leader, {2}, relay.keep, relay.cluster.now)) ++asks;
+        CHECK(asks == most);
+        rule.installed({3});
+    }
+}
+
+TEST_CASE("Snapshot sources: the first step of a transfer may have been a long one") {
+    Relay relay;
+    const auto begun = [&relay] { return !relay.cluster.node(2).answers.empty(); };
+    REQUIRE(relay.cluster.run_until(begun, milliseconds(1000)));
+    relay.cluster.now = relay.cluster.now + milliseconds(700);
+    relay.send_piece();
+    REQUIRE(relay.kept_now() == 10);
+    relay.cut_off();
+    relay.run_until_given_up();
+    CHECK(relay.cluster.failure == "");
+    CHECK(broken_rule(relay.broken) == "none");
+    CHECK(relay.asked_there > 18);
 }
 
 TEST_CASE("Snapshot sources: a leader that begins by itself has given up its source") {
@@ -146,7 +296,7 @@ TEST_CASE("Snapshot sources: a leader that begins by itself has given up its sou
     const raft::SnapshotChunk own{{5}, meta, 0, text("0123456789")};
     SnapshotSources rule(options());
     CHECK_FALSE(rule.gives_up({1}, {3}, own));
-    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 0, 10}));
+    CHECK_FALSE(rule.asked(leader, {2}, {{5}, {3}, meta.last, meta.checksum, 0, 10}, {}));
     SUBCASE("before the target has it") {
         CHECK_FALSE(rule.gives_up({1}, {3}, {{6}, meta, 0, {}}));
         CHECK_FALSE(rule.gives_up({4}, {3}, own));

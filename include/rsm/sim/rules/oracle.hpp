@@ -348,7 +348,8 @@ private:
                           snapshot_sources_.borrows(message.core, message.to, request));
         }
         report(Rule::election_safety, election_safety_.spoke(message.from, request.term));
-        report(Rule::snapshot_sources, snapshot_sources_.asked(message.core, message.to, request));
+        report(Rule::snapshot_sources,
+               snapshot_sources_.asked(message.core, message.to, request, message.now));
         report(Rule::sending_pace, sending_pace_.sent(message.from, message.to, request.term,
                                                       request.bytes, message.now));
     }

@@ -7,17 +7,59 @@
 
 #include <raft/base/types.hpp>
 #include <raft/core.hpp>
+#include <raft/protocol/entry.hpp>
+#include <rsm/archive.hpp>
 #include <rsm/options.hpp>
 #include <rsm/sim/detail/text.hpp>
 #include <rsm/sim/rules/violation.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace rsm::inline v0::sim {
+
+/// Of an operation on a node, or of several, as far as one can tell from outside.
+struct OperationSize {
+    std::size_t least = 0;
+    std::size_t most = 0;
+    OperationSize& operator+=(OperationSize other) {
+        least += other.least;
+        most += other.most;
+        return *this;
+    }
+    OperationSize& operator-=(OperationSize other) {
+        least -= other.least;
+        most -= other.most;
+        return *this;
+    }
+};
+
+/// What it may take on a node that it is given to.
+/// @param agreed   as far as the node has come
+/// @param at_once  the node takes it in now, and in the version in which it writes now: one that is
+///                 held up takes it in later, when a higher one may be in force
+template <class Operation>
+OperationSize size_once_taken(BufferWriter& scratch, const Operation& operation,
+                              FormatVersions agreed, bool at_once) {
+    const auto size = [&](std::uint32_t version) {
+        scratch.clear();
+        scratch.use_versions({version, agreed.known});
+        scratch << operation;
+        scratch.use_versions({});
+        return scratch.view().size() + raft::entry_overhead_bytes;
+    };
+    OperationSize sizes{size(agreed.written), 0};
+    sizes.most = sizes.least;
+    if (at_once) return sizes;
+    for (std::uint32_t version = agreed.written; version < agreed.known; ++version) {
+        const std::size_t later = size(version + 1);
+        sizes = {std::min(sizes.least, later), std::max(sizes.most, later)};
+    }
+    return sizes;
+}
 
 /// What the nodes are asked to keep, told by what they were given and have not answered.
 class PendingBytes {
@@ -28,12 +70,12 @@ public:
           tallies_(nodes + 1) {}
 
     /// A node is given an operation; `place` names it. @param life  the node's, here and below
-    void given(std::size_t place, raft::NodeId node, std::uint64_t life, std::size_t bytes,
+    void given(std::size_t place, raft::NodeId node, std::uint64_t life, OperationSize size,
                const raft::Core& core) {
-        std::size_t& kept = kept_by(node, life);
+        OperationSize& kept = kept_by(node, life);
         asked_.resize(place + 1);
-        asked_[place] = {node, life, bytes, std::exchange(kept, kept + bytes),
-                         core.unsettled_bytes()};
+        asked_[place] = {node, life, size, kept.most, core.unsettled_bytes()};
+        kept += size;
     }
     /// Which node was given it.
     raft::NodeId node(std::size_t place) const { return asked_[place].node; }
@@ -41,12 +83,12 @@ public:
     bool answered(std::size_t place, std::uint64_t life) {
         const Asked& asked = asked_[place];
         if (asked.life != life) return false;
-        kept_by(asked.node, life) -= asked.bytes;
+        kept_by(asked.node, life) -= asked.size;
         return true;
     }
 
     Broken bounded(raft::NodeId node, std::uint64_t life) {
-        if (kept_by(node, life) <= max_pending_bytes_) return {};
+        if (kept_by(node, life).least <= max_pending_bytes_) return {};
         return Violation{"bounds",
                          detail::node_text(node) + " keeps more operations than max_pending_bytes",
                          {node}};
@@ -55,11 +97,11 @@ public:
     Broken refusal_has_cause(std::size_t place, const std::string& name,
                              const raft::Core& core) const {
         const Asked& asked = asked_[place];
-        if (asked.before + asked.bytes > max_pending_bytes_) return {};
+        if (asked.before + asked.size.most > max_pending_bytes_) return {};
         if (core.role() != raft::Role::leader) return {};
         // Some may have been settled since, at this very moment, and some have come.
         const std::size_t unsettled = asked.unsettled + core.unsettled_bytes();
-        if (unsettled + asked.bytes > max_uncommitted_bytes_) return {};
+        if (unsettled + asked.size.most > max_uncommitted_bytes_) return {};
         return Violation{"bounds", name + " was refused although there is room", {}};
     }
 
@@ -67,20 +109,20 @@ private:
     /// What a node keeps in one of its lives.
     struct Tally {
         std::uint64_t life = 0;
-        std::size_t bytes = 0;
+        OperationSize size;
     };
     struct Asked {
         raft::NodeId node;
         std::uint64_t life = 0;
-        std::size_t bytes = 0;
-        std::size_t before = 0;     ///< what the node kept when it was asked
+        OperationSize size;
+        std::size_t before = 0;     ///< what the node kept at most when it was asked
         std::size_t unsettled = 0;  ///< of its log, then
     };
 
-    std::size_t& kept_by(raft::NodeId node, std::uint64_t life) {
+    OperationSize& kept_by(raft::NodeId node, std::uint64_t life) {
         Tally& tally = tallies_[node.value];
-        if (tally.life != life) tally = {life, 0};
-        return tally.bytes;
+        if (tally.life != life) tally = {life, {}};
+        return tally.size;
     }
 
     std::size_t max_pending_bytes_;

@@ -28,14 +28,15 @@ class SnapshotSources {
 public:
     explicit SnapshotSources(const raft::Options& options)
         : is_paced_(options.snapshot_bytes_per_second != 0),
-          longest_(static_cast<std::uint64_t>(8 * options.election_timeout /
-                                              options.heartbeat_interval)) {}
+          heartbeat_(options.heartbeat_interval),
+          longest_(static_cast<std::uint64_t>(8 * options.election_timeout / heartbeat_)) {}
 
     /// A leader asks a source for something. It asks at each heartbeat at least, so these are the
     /// time in which nothing comes forward. Where there is a pace, there is no telling what waits
     /// for it.
-    Broken asked(const raft::Core& leader, raft::NodeId source,
-                 const raft::SourceRequest& request) {
+    /// @param now  the leader's clock
+    Broken asked(const raft::Core& leader, raft::NodeId source, const raft::SourceRequest& request,
+                 raft::Time now) {
         if (request.bytes != 0) {
             pieces_.insert({request.term, source, request.target, request.last, request.checksum,
                             request.offset});
@@ -44,8 +45,11 @@ public:
         }
         const Place place{request.term, source,           request.target,
                           request.last, request.checksum, kept(leader, request.target)};
-        Wait& wait = waits_[{leader.self(), request.target}];
-        if (wait.place != place) wait = {place, 0, wait.heartbeats};
+        Wait& wait =
+            waits_.try_emplace({leader.self(), request.target}, Wait{place, 0, 0, now, now})
+                .first->second;
+        if (wait.place != place) go_on(wait, place, now);
+        wait.asked = now;
         ++wait.heartbeats;
         if (is_paced_ || wait.heartbeats <= most(wait)) return {};
         return Violation{"snapshot sources",
@@ -95,10 +99,13 @@ public:
         return lent_.contains({source, target, last});
     }
 
-    /// A target says that it has one: what it may need then is another.
+    /// A target says that it has one: what it may need then is another. A leader that does not hear
+    /// it waits anew, with the patience that it had.
     void installed(raft::NodeId target) {
         began_.erase(target);
-        std::erase_if(waits_, [target](const auto& wait) { return wait.first.second == target; });
+        for (auto& [pair, wait] : waits_) {
+            if (pair.second == target) wait.heartbeats = 0;
+        }
     }
     /// A leader begins to send a snapshot by itself. Returns whether it had another one send.
     bool gives_up(raft::NodeId leader, raft::NodeId target, const raft::SnapshotChunk& chunk) {
@@ -119,11 +126,18 @@ private:
         std::uint64_t checksum = 0;
         std::uint64_t offset = 0;
         friend auto operator<=>(const Place&, const Place&) = default;
+        /// Whether it is one transfer.
+        bool is_with(Place other) const {
+            other.offset = offset;
+            return *this == other;
+        }
     };
     struct Wait {
         Place place;
         std::uint64_t heartbeats = 0;  ///< since it has come there
-        std::uint64_t before = 0;      ///< for the step that led there
+        std::uint64_t before = 0;      ///< that the step may have taken which led there
+        raft::Time since;              ///< it came there no earlier
+        raft::Time asked;              ///< the last time
     };
     struct Sent {
         raft::NodeId source;
@@ -132,11 +146,26 @@ private:
         friend auto operator<=>(const Sent&, const Sent&) = default;
     };
 
+    /// A step is seen at a heartbeat, and has begun somewhere after another one: with few of them
+    /// in between, and where the leader was held up, it took longer than their number says. What is
+    /// no step forward, the beginning of a transfer or an old answer, counts for nothing.
+    void go_on(Wait& wait, const Place& place, raft::Time now) const {
+        const bool is_same = place.is_with(wait.place);
+        const raft::Time began = is_same ? wait.since : wait.asked;
+        const std::uint64_t from = is_same ? wait.place.offset : 0;
+        wait.before = place.offset > from ? heartbeats_in(now - began) : 0;
+        wait.since = wait.asked;
+        wait.place = place;
+        wait.heartbeats = 0;
+    }
+    std::uint64_t heartbeats_in(raft::Duration time) const {
+        return static_cast<std::uint64_t>((time + heartbeat_ - raft::Duration(1)) / heartbeat_);
+    }
     /// Twice the time that the last step took may pass before a piece is asked for again, twice
     /// that before it is asked for once more, and twice that again; each of the two eight election
     /// timeouts at most. A few for what falls between two heartbeats.
     std::uint64_t most(const Wait& wait) const {
-        const std::uint64_t first = std::max<std::uint64_t>(2 * wait.before, 1) + 1;
+        const std::uint64_t first = 2 * std::max<std::uint64_t>(wait.before, 1);
         return first + std::min(2 * first, longest_) + std::min(4 * first, longest_) + 4;
     }
     static std::uint64_t kept(const raft::Core& leader, raft::NodeId target) {
@@ -146,6 +175,7 @@ private:
     }
 
     bool is_paced_;
+    raft::Duration heartbeat_;
     std::uint64_t longest_;  ///< wait of a leader for an answer, in heartbeats
     std::set<Place> pieces_;
     std::set<Sent> sent_;

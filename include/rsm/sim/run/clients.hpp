@@ -137,13 +137,10 @@ private:
         if (record.client != 0) pause(record.client);
     }
     void give(std::size_t place, raft::NodeId node, const typename Watched::Operation& operation) {
-        BufferWriter& scratch = cluster_.sequence().scratch;
-        scratch.clear();
-        scratch.use_versions(cluster_.replica(node).machine().versions());
-        scratch << operation;
-        scratch.use_versions({});
-        pending_.given(place, node, cluster_.oracle().incarnation(node),
-                       scratch.view().size() + raft::entry_overhead_bytes, cluster_.core(node));
+        const OperationSize size =
+            size_once_taken(cluster_.sequence().scratch, operation,
+                            cluster_.replica(node).machine().versions(), is_prompt(node));
+        pending_.given(place, node, cluster_.oracle().incarnation(node), size, cluster_.core(node));
     }
     void take_back(const Record& record, const boost::system::error_code& error) {
         const std::size_t place = record.id - 1;
