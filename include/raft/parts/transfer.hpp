@@ -168,8 +168,8 @@ struct IncomingSnapshot {
 
     /// A piece has come. What takes long is waited for longer, so that a slow line is not filled
     /// with repetitions.
-    void moved(Duration shortest, Duration longest, Time now) {
-        patience = std::clamp(2 * (now - moved_at), shortest, longest);
+    void moved(Duration shortest, Time now) {
+        patience = std::max(2 * (now - moved_at), shortest);
         moved_at = now;
     }
     /// A piece is asked for, once more.

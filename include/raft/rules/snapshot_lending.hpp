@@ -127,10 +127,10 @@ inline BadLender* find_bad(Snapshots& snapshots, NodeId lender) {
 }
 /// What this one lends is of no use, or not at present.
 inline void pass_over(const Step& step, Snapshots& snapshots, NodeId lender) {
-    if (find_bad(snapshots, lender) == nullptr) snapshots.bad_lenders.push_back({lender, {}});
-    BadLender& bad = *find_bad(snapshots, lender);
-    bad.pause = std::clamp(2 * bad.pause, longest_patience(step), 8 * longest_patience(step));
-    bad.until = step.now + bad.pause;
+    BadLender* bad = find_bad(snapshots, lender);
+    if (bad == nullptr) bad = &snapshots.bad_lenders.emplace_back(BadLender{lender, {}});
+    bad->pause = std::clamp(2 * bad->pause, longest_patience(step), 8 * longest_patience(step));
+    bad->until = step.now + bad->pause;
 }
 inline bool is_passed_over(const Step& step, Snapshots& snapshots, NodeId lender) {
     const BadLender* const bad = find_bad(snapshots, lender);
@@ -192,7 +192,7 @@ inline void take_lent(const Step& step, const Office& office, const ElectionTime
                            incoming->next_offset == chunk.offset && incoming->storing.empty();
     const bool brings_nothing = chunk.data.empty() && chunk.offset < chunk.meta.size;
     if (!is_wanted || brings_nothing) return;
-    incoming->moved(step.options.election_timeout, longest_patience(step), step.now);
+    incoming->moved(step.options.election_timeout, step.now);
     store_chunk(step, *incoming, chunk.offset, std::move(chunk.data));
 }
 
