@@ -78,7 +78,7 @@ struct Relay {
         for (int i = 0; i < 5; ++i) cluster.propose(1, "operation");
         cluster.settle();
         cluster.run(milliseconds(20));
-        for (const std::uint64_t id : {1, 2}) REQUIRE(cluster.take_snapshot(id, 200));
+        for (const std::uint64_t id : {1U, 2U}) REQUIRE(cluster.take_snapshot(id, 200));
         cluster.settle();
         cluster.node(2).machine_stalled = true;
         cluster.lost = [this](const raft::Message& m) { return hears(m); };
