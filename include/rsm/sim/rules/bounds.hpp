@@ -77,7 +77,7 @@ inline Broken windows_bounded(const raft::Core& core, const raft::Options& optio
     return {};
 }
 
-/// What is not durable or not applied stays in memory, and that too is limited.
+/// What the storage cannot give back stays in memory, and that too is limited.
 inline Broken memory_bounded(const raft::Core& core, const raft::Options& options) {
     const raft::Log& log = core.log();
     const std::size_t most = options.log_cache_bytes + options.max_uncommitted_bytes +
@@ -88,7 +88,7 @@ inline Broken memory_bounded(const raft::Core& core, const raft::Options& option
                                    " bytes of its log in memory, where its options add up to " +
                                    std::to_string(most));
     }
-    const bool droppable = log.cached(log.cache_first()) && log.cache_first() <= log.durable();
+    const bool droppable = log.cached(log.cache_first()) && log.cache_first() <= log.readable();
     if (droppable && log.cache_bytes() > options.log_cache_bytes) {
         return detail::exceeds(core.self(), "keeps too much of its log in memory");
     }
