@@ -132,12 +132,17 @@ private:
     static bool has(const Log& log, raft::LogPosition entry) {
         return log.places.entries.contains(entry) && !log.lost.contains(entry);
     }
-    static bool stands_for(const Log& log, raft::LogPosition entry) {
-        return log.has_snapshot && entry.index <= log.places.covered;
+    /// Whether nodes without a leader lend each other snapshots: in the oldest version of the
+    /// protocol there are no words for it.
+    bool may_lend() const {
+        return !cluster_.plan().streams || cluster_.plan().older_speakers == 0;
+    }
+    bool stands_for(const Log& log, raft::LogPosition entry) const {
+        return may_lend() && log.has_snapshot && entry.index <= log.places.covered;
     }
     /// Whether every one of these is somewhere else, or in the state that one has.
-    static bool survive(const Log& but, const std::set<raft::LogPosition>& entries,
-                        const std::vector<Log>& logs) {
+    bool survive(const Log& but, const std::set<raft::LogPosition>& entries,
+                 const std::vector<Log>& logs) const {
         return std::ranges::all_of(entries, [&](raft::LogPosition entry) {
             return std::ranges::any_of(logs, [&](const Log& log) {
                 return log.node != but.node && (has(log, entry) || stands_for(log, entry));
