@@ -3,6 +3,8 @@
 // How long the log becomes before a snapshot is taken.
 #include "../counters.hpp"
 
+#include "support/core_cluster.hpp"
+
 #include <rsm/node/compaction.hpp>
 
 #include <doctest/doctest.h>
@@ -101,6 +103,25 @@ TEST_CASE("a factor out of its range is refused with its name") {
         REQUIRE(!valid);
         CHECK(std::string(valid.error().what).find("snapshot_factor") != std::string::npos);
     }
+}
+
+TEST_CASE("What lies behind a snapshot does not count until it is applied") {
+    const raft::Core core(raft::Options{}, raft::NodeId{1}, raft::test::voters(1),
+                          raft::test::recovered({{1}, {}, {}}, raft::test::entries(1, {1, 1, 1})),
+                          1, {});
+    REQUIRE(core.log().applied() < core.log().last_index());
+    const auto due_with = [&core](std::uint64_t behind, std::uint64_t now) {
+        rsm::detail::SnapshotSchedule schedule({1000, 0, 0});
+        schedule.begun({});
+        schedule.saved({1});
+        static_cast<void>(schedule.due({}, {1}, behind, core));
+        return schedule.due({}, {2}, now, core);
+    };
+    CHECK_FALSE(due_with(1500, 1500));
+    CHECK_FALSE(due_with(1500, 2499));
+    CHECK(due_with(1500, 2500));
+    CHECK_FALSE(due_with(9000, 9999));
+    CHECK(due_with(9000, 10'000));
 }
 
 }  // namespace compaction_test
