@@ -140,9 +140,6 @@ struct Errand {
     Time until;                            ///< it is given up, unless the leader asks again
     std::vector<std::uint64_t> reading{};  ///< where the pieces begin that are being read
 
-    bool is_of(LogPosition last, std::uint64_t checksum) const {
-        return meta.last == last && meta.checksum == checksum;
-    }
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.target, self.meta, self.until, self.reading);

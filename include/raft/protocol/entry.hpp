@@ -86,6 +86,10 @@ struct SnapshotMeta {
     std::uint64_t checksum = 0;  ///< of the content (XXH3, 64 bits)
 
     bool empty() const { return last.index.value == 0; }
+    /// Whether a message that names a snapshot so means this one.
+    bool is_named(LogPosition position, std::uint64_t sum) const {
+        return last == position && checksum == sum;
+    }
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.last, self.size, self.checksum, self.membership);

@@ -34,9 +34,9 @@
 #include <raft/rules/context.hpp>
 #include <raft/rules/log_repair.hpp>
 #include <raft/rules/snapshot_receiving.hpp>
+#include <raft/rules/snapshot_source.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -75,13 +75,11 @@ inline void lend_piece(const Step& step, const Office& office, const ElectionTim
     const NodeId reader = request.target;
     if (newest.empty() || has_leader(step, office, timer)) return;
     if (step.membership().find(reader) == nullptr || is_lent_a_piece(snapshots, reader)) return;
-    const bool is_newest = request.last == newest.last && request.checksum == newest.checksum;
+    const bool is_newest = newest.is_named(request.last, request.checksum);
     if (!is_newest) return step.send(reader, SourceReply{step.term(), reader, newest});
     if (request.bytes == 0 || request.offset > newest.size) return;
     snapshots.lent.push_back({reader, request.offset});
-    const std::uint64_t largest = step.options.snapshot_chunk_bytes;
-    step.out.load_chunks.push_back({reader, newest, request.offset,
-                                    static_cast<std::size_t>(std::min(request.bytes, largest))});
+    load_requested(step, reader, newest, request);
 }
 
 /// Sends a piece that was read, if it was for one that has asked for it itself.
@@ -99,7 +97,7 @@ inline void send_lent(const Step& step, Snapshots& snapshots, ChunkLoaded& loade
 /// What was lent is not what it should be: only a new one is surely good.
 inline void take_rejection(const Step& step, const Office& office, const SnapshotMeta& newest,
                            NodeId sender, const SnapshotReply& reply) {
-    const bool is_newest = reply.last == newest.last && reply.checksum == newest.checksum;
+    const bool is_newest = newest.is_named(reply.last, reply.checksum);
     if (office.leads() || !reply.rejected() || newest.empty() || !is_newest) return;
     step.announce(EventKind::snapshot_unreadable, sender, newest.last.index);
 }

@@ -222,8 +222,7 @@ inline void take_snapshot_reply(const Step& step, Office& office, const Log& log
     follower->last_contact = step.now;
     SnapshotTransfer& transfer = follower->transfer;
     const bool expected = follower->state == ProgressState::snapshot &&
-                          reply.last == transfer.meta.last &&
-                          reply.checksum == transfer.meta.checksum;
+                          transfer.meta.is_named(reply.last, reply.checksum);
     if (!expected) return;
     if (reply.installed()) {
         if (reply.match > log.last_index()) return;

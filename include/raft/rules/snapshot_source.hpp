@@ -112,7 +112,15 @@ inline Errand* find_errand(std::vector<Errand>& errands, NodeId target) {
     return found == errands.end() ? nullptr : &*found;
 }
 
-/// No more pieces at once than the window is wide, each once, and none larger than it may be.
+/// Reads the piece that was asked for, which is none larger than it may be.
+inline void load_requested(const Step& step, NodeId reader, const SnapshotMeta& meta,
+                           const SourceRequest& request) {
+    const std::uint64_t largest = step.options.snapshot_chunk_bytes;
+    step.out.load_chunks.push_back(
+        {reader, meta, request.offset, static_cast<std::size_t>(std::min(request.bytes, largest))});
+}
+
+/// No more pieces at once than the window is wide, each once.
 inline void read_for_errand(const Step& step, Errand& errand, const SourceRequest& request) {
     const Options& options = step.options;
     std::vector<std::uint64_t>& reading = errand.reading;
@@ -121,9 +129,7 @@ inline void read_for_errand(const Step& step, Errand& errand, const SourceReques
     const std::size_t most = options.snapshot_window_bytes / options.snapshot_chunk_bytes;
     if (has_begun || reading.size() >= most || request.offset > errand.meta.size) return;
     reading.push_back(request.offset);
-    const std::uint64_t largest = options.snapshot_chunk_bytes;
-    step.out.load_chunks.push_back({errand.target, errand.meta, request.offset,
-                                    static_cast<std::size_t>(std::min(request.bytes, largest))});
+    load_requested(step, errand.target, errand.meta, request);
 }
 
 /// Keeps and sends what its leader asks for. Where that is not there, or the leader does not know
@@ -135,7 +141,7 @@ inline void take_source_request(const Step& step, Office& office, const Snapshot
     Errand* errand = find_errand(*errands, request.target);
     const bool is_question = request.last == LogPosition{};
     const auto is_asked_for = [&](const Errand& one) {
-        return one.is_of(request.last, request.checksum);
+        return one.meta.is_named(request.last, request.checksum);
     };
     if (errand == nullptr || (!is_question && !is_asked_for(*errand))) {
         if (newest.empty()) {
