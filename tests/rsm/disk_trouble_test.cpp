@@ -2,6 +2,7 @@
 //
 // Disks that have no room, and disks that fail: what clients and operators see of them.
 #include "counters.hpp"
+#include "support/disk_plan.hpp"
 
 #include <rsm/options.hpp>
 
@@ -51,20 +52,7 @@ private:
     std::shared_ptr<TroubledDisk> troubled_;
 };
 
-/// A plan (rsm/plan.hpp).
-class OnTroubledDisks {
-public:
-    using Disk = TroubledDisk;
-
-    explicit OnTroubledDisks(std::shared_ptr<TroubledDisk> disk) : disk_(std::move(disk)) {}
-    RunningTroubledStorage open(boost::asio::any_io_executor executor) const {
-        return {std::move(executor), disk_};
-    }
-
-private:
-    std::shared_ptr<TroubledDisk> disk_;
-};
-
+using OnTroubledDisks = rsm_test::DiskPlan<RunningTroubledStorage, TroubledDisk>;
 using Counters = rsm_test::VirtualCluster<Counter, rsm_test::CutTransport, OnTroubledDisks>;
 using Ended = std::shared_ptr<std::optional<Error>>;
 

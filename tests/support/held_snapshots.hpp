@@ -4,6 +4,7 @@
 #ifndef RSM_TESTS_SUPPORT_HELD_SNAPSHOTS_HPP
 #define RSM_TESTS_SUPPORT_HELD_SNAPSHOTS_HPP
 
+#include "disk_plan.hpp"
 #include "held_disk.hpp"
 
 #include <raft/base/types.hpp>
@@ -67,19 +68,7 @@ private:
     std::shared_ptr<SnapshotDisk> held_;
 };
 
-/// A plan (rsm/plan.hpp).
-class HeldSnapshots {
-public:
-    using Disk = SnapshotDisk;
-
-    explicit HeldSnapshots(std::shared_ptr<SnapshotDisk> disk) : disk_(std::move(disk)) {}
-    RunningHeldSnapshots open(boost::asio::any_io_executor executor) const {
-        return {std::move(executor), disk_};
-    }
-
-private:
-    std::shared_ptr<SnapshotDisk> disk_;
-};
+using HeldSnapshots = DiskPlan<RunningHeldSnapshots, SnapshotDisk>;
 
 }  // namespace rsm_test
 
