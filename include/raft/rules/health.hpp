@@ -62,7 +62,10 @@ inline void excuse_pause(const Step& step, Office& office, ElectionTimer& timer,
     Reign* reign = office.reign();
     if (reign != nullptr) {
         reign->quorum_check_at += late;
-        for (Progress& follower : reign->followers) follower.last_contact += late;
+        for (Progress& follower : reign->followers) {
+            follower.last_contact += late;
+            follower.transfer.moved_at += late;
+        }
     }
     const Duration heartbeat = step.options.heartbeat_interval;
     const bool paused = late > heartbeat;

@@ -216,6 +216,31 @@ TEST_CASE("a line that is slower than the heartbeats is not filled with repetiti
     CHECK(bytes <= cluster.core(1).snapshot().size + 100);
 }
 
+TEST_CASE("a leader that was stopped does not take the pieces under way for lost") {
+    CoreCluster cluster = compacted();
+    std::vector<Message> under_way;
+    cluster.lost = [&](const Message& m) {
+        const bool is_piece = std::holds_alternative<SnapshotChunk>(m.body);
+        if (is_piece) under_way.push_back(m);
+        return is_piece;
+    };
+    for (int i = 0; i < 100 && under_way.empty(); ++i) cluster.run(milliseconds(1));
+    REQUIRE(under_way.size() == 1);
+    cluster.run(milliseconds(60));
+    cluster.step(3, under_way.back());
+    cluster.settle();
+    REQUIRE(under_way.size() == 2);
+    cluster.now += milliseconds(300);
+    cluster.tick();
+    cluster.settle();
+    CHECK(under_way.size() == 2);
+    CHECK(cluster.core(1).role() == Role::leader);
+    cluster.lost = nullptr;
+    cluster.step(3, under_way.back());
+    cluster.run(milliseconds(100));
+    CHECK(caught_up(cluster, 3));
+}
+
 TEST_CASE("a broken transfer goes on where the follower stands") {
     CoreCluster cluster = compacted();
     lose_chunks_after(cluster, 4);
