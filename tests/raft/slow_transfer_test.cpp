@@ -124,11 +124,42 @@ TEST_CASE("a transfer that takes longer than the log takes to grow ends neverthe
     }
     CHECK(elapsed < 2000);
     CHECK(slow.cluster.seen(EventKind::snapshot_installed) == 1);
-    // What was held for it goes with the next heartbeats.
+    // What was held for it goes.
     for (int i = 0; i < 500; ++i) slow.one_millisecond();
     CHECK(!slow.cluster.core(1).holds_log());
     CHECK(slow.cluster.core(1).log().last_index() - slow.cluster.core(1).log().base().index < 200);
     CHECK(slow.cluster.failure == "");
+}
+
+TEST_CASE("what is held for a follower goes as soon as it has it, before any heartbeat") {
+    Options options;
+    options.retained_bytes = 0;
+    CoreCluster cluster = led(3, options);
+    std::deque<Message> late;
+    cluster.lost = [&](const Message& m) {
+        const auto* request = std::get_if<AppendRequest>(&m.body);
+        const bool waits = request != nullptr && m.to == NodeId{3} && !request->entries.empty();
+        if (waits) late.push_back(m);
+        return waits;
+    };
+    for (int i = 0; i < 5; ++i) cluster.propose(1, "operation");
+    cluster.settle();
+    REQUIRE(cluster.take_snapshot(1));
+    cluster.settle();
+    const Index covered = cluster.core(1).snapshot().last.index;
+    REQUIRE(cluster.core(1).holds_log());
+    REQUIRE(cluster.core(1).log().base().index < covered);
+    const Time before = cluster.now;
+    while (!late.empty()) {
+        const Message message = late.front();
+        late.pop_front();
+        cluster.step(3, message);
+        cluster.settle();
+    }
+    CHECK(cluster.now == before);
+    CHECK(!cluster.core(1).holds_log());
+    CHECK(cluster.core(1).log().base().index == covered);
+    CHECK(cluster.failure == "");
 }
 
 TEST_CASE("the log is held for a follower up to a limit in bytes and in time") {

@@ -152,7 +152,7 @@ struct Reign {
     std::vector<Progress> followers;  ///< sorted by node
     Budget budget;
     ReadRounds rounds;
-    bool holds_log = false;  ///< the log was not released as far as this node could
+    Index held_log;  ///< up to where the log would be released but for followers; 0: it was
     Time heartbeat_at;
     Time quorum_check_at;
     std::optional<Time> commit_notice_at;
@@ -188,7 +188,7 @@ struct Reign {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.followers, self.budget, self.rounds, self.holds_log, self.heartbeat_at,
+        return visit(self.followers, self.budget, self.rounds, self.held_log, self.heartbeat_at,
                      self.quorum_check_at, self.commit_notice_at, self.change, self.handover,
                      self.readmissions, self.pace);
     }
@@ -218,7 +218,7 @@ struct Office {
     }
     // What only a leader has; nothing on others.
     std::size_t unsettled_bytes() const { return leads() ? reign()->budget.spent() : 0; }
-    bool holds_log() const { return leads() && reign()->holds_log; }
+    bool holds_log() const { return leads() && reign()->held_log.value != 0; }
     std::span<const Progress> followers() const {
         if (!leads()) return {};
         return reign()->followers;

@@ -22,8 +22,14 @@
 
 namespace raft::inline v0 {
 
-/// A follower that is heard of keeps what it still needs in the log, within the limits of Options;
-/// else a transfer that takes longer than the log takes to grow would never be of use.
+/// Whether a follower that is heard of still needs what the log has below `release`.
+inline bool needs_log(const Step& step, const Progress& follower, Index release) {
+    const bool silent = step.is_silent(follower.last_contact);
+    return !silent && !follower.departure && follower.provided() < release;
+}
+
+/// Such a follower keeps it in the log, within the limits of Options; else a transfer that takes
+/// longer than the log takes to grow would never be of use.
 /// A log that comes near its limit gives way before operations are refused for it.
 inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, const Room& room,
                                 Index release) {
@@ -31,8 +37,7 @@ inline Index held_for_followers(const Step& step, Reign& reign, const Log& log, 
     const bool short_of_room = room.left < step.options.max_log_bytes / 2;
     const std::uint64_t appended = reign.budget.appended();
     for (Progress& follower : reign.followers) {
-        const bool silent = step.is_silent(follower.last_contact);
-        if (silent || follower.departure || follower.provided() >= release) {
+        if (!needs_log(step, follower, release)) {
             follower.hold.reset();
             continue;
         }
@@ -60,12 +65,24 @@ inline void release_covered(const Step& step, Office& office, Log& log, const Ro
     if (Reign* reign = office.reign()) {
         const Index wanted =
             std::exchange(release, held_for_followers(step, *reign, log, room, release));
-        reign->holds_log = release < wanted;
+        reign->held_log = release < wanted ? wanted : Index{};
     }
     if (release > log.base().index) {
         log.release(release);
         journal.release = log.base();
     }
+}
+
+/// What is held goes as soon as nobody needs it any more, and at heartbeats as far as the limits
+/// of holding ask for.
+inline void release_held(const Step& step, Office& office, Log& log, const Room& room,
+                         Journal& journal, const SnapshotMeta& newest, bool heartbeat) {
+    const Reign& reign = *office.reign();
+    if (reign.held_log.value == 0) return;
+    const bool needed = std::any_of(
+        reign.followers.begin(), reign.followers.end(),
+        [&](const Progress& follower) { return needs_log(step, follower, reign.held_log); });
+    if (heartbeat || !needed) release_covered(step, office, log, room, journal, newest);
 }
 
 /// A snapshot of the own state machine has become durable.

@@ -67,9 +67,7 @@ inline void lead(const Step& step, Office& office, Reads& reads, Log& log, const
     return_budget(reign.budget, log);
     open_read_round(step, reign.rounds, log);
     const Occasions occasions = take_occasions(step, reign);
-    if (occasions.heartbeat && reign.holds_log) {
-        release_covered(step, office, log, room, journal, newest);
-    }
+    release_held(step, office, log, room, journal, newest, occasions.heartbeat);
     if (occasions.heartbeat || reign.change) {
         dismiss(step, reign, log);
         advance_change(step, reign, log, configuration);
