@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace raft::inline v0 {
@@ -74,10 +75,10 @@ inline void release_covered(const Step& step, Office& office, Log& log, const Ro
 }
 
 /// What is held goes as soon as nobody needs it any more, and at heartbeats as far as the limits
-/// of holding ask for.
+/// of holding ask for. @pre the node leads
 inline void release_held(const Step& step, Office& office, Log& log, const Room& room,
                          Journal& journal, const SnapshotMeta& newest, bool heartbeat) {
-    const Reign& reign = *office.reign();
+    const Reign& reign = std::get<Reign>(office.held);
     if (reign.held_log.value == 0) return;
     const bool needed = std::any_of(
         reign.followers.begin(), reign.followers.end(),
