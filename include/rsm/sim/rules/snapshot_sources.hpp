@@ -32,8 +32,9 @@ public:
           longest_(static_cast<std::uint64_t>(8 * options.election_timeout / heartbeat_)) {}
 
     /// A leader asks a source for something. It asks at each heartbeat at least, so these are the
-    /// time in which nothing comes forward. Where there is a pace, there is no telling what waits
-    /// for it.
+    /// time in which nothing comes forward; where it has not asked for longer, the follower needed
+    /// no snapshot meanwhile, and this is another wait. Where there is a pace, there is no telling
+    /// what waits for it.
     /// @param now  the leader's clock
     Broken asked(const raft::Core& leader, raft::NodeId source, const raft::SourceRequest& request,
                  raft::Time now) {
@@ -49,6 +50,7 @@ public:
             waits_.try_emplace({leader.self(), request.target}, Wait{place, 0, 0, now, now})
                 .first->second;
         if (wait.place != place) go_on(wait, place, now);
+        if (now - wait.asked > 2 * heartbeat_) wait.heartbeats = 0;
         wait.asked = now;
         ++wait.heartbeats;
         if (is_paced_ || wait.heartbeats <= most(wait)) return {};
