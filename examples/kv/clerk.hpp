@@ -72,6 +72,8 @@ struct Answer {
     /// what was wrong with the last server that could not be talked to, if anything was.
     std::string value;
     std::uint64_t version = 0;  ///< of a get; of a put that took effect: the new version
+    /// With timed_out: whether a server may have been sent the request. If not, nothing is done.
+    bool sent = true;
 };
 
 /// Each operation goes to the server that led last; an answer that names another leader, or a
@@ -91,10 +93,10 @@ struct Answer {
 /// expects from the service; a made-up one may come true at any time.
 ///
 /// Errors, as error codes: timed_out (operation_timeout has passed, or a server refuses for good
-/// what an earlier one was sent; a put may have taken effect, or still may), operation_aborted (the
-/// clerk was destroyed; likewise), invalid_argument (the server refuses the request for what it is,
-/// e.g. its size), permission_denied (a server refuses the clerk for who it is), in_progress (see
-/// below).
+/// what an earlier one was sent; a put may have taken effect, or still may, unless the answer says
+/// that it was not sent), operation_aborted (the clerk was destroyed; likewise in doubt),
+/// invalid_argument (the server refuses the request for what it is, e.g. its size),
+/// permission_denied (a server refuses the clerk for who it is), in_progress (see below).
 ///
 /// One operation at a time; one that is started while another is under way completes with
 /// in_progress and does nothing. To have several at once use several clerks.
@@ -404,6 +406,7 @@ private:
         void give_up() {
             Answer answer;
             answer.value = std::move(operation.trouble);
+            answer.sent = operation.sendings != 0 || first.waits || second.waits;
             finish(boost::asio::error::timed_out, std::move(answer));
         }
         void finish(Error error, Answer answer = {}) {

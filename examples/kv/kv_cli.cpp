@@ -34,7 +34,7 @@
 // Exit status: 0 done; 1 the key is absent or has another version, or (status, member, transfer,
 // backup) no leader, or no follower, was found; 2 wrong usage or a request that the service
 // refuses; 3 the write or the change may have taken effect or not; 4 no answer in time to a read or
-// a backup.
+// a backup, or no server that a write could be sent to.
 #include "clerk.hpp"
 #include "cli_backup.hpp"
 #include "cli_members.hpp"
@@ -43,6 +43,8 @@
 #include "cli_status.hpp"
 #include "cli_top.hpp"
 #include "tls_options.hpp"
+
+#include <rsm/version.hpp>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/error.hpp>
@@ -86,11 +88,13 @@ struct Arguments {
 int fail(boost::system::error_code error, const kv::Answer& answer, bool writes,
          const kv::Addressees& asked) {
     if (error == boost::asio::error::timed_out) {
-        std::cerr << "kv: no answer in time"
-                  << (writes ? "; the write may have taken effect, or still may" : "");
+        const bool in_doubt = writes && answer.sent;
+        std::cerr << "kv: no answer in time";
+        if (writes && !in_doubt) std::cerr << "; no server could be asked, so nothing is written";
+        if (in_doubt) std::cerr << "; the write may have taken effect, or still may";
         if (!answer.value.empty()) std::cerr << " (" << answer.value << ')';
         std::cerr << kv::silence_text(asked) << '\n';
-        return writes ? unknown : unavailable;
+        return in_doubt ? unknown : unavailable;
     }
     std::cerr << "kv: " << (answer.value.empty() ? error.message() : answer.value) << '\n';
     return usage;
@@ -135,6 +139,7 @@ int ask(const Arguments& arguments, bool writes, Start start) {
 int run(int count, char** words) {
     Arguments arguments;
     CLI::App app("Asks a kv service.");
+    app.set_version_flag("--version", "kv of rsm " RSM_VERSION_STRING);
     app.require_subcommand(1);
     app.add_option("--cluster", arguments.cluster, "Where the servers serve clients: HOST:PORT,...")
         ->delimiter(',')

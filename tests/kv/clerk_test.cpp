@@ -259,8 +259,21 @@ TEST_CASE("kv clerk: without an answer it gives up when the operation's time has
     limited.operation_timeout = std::chrono::milliseconds(50);
     kv::Clerk clerk(io.get_executor(), limited);
     const auto begin = std::chrono::steady_clock::now();
-    CHECK(put(io, clerk, "k", "a", 0).error == boost::asio::error::timed_out);
+    const Ended ended = put(io, clerk, "k", "a", 0);
+    CHECK(ended.error == boost::asio::error::timed_out);
+    CHECK(ended.answer.sent);
     CHECK(std::chrono::steady_clock::now() - begin >= limited.operation_timeout);
+}
+
+TEST_CASE("kv clerk: what no server could be sent was not done, which the answer says") {
+    boost::asio::io_context io;
+    const std::string nobody = address_of(tcp::acceptor(io, any_port()).local_endpoint().port());
+    kv::ClerkOptions limited = options({nobody});
+    limited.operation_timeout = std::chrono::milliseconds(100);
+    kv::Clerk clerk(io.get_executor(), limited);
+    const Ended ended = put(io, clerk, "k", "a", 0);
+    CHECK(ended.error == boost::asio::error::timed_out);
+    CHECK_FALSE(ended.answer.sent);
 }
 
 TEST_CASE("kv clerk: a second operation at once is refused and does not disturb the first") {

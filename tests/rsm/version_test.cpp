@@ -8,9 +8,7 @@
 namespace version_test {
 
 TEST_CASE("The version of the headers is the project's") {
-    CHECK(std::to_string(RSM_VERSION_MAJOR) + '.' + std::to_string(RSM_VERSION_MINOR) + '.' +
-              std::to_string(RSM_VERSION_PATCH) ==
-          RSM_PROJECT_VERSION);
+    CHECK(std::string(RSM_VERSION_STRING) == RSM_PROJECT_VERSION);
     CHECK(RSM_VERSION == RSM_VERSION_MAJOR * 10000 + RSM_VERSION_MINOR * 100 + RSM_VERSION_PATCH);
 }
 

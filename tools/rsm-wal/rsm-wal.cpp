@@ -14,6 +14,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <rsm/version.hpp>
+
 #include <cstdint>
 #include <exception>
 #include <iostream>
@@ -27,6 +29,7 @@ int run(int count, char** words) {
     rsm_wal::Range range;
     rsm_wal::Cut wish;
     CLI::App app("Looks into the data directory of a node, or into a backup.");
+    app.set_version_flag("--version", "rsm-wal " RSM_VERSION_STRING);
     app.require_subcommand(1);
     CLI::App* const show = app.add_subcommand("show", "What it is, and what is in it");
     CLI::App* const verify = app.add_subcommand("verify", "Whether all of it is whole");
