@@ -117,12 +117,18 @@ func follow(client *redis.ClusterClient) {
 func main() {
 	rand.Read(large)
 	// This version knows no users: the password is that of the user "default".
-	leader := redis.NewClient(&redis.Options{Addr: os.Getenv("KV_LEADER"), PoolSize: 10})
+	password := os.Getenv("KV_PASSWORD")
+	leader := redis.NewClient(&redis.Options{Addr: os.Getenv("KV_LEADER"), PoolSize: 10, Password: password})
 	values(leader, "single")
 	pool(leader)
-	follower := redis.NewClient(&redis.Options{Addr: os.Getenv("KV_FOLLOWER")})
+	follower := redis.NewClient(&redis.Options{Addr: os.Getenv("KV_FOLLOWER"), Password: password})
 	fails(follower.Set(name, "x", 0).Err(), "MOVED 0 ")
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(os.Getenv("KV_NODES"), ",")})
+	if password != "" {
+		wrong := redis.NewClient(&redis.Options{Addr: os.Getenv("KV_LEADER"), Password: "wrong"})
+		fails(wrong.Get(name).Err(), "WRONGPASS")
+	}
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: strings.Split(os.Getenv("KV_NODES"), ","), Password: password})
 	values(cluster, "cluster")
 	transaction(leader)
 	transaction(cluster)

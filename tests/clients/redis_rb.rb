@@ -108,7 +108,7 @@ demand(leader.call(:client, :getname) == "a-name", "a connection has its name")
 demand(leader.info["redis_mode"] == "cluster", "INFO is parsed")
 raises(Redis::CommandError, "MOVED") { single(ENV["KV_FOLLOWER"]).set(NAME, "x") }
 unless OPTIONS.empty?
-  raises(Redis::CannotConnectError, "invalid username-password pair") do
+  raises(Redis::CommandError, "WRONGPASS") do
     single(ENV["KV_LEADER"], password: "wrong").ping
   end
 end

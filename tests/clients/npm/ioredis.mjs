@@ -47,7 +47,7 @@ await rejects(ReplyError, 'MOVED 0 ', other.set(name, 'x'));
 other.disconnect();
 if (env.KV_PASSWORD) {
     const wrong = single(leader, {password: 'wrong'});
-    await rejects(ReplyError, 'NOAUTH', wrong.get(name));
+    await rejects(ReplyError, 'WRONGPASS', wrong.get(name));
     wrong.disconnect();
 }
 const cluster = new Cluster(nodes, {redisOptions: auth});
