@@ -1,11 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// Names for machines: of errors and events in labels and fields, and the library's version.
+// Names for machines: of errors and events in labels and fields.
 #ifndef RSM_ADMIN_NAMES_HPP
 #define RSM_ADMIN_NAMES_HPP
 
 #include <rsm/error.hpp>
-#include <rsm/version.hpp>
 
 #include <algorithm>
 #include <string>
@@ -58,12 +57,6 @@ inline std::string quoted(std::string_view text) {
 }
 
 }  // namespace detail
-
-/// "0.1.0"
-inline std::string version_text() {
-    return std::to_string(RSM_VERSION_MAJOR) + "." + std::to_string(RSM_VERSION_MINOR) + "." +
-           std::to_string(RSM_VERSION_PATCH);
-}
 
 }  // namespace rsm
 

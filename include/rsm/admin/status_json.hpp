@@ -12,6 +12,7 @@
 #include <rsm/detail/hexadecimal.hpp>
 #include <rsm/status.hpp>
 #include <rsm/to_string.hpp>
+#include <rsm/version.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -152,7 +153,7 @@ inline std::string status_json(const Account& account) {
     json.begin_object();
     json.field("node", status.self.value).field("cluster", std::string_view(status.cluster));
     json.field("instance", std::string_view(detail::hexadecimal(status.instance.value)));
-    json.field("version", std::string_view(version_text()));
+    json.field("version", std::string_view(RSM_VERSION_STRING));
     json.key("uptime_s").raw(detail::in_seconds(account.metrics.uptime));
     json.field("address", detail::own_address(status));
     json.field("role", to_string(status.role)).field("term", status.term.value);
@@ -166,6 +167,7 @@ inline std::string status_json(const Account& account) {
     json.field("log_bytes", status.persisted_bytes);
     json.field("lost_up_to", status.lost_up_to.value);
     json.field("refuses", std::string_view(status.refuses));
+    json.field("certificate_end", status.certificate_end);
     json.field("disk_stalled", status.disk_stalled).field("stopped", status.stopped);
     json.field("changing_members", status.changing_members);
     json.field("members_settled", status.members_settled);

@@ -295,6 +295,8 @@ function duration(seconds) {
     if (hours < 48) return hours + space + "h " + minutes % 60 + space + "min";
     return Math.floor(hours / 24) + space + "days " + hours % 24 + space + "h";
 }
+const day = seconds => new Date(seconds * 1000).toLocaleDateString("en-GB",
+    {day: "numeric", month: "short", year: "numeric", timeZone: "UTC"});
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
 
 // "a", "a and b", "a, b and c"
@@ -370,6 +372,7 @@ function statusOf(raw) {
         snapshotIndex: numberOf(raw.snapshot_index), snapshotBytes: numberOf(raw.snapshot_bytes),
         logBytes: numberOf(raw.log_bytes), lostUpTo: numberOf(raw.lost_up_to) ?? 0,
         refuses: textOf(raw.refuses), diskStalled: raw.disk_stalled === true,
+        certificateEnd: numberOf(raw.certificate_end) ?? 0, now: numberOf(raw.now_ms),
         stopped: raw.stopped === true, changing: raw.changing_members === true,
         settled: raw.members_settled !== false,
         members: listOf(raw.members).filter(isObject).slice(0, membersMax).map(memberOf)
@@ -393,6 +396,7 @@ const silentAfterMs = 3000;
 const lagMin = 1000;       // entries; below, it is a follower at work
 const lagSeconds = 2;      // of the present rate of operations
 const refusalSeconds = 10;
+const certificateDays = 14;
 
 const nameOf = member => "Node " + member.id + (member.contact ? " (" + member.contact + ")" : "");
 const isVoterHeard = member => member.self || (member.connected && !member.doubtful &&
@@ -430,6 +434,15 @@ function ownFindings(status) {
     }
     if (status.refuses) {
         add("bad", "refuses", self + " takes nothing new from clients: " + status.refuses);
+    }
+    const left = status.certificateEnd === 0 || status.now === null ? Infinity
+        : status.certificateEnd - status.now / 1000;
+    if (left <= 0) {
+        add("bad", "expired", "The certificate of node " + status.node + " has expired: nobody new " +
+            "connects to it. Replacing the file is enough.");
+    } else if (left < certificateDays * 86400) {
+        add("warn", "expires", "The certificate of node " + status.node + " expires in " +
+            duration(left) + ".");
     }
     if (!isMember) {
         add("warn", "stranger", self + " is not a member of the cluster, or not yet.");
@@ -780,7 +793,8 @@ function showIdentity(status) {
     role.dataset.role = status.role;
     setText(role, status.role);
     const facts = [["cluster", status.cluster], ["at", status.address], ["instance", status.instance],
-        ["version", status.version], ["up", status.uptime === null ? "" : duration(status.uptime)]]
+        ["version", status.version], ["up", status.uptime === null ? "" : duration(status.uptime)],
+        ["certificate until", status.certificateEnd > 0 ? day(status.certificateEnd) : ""]]
         .filter(([, value]) => value);
     fit(byId("identity"), facts, () => made("div", "", made("dt"), made("dd")), (row, [name, value]) => {
         setText(row.children[0], name);

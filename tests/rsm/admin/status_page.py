@@ -22,7 +22,7 @@ PAGES = [
     ("lagging", 1000, "live"), ("doubtful", 1000, "live"),
     ("sent", 380, "live"), ("follower", 1000, "live"),
     ("receiving", 1000, "live"), ("leaderless", 1000, "live"), ("hostile", 1000, "live"),
-    ("hostile", 380, "live"), ("gone", 1000, "stale"), ("never", 1000, "stale"),
+    ("hostile", 380, "live"), ("expiring", 380, "live"), ("expired", 1000, "live"), ("gone", 1000, "stale"), ("never", 1000, "stale"),
 ]
 
 PATIENCE_S = 60
@@ -147,6 +147,14 @@ def leaderless(judge, page):
     judge.headline(page, "bad", "There is no leader: nothing can be written", "pre-candidate")
     judge.finding(page, "damage in its log", "disk of node 2 hangs", "takes nothing new from clients: disk full",
                   "400 requests were refused", "Node 1 (10.0.0.1:7001) is not connected: timed out")
+
+
+def expiring(judge, page):
+    judge.headline(page, "warn", "The certificate of node 2 expires in 3\u00a0days 2\u00a0h")
+
+
+def expired(judge, page):
+    judge.headline(page, "bad", "The certificate of node 2 has expired")
 
 
 def hostile(judge, page):

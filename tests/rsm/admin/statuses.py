@@ -112,6 +112,18 @@ def leaderless():
     return status
 
 
+def expiring():
+    status = follower()
+    status["certificate_end"] = NOW_MS // 1000 + 3 * 86400 + 7200
+    return status
+
+
+def expired():
+    status = follower()
+    status["certificate_end"] = NOW_MS // 1000 - 1
+    return status
+
+
 HOSTILE = "\"><img src=x onerror='top.hacked=1'><script>top.hacked=1</script>\u202e\u0000&amp;"
 
 
@@ -120,7 +132,8 @@ def hostile():
     status = healthy()
     status.update(cluster=HOSTILE, address=HOSTILE, role=HOSTILE, version=HOSTILE,
                   instance="i" * 5000, leader_address=HOSTILE, refuses=HOSTILE,
-                  commit="18446744073709551615", applied=None, term="many", log_bytes={})
+                  commit="18446744073709551615", applied=None, term="many", log_bytes={},
+                  certificate_end=1e300)
     status["members"] = [
         own(1, contact=HOSTILE), None, 7,
         member(2, contact=HOSTILE, why_not=HOSTILE, connected=False, state=HOSTILE, disk=HOSTILE,
@@ -133,4 +146,5 @@ def hostile():
 SCENARIOS = {
     "healthy": healthy, "down": node_down, "lagging": lagging, "doubtful": doubtful,
     "sent": being_sent, "follower": follower, "receiving": receiving, "leaderless": leaderless, "hostile": hostile,
+    "expiring": expiring, "expired": expired,
 }

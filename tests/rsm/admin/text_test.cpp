@@ -186,6 +186,7 @@ TEST_CASE("the status as JSON says what is known, and null where nothing is") {
     CHECK(json["role"] == "leader");
     CHECK(json["address"] == "127.0.0.1:7001");
     CHECK(json["receiving"].is_null());
+    CHECK(json["certificate_end"] == 1'893'456'000);
     CHECK(json["now_ms"] == 1'700'000'000'000);
     const auto& self = json["members"][0];
     CHECK(self["self"] == true);

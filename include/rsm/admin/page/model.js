@@ -67,6 +67,7 @@ function statusOf(raw) {
         snapshotIndex: numberOf(raw.snapshot_index), snapshotBytes: numberOf(raw.snapshot_bytes),
         logBytes: numberOf(raw.log_bytes), lostUpTo: numberOf(raw.lost_up_to) ?? 0,
         refuses: textOf(raw.refuses), diskStalled: raw.disk_stalled === true,
+        certificateEnd: numberOf(raw.certificate_end) ?? 0, now: numberOf(raw.now_ms),
         stopped: raw.stopped === true, changing: raw.changing_members === true,
         settled: raw.members_settled !== false,
         members: listOf(raw.members).filter(isObject).slice(0, membersMax).map(memberOf)

@@ -7,6 +7,7 @@ const silentAfterMs = 3000;
 const lagMin = 1000;       // entries; below, it is a follower at work
 const lagSeconds = 2;      // of the present rate of operations
 const refusalSeconds = 10;
+const certificateDays = 14;
 
 const nameOf = member => "Node " + member.id + (member.contact ? " (" + member.contact + ")" : "");
 const isVoterHeard = member => member.self || (member.connected && !member.doubtful &&
@@ -44,6 +45,15 @@ function ownFindings(status) {
     }
     if (status.refuses) {
         add("bad", "refuses", self + " takes nothing new from clients: " + status.refuses);
+    }
+    const left = status.certificateEnd === 0 || status.now === null ? Infinity
+        : status.certificateEnd - status.now / 1000;
+    if (left <= 0) {
+        add("bad", "expired", "The certificate of node " + status.node + " has expired: nobody new " +
+            "connects to it. Replacing the file is enough.");
+    } else if (left < certificateDays * 86400) {
+        add("warn", "expires", "The certificate of node " + status.node + " expires in " +
+            duration(left) + ".");
     }
     if (!isMember) {
         add("warn", "stranger", self + " is not a member of the cluster, or not yet.");

@@ -48,7 +48,8 @@ function showIdentity(status) {
     role.dataset.role = status.role;
     setText(role, status.role);
     const facts = [["cluster", status.cluster], ["at", status.address], ["instance", status.instance],
-        ["version", status.version], ["up", status.uptime === null ? "" : duration(status.uptime)]]
+        ["version", status.version], ["up", status.uptime === null ? "" : duration(status.uptime)],
+        ["certificate until", status.certificateEnd > 0 ? day(status.certificateEnd) : ""]]
         .filter(([, value]) => value);
     fit(byId("identity"), facts, () => made("div", "", made("dt"), made("dd")), (row, [name, value]) => {
         setText(row.children[0], name);

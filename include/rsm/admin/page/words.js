@@ -41,6 +41,8 @@ function duration(seconds) {
     if (hours < 48) return hours + space + "h " + minutes % 60 + space + "min";
     return Math.floor(hours / 24) + space + "days " + hours % 24 + space + "h";
 }
+const day = seconds => new Date(seconds * 1000).toLocaleDateString("en-GB",
+    {day: "numeric", month: "short", year: "numeric", timeZone: "UTC"});
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
 
 // "a", "a and b", "a, b and c"
