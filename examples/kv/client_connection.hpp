@@ -5,6 +5,7 @@
 #define RSM_EXAMPLES_KV_CLIENT_CONNECTION_HPP
 
 #include "backups.hpp"
+#include "client_backup.hpp"
 #include "client_deadlines.hpp"
 #include "client_memory.hpp"
 #include "client_stream.hpp"
@@ -39,6 +40,7 @@ template <class Service>
 class ClientConnection final : public ClientStream,
                                private WorkQueue::Worker,
                                private ClientMemory::Account {
+    friend class ClientBackup<ClientConnection>;
     using Kind = typename Service::Kind;
 
 public:
@@ -69,7 +71,7 @@ public:
     /// Ends the connection now. What is under way for it goes on, and nobody is told.
     void close() {
         close_account();
-        backup_ = {};
+        backup_.reset();
         ClientStream::close();
     }
 
@@ -153,7 +155,7 @@ private:
     }
     void ended() override {
         close_account();
-        backup_ = {};
+        backup_.reset();
         if (closed_) std::exchange(closed_, nullptr)();
     }
 
@@ -383,7 +385,7 @@ private:
             } else if (const Transfer* transfer = std::get_if<Transfer>(&request->work)) {
                 service_.transfer(*transfer, ended(sequence));
             } else if (const auto* backup = std::get_if<BackupRequest>(&request->work)) {
-                answer_backup(*backup, sequence);
+                backup_.answer(*backup, sequence);
             } else if (std::holds_alternative<SnapshotRequest>(request->work)) {
                 service_.take_snapshot([self = self(), sequence](std::string reply) {
                     if (self->is_open()) self->finish(sequence, std::move(reply));
@@ -410,105 +412,9 @@ private:
         };
     }
 
-    // ---- a backup for this connection ----
-
-    void answer_backup(const BackupRequest& request, Sequence sequence) {
-        switch (request.kind) {
-            case BackupRequest::Kind::barrier: return ask_for_barrier(sequence);
-            case BackupRequest::Kind::begin: return begin_backup(request.number, sequence);
-            case BackupRequest::Kind::read: return read_backup(request.number, sequence);
-            case BackupRequest::Kind::end:
-                backup_ = {};
-                return finish(sequence, detail::ok().reply);
-        }
-    }
-
     void finish(Sequence sequence, std::string reply) {
         pipeline_.finish(sequence, std::move(reply));
         work_soon();
-    }
-    void refuse_backup(Sequence sequence, std::string_view why) {
-        finish(sequence, detail::error(why).reply);
-    }
-    void fail_backup(Sequence sequence, Error error) {
-        std::string reply;
-        write_error(error, Kind::read, reply);
-        finish(sequence, std::move(reply));
-    }
-
-    /// Up to where a state has to go to contain all that has been acknowledged.
-    void ask_for_barrier(Sequence sequence) {
-        service_.replica().async_read(
-            [](const Store&) { return true; },
-            [self = self(), sequence](Error error, bool) {
-                if (!self->is_open()) return;
-                if (error) return self->fail_backup(sequence, error);
-                const std::uint64_t applied = self->service_.replica().status().applied.value;
-                self->finish(sequence, detail::integer(static_cast<std::int64_t>(applied)).reply);
-            });
-    }
-
-    void begin_backup(std::uint64_t at_least, Sequence sequence) {
-        backup_ = {};
-        if (options().backup_directory.empty()) {
-            return refuse_backup(sequence, "ERR this server makes no backups");
-        }
-        BackupPlaces::Place place = service_.backup_places().take();
-        if (place == nullptr) {
-            return refuse_backup(sequence,
-                                 "BUSY " + std::to_string(BackupPlaces::most) +
-                                     " backups are under way, nothing happened, try again later");
-        }
-        auto captured = [self = self(), sequence, place](Error error, rsm::CapturedState state) {
-            if (!self->is_open()) return;
-            if (error) return self->fail_backup(sequence, error);
-            self->spool(std::move(state), place, sequence);
-        };
-        if (at_least == 0) {
-            service_.replica().async_capture(options().backup_timeout, std::move(captured));
-        } else {
-            service_.replica().async_capture(raft::Index{at_least}, options().backup_timeout,
-                                             std::move(captured));
-        }
-    }
-
-    void spool(rsm::CapturedState state, BackupPlaces::Place place, Sequence sequence) {
-        using Spooled = raft::Result<std::shared_ptr<SpooledBackup>>;
-        auto made = [self = self(), sequence, place](const Spooled& spooled) {
-            if (!self->is_open()) return;
-            if (!spooled) {
-                return self->refuse_backup(
-                    sequence, "BUSY the backup cannot be made: " + spooled.error().message());
-            }
-            self->backup_ = {*spooled, place};
-            const raft::LogPosition last = (*spooled)->last();
-            self->finish(sequence,
-                         detail::bulk("size:" + std::to_string((*spooled)->size()) +
-                                      "\r\nindex:" + std::to_string(last.index.value) +
-                                      "\r\nterm:" + std::to_string(last.term.value) + "\r\n")
-                             .reply);
-        };
-        const auto started = service_.background().run(
-            [directory = options().backup_directory, state = std::move(state)] {
-                return SpooledBackup::make(directory, state);
-            },
-            std::move(made));
-        if (!started) refuse_backup(sequence, "BUSY " + started.error().message());
-    }
-
-    void read_backup(std::uint64_t offset, Sequence sequence) {
-        if (backup_.spooled == nullptr) {
-            return refuse_backup(sequence, "ERR there is no backup: RAFT.BACKUP BEGIN makes one");
-        }
-        if (!has_memory(SpooledBackup::piece_bytes)) return refuse_backup(sequence, no_memory_text);
-        auto read = [self = self(), sequence](const raft::Result<std::string>& piece) {
-            if (!self->is_open()) return;
-            if (!piece) return self->refuse_backup(sequence, "ERR " + piece.error().message());
-            self->finish(sequence, detail::bulk(*piece).reply);
-        };
-        const auto started = service_.background().run(
-            [spooled = backup_.spooled, offset] { return spooled->read(offset); }, std::move(read));
-        if (!started) refuse_backup(sequence, "BUSY " + started.error().message());
     }
 
     void submit(Write&& write, Sequence sequence, WriteTicket ticket) {
@@ -606,10 +512,7 @@ private:
     RequestParser parser_;
     Pipeline pipeline_;
     Connection client_;
-    struct {
-        std::shared_ptr<SpooledBackup> spooled;
-        BackupPlaces::Place place;
-    } backup_;
+    ClientBackup<ClientConnection> backup_{*this};
     std::function<void()> closed_;
     ClientDeadlines deadlines_{Clock::now()};
     bool starved_ = true;  // the parser needs more bytes than there are
