@@ -8,7 +8,7 @@
 #include "kv/check/model.hpp"
 
 #include <rsm/check/linearizability.hpp>
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
     CLI::App app{
         "Says whether a key/value history is linearizable. Exit status: 0 it is, 1 it is "
         "not, 2 bad input or undecided."};
-    app.set_version_flag("--version", "check-history of rsm " RSM_VERSION_STRING);
+    app.set_version_flag("--version", "check-history of rsm " + rsm::version_text());
     app.add_option("file", settings.path,
                    "history file, one JSON object per line; - is standard input")
         ->required();

@@ -44,7 +44,7 @@
 #include "cli_top.hpp"
 #include "tls_options.hpp"
 
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/error.hpp>
@@ -139,7 +139,7 @@ int ask(const Arguments& arguments, bool writes, Start start) {
 int run(int count, char** words) {
     Arguments arguments;
     CLI::App app("Asks a kv service.");
-    app.set_version_flag("--version", "kv of rsm " RSM_VERSION_STRING);
+    app.set_version_flag("--version", "kv of rsm " + rsm::version_text());
     app.require_subcommand(1);
     app.add_option("--cluster", arguments.cluster, "Where the servers serve clients: HOST:PORT,...")
         ->delimiter(',')

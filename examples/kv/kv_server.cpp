@@ -32,7 +32,7 @@
 #include <rsm/admin/http.hpp>
 #include <rsm/replicated.hpp>
 #include <rsm/storage/wal.hpp>
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
@@ -93,7 +93,7 @@ constexpr const char* default_cluster_name = "kv";
 void declare(CLI::App& app, Arguments& arguments) {
     constexpr auto size_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     app.description("One replica of a linearizable key/value service for Redis clients.");
-    app.set_version_flag("--version", "kv-server of rsm " RSM_VERSION_STRING);
+    app.set_version_flag("--version", "kv-server of rsm " + rsm::version_text());
     app.add_option("--id", arguments.id, "This node; never that of another, be it gone")
         ->required()
         ->check(CLI::PositiveNumber);

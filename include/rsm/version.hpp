@@ -14,10 +14,4 @@
 /// Major * 10,000 + minor * 100 + patch.
 #define RSM_VERSION (RSM_VERSION_MAJOR * 10000 + RSM_VERSION_MINOR * 100 + RSM_VERSION_PATCH)
 
-/// As people write it: "0.2.0".
-#define RSM_VERSION_STRING \
-    RSM_DETAIL_DOTTED(RSM_VERSION_MAJOR, RSM_VERSION_MINOR, RSM_VERSION_PATCH)
-#define RSM_DETAIL_DOTTED(major, minor, patch) RSM_DETAIL_DOTTED_TEXT(major, minor, patch)
-#define RSM_DETAIL_DOTTED_TEXT(major, minor, patch) #major "." #minor "." #patch
-
 #endif

@@ -14,7 +14,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -29,7 +29,7 @@ int run(int count, char** words) {
     rsm_wal::Range range;
     rsm_wal::Cut wish;
     CLI::App app("Looks into the data directory of a node, or into a backup.");
-    app.set_version_flag("--version", "rsm-wal " RSM_VERSION_STRING);
+    app.set_version_flag("--version", "rsm-wal " + rsm::version_text());
     app.require_subcommand(1);
     CLI::App* const show = app.add_subcommand("show", "What it is, and what is in it");
     CLI::App* const verify = app.add_subcommand("verify", "Whether all of it is whole");

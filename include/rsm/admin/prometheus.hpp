@@ -11,7 +11,7 @@
 #include <rsm/admin/names.hpp>
 #include <rsm/status.hpp>
 #include <rsm/to_string.hpp>
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -178,7 +178,7 @@ inline void put_snapshots(PrometheusText& out, const Metrics& metrics, const Sta
 inline void put_node(PrometheusText& out, const Metrics& metrics, const Status& status) {
     out.family("rsm_node_info", "gauge", "Always 1; the labels say which node this is.");
     out.sample(1, label("node", status.self) + "," + label("cluster", status.cluster) + "," +
-                      label("version", RSM_VERSION_STRING));
+                      label("version", version_text()));
     out.family("rsm_uptime_seconds", "gauge", "For how long this node has been at work.");
     out.sample(metrics.uptime);
     out.gauge("rsm_up", status.stopped ? 0 : 1, "Whether this node works; 0 if it has stopped.");

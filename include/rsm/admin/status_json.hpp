@@ -12,7 +12,7 @@
 #include <rsm/detail/hexadecimal.hpp>
 #include <rsm/status.hpp>
 #include <rsm/to_string.hpp>
-#include <rsm/version.hpp>
+#include <rsm/version_text.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -153,7 +153,7 @@ inline std::string status_json(const Account& account) {
     json.begin_object();
     json.field("node", status.self.value).field("cluster", std::string_view(status.cluster));
     json.field("instance", std::string_view(detail::hexadecimal(status.instance.value)));
-    json.field("version", std::string_view(RSM_VERSION_STRING));
+    json.field("version", std::string_view(version_text()));
     json.key("uptime_s").raw(detail::in_seconds(account.metrics.uptime));
     json.field("address", detail::own_address(status));
     json.field("role", to_string(status.role)).field("term", status.term.value);

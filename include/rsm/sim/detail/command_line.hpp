@@ -13,7 +13,6 @@
 #include <rsm/sim/run/swarm.hpp>
 #include <rsm/sim/run/themes.hpp>
 #include <rsm/sim/trace/page.hpp>
-#include <rsm/version.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -90,7 +89,6 @@ public:
     int run(int argc, char** argv) {
         CLI::App app(
             "Simulates clusters under faults, each run from one seed, and checks every rule.");
-        app.set_version_flag("--version", "the simulator of rsm " RSM_VERSION_STRING);
         std::string seeds = "1..1000";
         std::string seed;
         CampaignOptions options;
