@@ -26,7 +26,16 @@ Main run;
 namespace chaos_clients {
 Main run;
 }
+namespace clock_jumps {
+Main run;
+}
 namespace damage_rounds {
+Main run;
+}
+namespace exchanged {
+Main run;
+}
+namespace expired {
 Main run;
 }
 namespace file_limit {
@@ -45,6 +54,9 @@ namespace lmdb_rounds {
 Main run;
 }
 namespace member_changes {
+Main run;
+}
+namespace old_copy {
 Main run;
 }
 namespace passwords {
@@ -74,13 +86,17 @@ constexpr std::array all{Named{"abuse", abuse::run},
                          Named{"admin", admin::run},
                          Named{"backups", backups::run},
                          Named{"chaos_clients", chaos_clients::run},
+                         Named{"clock_jumps", clock_jumps::run},
                          Named{"damage_rounds", damage_rounds::run},
+                         Named{"exchanged", exchanged::run},
+                         Named{"expired", expired::run},
                          Named{"file_limit", file_limit::run},
                          Named{"full_rounds", full_rounds::run},
                          Named{"hang_rounds", hang_rounds::run},
                          Named{"kill_rounds", kill_rounds::run},
                          Named{"lmdb_rounds", lmdb_rounds::run},
                          Named{"member_changes", member_changes::run},
+                         Named{"old_copy", old_copy::run},
                          Named{"passwords", passwords::run},
                          Named{"poisoned", poisoned::run},
                          Named{"replace_rounds", replace_rounds::run},

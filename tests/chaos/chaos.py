@@ -66,6 +66,7 @@ class Run:
         self.accounts = {}
         self.under_way = {}  # by episode
         self.story = Story(time.monotonic_ns(), 3 * ELECTION_TIMEOUT_MS)
+        self.network_seconds = arguments.network_seconds
         self._nodes = arguments.nodes
         self._last_node = arguments.nodes
         self._looked = 0.0
@@ -168,14 +169,26 @@ class Run:
         gaps = []
         for _ in range(times):
             self.settle()
+            heard = {node: len(server.log_text())
+                     for node, server in self.servers.by_node.items()}
             self.wait(f"there is one to suffer {name}", lambda: self.begin(name), 30)
             self.finish_faults()
             self.wait_for_writes()
             episode = self.story.episodes[-1]
+            self._demand_said(episode, heard)
             gaps.append(longest(self.load.silences, episode.begin, time.monotonic_ns()))
             self.say(f"{name} {episode.nodes or ''}: {gaps[-1]:,.0f} ms")
             self.wait("it is past", lambda: time.monotonic_ns() > episode.end + 2 * AFTERWARDS)
         return gaps
+
+    def _demand_said(self, episode, heard):
+        """Of a fault that was alone: what its targets have said since it began."""
+        said = FAULTS[episode.name].said
+        for node in episode.nodes if said else ():
+            server = self.servers.by_node[node]
+            if said not in server.log_text()[heard[node]:]:
+                raise RuntimeError(f"{episode.name}: node {node} does not say {said!r}: see"
+                                   f" {server.log}")
 
     def mix(self, seconds, names):
         """Faults by chance, several at once as far as the rule lets them."""
@@ -250,6 +263,7 @@ def parse():
     parser.add_argument("--minutes", type=float, default=2, help="of faults by chance")
     parser.add_argument("--fault", choices=FAULTS, help="only this, one at a time")
     parser.add_argument("--repeat", type=int, default=5, help="how often --fault")
+    parser.add_argument("--each", nargs="+", choices=FAULTS, help="these, once, one at a time")
     parser.add_argument("--only", nargs="+", choices=FAULTS, help="choose among these")
     parser.add_argument("--nodes", type=int, default=5, choices=(3, 5, 7))
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32),
@@ -258,6 +272,8 @@ def parse():
     parser.add_argument("--pace", type=int, default=10, help="ms between a client's operations")
     parser.add_argument("--window", type=int, default=20, help="seconds of each judged history")
     parser.add_argument("--tls", action="store_true", help="nodes talk over TLS")
+    parser.add_argument("--network-seconds", type=float, default=8, metavar="S",
+                        help="for how long a host, or a line, is cut off")
     parser.add_argument("--max-gap", type=int, metavar="MS",
                         help="fail where a fault that leaves a majority costs more")
     parser.add_argument("--out", help="a directory for the table and the plot")
@@ -281,7 +297,10 @@ def carry_out(arguments, run):
     run.wait("the cluster serves", lambda: run.load.acknowledged > 100)
     run.settle()
     names = usable(arguments)
-    if arguments.fault:
+    if arguments.each:
+        for name in arguments.each:
+            run.repeat(name, 1)
+    elif arguments.fault:
         gaps = sorted(run.repeat(arguments.fault, arguments.repeat))
         print(f"{arguments.fault}: median {gaps[len(gaps) // 2]:,.0f} ms, longest {gaps[-1]:,.0f}",
               flush=True)

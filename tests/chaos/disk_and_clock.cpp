@@ -1,8 +1,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // A library to be preloaded: a disk that is slow, hangs, is full or fails, and a wall clock that is
-// wrong, as a file says that the environment calls RSM_CHAOS_CONTROL and that others write while
-// the program runs. Monotonic time is left alone.
+// wrong, as a file says (control.hpp) that others write while the program runs. Monotonic time is left alone.
+#include "control.hpp"
+
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -18,21 +19,13 @@
 
 namespace {
 
-/// What the file holds, in the machine's byte order (tests/chaos/servers.py writes it).
-struct Control {
-    std::int64_t clock_offset_s;  ///< added to the wall clock
-    std::int32_t sync_ms;         ///< how long each sync takes longer
-    std::int32_t sync_hangs;      ///< syncs do not return
-    std::int32_t sync_error;      ///< an errno that each sync ends with
-    std::int32_t write_error;     ///< an errno that each write of a file ends with
-    std::int32_t full;            ///< no file is made, and none grows
-};
+using chaos::Control;
 
 const volatile Control& control() {
     static constexpr Control none{};
     static const volatile Control* const mapped = [] {
         const volatile Control* found = &none;
-        const char* const path = std::getenv("RSM_CHAOS_CONTROL");
+        const char* const path = std::getenv(chaos::control_variable);
         if (path == nullptr) return found;
         const int file = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, O_RDONLY));
         if (file < 0) return found;

@@ -19,6 +19,7 @@ from network import CLIENTS, Trouble
 from servers import leader_of
 
 CUT = Trouble(cut=True)
+STEPS_DOWN = "no quorum answers, giving up leadership"
 
 
 class Act:
@@ -98,17 +99,17 @@ def _with_trouble(act, ways, seconds):
 
 def isolate(act):
     ways = act.network.between(act.hosts(act.targets), act.others(), CUT)
-    yield from _with_trouble(act, ways, 8)
+    yield from _with_trouble(act, ways, act.run.network_seconds)
 
 
 def deafen(act):
     ways = {(other, act.target.host): CUT for other in act.others()}
-    yield from _with_trouble(act, ways, 8)
+    yield from _with_trouble(act, ways, act.run.network_seconds)
 
 
 def silence(act):
     ways = {(act.target.host, other): CUT for other in act.others()}
-    yield from _with_trouble(act, ways, 8)
+    yield from _with_trouble(act, ways, act.run.network_seconds)
 
 
 def cut_some_lines(act):
@@ -119,7 +120,7 @@ def cut_some_lines(act):
     ways = act.network.between([act.target.host], some, CUT)
     if act.random.random() < 0.5:
         ways = {way: trouble for way, trouble in ways.items() if way[0] == act.target.host}
-    yield from _with_trouble(act, ways, 8)
+    yield from _with_trouble(act, ways, act.run.network_seconds)
 
 
 def _everywhere(act, trouble):
@@ -349,6 +350,7 @@ class Fault:
     alone: bool = False
     weight: int = 2  # how often it is chosen
     majority: bool = True  # whether one is connected, and has working disks, all the time
+    said: str = ""  # what its targets say where it comes alone
 
 
 FAULTS = {
@@ -362,8 +364,8 @@ FAULTS = {
     "leader-isolated": Fault(isolate, leader, weight=4),
     "follower-isolated": Fault(isolate, follower),
     "two-isolated": Fault(isolate, two_followers, stops=2),
-    "leader-deaf": Fault(deafen, leader, weight=4),
-    "leader-mute": Fault(silence, leader),
+    "leader-deaf": Fault(deafen, leader, weight=4, said=STEPS_DOWN),
+    "leader-mute": Fault(silence, leader, said=STEPS_DOWN),
     "follower-deaf": Fault(deafen, follower),
     "follower-mute": Fault(silence, follower),
     "leader-lines-cut": Fault(cut_some_lines, leader),

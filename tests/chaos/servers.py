@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 CLIENT_PORT, PEER_PORT = 6379, 7001
 ELECTION_TIMEOUT_MS = 500  # what kv-server has by default
-# tests/chaos/disk_and_clock.cpp: struct Control.
+# tests/chaos/control.hpp: struct Control.
 CONTROL = struct.Struct("=qiiiii4x")
 CONTROLS = ("clock_offset_s", "sync_ms", "sync_hangs", "sync_error", "write_error", "full")
 

@@ -10,6 +10,7 @@
 
 #include <kv/clerk.hpp>
 #include <kv/cli_service.hpp>
+#include <kv/cli_status.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -116,6 +117,28 @@ public:
                       [&] { return has_all(accounts(), node); });
     }
 
+    void await_whole(Node node) {
+        clerks_->wait("the cluster is whole again, " + name(node) + " included",
+                      [&] { return is_whole(node); });
+    }
+    /// All serve and vote, as the instances that they are, and will go on to: the node has
+    /// everything, and nobody's vote is to be taken away.
+    bool is_whole(Node node) {
+        const std::vector<kv::Row> rows = accounts();
+        const kv::Row* const leader = kv::leader_of(rows);
+        const kv::Row* const own = account_of(rows, node);
+        if (leader == nullptr || own == nullptr || !has_all(rows, node)) return false;
+        const std::vector<kv::MemberRow> members = kv::members_of(*leader);
+        return kv::number(leader->fields, "members_settled") == 1 &&
+               kv::number(leader->fields, "changing_members") == 0 && members.size() == size_ &&
+               std::ranges::all_of(members, [&rows](const kv::MemberRow& member) {
+                   const kv::Row* const account = account_of(rows, member.node);
+                   return account != nullptr && member.standing == "voter" &&
+                          kv::field(account->fields, "instance") == member.instance &&
+                          kv::remark_on(member, rows).empty();
+               });
+    }
+
     // ---- the account ----
 
     void compare_replicas() {
@@ -132,10 +155,15 @@ public:
     }
     /// No node up to this one was caught at what none does whose directory nobody has touched.
     void search_logs(Node last) const {
+        search_logs(last, {"ACKNOWLEDGEMENT LOST", "damage"});
+    }
+    /// Nor at any of these, nor at what none does whatever is done to its directory.
+    void search_logs(Node last, const Words& never) const {
+        Words all{"PROTOCOL VIOLATION", "RIVAL LEADER", "stopped for good"};
+        all.insert(all.end(), never.begin(), never.end());
         for (Node node = 1; node <= last; ++node) {
             const std::string log = servers_.log_of(node);
-            for (const char* words : {"PROTOCOL VIOLATION", "ACKNOWLEDGEMENT LOST", "RIVAL LEADER",
-                                      "stopped for good", "damage"}) {
+            for (const std::string& words : all) {
                 demand(log.find(words) == std::string::npos, name(node) + " says: " + words);
             }
         }

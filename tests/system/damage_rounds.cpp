@@ -15,9 +15,6 @@
 #include "program.hpp"
 #include "verdict.hpp"
 
-#include <kv/cli_service.hpp>
-#include <kv/cli_status.hpp>
-
 #include <raft/base/random.hpp>
 
 #include <algorithm>
@@ -134,7 +131,7 @@ private:
             if (look()) return *found;
             // It went in the last moment.
             cluster_.servers().reopen(node);
-            await_whole(node);
+            cluster_.await_whole(node);
         }
     }
 
@@ -145,10 +142,10 @@ private:
                "it does not name the file that is damaged: " + said);
         if (refusal) {
             fates_[place.name].sentence = obey(node, *refusal, said);
-            await_whole(node);
+            cluster_.await_whole(node);
             return Outcome::refused;
         }
-        await_whole(node);
+        cluster_.await_whole(node);
         said = cluster_.servers().log_of(node).substr(before);
         const bool lacked = said.find("this node does not lead") != std::string::npos;
         const bool healed = said.find("HEALED") != std::string::npos;
@@ -183,28 +180,6 @@ private:
     }
 
     // ---- what they say ----
-
-    void await_whole(Node node) {
-        cluster_.clerks().wait("the cluster is whole again, " + Cluster::name(node) + " included",
-                               [&] { return is_whole(node); });
-    }
-    /// All serve and vote, as the instances that they are, and will go on to: the node has
-    /// everything, and nobody's vote is to be taken away.
-    bool is_whole(Node node) {
-        const std::vector<kv::Row> rows = cluster_.accounts();
-        const kv::Row* const leader = kv::leader_of(rows);
-        const kv::Row* const own = account_of(rows, node);
-        if (leader == nullptr || own == nullptr || !has_all(rows, node)) return false;
-        const std::vector<kv::MemberRow> members = kv::members_of(*leader);
-        return kv::number(leader->fields, "members_settled") == 1 &&
-               kv::number(leader->fields, "changing_members") == 0 && members.size() == 3 &&
-               std::ranges::all_of(members, [&rows](const kv::MemberRow& member) {
-                   const kv::Row* const account = account_of(rows, member.node);
-                   return account != nullptr && member.standing == "voter" &&
-                          kv::field(account->fields, "instance") == member.instance &&
-                          kv::remark_on(member, rows).empty();
-               });
-    }
 
     /// Nobody was caught at what no node does, whatever is damaged; and what a node had
     /// acknowledged is missing only where that says so itself.

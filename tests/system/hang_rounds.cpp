@@ -12,6 +12,7 @@
 //   [--seed N]
 //   [--history FILE]
 #include "cluster.hpp"
+#include "preloaded.hpp"
 #include "program.hpp"
 #include "support/temporary_directory.hpp"
 #include "verdict.hpp"
@@ -22,13 +23,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <stdexcept>
 #include <string>
-
-#include <stdlib.h>
 
 namespace system_test::hang_rounds {
 
@@ -41,10 +38,6 @@ struct HangSettings : Settings {
     std::uint64_t seconds = 30;
     std::uint64_t stall_ms = 5000;
 };
-
-void set_environment(const char* name, const std::string& value) {
-    if (::setenv(name, value.c_str(), 1) != 0) throw std::runtime_error("no memory");
-}
 
 class Run {
 public:
@@ -84,16 +77,10 @@ private:
 
     /// Only they find the library and the switch in their environment.
     void start_all() {
-        set_environment("LD_PRELOAD", settings_.library);
-        const char* const checks = std::getenv("ASAN_OPTIONS");
-        set_environment("ASAN_OPTIONS",
-                        (checks == nullptr ? std::string() : checks + std::string(":")) +
-                            "verify_asan_link_order=0");
         for (const Node node : cluster_.founders()) {
-            set_environment("RSM_DISK_HANGS", switch_of(node));
+            const Preloaded now(settings_.library, "RSM_DISK_HANGS", switch_of(node));
             cluster_.servers().found(node);
         }
-        ::unsetenv("LD_PRELOAD");
     }
 
     void hang(Node node) {

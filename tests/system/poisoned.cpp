@@ -5,6 +5,7 @@
 // another start, until all are told to leave it out; then they must serve, and be equal.
 //
 //   test_programs poisoned PATH/TO/kv-server PATH/TO/throwing_memory.so
+#include "preloaded.hpp"
 #include "processes.hpp"
 #include "program.hpp"
 #include "servers.hpp"
@@ -17,23 +18,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <stdlib.h>
-
 namespace system_test::poisoned {
 
 namespace {
-
-void set_environment(const char* name, const std::string& value) {
-    if (::setenv(name, value.c_str(), 1) != 0) throw std::runtime_error("no memory");
-}
 
 class Poisoned {
 public:
@@ -71,13 +64,9 @@ private:
 
     /// Only they find the library in their environment.
     void start_all(const Words& how) {
-        set_environment("LD_PRELOAD", library_);
         // What the value would take with the byte behind it, and nothing else does.
-        set_environment("RSM_NO_MEMORY_OF", std::to_string(size_before + size_added + 1));
-        const char* const checks = std::getenv("ASAN_OPTIONS");
-        set_environment("ASAN_OPTIONS",
-                        (checks == nullptr ? std::string() : checks + std::string(":")) +
-                            "verify_asan_link_order=0");
+        const Preloaded now(library_, "RSM_NO_MEMORY_OF",
+                            std::to_string(size_before + size_added + 1));
         for (const Node node : nodes_) {
             Words words = how;
             if (how.empty() || how.front() != "--cluster") {
@@ -85,7 +74,6 @@ private:
             }
             servers_.start(node, words);
         }
-        ::unsetenv("LD_PRELOAD");
     }
     void restart(const Words& how) {
         for (const Node node : nodes_) servers_.process(node).kill();
