@@ -1,7 +1,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // A library to be preloaded: a disk that is slow, hangs, is full or fails, and a wall clock that is
-// wrong, as a file says (control.hpp) that others write while the program runs. Monotonic time is left alone.
+// wrong, as a file says (control.hpp) that others write while the program runs. Monotonic time is
+// left alone.
 #include "control.hpp"
 
 #include <cerrno>

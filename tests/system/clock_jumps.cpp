@@ -56,7 +56,9 @@ public:
         for (const Node node : cluster_.founders()) {
             controls_.start(node, [&] { cluster_.servers().found(node); });
         }
+        clerks().load().makes_keys = false;
         cluster_.begin();
+        clerks().wait("the keys are there", [this] { return cluster_.load().has_shared_keys(); });
         leader_ = cluster_.await_leader();
         term_ = term();
         set_first_keys();
@@ -118,11 +120,7 @@ private:
         demand_line_of(-hour);
     }
 
-    void set_clock(std::int64_t offset) {
-        chaos::Control control{};
-        control.clock_offset_s = offset;
-        controls_.set(leader_, control);
-    }
+    void set_clock(std::int64_t offset) { controls_.set(leader_, {.clock_offset_s = offset}); }
 
     // ---- keys ----
 
@@ -157,9 +155,9 @@ private:
         const std::int64_t least =
             seconds * 1000 - passed() -
             std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
-        demand(left <= seconds * 1000 && left >= least,
-               "the key of " + std::string(key) + " has " + std::to_string(left) + " ms left of " +
-                   std::to_string(seconds) + " s");
+        demand(left <= seconds * 1000 && left >= least, "the key of " + std::string(key) + " has " +
+                                                            std::to_string(left) + " ms left of " +
+                                                            std::to_string(seconds) + " s");
     }
 
     // ---- the log ----

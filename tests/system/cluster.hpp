@@ -154,9 +154,7 @@ public:
         });
     }
     /// No node up to this one was caught at what none does whose directory nobody has touched.
-    void search_logs(Node last) const {
-        search_logs(last, {"ACKNOWLEDGEMENT LOST", "damage"});
-    }
+    void search_logs(Node last) const { search_logs(last, {"ACKNOWLEDGEMENT LOST", "damage"}); }
     /// Nor at any of these, nor at what none does whatever is done to its directory.
     void search_logs(Node last, const Words& never) const {
         Words all{"PROTOCOL VIOLATION", "RIVAL LEADER", "stopped for good"};

@@ -42,8 +42,8 @@ public:
         : settings_(settings),
           directory_(directory),
           cluster_(settings.server, directory,
-                   {"--election-timeout", std::to_string(election_timeout.count())},
-                   settings.seed, impatient(), 5) {}
+                   {"--election-timeout", std::to_string(election_timeout.count())}, settings.seed,
+                   impatient(), 5) {}
 
     void run() {
         cluster_.found();
@@ -78,9 +78,9 @@ private:
         start_in_vain(one, other);
         start_in_vain(other, one);
         for (const Node node : {one, other}) {
-            demand(content_of(servers().directory(node)) == before[node],
-                   "a refused start has changed something in " +
-                       servers().directory(node).string());
+            demand(
+                content_of(servers().directory(node)) == before[node],
+                "a refused start has changed something in " + servers().directory(node).string());
         }
     }
 

@@ -65,6 +65,18 @@ struct Load {
     Silence silence;      ///< of acknowledged puts
     std::string problem;  ///< the first thing that must not happen; empty: none
     bool ending = false;  ///< clients end after the operation they are at
+    /// Whether clients write keys of their own: one that is made after another key has gone has a
+    /// first version that the model does not know.
+    bool makes_keys = true;
+
+    static constexpr std::size_t shared_keys = 5;
+    static std::string shared_key(std::size_t number) { return "key-" + std::to_string(number); }
+    bool has_shared_keys() const {
+        for (std::size_t i = 0; i < shared_keys; ++i) {
+            if (!acknowledged.contains(shared_key(i))) return false;
+        }
+        return true;
+    }
 };
 
 /// One clerk that does one operation after the other: mostly on a few keys that all clients write,
@@ -95,11 +107,11 @@ public:
         if (idle_) return;
         if (std::exchange(is_outdated_, false)) forget_leader();
         const std::uint64_t choice = random_.below(20);
-        if (choice == 0) {
+        if (choice == 0 && load_.makes_keys) {
             put("once-" + std::to_string(id_) + "-" + std::to_string(++count_), 0);
             return;
         }
-        const std::string key = "key-" + std::to_string(random_.below(5));
+        const std::string key = Load::shared_key(random_.below(Load::shared_keys));
         if (choice < 8) {
             // A clerk that knows nothing asks any server first, which may be one that is behind.
             if (choice < 4) forget_leader();

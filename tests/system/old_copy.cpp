@@ -1,11 +1,11 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
 // old_copy: brings back an old copy of a follower's directory, as no operator may do, while three
-// clerks read and write. The leader must say so, and go on to lead; the node must be without a vote
-// until it has all again that it had acknowledged. Its disk hangs for a moment, for that is seen
-// only where it takes long. Then it is done as docs/operations.md says: its directory is emptied,
-// and it joins. Then it asks for an account: every acknowledged write must be there, the history of
-// the clerks must be linearizable, and all replicas equal.
+// clerks read and write. The leader must say so, and go on to lead; the node must be in doubt, and
+// then without a vote, until it has all again that it had acknowledged. Disks hang meanwhile, for
+// that would be over too soon to be seen. Then it is done as docs/operations.md says: its directory
+// is emptied, and it joins. Then it asks for an account: every acknowledged write must be there,
+// the history of the clerks must be linearizable, and all replicas equal.
 //
 //   test_programs old_copy KV_SERVER KV DISK_AND_CLOCK_LIBRARY [--seed N] [--history FILE]
 #include "cluster.hpp"
@@ -43,18 +43,20 @@ public:
           // A disk that hangs is not to be noticed before the test has seen what it waits for, and
           // no other node is to lead because the machine is busy.
           cluster_(settings.server, directory,
-                   {"--election-timeout", "1000", "--disk-stall-timeout", "60000"},
-                   settings.seed) {}
+                   {"--election-timeout", "1000", "--disk-stall-timeout", "60000"}, settings.seed) {
+    }
 
     void run() {
-        cluster_.found();
+        for (const Node node : cluster_.founders()) {
+            controls_.start(node, [&] { servers().found(node); });
+        }
         cluster_.begin();
         cluster_.await_acquaintance();
         leader_ = cluster_.await_leader();
         node_ = cluster_.another_than(leader_, settings_.seed);
         std::cout << Cluster::name(node_) << " of leader " << leader_ << ":" << std::flush;
         copy_and_go_on();
-        cluster_.measure_aloud("an old copy", [this] { bring_back_copy(); });
+        bring_back_copy();
         cluster_.measure_aloud("taken in anew", [this] { join_anew(); });
         std::cout << std::endl;
         cluster_.clerks().end();
@@ -85,49 +87,29 @@ private:
     void bring_back_copy() {
         servers().wipe(node_);
         std::filesystem::rename(copy(), servers().directory(node_));
-        const std::uint64_t acknowledged =
-            kv::number(cluster_.account(leader_), "commit");
-        chaos::Control slow{};
-        slow.sync_ms = 200;
-        controls_.set(node_, slow);
-        controls_.start(node_, [this] { servers().reopen(node_); });
+        acknowledged_ = kv::number(cluster_.account(leader_), "commit");
+        // As long as the third disk hangs nobody can do without this node.
+        hang(third());
+        start(node_, {.sync_ms = 200});
         clerks().wait("the leader says that an acknowledgement is lost", [this] {
             return servers().log_of(leader_).find(lost()) != std::string::npos;
         });
-        chaos::Control hangs{};
-        hangs.sync_hangs = 1;
-        controls_.set(node_, hangs);
-        await_doubt(acknowledged);
-        controls_.set(node_, {});
-        cluster_.await_whole(node_);
-        demand(cluster_.leader() == leader_ && term() == term_, "another one leads meanwhile");
-    }
-
-    /// Until the leader says of the node that it has lost what it had acknowledged, and has taken
-    /// its vote away; as the node can get nothing meanwhile, it must stay so.
-    void await_doubt(std::uint64_t acknowledged) {
-        std::vector<kv::Row> rows;
-        const auto look = [&] {
-            rows = cluster_.accounts_with_leader();
-            const auto member = member_among(rows, node_);
-            demand(member.has_value(), Cluster::name(node_) + " is no member any more");
-            const std::string said = kv::field(kv::leader_of(rows)->fields,
-                                               "follower_" + std::to_string(node_));
-            const bool has_all = match_in(said) >= acknowledged;
-            const bool is_doubtful = said.find(",doubtful=1") != std::string::npos;
-            demand(has_all || is_doubtful || member->standing != "voter",
-                   Cluster::name(node_) + " votes without what it had acknowledged: " + said);
-            return is_doubtful && member->standing == "returning";
-        };
-        clerks().wait(Cluster::name(node_) + " is doubtful, and without a vote", look);
+        hang(node_);
+        clerks().wait("the leader says that it is doubtful", [this] { return is_doubtful(); });
         demand(operator_sees("has lost what it had acknowledged"),
                "kv status does not say that an acknowledgement is lost");
-        // With all that the others commit meanwhile.
+        demand(is_doubtful(), "there is no doubt any more although the node has got nothing");
+        controls_.set(third(), {});
+        clerks().wait("its vote is taken away", [this] { return standing() == "returning"; });
         const std::size_t enough = cluster_.load().puts_ok + 100;
         clerks().wait("writes go on", [&] {
-            demand(look(), "a node whose disk hangs is in no doubt any more");
+            demand(standing() == "returning", "a node votes again that has got nothing");
             return cluster_.load().puts_ok >= enough;
         });
+        controls_.set(node_, {});
+        clerks().wait("it votes again", [this] { return standing() == "voter"; });
+        cluster_.await_whole(node_);
+        demand(cluster_.leader() == leader_ && term() == term_, "another one leads meanwhile");
     }
 
     /// As the section on lost acknowledgements says, also when all looks well.
@@ -161,6 +143,23 @@ private:
         return "ACKNOWLEDGEMENT LOST: " + Cluster::name(node_) + " has nothing after index ";
     }
     std::uint64_t term() { return kv::number(cluster_.account(leader_), "term"); }
+    /// What the leader says of it.
+    std::string follower() {
+        return kv::field(cluster_.account(leader_), "follower_" + std::to_string(node_));
+    }
+    bool is_doubtful() { return follower().find(",doubtful=1") != std::string::npos; }
+    /// As the leader has it, which must not let it vote without what it had acknowledged.
+    std::string standing() {
+        const std::vector<kv::Row> rows = cluster_.accounts();
+        const auto member = member_among(rows, node_);
+        demand(leader_among(rows) == leader_ && member, "another one leads meanwhile");
+        const std::string said =
+            kv::field(kv::leader_of(rows)->fields, "follower_" + std::to_string(node_));
+        demand(member->standing != "voter" || match_in(said) >= acknowledged_ ||
+                   said.find(",doubtful=1") != std::string::npos,
+               Cluster::name(node_) + " votes without what it had acknowledged: " + said);
+        return member->standing;
+    }
     static std::uint64_t match_in(const std::string& follower) {
         const std::string name = ",match=";
         const std::size_t at = follower.find(name);
@@ -175,6 +174,14 @@ private:
         return rsm_test::read_file(file).find(words) != std::string::npos;
     }
 
+    void start(Node node, const chaos::Control& control) {
+        controls_.set(node, control);
+        controls_.start(node, [&] { servers().reopen(node); });
+    }
+    void hang(Node node) { controls_.set(node, {.sync_hangs = 1}); }
+    /// Neither the leader nor the one whose copy it is.
+    Node third() const { return 6 - leader_ - node_; }
+
     Servers& servers() { return cluster_.servers(); }
     Clerks& clerks() { return cluster_.clerks(); }
     std::filesystem::path copy() const { return directory_ / "copy"; }
@@ -186,6 +193,7 @@ private:
     Node leader_ = 0;
     Node node_ = 0;  // whose copy it is
     std::uint64_t term_ = 0;
+    std::uint64_t acknowledged_ = 0;  // the node had it before
 };
 
 }  // namespace

@@ -95,9 +95,7 @@ public:
     }
 
 private:
-    std::string file(Node node) const {
-        return directory_ / ("control-" + std::to_string(node));
-    }
+    std::string file(Node node) const { return directory_ / ("control-" + std::to_string(node)); }
 
     std::string library_;
     std::filesystem::path directory_;

@@ -4,6 +4,7 @@
 // given new certificates while it runs; and one with a secret between its nodes:
 //
 //   test_programs secured KV_SERVER KV REDIS_CLI MAKE_CERTIFICATES
+#include "certificates.hpp"
 #include "processes.hpp"
 #include "program.hpp"
 #include "servers.hpp"
@@ -32,8 +33,8 @@ public:
         for (const char* name : {"tls", "secret"}) {
             std::filesystem::create_directory(directory_ / name);
         }
-        make_certificates("ours", {"1=localhost,127.0.0.1", "2", "3", "4", "client"});
-        make_certificates("theirs", {"3", "client"});
+        ours_.certify({"1=localhost,127.0.0.1", "2", "3", "4", "client"});
+        theirs_.certify({"3", "client"});
     }
 
     void run() {
@@ -56,7 +57,7 @@ private:
         wait_until("the cluster serves", [&] { return kv({"put", "key", "value"}) == 0; });
         demand(kv({"status"}) == 0, "no status over TLS");
         const std::string read =
-            "TLS: the certificate is that in " + ours("node-1.crt") + ", valid until 20";
+            "TLS: the certificate is that in " + ours_.file("node-1.crt") + ", valid until 20";
         demand(count_of(tls_.log_of(1), read) == 1,
                "a start does not say once until when its certificate is valid");
         std::string all;
@@ -82,22 +83,30 @@ private:
         demand(said(plain).find("ERR this server speaks TLS only") != std::string::npos,
                "a client without TLS is not told so");
         await_line(1, "it speaks no TLS, and this server takes nothing else from clients");
-        Words none{programs_.kv, "--timeout",    "1",     "--cluster", at,
-                   "--tls-ca",   ours("ca.crt"), "status"};
+        Words none{programs_.kv, "--timeout",          "1",     "--cluster", at,
+                   "--tls-ca",   ours_.file("ca.crt"), "status"};
         demand(
             said(none).find("it asks for a certificate, and was shown none") != std::string::npos,
             "a client without a certificate is not told so");
         await_line(1, "no TLS: it shows no certificate");
-        Words foreign{
-            programs_.kv,         "--timeout",    "1",          "--cluster",          at,
-            "--tls-ca",           ours("ca.crt"), "--tls-cert", theirs("client.crt"), "--tls-key",
-            theirs("client.key"), "status"};
+        Words foreign{programs_.kv,
+                      "--timeout",
+                      "1",
+                      "--cluster",
+                      at,
+                      "--tls-ca",
+                      ours_.file("ca.crt"),
+                      "--tls-cert",
+                      theirs_.file("client.crt"),
+                      "--tls-key",
+                      theirs_.file("client.key"),
+                      "status"};
         demand(
             said(foreign).find("it refuses the certificate that it was shown") != std::string::npos,
             "a foreign client is not told so");
         await_line(1, "no TLS: its certificate is not accepted: unable to get local issuer");
-        Words distrusts{programs_.kv, "--timeout",      "1",   "--cluster", at,
-                        "--tls-ca",   theirs("ca.crt"), "get", "key"};
+        Words distrusts{programs_.kv,           "--timeout", "1",  "--cluster", at, "--tls-ca",
+                        theirs_.file("ca.crt"), "get",       "key"};
         demand(said(distrusts).find("no TLS: its certificate is not accepted") != std::string::npos,
                "a client does not say that it trusts nobody");
         demand(kv({"get", "key"}) == 0, "others are not served any more");
@@ -105,21 +114,20 @@ private:
 
     void take_in_another() {
         tls_.add(4);
-        Words how{"--peer", tls_.peer(4), "--join", tls_.client(1)};
-        append_files(how, "ours", 4);
-        tls_.start(4, how);
+        tls_.start(4, with({"--peer", tls_.peer(4), "--join", tls_.client(1)}, ours_.options(4)));
         demand(kv({"member", "add", "4", tls_.peer(4)}) == 0, "none joins over TLS");
     }
 
     void renew() {
-        const std::string before = rsm_test::read_file(ours("node-1.crt"));
-        rsm_test::write_file(ours("node-1.crt"), "half of a cert");
+        const std::string before = rsm_test::read_file(ours_.file("node-1.crt"));
+        rsm_test::write_file(ours_.file("node-1.crt"), "half of a cert");
         wait_until("a broken certificate is said", [&] {
             kv({"get", "key"});
             return tls_.log_of(1).find("what was read before is used on") != std::string::npos;
         });
-        make_certificates("ours", {"1"});
-        demand(rsm_test::read_file(ours("node-1.crt")) != before, "there is no new certificate");
+        ours_.certify({"1"});
+        demand(rsm_test::read_file(ours_.file("node-1.crt")) != before,
+               "there is no new certificate");
         const std::size_t served =
             count_of(tls_.log_of(1), "new connections use them, valid until");
         wait_until("a new certificate is used", [&] {
@@ -135,25 +143,19 @@ private:
         await_line(1, "it speaks no TLS, and this node takes nothing else");
         await_line(3, "one of the two speaks TLS, and the other does not");
         tls_.process(3).kill();
-        Words foreign{"--peer", tls_.peer(3)};
-        append_files(foreign, "theirs", 3);
-        tls_.start(3, foreign);
+        tls_.start(3, with({"--peer", tls_.peer(3)}, theirs_.options(3)));
         await_line(1,
                    "the TLS handshake failed (it refuses the certificate that it was shown: it "
                    "does not trust the one who has signed that)");
         await_line(3, "its certificate is not accepted: unable to get local issuer certificate");
         tls_.process(3).kill();
-        Words other{"--peer", tls_.peer(3)};
-        append_files(other, "ours", 2);
         Process refused = [&] {
-            tls_.start(3, other);
+            tls_.start(3, with({"--peer", tls_.peer(3)}, ours_.options(2)));
             return tls_.release(3);
         }();
         demand(refused.wait() == 1, "a node starts with another's certificate");
         await_line(3, "it is for rsm://kv/2 and not for rsm://kv/3");
-        Words own{"--peer", tls_.peer(3)};
-        append_files(own, "ours", 3);
-        tls_.start(3, own);
+        tls_.start(3, with({"--peer", tls_.peer(3)}, ours_.options(3)));
         wait_until("all are connected again", [&] {
             return output(kv_words({"status"})).find("is not connected") == std::string::npos;
         });
@@ -195,27 +197,8 @@ private:
 
     // ---- how ----
 
-    std::string ours(const std::string& file) const { return directory_ / "ours/" + file; }
-    std::string theirs(const std::string& file) const { return directory_ / "theirs/" + file; }
-
-    void make_certificates(const std::string& authority, const Words& whom) {
-        Words words{programs_.make_certificates, directory_ / authority};
-        words.insert(words.end(), whom.begin(), whom.end());
-        demand(status_of(words) == 0, "no certificates were made");
-    }
-    void append_files(Words& words, const std::string& authority, Node node) const {
-        const std::string files = directory_ / authority + "/";
-        const std::string name = files + "node-" + std::to_string(node);
-        for (const std::string& word :
-             {std::string("--tls-cert"), name + ".crt", std::string("--tls-key"), name + ".key",
-              std::string("--tls-ca"), files + "ca.crt"}) {
-            words.push_back(word);
-        }
-    }
     void start(Node node) {
-        Words how{"--cluster", tls_.founders()};
-        append_files(how, "ours", node);
-        tls_.start(node, how);
+        tls_.start(node, with({"--cluster", tls_.founders()}, ours_.options(node)));
     }
     void found_with(Node node, const std::string& secret) {
         plain_.start(node, {"--cluster", plain_.founders(), "--peer-secret", directory_ / secret});
@@ -239,32 +222,15 @@ private:
     std::string said(const Words& words) const { return output(words); }
 
     Words kv_words(const Words& command) const {
-        Words words{"--tls-ca",         ours("ca.crt"), "--tls-cert",
-                    ours("client.crt"), "--tls-key",    ours("client.key")};
-        words.insert(words.end(), command.begin(), command.end());
-        return kv_command(programs_.kv, tls_.clients(), words);
+        return kv_command(programs_.kv, tls_.clients(), with(ours_.options("client"), command));
     }
     int kv(const Words& command) const { return status_of(kv_words(command)); }
 
     int redis(const Words& options, const Words& command, std::string& says,
               const std::string& input = "/dev/null") const {
-        const std::string at = tls_.client(1);
-        Words words{"/bin/sh",
-                    "-c",
-                    "exec \"$@\" <\"$0\"",
-                    input,
-                    programs_.redis_cli,
-                    "-p",
-                    at.substr(at.find(':') + 1),
-                    "--tls",
-                    "--cacert",
-                    ours("ca.crt"),
-                    "--cert",
-                    ours("client.crt"),
-                    "--key",
-                    ours("client.key")};
-        words.insert(words.end(), options.begin(), options.end());
-        words.insert(words.end(), command.begin(), command.end());
+        Words words{"/bin/sh", "-c", "exec \"$@\" <\"$0\"", input, programs_.redis_cli};
+        words = with(words, ours_.redis_options("client", tls_.client(1)));
+        words = with(with(words, options), command);
         const std::string file = directory_ / "redis";
         std::filesystem::remove(file);
         const int status = Process(words, file).wait();
@@ -274,6 +240,8 @@ private:
 
     rsm_test::TemporaryDirectory directory_;
     Programs programs_;
+    const Authority ours_{programs_.make_certificates, directory_ / "ours"};
+    const Authority theirs_{programs_.make_certificates, directory_ / "theirs"};
     const Words options_{"--election-timeout", "300"};
     Servers tls_{programs_.server, directory_ / "tls", options_};
     Servers plain_{programs_.server, directory_ / "secret", options_};
