@@ -164,10 +164,10 @@ private:
     void refuse_clients() {
         const std::string at = servers_.client(leader_);
         demand(
-            said(kv_words("guest", {"get", "guest"}, {at})).find(is_refused) != std::string::npos,
+            said(kv_words("guest", {"status"}, {at})).find(is_refused) != std::string::npos,
             "a client is not told that its certificate has expired");
         await_line(leader_, "no TLS: " + refuses_it);
-        demand(said(kv_words("client", {"get", "guest"}, {servers_.client(3)}))
+        demand(said(kv_words("client", {"status"}, {servers_.client(3)}))
                        .find("no TLS: " + refuses_it) != std::string::npos,
                "a client does not say that the server's certificate has expired");
         await_line(3, "no TLS: " + is_refused);
@@ -231,8 +231,7 @@ private:
     /// @param servers  that are asked; by default all
     Words kv_words(const std::string& who, const Words& command, Words servers = {}) const {
         if (servers.empty()) servers = servers_.clients();
-        Words words{programs_.kv, "--timeout", "5", "--cluster", joined(servers)};
-        return with(with(words, authority_.options(who)), command);
+        return kv_command(programs_.kv, servers, with(authority_.options(who), command));
     }
     Words redis_words(const std::string& who, Node node) const {
         return with({programs_.redis_cli}, authority_.redis_options(who, servers_.client(node)));
