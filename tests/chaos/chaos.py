@@ -171,24 +171,27 @@ class Run:
             self.settle()
             heard = {node: len(server.log_text())
                      for node, server in self.servers.by_node.items()}
+            term = self.story.terms[-1][1]
             self.wait(f"there is one to suffer {name}", lambda: self.begin(name), 30)
             self.finish_faults()
             self.wait_for_writes()
             episode = self.story.episodes[-1]
-            self._demand_said(episode, heard)
+            self._judge(episode, heard, term)
             gaps.append(longest(self.load.silences, episode.begin, time.monotonic_ns()))
             self.say(f"{name} {episode.nodes or ''}: {gaps[-1]:,.0f} ms")
             self.wait("it is past", lambda: time.monotonic_ns() > episode.end + 2 * AFTERWARDS)
         return gaps
 
-    def _demand_said(self, episode, heard):
-        """Of a fault that was alone: what its targets have said since it began."""
-        said = FAULTS[episode.name].said
-        for node in episode.nodes if said else ():
+    def _judge(self, episode, heard, term):
+        """A fault that was alone, by what had been said, and the term, when it began."""
+        fault = FAULTS[episode.name]
+        for node in episode.nodes if fault.said else ():
             server = self.servers.by_node[node]
-            if said not in server.log_text()[heard[node]:]:
-                raise RuntimeError(f"{episode.name}: node {node} does not say {said!r}: see"
+            if fault.said not in server.log_text()[heard[node]:]:
+                raise RuntimeError(f"{episode.name}: node {node} does not say {fault.said!r}: see"
                                    f" {server.log}")
+        if fault.keeps_leader and self.story.terms[-1][1] != term:
+            raise RuntimeError(f"{episode.name}: there was an election")
 
     def mix(self, seconds, names):
         """Faults by chance, several at once as far as the rule lets them."""

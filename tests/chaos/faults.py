@@ -351,6 +351,7 @@ class Fault:
     weight: int = 2  # how often it is chosen
     majority: bool = True  # whether one is connected, and has working disks, all the time
     said: str = ""  # what its targets say where it comes alone
+    keeps_leader: bool = False  # whether it costs no election where it comes alone
 
 
 FAULTS = {
@@ -366,8 +367,8 @@ FAULTS = {
     "two-isolated": Fault(isolate, two_followers, stops=2),
     "leader-deaf": Fault(deafen, leader, weight=4, said=STEPS_DOWN),
     "leader-mute": Fault(silence, leader, said=STEPS_DOWN),
-    "follower-deaf": Fault(deafen, follower),
-    "follower-mute": Fault(silence, follower),
+    "follower-deaf": Fault(deafen, follower, keeps_leader=True),
+    "follower-mute": Fault(silence, follower, keeps_leader=True),
     "leader-lines-cut": Fault(cut_some_lines, leader),
     "lines-cut": Fault(cut_some_lines, anyone),
     "loss-5": Fault(lose_packets(0.05), nobody, stops=0),

@@ -163,9 +163,8 @@ private:
 
     void refuse_clients() {
         const std::string at = servers_.client(leader_);
-        demand(
-            said(kv_words("guest", {"status"}, {at})).find(is_refused) != std::string::npos,
-            "a client is not told that its certificate has expired");
+        demand(said(kv_words("guest", {"status"}, {at})).find(is_refused) != std::string::npos,
+               "a client is not told that its certificate has expired");
         await_line(leader_, "no TLS: " + refuses_it);
         demand(said(kv_words("client", {"status"}, {servers_.client(3)}))
                        .find("no TLS: " + refuses_it) != std::string::npos,
