@@ -11,14 +11,11 @@
 #include "program.hpp"
 #include "verdict.hpp"
 
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace system_test::exchanged {
 
@@ -66,7 +63,6 @@ public:
     }
 
     const Cluster& cluster() const { return cluster_; }
-    Cluster& cluster() { return cluster_; }
     std::string summary() const { return "two directories exchanged and put back"; }
 
 private:

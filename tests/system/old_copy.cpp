@@ -20,9 +20,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iostream>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace system_test::old_copy {
@@ -65,7 +63,6 @@ public:
     }
 
     const Cluster& cluster() const { return cluster_; }
-    Cluster& cluster() { return cluster_; }
     std::string summary() const { return "an old copy brought back"; }
 
 private:
