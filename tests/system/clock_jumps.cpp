@@ -13,6 +13,7 @@
 #include "program.hpp"
 #include "verdict.hpp"
 
+#include <kv/clerk.hpp>
 #include <kv/cli_service.hpp>
 #include <kv/log.hpp>
 
@@ -50,7 +51,8 @@ public:
     Run(const ClockSettings& settings, const std::filesystem::path& directory)
         : controls_(settings.library, directory),
           // So long that nobody is elected because the machine is busy.
-          cluster_(settings.server, directory, {"--election-timeout", "2000"}, settings.seed) {}
+          cluster_(settings.server, directory, {"--election-timeout", "2000"}, settings.seed,
+                   patient()) {}
 
     void run() {
         for (const Node node : cluster_.founders()) {
@@ -118,6 +120,14 @@ private:
     }
 
     void set_clock(std::int64_t offset) { controls_.set(leader_, {.clock_offset_s = offset}); }
+
+    /// A clerk that waits for a busy machine, and asks no other server meanwhile: what it has
+    /// doubts of is the service's fault.
+    static kv::ClerkOptions patient() {
+        kv::ClerkOptions options = impatient();
+        options.doubt_timeout = options.attempt_timeout = options.answer_timeout = patience;
+        return options;
+    }
 
     // ---- keys ----
 
