@@ -185,9 +185,10 @@ struct Progress {
     }
 
     /// The follower does not have what it had acknowledged after `index`. Only acceptances that
-    /// echo `since_round` or a later one count from now on.
+    /// echo `since_round` or a later one count from now on. A newcomer has yet to catch up.
     void lost_after(Index index, std::uint64_t since_round) {
         match = std::min(match, index);
+        catch_up.reset();
         doubted_round = 0;
         trusted_round = since_round;
         become_probe(match + 1);

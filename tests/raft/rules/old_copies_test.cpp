@@ -91,6 +91,40 @@ TEST_CASE("a vote is not taken where another voter is away, but when that is the
     CHECK(cluster.failure == "");
 }
 
+/// With 5 away the change waits, while 4 is as far as the leader.
+TEST_CASE("a newcomer that loses what it has caught up with gets no vote before it has it again") {
+    Copies cluster(3, 2);
+    const auto is_cut = [](const Message& m) { return m.to == NodeId{5} || m.from == NodeId{5}; };
+    cluster.lost = is_cut;
+    const Token token = cluster.ask(1, of({1, 2, 3, 4, 5}));
+    cluster.run(milliseconds(100));
+    cluster.keep_copies();
+    cluster.propose_ten();
+    REQUIRE(cluster.standing(4) == Standing::learner);
+    REQUIRE(cluster.match(4) == cluster.core(1).log().last_index());
+    const Index before = cluster.match(4);
+    const auto gives_nothing = [](const Message& m) {
+        const auto* const request = std::get_if<AppendRequest>(&m.body);
+        return m.to == NodeId{4} && request != nullptr && !request->entries.empty();
+    };
+    cluster.lost = [&](const Message& m) { return is_cut(m) || gives_nothing(m); };
+    cluster.fall_back(4);
+    REQUIRE(cluster.run_until([&] { return cluster.seen(EventKind::acknowledgement_lost) == 1; },
+                              milliseconds(400)));
+    REQUIRE(cluster.match(4) < before);
+    cluster.lost = gives_nothing;
+    cluster.run(milliseconds(1000));
+    CHECK(cluster.match(5) >= before);
+    CHECK(!cluster.core(1).membership().joint());
+    CHECK(cluster.standing(4) == Standing::learner);
+    cluster.lost = nullptr;
+    REQUIRE(
+        cluster.run_until([&] { return cluster.result(token).has_value(); }, milliseconds(5000)));
+    CHECK(*cluster.result(token) == ChangeResult::done);
+    CHECK(cluster.standing(4) == Standing::voter);
+    CHECK(cluster.failure == "");
+}
+
 /// Being heard is not acknowledging.
 TEST_CASE("a vote is not taken where another voter is heard and its disk hangs") {
     Copies cluster;
