@@ -7,6 +7,7 @@
 #include "backups.hpp"
 #include "command.hpp"
 #include "pipeline.hpp"
+#include "server_options.hpp"
 #include "store.hpp"
 
 #include <raft/base/result.hpp>
