@@ -146,7 +146,7 @@ private:
                                     "; --cluster HOST:PORT,... or " + variable +
                                     " in the environment names other servers";
         const std::vector<std::pair<Words, int>> commands{
-            {{"status"}, 1}, {{"get", "key"}, 4}, {{"put", "key", "value"}, 3}, {{"transfer"}, 1}};
+            {{"status"}, 1}, {{"get", "key"}, 4}, {{"put", "key", "value"}, 4}, {{"transfer"}, 1}};
         for (const auto& [command, status] : commands) {
             demand(tell(nowhere, command, status).find(silence) != std::string::npos,
                    "kv " + command.front() + " does not say whom it has asked");
