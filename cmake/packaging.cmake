@@ -42,7 +42,7 @@ foreach(program IN LISTS rsm_tools)
     set(page "${packaging}/${program}.1")
     # By its name alone, so that no folder of the build is in the page.
     add_custom_command(TARGET man_pages POST_BUILD VERBATIM
-        COMMAND "${CMAKE_COMMAND}" -E env "--modify=PATH=path_list_prepend:$<TARGET_FILE_DIR:${program}>"
+        COMMAND "${CMAKE_COMMAND}" -E env --modify "PATH=path_list_prepend:$<TARGET_FILE_DIR:${program}>"
             "${RSM_HELP2MAN}" --no-info "--name=${about_${program}}"
             "--version-string=${PROJECT_VERSION}" "--output=${page}" ${program}
         COMMAND "${RSM_GZIP}" -9nf "${page}")
