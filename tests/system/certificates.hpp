@@ -5,6 +5,7 @@
 #define RSM_TESTS_SYSTEM_CERTIFICATES_HPP
 
 #include "processes.hpp"
+#include "program.hpp"
 #include "servers.hpp"
 
 #include <filesystem>
@@ -12,6 +13,27 @@
 #include <utility>
 
 namespace system_test {
+
+/// A command line with more words at its end.
+inline Words with(Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+/// What tests of servers under TLS run.
+struct TlsPrograms {
+    std::string server;
+    std::string kv;
+    std::string redis_cli;
+    std::string make_certificates;
+
+    /// The server is one of the settings already.
+    void declare(Program& program) {
+        program.add_program("TOOL", kv, "The kv program");
+        program.add_program("REDIS_CLI", redis_cli, "A Redis client with TLS");
+        program.add_program("MAKE_CERTIFICATES", make_certificates, "The script");
+    }
+};
 
 /// An authority, and the certificates that it has given.
 class Authority {
@@ -23,8 +45,7 @@ public:
 
     /// Makes them, or makes them anew.
     void certify(const Words& whom, int days = 365) const {
-        Words words{script_, "--days", std::to_string(days), directory_};
-        words.insert(words.end(), whom.begin(), whom.end());
+        const Words words = with({script_, "--days", std::to_string(days), directory_}, whom);
         demand(Process(words, directory_.string() + ".log").wait() == 0,
                "no certificates were made");
     }
@@ -53,12 +74,6 @@ private:
     std::string script_;
     std::filesystem::path directory_;
 };
-
-/// A command line with more words at its end.
-inline Words with(Words words, const Words& more) {
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-}
 
 }  // namespace system_test
 

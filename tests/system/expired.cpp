@@ -32,11 +32,7 @@ namespace system_test::expired {
 
 namespace {
 
-struct Programs {
-    std::string server;
-    std::string kv;
-    std::string redis_cli;
-    std::string make_certificates;
+struct Programs : TlsPrograms {
     std::string library;
 };
 
@@ -290,9 +286,7 @@ int run(int count, char** words) {
     Settings settings;
     Programs programs;
     Program program("expired", "Lets certificates expire in a kv cluster under TLS.", settings);
-    program.add_program("TOOL", programs.kv, "The kv program");
-    program.add_program("REDIS_CLI", programs.redis_cli, "A Redis client with TLS");
-    program.add_program("MAKE_CERTIFICATES", programs.make_certificates, "The script");
+    programs.declare(program);
     program.add_program("LIBRARY", programs.library, "What sets clocks, to be preloaded");
     return program.run(count, words, [&] {
         programs.server = settings.server;

@@ -20,16 +20,9 @@ namespace system_test::secured {
 
 namespace {
 
-struct Programs {
-    std::string server;
-    std::string kv;
-    std::string redis_cli;
-    std::string make_certificates;
-};
-
 class Secured {
 public:
-    explicit Secured(Programs programs) : programs_(std::move(programs)) {
+    explicit Secured(TlsPrograms programs) : programs_(std::move(programs)) {
         for (const char* name : {"tls", "secret"}) {
             std::filesystem::create_directory(directory_ / name);
         }
@@ -239,7 +232,7 @@ private:
     }
 
     rsm_test::TemporaryDirectory directory_;
-    Programs programs_;
+    TlsPrograms programs_;
     const Authority ours_{programs_.make_certificates, directory_ / "ours"};
     const Authority theirs_{programs_.make_certificates, directory_ / "theirs"};
     const Words options_{"--election-timeout", "300"};
@@ -251,11 +244,9 @@ private:
 
 int run(int count, char** words) {
     Settings settings;
-    Programs programs;
+    TlsPrograms programs;
     Program program("secured", "A kv cluster under TLS, and one with a secret.", settings);
-    program.add_program("TOOL", programs.kv, "The kv program");
-    program.add_program("REDIS_CLI", programs.redis_cli, "A Redis client with TLS");
-    program.add_program("MAKE_CERTIFICATES", programs.make_certificates, "The script");
+    programs.declare(program);
     return program.run(count, words, [&] {
         programs.server = settings.server;
         Secured test(programs);
