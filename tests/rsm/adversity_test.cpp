@@ -126,6 +126,27 @@ TEST_CASE("a snapshot that cannot be saved costs a snapshot, not the node") {
     CHECK(node.machine().value == 101);
 }
 
+TEST_CASE(
+    "the pause before the next attempt to save grows up to ten times what the last one took") {
+    rsm::detail::SnapshotPolicy policy;
+    raft::Time now = at(0s);
+    const auto pause_after = [&](std::chrono::seconds attempt) {
+        policy.begun(now);
+        now += attempt;
+        policy.failed(now);
+        return std::chrono::duration_cast<std::chrono::seconds>(policy.not_before() - now);
+    };
+    for (const auto pause : {1s, 2s, 4s, 8s, 10s, 10s, 10s}) CHECK(pause_after(0s) == pause);
+    CHECK(pause_after(2s) == 20s);
+    CHECK(pause_after(60s) == 300s);
+    CHECK(pause_after(0s) == 10s);
+    CHECK(!policy.due(now + 9s, true, true, true));
+    CHECK(policy.due(now + 10s, true, true, true));
+    policy.begun(now);
+    policy.ended();
+    CHECK(pause_after(60s) == 1s);
+}
+
 TEST_CASE("a damaged snapshot is replaced although nothing was applied since") {
     rsm::detail::SnapshotPolicy policy;
     CHECK(!policy.due(at(0s), false, false, false));

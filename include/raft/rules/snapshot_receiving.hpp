@@ -30,7 +30,9 @@
 
 namespace raft::inline v0 {
 
-/// Says where the transfer should go on, or that nothing more is needed.
+/// Says where the transfer should go on, or that nothing more is needed. The latter vouches for
+/// the snapshot, so the log on disk says first that it begins behind it: a node that lost the file
+/// alone, in a copy of its directory for one, would else not know that it ever had it.
 inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const SnapshotMeta& meta,
                            std::uint64_t next_offset,
                            TransferOutcome outcome = TransferOutcome::none) {
@@ -43,6 +45,7 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
     if (meta.last.index <= log.commit()) {
         reply.outcome = TransferOutcome::installed;
         reply.match = std::min(log.commit(), log.durable());
+        return step.send_when_durable(to, reply);
     }
     step.send(to, reply);
 }
@@ -147,7 +150,7 @@ inline void take_source_chunk(const Step& step, const Office& office, const Log&
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
 /// entries following it; otherwise discard the entire log; reset state machine using snapshot
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
-/// is reset, recovery comes to the same result (Storage::recover).
+/// is reset, recovery comes to the same result (Storage::recover), and nobody has been answered.
 inline void install(const Step& step, Configuration& configuration, Office& office, Reads& reads,
                     Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
                     const SnapshotMeta& meta, NodeId source) {

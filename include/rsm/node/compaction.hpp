@@ -82,6 +82,7 @@ public:
     /// because the log has grown does not wait for that.
     void begun(raft::Time now) {
         under_way_ = true;
+        begun_at_ = now;
         if (damaged_) not_again_before_ = now + pauses_of_damaged_.next();
     }
     void ended() {
@@ -89,16 +90,21 @@ public:
         pauses_.reset();
         if (!std::exchange(damaged_, false)) pauses_of_damaged_.reset();
     }
-    /// It could not be saved. Another is taken later, after a pause that grows each time.
+    /// It could not be saved. Another is taken later, after a pause that grows each time; but no
+    /// longer than so many times what the attempt has taken, for one that costs little may soon be
+    /// made again: nobody tells when there is room for it.
     void failed(raft::Time now) {
         under_way_ = false;
         stale_ = false;
-        not_before_ = now + pauses_.next();
+        const raft::Duration costly = attempts_per_pause * (now - begun_at_);
+        not_before_ = now + std::min(pauses_.next(), std::max<raft::Duration>(costly, modest));
     }
-    /// The image that the machine gave brings nothing new. The same, but where it presses.
+    /// The image that the machine gave brings nothing new: the pause grows to the longest, but
+    /// there is none where it presses.
     void stale(raft::Time now) {
-        failed(now);
+        under_way_ = false;
         stale_ = true;
+        not_before_ = now + pauses_.next();
     }
     bool is_under_way() const { return under_way_; }
     /// When to ask again, if a pause is what keeps it from being due.
@@ -108,8 +114,11 @@ public:
 
 private:
     static constexpr std::chrono::seconds shortest{1};
+    static constexpr std::chrono::seconds modest{10};
     static constexpr std::chrono::minutes longest{5};
+    static constexpr int attempts_per_pause = 10;
 
+    raft::Time begun_at_;          ///< the last one
     raft::Time not_before_;        ///< any
     raft::Time not_again_before_;  ///< another because the newest is damaged
     Backoff pauses_{shortest, longest};

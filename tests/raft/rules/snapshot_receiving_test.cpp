@@ -87,6 +87,21 @@ TEST_CASE("an installed snapshot replaces a log that does not contain it (Figure
     }
 }
 
+TEST_CASE("a snapshot is vouched for when the log on disk says that it begins behind it") {
+    Receiver receiver({1, 1, 2});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    const Output output = receiver.install(meta);
+    REQUIRE(output.write);
+    CHECK(output.send.empty());
+    REQUIRE(output.send_after.size() == 1);
+    CHECK(output.send_after[0].after == output.write->id);
+    const Output again = receiver.chunk(meta, 0);  // sent anew before that is durable
+    CHECK(again.send.empty());
+    REQUIRE(again.send_after.size() == 1);
+    CHECK(again.send_after[0].after == output.write->id);
+    CHECK(reply_of(again).installed());
+}
+
 TEST_CASE("what follows an installed snapshot in a log that contains it is kept (Figure 13)") {
     Receiver receiver({1, 1, 2, 4, 4, 4, 4, 4, 4, 5});
     const Output output = receiver.install(Receiver::meta(8, 4));
