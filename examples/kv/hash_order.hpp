@@ -30,6 +30,22 @@ public:
         return position << (64 - position_bits);
     }
 
+    HashOrder() = default;
+    /// Of many at once, which takes a small part of what as many insertions do.
+    explicit HashOrder(std::vector<std::uint64_t> hashes) {
+        std::sort(hashes.begin(), hashes.end());
+        Chunk* chunk = &chunks_.begin()->second;
+        for (auto hash = hashes.begin(); hash != hashes.end(); ++hash) {
+            const std::uint64_t bound = first_of(position_of(*hash));
+            if (chunk->size() >= chunk_max / 2 && chunk->back() < bound) {
+                chunk = &chunks_.emplace_hint(chunks_.end(), bound, Chunk())->second;
+                const auto left = static_cast<std::size_t>(hashes.end() - hash);
+                chunk->reserve(std::min(left, chunk_max / 2));
+            }
+            chunk->push_back(*hash);
+        }
+    }
+
     void insert(std::uint64_t hash) {
         const auto place = chunk_of(hash);
         place->second.push_back(hash);

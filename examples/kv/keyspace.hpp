@@ -165,9 +165,12 @@ public:
         if (fresh.time_ > latest) throw std::runtime_error("kv snapshot: a time that never comes");
         fresh.highest_version_ = fresh.deleted_floor_;
         // The count is not to be believed further than there are bytes.
+        std::vector<std::uint64_t> hashes;
         if constexpr (requires { in.remaining(); }) {
-            fresh.entries_.reserve(static_cast<std::size_t>(
-                std::min<std::uint64_t>(count, in.remaining() / reserve_bytes_per_entry)));
+            const auto likely = static_cast<std::size_t>(
+                std::min<std::uint64_t>(count, in.remaining() / reserve_bytes_per_entry));
+            fresh.entries_.reserve(likely);
+            hashes.reserve(likely);
         }
         std::string previous;
         for (std::uint64_t i = 0; i < count; ++i) {
@@ -178,9 +181,11 @@ public:
             if (entry.version == 0 || (i != 0 && key <= previous)) {
                 throw std::runtime_error("kv snapshot: entry out of order or without a version");
             }
+            hashes.push_back(Table<Entry>::hash_of(key));
             fresh.insert(key, std::move(entry));
             previous = std::move(key);
         }
+        fresh.order_ = HashOrder(std::move(hashes));
         *this = std::move(fresh);
     }
 
@@ -285,11 +290,11 @@ private:
         return next >> HashOrder::position_bits != 0 ? 0 : next;
     }
 
+    // Without what order_ holds of it.
     void insert(const std::string& key, Entry entry) {
         payload_bytes_ += key.size() + entry.value.size();
         fingerprints_ += fingerprint(key, entry);
         highest_version_ = std::max(highest_version_, entry.version);
-        order_.insert(Table<Entry>::hash_of(key));
         if (entry.deadline != never) deadlines_.insert(entry.deadline, key);
         entries_.change(key).first = std::move(entry);
     }

@@ -393,6 +393,31 @@ TEST_CASE("the order of hashes keeps up with insertions and deletions, equal one
     while (!order.free_some(1000)) {}
 }
 
+TEST_CASE("an order made of many hashes at once is the one that as many insertions make") {
+    std::mt19937_64 random(4);
+    for (const std::size_t count : {0U, 1U, 64U, 65U, 5000U}) {
+        std::vector<std::uint64_t> hashes;
+        while (hashes.size() < count) {
+            const std::uint64_t hash = random();
+            // Now and then more of one position than a chunk is for, some of them equal.
+            const std::size_t alike = random() % 50 == 0 ? 200 : 1;
+            for (std::size_t i = 0; i < alike; ++i) hashes.push_back(hash ^ random() % 99);
+        }
+        kv::HashOrder order(hashes);
+        for (int i = 0; i < 1000; ++i) {
+            hashes.push_back(random());
+            order.insert(hashes.back());
+        }
+        std::vector<std::uint64_t> sorted = hashes;
+        std::sort(sorted.begin(), sorted.end());
+        CHECK(order.from(0, sorted.size() + 1) == sorted);
+        for (std::size_t i = 0; i < sorted.size(); i += 2) order.erase(sorted[i]);
+        std::vector<std::uint64_t> rest;
+        for (std::size_t i = 1; i < sorted.size(); i += 2) rest.push_back(sorted[i]);
+        CHECK(order.from(0, sorted.size()) == rest);
+    }
+}
+
 TEST_CASE("the log's clock goes on, wherever the wall clock is") {
     using Steady = std::chrono::steady_clock::time_point;
     using std::chrono::microseconds;
