@@ -5,6 +5,7 @@
 
 #include <rsm/transport/tls/context.hpp>
 #include <rsm/transport/tls/pace.hpp>
+#include <rsm/transport/tls/session.hpp>
 #include <rsm/transport/tls/socket.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -14,7 +15,11 @@
 
 #include <doctest/doctest.h>
 
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -66,7 +71,80 @@ struct Ends {
     std::optional<rsm::TlsOutcome> theirs;
 };
 
+/// An established connection: this library's end accepts, the other one does what OpenSSL can.
+struct BareEnds {
+    BareEnds() {
+        REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets.data()) == 0);
+        const rsm::detail::SslContext context =
+            rsm::detail::load_context(authority.issue_node(1));
+        session.emplace(context, sockets[0], true, rsm::TlsAsks::nothing, nullptr);
+        other.reset(SSL_new(context.get()));
+        SSL_set_fd(other.get(), sockets[1]);
+        SSL_set_connect_state(other.get());
+        std::string why;
+        using State = rsm::detail::TlsSession::State;
+        for (State state = State::wants_read; state != State::done;) {
+            REQUIRE(state != State::failed);
+            SSL_do_handshake(other.get());
+            state = session->shake_hands(why);
+        }
+    }
+    BareEnds(const BareEnds&) = delete;
+    BareEnds& operator=(const BareEnds&) = delete;
+    ~BareEnds() {
+        for (const int socket : sockets) close(socket);
+    }
+    void change_keys(int times) {
+        for (int i = 0; i < times; ++i) {
+            REQUIRE(SSL_key_update(other.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+            REQUIRE(SSL_do_handshake(other.get()) == 1);
+        }
+    }
+    /// Sends so many bytes and takes them in.
+    Error pass(std::size_t bytes) {
+        std::size_t count = 0;
+        const std::string data(bytes, 'x');
+        REQUIRE(SSL_write_ex(other.get(), data.data(), bytes, &count) == 1);
+        Error error;
+        std::string place(bytes, ' ');
+        for (std::size_t read = 0; read < bytes && !error;) {
+            read += session->read(place.data(), bytes - read, error);
+        }
+        return error;
+    }
+
+    struct Free {
+        void operator()(SSL* made) const { SSL_free(made); }
+    };
+    rsm_test::TemporaryDirectory directory;
+    Authority authority{directory.path(), "ours"};
+    std::array<int, 2> sockets{};
+    std::optional<rsm::detail::TlsSession> session;
+    std::unique_ptr<SSL, Free> other;
+};
+
 }  // namespace
+
+TEST_CASE("tls: who changes its keys behind every few bytes is cut off") {
+    BareEnds ends;
+    ends.change_keys(30);
+    CHECK_FALSE(ends.pass(1));
+    ends.change_keys(3);
+    CHECK(ends.pass(1).message() == "it changes its TLS keys again and again");
+    CHECK(ends.session->is_readable());
+    Error error;
+    char byte = 0;
+    CHECK(ends.session->read(&byte, 1, error) == 0);
+    CHECK(error);
+}
+
+TEST_CASE("tls: who changes its keys behind much data goes on") {
+    BareEnds ends;
+    for (int i = 0; i < 100; ++i) {
+        ends.change_keys(1);
+        CHECK_FALSE(ends.pass(std::size_t{64} << 10));
+    }
+}
 
 TEST_CASE("tls: a socket that connects again begins in plain") {
     Ends ends;

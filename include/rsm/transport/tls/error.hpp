@@ -46,6 +46,7 @@ inline std::string tls_sentence(int reason) {
         case SSL_R_PACKET_LENGTH_TOO_LONG: return "it speaks no TLS";
         case SSL_R_UNSUPPORTED_PROTOCOL: return "it does not speak TLS 1.3";
         case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return "it shows no certificate";
+        case SSL_R_TOO_MANY_KEY_UPDATES: return "it changes its TLS keys again and again";
         default: break;
     }
     const char* const text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));

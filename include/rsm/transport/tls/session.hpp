@@ -63,6 +63,8 @@ public:
         BIO_set_init(bio, 1);
         SSL_set_bio(ssl_.get(), bio, bio);
         SSL_set_ex_data(ssl_.get(), slot(), this);
+        SSL_set_msg_callback(ssl_.get(), note_message);
+        SSL_set_msg_callback_arg(ssl_.get(), this);
         SSL_set_verify(ssl_.get(), accepts ? verify_mode(asks) : SSL_VERIFY_PEER, verify);
         accepts ? SSL_set_accept_state(ssl_.get()) : SSL_set_connect_state(ssl_.get());
     }
@@ -74,6 +76,7 @@ public:
     State shake_hands(std::string& why) {
         ERR_clear_error();
         const int result = SSL_do_handshake(ssl_.get());
+        is_established_ = result == 1;
         const int state = SSL_get_error(ssl_.get(), result);
         if (result != 1 && state != SSL_ERROR_WANT_READ) why = handshake_failure(state);
         boost::system::error_code broken;
@@ -100,6 +103,7 @@ public:
             ERR_clear_error();
             if (SSL_read_ex(ssl_.get(), to + total, size - total, &count) != 1) break;
             total += count;
+            read_bytes_ += count;
             if (SSL_has_pending(ssl_.get()) == 0) return total;
         }
         if (total == 0) error = read_error();
@@ -152,6 +156,10 @@ private:
     static constexpr std::size_t kept_bytes = std::size_t{64} << 10;
     /// What a peer may send before it has shown who it is, but for one read more.
     static constexpr std::size_t handshake_most = std::size_t{32} << 10;
+    /// How often a peer may change its keys, which takes this side some 20 us each time: so often,
+    /// and once more for as many bytes of data. An honest one does it behind gigabytes.
+    static constexpr std::uint64_t key_changes_most = 32;
+    static constexpr std::uint64_t bytes_for_key_change = std::uint64_t{64} << 10;
     /// More than one write makes, and what else OpenSSL may have to say.
     static constexpr std::size_t unsent_most = 2 * encrypted_at_once;
 
@@ -204,8 +212,22 @@ private:
         return {system_error_, boost::system::system_category()};
     }
 
+    /// Told of the protocol's messages; an established connection has those that change keys.
+    /// OpenSSL takes in any number of them until there is data, unless the other end is done.
+    static void note_message(int written, int, int type, const void*, std::size_t, SSL* ssl,
+                             void* session) {
+        auto* const self = static_cast<TlsSession*>(session);
+        if (written != 0 || type != SSL3_RT_HANDSHAKE || !self->is_established_) return;
+        ++self->key_changes_;
+        if (self->is_flooded()) SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
+    }
+    bool is_flooded() const {
+        return key_changes_ > key_changes_most + read_bytes_ / bytes_for_key_change;
+    }
+
     /// After a read that gave nothing.
     boost::system::error_code read_error() {
+        if (is_flooded()) return tls_error(SSL_R_TOO_MANY_KEY_UPDATES);
         const int state = SSL_get_error(ssl_.get(), 0);
         if (state == SSL_ERROR_WANT_READ) return boost::asio::error::would_block;
         if (state == SSL_ERROR_ZERO_RETURN) return boost::asio::error::eof;
@@ -345,6 +367,9 @@ private:
     std::size_t sent_ = 0;
     std::size_t untold_ = 0;  // bytes whose records were not all taken when they were written
     std::size_t taken_ = 0;   // bytes, in the handshake
+    bool is_established_ = false;
+    std::uint64_t key_changes_ = 0;
+    std::uint64_t read_bytes_ = 0;  // of data
     int system_error_ = 0;
     bool ended_ = false;  // the other end sends nothing more
 };
