@@ -240,7 +240,7 @@ private:
             armed_ = deadline;
             clock_.arm(deadline);
         }
-        if (!inbox_.empty()) wake();
+        if (!inbox_.empty() && !turn_due_) wake();
     }
     /// The core is told of what the storage has come to say since.
     void look_for_room() {

@@ -16,6 +16,7 @@
 #include <rsm/node/skipped_operations.hpp>
 #include <rsm/state_machine.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,29 +34,39 @@ public:
                 raft::Time now)
         : state_(state), operations_(operations), measurements_(measurements), now_(now) {}
 
-    /// Gives why the node has to stop, if so.
-    std::optional<std::string> take_in(std::span<const raft::Entry> entries) {
+    struct Taken {
+        std::size_t count = 0;                    ///< of the entries, from the first on
+        std::optional<std::string> failure = {};  ///< why the node has to stop, if so
+    };
+    /// Takes entries in, one at least, until there are no more or is_over() says that it is enough.
+    /// @pre there are any
+    template <class IsOver>
+    Taken take_in(std::span<const raft::Entry> entries, IsOver is_over) {
+        Taken taken;
         raft::Index at;
         try {
-            for (const raft::Entry& entry : entries) {
+            do {
+                const raft::Entry& entry = entries[taken.count];
                 at = entry.index;
                 apply_entry(entry);
                 state_.digest().passed(at);
-            }
-            state_.applied(entries.back().position());
+                ++taken.count;
+            } while (taken.count < entries.size() && !is_over());
+            state_.applied(entries[taken.count - 1].position());
         } catch (const SkipRefused& refused) {
-            return refused.what();
+            taken.failure = refused.what();
         } catch (const typename ReplicaState<Machine>::NotNoted& wrong) {
-            return wrong.what();
+            taken.failure = wrong.what();
         } catch (const NewerVersion& newer) {
-            return newer.what();
+            taken.failure = newer.what();
         } catch (...) {
-            return "the state machine threw at the operation of index " + std::to_string(at.value) +
-                   " (" + thrown_text() +
-                   "), as it will on every node and after every restart unless "
-                   "Options::skip_operations leaves that operation out on all nodes";
+            taken.failure =
+                "the state machine threw at the operation of index " + std::to_string(at.value) +
+                " (" + thrown_text() +
+                "), as it will on every node and after every restart unless "
+                "Options::skip_operations leaves that operation out on all nodes";
         }
-        return std::nullopt;
+        return taken;
     }
 
 private:

@@ -236,9 +236,13 @@ public:
     // ---- what the engine tells (raft::EngineHost) ----
 
     void wake() {
-        if (queue_->calling()) return;
+        // One is enough, even where the clock has brought the turn that an earlier one was for.
+        if (queue_->calling() || std::exchange(is_turn_posted_, true)) return;
         boost::asio::post(queue_->strand(), [self = self_] {
-            if (const std::shared_ptr<Node> node = self.lock()) node->turn();
+            const std::shared_ptr<Node> node = self.lock();
+            if (node == nullptr) return;
+            node->is_turn_posted_ = false;
+            node->turn();
         });
     }
 
@@ -281,9 +285,12 @@ public:
     }
 
     bool apply(std::span<const raft::Entry> entries) {
-        const bool now = !state_.busy();
-        now ? take_in(entries) : state_.put_off(entries);
-        return now;
+        if (state_.busy()) {
+            state_.put_off(entries);
+            return false;
+        }
+        is_slice_over_ = !take_in(entries);
+        return !is_slice_over_;
     }
 
     raft::Result<void> restore(const raft::SnapshotMeta& meta,
@@ -330,7 +337,7 @@ public:
 
     raft::Time tick(raft::Time now) {
         // A machine that is written in place is free again before its file is durable.
-        catch_up();
+        if (!std::exchange(is_slice_over_, false)) catch_up();
         measurements_.reads_ended(now);
         // Here, and not only when something is applied: the log may have grown beyond the
         // threshold while the snapshot before was being written.
@@ -345,6 +352,7 @@ public:
         }
         captures_.expire(now);
         snapshots_.expire(now);
+        if (state_.could_go_on()) return now;
         return std::min({operations_.earliest_deadline(), reads_.earliest_deadline(),
                          captures_.earliest_deadline(), snapshots_.deadline(now)});
     }
@@ -393,8 +401,7 @@ private:
         }
         const std::vector<raft::Entry> entries = state_.take_late_entries();
         if (entries.empty() || engine_.halted()) return;
-        take_in(entries);
-        engine_.applied(entries.back().index);
+        if (take_in(entries)) engine_.applied(entries.back().index);
     }
 
     /// A read that may be answered by what the core takes for applied, a snapshot that is put off
@@ -414,13 +421,21 @@ private:
         return {};
     }
 
-    void take_in(std::span<const raft::Entry> entries) {
+    /// So long operations are applied before messages and clients have a turn.
+    static constexpr std::chrono::milliseconds slice{5};
+
+    /// Returns whether all of them are taken in; the others are put off.
+    bool take_in(std::span<const raft::Entry> entries) {
         const raft::Time begun = engine_.now();
-        const std::optional<std::string> failure =
+        const auto [count, failure] =
             Application<Machine, Operations>(state_, operations_, measurements_, begun)
-                .take_in(entries);
-        measurements_.applied(entries.size(), begun, engine_.now());
+                .take_in(entries, [&] { return engine_.now() - begun >= slice; });
+        measurements_.applied(count, begun, engine_.now());
         if (failure) machine_failed(*failure);
+        if (failure || count == entries.size()) return true;
+        state_.put_off(entries.subspan(count));
+        engine_.applied(entries[count - 1].index);
+        return false;
     }
 
     boost::system::error_code not_leader() {
@@ -523,6 +538,8 @@ private:
     PendingChanges changes_;
     PendingChanges handovers_;
     RoomNotice room_notice_;
+    bool is_slice_over_ = false;  // in this turn
+    bool is_turn_posted_ = false;
     std::vector<StopCompletion> stops_;
     bool stopped_ = false;
     NotLeader not_leader_;

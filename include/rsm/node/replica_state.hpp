@@ -236,7 +236,9 @@ public:
     /// What the machine says is older than what was put off.
     bool outdated() const { return late_restore_.has_value(); }
 
-    /// @pre busy()
+    /// Whether something waits that the machine could take in.
+    bool could_go_on() const { return busy() && !lent(); }
+
     void put_off(std::span<const raft::Entry> entries) {
         late_entries_.assign(entries.begin(), entries.end());
     }

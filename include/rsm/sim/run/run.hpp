@@ -266,7 +266,8 @@ private:
         if (failed() || cluster_.leader() != leader) return;
         const std::vector<std::uint64_t> before = candidacies();
         wait(quiet_time);
-        if (failed()) return;
+        // A write that failed while the next segment was made ends the node when that is needed.
+        if (failed() || !all_up()) return;
         cluster_.report(Rule::stable_leadership, nobody_stood(before, candidacies()));
         if (failed()) return;
         ask_in_peace(leader);
@@ -280,7 +281,7 @@ private:
         wait(quiet_time);
         cluster_.network().heal();
         wait(quiet_time);
-        if (failed()) return;
+        if (failed() || !all_up()) return;
         cluster_.report(Rule::stable_leadership,
                         not_deposed(reign, {cluster_.leader(), this->reign()}));
     }
