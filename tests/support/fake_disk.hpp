@@ -34,6 +34,12 @@ public:
     struct Inode {
         std::string now;
         std::string durable;
+        /// From where on a sector is not given back; npos: all are.
+        std::size_t bad_sector = std::string::npos;
+
+        bool is_readable(std::uint64_t offset, std::size_t size) const {
+            return bad_sector >= offset + size || bad_sector + 512 <= offset;
+        }
     };
     using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
@@ -124,6 +130,10 @@ struct FakeFiles {
         }
         const std::string& now = file.inode->now;
         if (offset >= now.size()) return std::size_t{0};
+        if (file.inode->bad_sector < now.size() && !file.inode->is_readable(offset, out.size())) {
+            return raft::Failure{std::error_code(EIO, std::system_category()),
+                                 "read " + file.path};
+        }
         const std::size_t count = std::min<std::size_t>(out.size(), now.size() - offset);
         std::memcpy(out.data(), now.data() + offset, count);
         return count;
@@ -136,6 +146,9 @@ struct FakeFiles {
         if (stopped_before) return failed(file.path);
         std::string& now = file.inode->now;
         for (const auto part : parts) {
+            if (!file.inode->is_readable(offset, part.size())) {
+                file.inode->bad_sector = std::string::npos;
+            }
             if (now.size() < offset + part.size()) now.resize(offset + part.size());
             std::memcpy(now.data() + offset, part.data(), part.size());
             offset += part.size();

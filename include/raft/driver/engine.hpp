@@ -254,10 +254,14 @@ private:
     template <class Action>
     void or_fail(Action action) {
 #ifdef __cpp_exceptions
-        const auto fail_with = [this](const std::string& why) {
+        // Nothing that takes memory comes before the node is quiet.
+        const auto fail_with = [this](const char* why) {
             in_turn_ = false;
-            fail({std::make_error_code(std::errc::state_not_recoverable),
-                  "the node could not finish what it had begun (" + why + ")"});
+            if (halted_) return;
+            quiet();
+            host_.failed({std::make_error_code(std::errc::state_not_recoverable),
+                          std::string("the node could not finish what it had begun (") + why +
+                              ")"});
         };
         try {
             action();

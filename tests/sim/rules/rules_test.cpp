@@ -172,6 +172,11 @@ TEST_CASE("Honest start: no node starts in spite of an error that counts") {
                                 DiskCall::read, DiskCall::rename, DiskCall::create_directory}) {
         CHECK(start({.fault = DiskFault::call_error, .call = call}) == "honest start");
     }
+    const auto read = [&](int error) {
+        return start({.fault = DiskFault::call_error, .call = DiskCall::read, .error = error});
+    };
+    CHECK(read(ENOMEM) == "honest start");
+    CHECK(read(EIO) == "none");
     // What is not needed may fail.
     CHECK(start({.fault = DiskFault::call_error, .call = DiskCall::remove}) == "none");
     CHECK(start({.fault = DiskFault::call_error, .call = DiskCall::allocate}) == "none");

@@ -12,19 +12,21 @@
 #include <rsm/sim/world/wal_files.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <span>
 #include <string>
 
 namespace rsm::inline v0::sim {
 
 /// What is not needed may fail: a file that is removed, room for a next segment, or what had been
-/// received of a snapshot, which can be sent again.
+/// received of a snapshot, which can be sent again. What the disk did not give back (EIO) is read
+/// again, and taken for damage where it does not give it then.
 inline bool start_depends_on(const DiskHit& hit) {
     const wal_files::Kind kind = wal_files::kind_of(hit.path);
     if (kind == wal_files::Kind::incoming || kind == wal_files::Kind::marks) return false;
     if (hit.fault == DiskFault::write_error || hit.fault == DiskFault::sync_error) return true;
-    return hit.fault == DiskFault::call_error && hit.call != DiskCall::remove &&
-           hit.call != DiskCall::allocate;
+    if (hit.fault != DiskFault::call_error || hit.call == DiskCall::remove) return false;
+    return hit.call != DiskCall::allocate && !(hit.call == DiskCall::read && hit.error == EIO);
 }
 
 /// @param hits  what befell the disk during the recovery of a node that has started

@@ -203,6 +203,18 @@ public:
             .fault = DiskFault::bit_rot, .path = found->first, .offset = offset, .size = 1});
     }
 
+    /// The sector of that byte cannot be read any more. Nothing: there is no such durable byte.
+    std::optional<DiskHit> spoil(std::string_view path, std::uint64_t offset) {
+        const auto found = durable_names_.find(path);
+        if (found == durable_names_.end() || offset >= found->second->durable_size()) {
+            return std::nullopt;
+        }
+        found->second->spoil(offset);
+        ++durable_version_;
+        return hits_.emplace_back(DiskHit{
+            .fault = DiskFault::unreadable, .path = found->first, .offset = offset, .size = 1});
+    }
+
     /// No job of a lane of this disk ends before that.
     void stall_until(raft::Time time) { stalled_until_ = std::max(stalled_until_, time); }
     raft::Time stalled_until() const { return stalled_until_; }

@@ -21,12 +21,13 @@ enum class DiskFault : std::uint8_t {
     lost_write,         ///< the write is reported and synced and never gets to the disk
     misdirected_write,  ///< so too, and it harms another place of the disk
     bit_rot,            ///< a durable bit is not what it was
+    unreadable,         ///< a durable sector cannot be read any more
     copied_in_part,     ///< a file is shorter than it was, or not there
     call_error,         ///< a call fails, see CallFailure
 };
-inline constexpr std::array<std::string_view, 8> disk_fault_names{
-    "stopped",           "failed write", "failed sync",    "lost write",
-    "misdirected write", "bit rot",      "copied in part", "failed call"};
+inline constexpr std::array<std::string_view, 9> disk_fault_names{
+    "stopped", "failed write", "failed sync",    "lost write", "misdirected write",
+    "bit rot", "unreadable",   "copied in part", "failed call"};
 static_assert(disk_fault_names.size() == static_cast<std::size_t>(DiskFault::call_error) + 1);
 
 /// The calls that a disk takes.
@@ -85,6 +86,7 @@ struct DiskHit {
     std::uint64_t landed_offset = 0;
     std::uint64_t landed_size = 0;
     DiskCall call = DiskCall::write;  ///< the one that failed
+    int error = 0;                    ///< with which it did
     friend bool operator==(const DiskHit&, const DiskHit&) = default;
 };
 

@@ -94,6 +94,7 @@ public:
     raft::Result<std::size_t> read_at(const File& file, std::uint64_t offset,
                                       std::span<std::byte> out) const {
         if (auto result = look(DiskCall::read, file.name); !result) return result.error();
+        if (!file.inode->is_readable(offset, out.size())) return failure(EIO, "read", file.name);
         return file.inode->read(offset, out);
     }
     raft::Result<void> write_at(const File& file, std::uint64_t offset,
@@ -203,7 +204,10 @@ private:
         const auto mishap = disk_->begin({call, path});
         if (disk_->stopped_) return stopped(name_of(call), path);
         if (!mishap) return {};
-        disk_->hits_.push_back({.fault = DiskFault::call_error, .path = path, .call = call});
+        disk_->hits_.push_back({.fault = DiskFault::call_error,
+                                .path = path,
+                                .call = call,
+                                .error = mishap->error});
         return failure(mishap->error, name_of(call), path);
     }
     /// Carries out an operation on names. One that is interrupted or fails has happened or not.

@@ -63,7 +63,12 @@ raft::Result<void> create_directories(const Files& files, const std::string& pat
         const bool is_closed = !parent && parent.error().code == std::errc::permission_denied;
         if (*made || !is_closed) {
             if (!parent) return parent.error();
-            if (auto synced = files.sync_directory(*parent); !synced) return synced;
+            auto synced = files.sync_directory(*parent);
+            // Nobody makes anything on a file system that is only read.
+            const bool is_read_only =
+                !synced && (synced.error().code == std::errc::invalid_argument ||
+                            synced.error().code == std::errc::read_only_file_system);
+            if (!synced && (*made || !is_read_only)) return synced;
         }
         if (end == std::string::npos) return {};
     }
@@ -423,6 +428,16 @@ inline bool is_refused(const raft::Failure& failure) {
     const int error = failure.code.value();
     return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EMFILE ||
            error == ENFILE || error == ENOMEM;
+}
+/// Whether a read says that the disk does not give back what is on it: a bad sector, or content for
+/// which a file system's own checksums do not stand.
+inline bool is_unreadable(const raft::Failure& failure) {
+    if (failure.code.category() != std::system_category()) return false;
+    const int error = failure.code.value();
+#if defined(__linux__)
+    if (error == EUCLEAN) return true;
+#endif
+    return error == EIO || error == EBADMSG;
 }
 inline raft::Failure no_memory(const std::string& path) {
     return {std::make_error_code(std::errc::not_enough_memory), path};

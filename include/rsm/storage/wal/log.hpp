@@ -88,9 +88,10 @@ public:
             unused.erase(unused.begin());
             offset_ = segment_header_bytes;
         }
-        // A copy of the file may have holes.
+        // A copy of the file may have holes. Where there is no room for these, or a file system
+        // wants room for what is there already (XFS), a write says so, should it come to that.
         if (auto result = files_.preallocate(present_.back()->file, present_.back()->capacity);
-            !result) {
+            !result && !is_refused(result.error())) {
             return result;
         }
         activate(present_.back());

@@ -248,23 +248,32 @@ private:
     /// The newest that is whole: the log that it stands for may be gone.
     raft::Result<void> load_snapshot() {
         for (auto position = snapshots_.rbegin(); position != snapshots_.rend(); ++position) {
-            auto kept = wal::load_snapshot(files_, options_.directory, *position);
-            raft::Result<void> result;
+            auto kept = load_whole_snapshot(*position);
+            // It may have been a passing fault.
+            if (!kept && is_unreadable(kept.error())) kept = load_whole_snapshot(*position);
             if (kept) {
-                result = verify_snapshot(files_, *kept, options_.pieces.snapshot_read_bytes);
-            } else {
-                result = kept.error();
-            }
-            if (result) {
                 opened_.snapshot = std::move(*kept);
                 opened_.recovered.snapshot = opened_.snapshot->meta;
                 return {};
             }
-            if (result.error().code != StorageErrc::corrupted) return result;
-            note_damage(result.error().what);
+            const raft::Failure& why = kept.error();
+            if (is_unreadable(why)) {
+                note_damage(why.message());
+            } else if (why.code == StorageErrc::corrupted) {
+                note_damage(why.what);
+            } else {
+                return why;
+            }
             damaged_.push_back(*position);
         }
         return {};
+    }
+    raft::Result<KeptPointer<Files>> load_whole_snapshot(raft::LogPosition position) const {
+        auto kept = wal::load_snapshot(files_, options_.directory, position);
+        if (!kept) return kept;
+        const auto result = verify_snapshot(files_, *kept, options_.pieces.snapshot_read_bytes);
+        if (!result) return result.error();
+        return kept;
     }
     void note_damage(const std::string& what) {
         opened_.report.push_back(what);

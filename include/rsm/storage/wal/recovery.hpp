@@ -200,7 +200,7 @@ private:
         const auto size = static_cast<std::size_t>(header->capacity);
         if (buffer_.size() < size) buffer_ = raft::Buffer(size);
         const std::span<std::byte> bytes = buffer_.writable().first(size);
-        const auto count = files_.read_at(*file, 0, bytes);
+        const auto count = read_what_is_left(*file, path, bytes);
         if (!count) return count.error();
         is_cut_short_ = *count < size;
         if (is_cut_short_) {
@@ -212,6 +212,31 @@ private:
         return std::make_shared<Segment<Files>>(
             Segment<Files>{std::move(*file), path, header->id, header->capacity});
     }
+    /// Reads a file from its beginning. In the place of what the disk does not give back stand bytes
+    /// that nobody has written, as little as possible: zeros would be taken for a write that was
+    /// interrupted.
+    raft::Result<std::size_t> read_what_is_left(const typename Files::File& file,
+                                                const std::string& path,
+                                                std::span<std::byte> bytes) {
+        const auto whole = files_.read_at(file, 0, bytes);
+        if (whole || !is_unreadable(whole.error())) return whole;
+        for (std::size_t offset = 0; offset < bytes.size(); offset += readable_unit) {
+            const auto piece =
+                bytes.subspan(offset, std::min(readable_unit, bytes.size() - offset));
+            const auto count = files_.read_at(file, offset, piece);
+            if (!count && !is_unreadable(count.error())) return count;
+            if (!count) {
+                note(damage(path, offset, "the disk does not give it back"));
+                std::ranges::fill(piece, unwritten);
+            } else if (*count < piece.size()) {
+                return offset + *count;
+            }
+        }
+        return bytes.size();
+    }
+    static constexpr std::size_t readable_unit = 512;
+    static constexpr std::byte unwritten{0xa5};
+
     /// Of a file that has its full size from its making on. A damaged header says nothing that is
     /// not known without it.
     raft::Result<SegmentHeader> read_header(const typename Files::File& file,
@@ -219,9 +244,13 @@ private:
         const auto size = files_.size(file);
         if (!size) return size.error();
         std::array<std::byte, segment_header_bytes> bytes{};
-        const auto count = files_.read_at(file, 0, bytes);
-        if (!count) return count.error();
-        auto header = decode_segment_header(std::span(bytes).first(*count), path);
+        auto count = files_.read_at(file, 0, bytes);
+        if (!count && is_unreadable(count.error())) count = files_.read_at(file, 0, bytes);
+        const bool is_lost = !count && is_unreadable(count.error());
+        if (!count && !is_lost) return count.error();
+        auto header = is_lost ? raft::Result<SegmentHeader>(
+                                    damage(path, 0, "the disk does not give it back"))
+                              : decode_segment_header(std::span(bytes).first(*count), path);
         const std::uint64_t log_id = log_.log_id != 0 ? log_.log_id : told_log_id_.value_or(0);
         if (!header && is_damage(header.error()) && log_id != 0) {
             note(header.error());

@@ -123,13 +123,14 @@ template <class Files>
 raft::Result<void> cut(const Files& files, const TornTail<Files>& torn) {
     const auto& file = torn.segment->file;
     raft::Buffer before(static_cast<std::size_t>(torn.end - torn.frontier));
+    // What the disk does not give back it does not give to the next recovery either.
     const auto count = files.read_at(file, torn.frontier, before.writable());
-    if (!count) return count.error();
+    if (!count && !is_unreadable(count.error())) return count.error();
     std::vector<std::span<const std::byte>> zeros;
     add_zeros(zeros, torn.end - torn.frontier);
     auto result = files.write_at(file, torn.frontier, zeros);
     if (result) result = files.sync(file);
-    if (!result) {
+    if (!result && count) {
         // The system may take the zeros for written now, and they would hide from the next
         // recovery what the disk still holds. With the tail in their place it does this again.
         const std::span<const std::byte> part = before.writable().first(*count);

@@ -97,6 +97,39 @@ TEST_CASE("A log in one segment heals from a changed byte, or says what to do") 
     CHECK(refused == rsm::detail::wal::segment_header_bytes);
 }
 
+TEST_CASE("A log heals from a sector that the disk does not give back, or says what to do") {
+    for (const std::size_t writes : {30U, 700U}) {
+        const Story story = troubled_story(writes);
+        const std::vector<std::string> names = segment_names(*story.disk);
+        const auto content = [&](const std::string& name) {
+            return story.disk->names.at(name)->now;
+        };
+        const std::string newest =
+            *std::find_if(names.rbegin(), names.rend(), [&](const std::string& name) {
+                return frontier(content(name)) > rsm::detail::wal::segment_header_bytes;
+            });
+        std::size_t refused = 0;
+        for (const std::string& name : names) {
+            CAPTURE(name);
+            const std::string whole = content(name);
+            for (std::size_t sector = 0; sector < whole.size(); sector += 512) {
+                CAPTURE(sector);
+                const FakeFiles files = changed(*story.disk, name.substr(2), whole);
+                files.disk->names.at(name)->bad_sector = sector;
+                const bool healed = heals(story, files);
+                if (!healed) ++refused;
+                // The header of the only one says which log it is of; and with what was written
+                // last goes what was promised then.
+                const bool is_at_end =
+                    name == newest && sector < frontier(whole) && sector + 1024 > frontier(whole);
+                CHECK((healed || sector == 0 || is_at_end));
+            }
+        }
+        CHECK(refused > 0);
+        CHECK(refused <= 4);
+    }
+}
+
 TEST_CASE("A log in several segments heals from a changed byte in any of them") {
     const Story story = troubled_story(700);
     const std::vector<std::string> names = segment_names(*story.disk);

@@ -23,7 +23,8 @@ inline bool shows(const Disk::LostWrite& lost) {
 /// Another fault has struck behind it.
 inline bool is_harmed_behind(const Disk& disk, const Disk::LostWrite& lost) {
     return std::ranges::any_of(disk.hits(), [&](const DiskHit& hit) {
-        const bool rotten = hit.fault == DiskFault::bit_rot && hit.path >= lost.path;
+        const bool rots = hit.fault == DiskFault::bit_rot || hit.fault == DiskFault::unreadable;
+        const bool rotten = rots && hit.path >= lost.path;
         return rotten || (hit.landed_size != 0 && hit.landed_path >= lost.path);
     });
 }

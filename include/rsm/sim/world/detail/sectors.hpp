@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -142,6 +143,16 @@ public:
         const std::uint32_t slot = slot_of(sector);
         return slot == 0 ? durable_->sector(sector) : data(dirty_[slot - 1].newest);
     }
+    /// Whether the disk gives all of these bytes back.
+    bool is_readable(std::uint64_t offset, std::uint64_t size) const {
+        if (unreadable_.empty() || size == 0 || offset >= size_) return true;
+        size = std::min(size, size_ - offset);
+        const auto first = unreadable_.lower_bound(sector_of(offset));
+        return first == unreadable_.end() || *first > sector_of(offset + size - 1);
+    }
+    /// The disk does not give this sector back any more, until it is written again.
+    void spoil(std::uint64_t offset) { unreadable_.insert(sector_of(offset)); }
+    /// @pre is_readable()
     std::size_t read(std::uint64_t offset, std::span<std::byte> out) const {
         if (offset >= size_) return 0;
         const auto total =
@@ -169,6 +180,7 @@ public:
                 std::byte* const target = stage(sector_of(at), count == sector_bytes);
                 source.take(target + begin, count);
                 commit(sector_of(at));
+                unreadable_.erase(sector_of(at));
             } else {
                 source.take(nullptr, count);
             }
@@ -235,7 +247,9 @@ public:
             content = std::make_shared<Content>(*content);
             content->cut(durable_size_);
         }
-        return std::make_shared<Inode>(std::move(usage), std::move(content), durable_size_);
+        auto image = std::make_shared<Inode>(std::move(usage), std::move(content), durable_size_);
+        image->unreadable_ = unreadable_;
+        return image;
     }
     /// Changes what is durable, past the cache.
     Content& own() {
@@ -364,6 +378,7 @@ private:
     std::uint64_t size_;
     std::uint64_t durable_size_;
     std::vector<std::uint64_t> sizes_;  ///< that it had since the last sync
+    std::set<std::uint32_t> unreadable_;
     std::vector<Dirty> dirty_;          ///< sectors that differ from the durable ones
     std::vector<std::uint32_t> slots_;  ///< by sector: 1 + its place in dirty_, or 0
     std::vector<Version> versions_;
