@@ -16,6 +16,7 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,6 +32,7 @@ namespace kv {
 template <class Client>
 class ClientBackup {
     using Error = boost::system::error_code;
+    using Clock = std::chrono::steady_clock;
 
 public:
     explicit ClientBackup(Client& client) : client_(client) {}
@@ -49,6 +51,17 @@ public:
     void reset() {
         spooled_.reset();
         place_.reset();
+        is_forfeit_ = false;
+    }
+    /// Likewise, if the client has not asked for more of it in time.
+    /// @param is_busy  requests of the client are under way, or it is being sent something
+    void free_unused(Clock::time_point now, bool is_busy) {
+        if (spooled_ == nullptr) return;
+        if (is_busy) used_ = now;
+        const std::chrono::milliseconds limit = client_.options().backup_idle_timeout;
+        if (limit.count() == 0 || now - used_ < limit) return;
+        reset();
+        is_forfeit_ = true;
     }
 
 private:
@@ -110,6 +123,7 @@ private:
             }
             spooled_ = *spooled;
             place_ = place;
+            used_ = Clock::now();
             const raft::LogPosition last = spooled_->last();
             client->finish(sequence,
                            detail::bulk("size:" + std::to_string(spooled_->size()) +
@@ -126,9 +140,15 @@ private:
     }
 
     void read(std::uint64_t offset, Sequence sequence) {
+        if (is_forfeit_) {
+            return refuse(sequence,
+                          "ERR the backup was not read for too long, and its place was given to "
+                          "others: RAFT.BACKUP BEGIN makes another one");
+        }
         if (spooled_ == nullptr) {
             return refuse(sequence, "ERR there is no backup: RAFT.BACKUP BEGIN makes one");
         }
+        used_ = Clock::now();
         if (!client_.has_memory(SpooledBackup::piece_bytes)) {
             return refuse(sequence, Client::no_memory_text);
         }
@@ -146,6 +166,8 @@ private:
     Client& client_;
     std::shared_ptr<SpooledBackup> spooled_;
     BackupPlaces::Place place_;
+    Clock::time_point used_;
+    bool is_forfeit_ = false;  // there was one that was not read in time
 };
 
 }  // namespace kv

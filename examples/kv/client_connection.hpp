@@ -64,7 +64,7 @@ public:
 
     /// Says why and closes, without reading a request.
     void refuse(std::string_view why) {
-        last_ = true;
+        refused_ = last_ = true;
         secure([this, why = std::string(why)] { say_last(why); });
     }
 
@@ -80,7 +80,9 @@ public:
         // Time in which this side does not want to receive is not the client's.
         if (last_ || !has_room()) deadlines_.note_whole();
         const bool waits = last_ || !pipeline_.empty();
-        ClientDeadlines::State state{{}, client_.is_stranger() && !last_, waits};
+        // Whoever has been told, or is being seen off, has a limit of its own for that.
+        const bool must_log_in = client_.is_stranger() && !told_ && !is_lingering();
+        ClientDeadlines::State state{{}, must_log_in, waits};
         if (is_sending()) state.sending = progress();
         return deadlines_.lapse(state, options(), now);
     }
@@ -88,14 +90,18 @@ public:
     void end_for(Lapse lapse) {
         ++service_.counters().closed_for_time;
         report(std::string(describe(lapse)));
-        if (farewell(lapse).empty()) return end();
+        // One that does not listen, or has had its last reply, would not hear it.
+        if (last_ || is_sending() || farewell(lapse).empty()) return end();
+        told_ = true;
         refuse_more(farewell(lapse));
     }
-
-    /// Whether it has yet to show who it is.
-    bool is_stranger() const {
-        return !last_ && (client_.is_stranger() || deadlines_.is_securing());
+    /// Gives back what the client has asked for and does not use.
+    void free_unused(Clock::time_point now) {
+        backup_.free_unused(now, is_sending() || !pipeline_.empty());
     }
+
+    /// Whether it has a place, and has yet to show who it is.
+    bool is_stranger() const { return !refused_ && is_of_stranger(); }
     /// Closes, without a word: its place is wanted.
     void make_way() {
         report("it has not shown who it is, and its place is wanted (--max-clients)");
@@ -124,8 +130,9 @@ private:
         ClientStream::secure(options().tls, options().tls_asks,
                              [this, then = std::move(then)](const Handshake& ended) {
                                  deadlines_.note_secured();
+                                 secured_ = ended.failure.empty() && !ended.is_plain;
                                  account();
-                                 if (ended.failure.empty() && !ended.is_plain) return then();
+                                 if (secured_) return then();
                                  ++service_.counters().refused_by_tls;
                                  if (ended.is_plain) return end_plain();
                                  report("no TLS: " + ended.failure);
@@ -212,8 +219,14 @@ private:
         return false;
     }
 
+    bool is_of_stranger() const override { return client_.is_stranger() || !secured_; }
+
     void give_way() override {
         ++service_.counters().closed_for_memory;
+        if (is_of_stranger()) {
+            report("it has not shown who it is, and its memory is wanted (--client-memory)");
+            return end();
+        }
         report("it holds " + std::to_string(bytes() >> 10) +
                " KiB, the most of all clients, and their memory is used up (--client-memory)");
         end();
@@ -517,6 +530,9 @@ private:
     ClientDeadlines deadlines_{Clock::now()};
     bool starved_ = true;  // the parser needs more bytes than there are
     bool last_ = false;    // nothing more is taken in, and the connection ends after the last reply
+    bool refused_ = false;  // it takes no place, since it was only let in to be told so
+    bool told_ = false;     // that it has let a time limit pass
+    bool secured_ = options().tls == nullptr;
 };
 
 }  // namespace kv

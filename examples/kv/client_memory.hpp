@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <unordered_set>
 
 namespace kv {
@@ -13,13 +15,16 @@ namespace kv {
 /// What connections hold for their clients: requests that are being received or carried out, and
 /// replies that wait. When it is used up, who holds the most has to give way.
 ///
+/// Strangers, who have yet to show who they are, have a quarter of it together, and give way first,
+/// in the order in which they came: whoever can connect must not keep out those who are known.
+///
 /// Thread safety: one object and its accounts are used from one thread at a time.
 class ClientMemory {
 public:
     /// The share of one connection. One that is left open must not outlive the ClientMemory.
     class Account {
     public:
-        explicit Account(ClientMemory& memory) : memory_(&memory) {}
+        explicit Account(ClientMemory& memory) : memory_(&memory), number_(++memory.last_number_) {}
         Account(const Account&) = delete;
         Account& operator=(const Account&) = delete;
 
@@ -36,16 +41,24 @@ public:
             memory_->used_ += bytes - bytes_;
             bytes_ = bytes;
             memory_->peak_ = std::max(memory_->peak_, memory_->used_);
+            note_stranger(is_of_stranger() ? bytes : 0);
         }
 
-        /// Whether it may hold `more` than now. If the budget does not suffice, those give way that
-        /// would still hold more than this one, if they hold more than a 4096th of it.
+        /// Whether it may hold `more` than now. If the budget does not suffice, strangers give way,
+        /// and those that would still hold more than this one, if they hold more than a 4096th of
+        /// it. If the strangers' share does not, they give way to each other, and the oldest of
+        /// them is refused.
         bool admit(std::size_t more) {
             if (memory_ == nullptr) return false;
+            while (is_of_stranger() && more > memory_->left_for_strangers()) {
+                Account* const oldest = memory_->oldest_stranger(*this);
+                if (oldest == nullptr) return false;
+                oldest->give_way();
+            }
             while (more > memory_->left()) {
-                Account* const largest = memory_->largest();
-                if (largest == nullptr || largest->bytes_ <= bytes_ + more) return false;
-                largest->give_way();
+                Account* const asked = asked_for(more);
+                if (asked == nullptr) return false;
+                asked->give_way();
             }
             return true;
         }
@@ -65,9 +78,30 @@ public:
 
         /// Lets go of everything and closes the account: another one needs the room.
         virtual void give_way() = 0;
+        /// Whether its client has yet to show who it is. Counts from the next set() on.
+        virtual bool is_of_stranger() const { return false; }
+
+        void note_stranger(std::size_t bytes) {
+            if (bytes != 0 && stranger_bytes_ == 0) memory_->strangers_.emplace(number_, this);
+            if (bytes == 0 && stranger_bytes_ != 0) memory_->strangers_.erase(number_);
+            memory_->stranger_bytes_ += bytes - stranger_bytes_;
+            stranger_bytes_ = bytes;
+        }
+
+        /// Who is to give way to this one next. Null: nobody.
+        Account* asked_for(std::size_t more) const {
+            Account* const stranger = memory_->oldest_stranger(*this);
+            if (stranger != nullptr && !is_of_stranger()) return stranger;
+            Account* const largest = memory_->largest();
+            if (largest != nullptr && largest->bytes_ > bytes_ + more) return largest;
+            // Who comes now may be somebody who is about to say who it is.
+            return stranger;
+        }
 
         ClientMemory* memory_;  // null: closed
+        std::uint64_t number_;  // in the order in which they were opened
         std::size_t bytes_ = 0;
+        std::size_t stranger_bytes_ = 0;  // those of them that count as a stranger's
     };
 
     explicit ClientMemory(std::size_t limit) : limit_(limit) {}
@@ -81,6 +115,17 @@ public:
 
 private:
     std::size_t left() const { return limit_ - std::min(limit_, used_); }
+    std::size_t left_for_strangers() const {
+        const std::size_t share = limit_ / 4;
+        return share - std::min(share, stranger_bytes_);
+    }
+
+    // Of those that hold something. Null if there is none besides `asking`, or that is the oldest.
+    Account* oldest_stranger(const Account& asking) const {
+        if (strangers_.empty()) return nullptr;
+        Account* const oldest = strangers_.begin()->second;
+        return oldest == &asking ? nullptr : oldest;
+    }
 
     // Only these are asked to give way: there are few of them, however many accounts there are.
     bool is_large(std::size_t bytes) const { return bytes > limit_ / large_at_once; }
@@ -99,6 +144,9 @@ private:
     std::size_t used_ = 0;
     std::size_t peak_ = 0;
     std::unordered_set<Account*> large_;
+    std::uint64_t last_number_ = 0;
+    std::size_t stranger_bytes_ = 0;
+    std::map<std::uint64_t, Account*> strangers_;  // that hold something, the oldest first
 };
 
 }  // namespace kv

@@ -102,6 +102,8 @@ protected:
     /// The client sends no more. It may still wait for its replies.
     bool at_end() const { return at_end_; }
     bool is_sending() const { return !sending_.empty(); }
+    /// Everything was sent, and the client has a moment to take it.
+    bool is_lingering() const { return lingering_; }
     /// When the client last took bytes of what is being sent.
     Clock::time_point progress() const { return progress_; }
 

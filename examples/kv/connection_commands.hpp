@@ -159,8 +159,12 @@ inline Command parse_hello(Arguments arguments, Connection& connection) {
         }
         changed.protocol = *version == 2 ? Protocol::resp2 : Protocol::resp3;
     }
+    // Each once: a password costs a look at all accounts, and one request may name thousands.
+    bool has_login = false;
+    bool has_name = false;
     for (std::size_t i = 2; i < arguments.size();) {
-        if (same_word(arguments[i], "auth") && i + 2 < arguments.size()) {
+        if (!has_login && same_word(arguments[i], "auth") && i + 2 < arguments.size()) {
+            has_login = true;
             if (auto refusal = log_in(arguments[i + 1], arguments[i + 2], changed)) {
                 connection.failed_logins = changed.failed_logins;
                 return *std::move(refusal);
@@ -168,7 +172,8 @@ inline Command parse_hello(Arguments arguments, Connection& connection) {
             i += 3;
             continue;
         }
-        if (!same_word(arguments[i], "setname") || i + 1 >= arguments.size()) {
+        const bool is_name = same_word(arguments[i], "setname") && i + 1 < arguments.size();
+        if (!is_name || std::exchange(has_name, true)) {
             return error("ERR Syntax error in HELLO");
         }
         if (!is_client_text(arguments[i + 1])) return refuse_client_text("Client names");

@@ -157,6 +157,7 @@ private:
         }
         void end_overdue() {
             const auto now = Client::Clock::now();
+            for (const auto& [id, client] : clients) client->free_unused(now);
             // To end one takes it out of `clients`.
             std::vector<std::pair<std::shared_ptr<Client>, Lapse>> overdue;
             for (const auto& [id, client] : clients) {
@@ -170,7 +171,8 @@ private:
             milliseconds interval(1000);
             for (const milliseconds limit :
                  {service.options().request_timeout, service.options().reply_timeout,
-                  milliseconds(service.options().idle_timeout)}) {
+                  milliseconds(service.options().idle_timeout),
+                  service.options().backup_idle_timeout}) {
                 if (limit.count() != 0) interval = std::min(interval, limit / 4);
             }
             return std::max(interval, milliseconds(1));

@@ -26,8 +26,9 @@ struct ServerOptions {
     /// Connections at once. One more is told so and closed.
     std::size_t max_clients = 10000;
 
-    /// Bytes that all connections together may hold. A request that finds no room is refused as
-    /// BUSY, or the connection that holds the most is closed.
+    /// Bytes that all connections together may hold, a quarter of them those that have not shown
+    /// who they are. A request that finds no room is refused as BUSY, or the oldest of these is
+    /// closed, or the connection that holds the most.
     std::size_t client_memory = std::size_t{256} << 20;
 
     /// Requests of one connection that are waiting, under way, or answered out of turn.
@@ -71,6 +72,8 @@ struct ServerOptions {
     std::string backup_directory;
     /// How long a backup waits for the state that it is to have.
     std::chrono::milliseconds backup_timeout{60'000};
+    /// How long a client may leave a backup unread until its place is given to others. 0: any time.
+    std::chrono::milliseconds backup_idle_timeout{60'000};
 
     /// How long a snapshot that somebody asks for may take until they are told so.
     std::chrono::milliseconds snapshot_timeout{600'000};

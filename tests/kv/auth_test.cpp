@@ -203,6 +203,12 @@ TEST_CASE("kv server: AUTH, HELLO and what follows may come in one piece") {
     TestClient modern(cluster, leader);
     CHECK(modern.ask({"HELLO", "3", "AUTH", "ann", "battery"}).text == wrong);
     CHECK(modern.ask({"CLIENT", "ID"}).text == no_auth);
+    // One look at the accounts for each request.
+    for (const std::string_view second : {"correct horse", "battery"}) {
+        CHECK(modern.ask({"HELLO", "2", "AUTH", "ann", "correct horse", "AUTH", "ann", second})
+                  .text == "ERR Syntax error in HELLO");
+        CHECK(modern.ask({"CLIENT", "ID"}).text == no_auth);
+    }
     const kv::Reply hello =
         modern.ask({"HELLO", "2", "AUTH", "ann", "correct horse", "SETNAME", "x"});
     CHECK(hello.elements.size() == 14);

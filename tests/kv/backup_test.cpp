@@ -161,6 +161,37 @@ TEST_CASE("two backups at once have a place, which goes with whoever has taken i
     }
 }
 
+TEST_CASE("a backup that is left unread goes and leaves its place; one that is sent stays") {
+    const TemporaryDirectory directory;
+    KvClusterOptions options = options_for(directory);
+    options.server.backup_idle_timeout = std::chrono::milliseconds(1000);
+    KvCluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    TestClient slow(cluster, leader);
+    REQUIRE(slow.ask({"SET", "a", std::string(2 << 20, 'a')}) == simple("OK"));
+    REQUIRE(begins(slow.ask({"RAFT.BACKUP", "BEGIN"})));
+    // More than the system takes for a client that reads nothing of it for now.
+    constexpr std::size_t pieces = 16;
+    for (std::size_t i = 0; i < pieces; ++i) slow.send(request({"RAFT.BACKUP", "READ", "0"}));
+    TestClient idle(cluster, leader);
+    REQUIRE(begins(idle.ask({"RAFT.BACKUP", "BEGIN"})));
+    TestClient next(cluster, leader);
+    REQUIRE(next.ask({"RAFT.BACKUP", "BEGIN"}).is_error("BUSY"));
+    CHECK(cluster.run_until([&] {
+        CHECK(idle.ask({"PING"}) == simple("PONG"));
+        return begins(next.ask({"RAFT.BACKUP", "BEGIN"}));
+    }));
+    CHECK(idle.ask({"RAFT.BACKUP", "READ", "0"}).text.starts_with("ERR the backup was not read"));
+    for (const kv::Reply& piece : slow.receive(pieces)) {
+        CHECK(piece.text.size() == kv::SpooledBackup::piece_bytes);
+    }
+    CHECK(begins(slow.ask({"RAFT.BACKUP", "READ", "0"})));
+    CHECK(idle.ask({"RAFT.BACKUP", "BEGIN"}).is_error("BUSY"));
+    REQUIRE(slow.ask({"RAFT.BACKUP", "END"}) == simple("OK"));
+    CHECK(begins(idle.ask({"RAFT.BACKUP", "BEGIN"})));
+    CHECK(begins(idle.ask({"RAFT.BACKUP", "READ", "0"})));
+}
+
 TEST_CASE("what makes no sense is said, and changes nothing") {
     const TemporaryDirectory directory;
     KvClusterOptions options = options_for(directory);

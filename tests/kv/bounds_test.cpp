@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +30,9 @@ struct Holder final : kv::ClientMemory::Account {
         gave_way = true;
         close_account();
     }
+    bool is_of_stranger() const override { return is_stranger; }
     bool gave_way = false;
+    bool is_stranger = false;
 };
 
 /// For tests of large values, which a busy machine may copy slowly.
@@ -86,6 +89,140 @@ TEST_CASE("client memory: who holds most gives way to one that would hold less")
     CHECK_FALSE(large.admit(1));  // it is out
     other.close_account();
     CHECK(memory.used() == 10);
+}
+
+TEST_CASE("client memory: strangers share a quarter, and the oldest of them goes first") {
+    constexpr std::size_t limit = std::size_t{1} << 20;
+    constexpr std::size_t small = limit / 4096;  // nobody is asked for so little but strangers
+    kv::ClientMemory memory(limit);
+    std::vector<std::unique_ptr<Holder>> strangers;
+    const auto gone = [&] {
+        std::size_t count = 0;
+        while (count < strangers.size() && strangers[count]->gave_way) ++count;
+        const bool in_order =
+            std::all_of(strangers.begin() + static_cast<std::ptrdiff_t>(count), strangers.end(),
+                        [](const auto& each) { return !each->gave_way; });
+        CHECK(in_order);
+        return count;
+    };
+    for (std::size_t i = 0; i < 2000; ++i) {
+        strangers.push_back(std::make_unique<Holder>(memory));
+        strangers.back()->is_stranger = true;
+        REQUIRE(strangers.back()->admit(small));
+        strangers.back()->set(small);
+        REQUIRE(memory.used() <= limit / 4);
+    }
+    CHECK(gone() == 2000 - 1024);
+    // Nobody makes room for the oldest.
+    CHECK_FALSE(strangers[2000 - 1024]->admit(1));
+    CHECK(gone() == 2000 - 1024);
+    // One that logs in is asked for nothing any more.
+    strangers[2000 - 1024]->is_stranger = false;
+    strangers[2000 - 1024]->set(small);
+    // Nor is one that holds much, as long as there are strangers.
+    Holder rich(memory);
+    rich.set(limit / 2);
+    Holder known(memory);
+    known.set(limit / 4);
+    CHECK_FALSE(strangers[2000 - 1024]->gave_way);
+    CHECK(known.admit(2 * small));
+    CHECK(strangers[2000 - 1024 + 1]->gave_way);
+    CHECK(strangers[2000 - 1024 + 2]->gave_way);
+    CHECK_FALSE(strangers[2000 - 1024 + 3]->gave_way);
+    CHECK_FALSE(strangers[2000 - 1024]->gave_way);
+    CHECK_FALSE(rich.gave_way);
+    // Where many who are known hold the rest, a stranger still comes in for another one.
+    rich.close_account();
+    known.close_account();
+    std::vector<std::unique_ptr<Holder>> many;
+    while (memory.used() + small <= limit) {
+        many.push_back(std::make_unique<Holder>(memory));
+        many.back()->set(small);
+    }
+    CHECK(strangers.back()->admit(small));
+    CHECK(strangers[2000 - 1024 + 3]->gave_way);
+    CHECK_FALSE(many.front()->gave_way);
+}
+
+TEST_CASE("kv server: strangers cannot use up the memory for clients") {
+    KvClusterOptions options = quick_options();
+    options.server.accounts = kv::Accounts(std::vector<kv::Credentials>{{"default", "battery"}});
+    options.server.client_memory = std::size_t{512} << 10;
+    const auto lines = std::make_shared<std::vector<std::string>>();
+    options.server.log = [lines](std::string_view line) { lines->emplace_back(line); };
+    KvCluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ClientMemory& memory = cluster.servers[leader]->memory();
+    TestClient waking(cluster, leader);
+    REQUIRE(waking.ask({"AUTH", "battery"}) == simple("OK"));
+    std::vector<std::unique_ptr<TestClient>> strangers;
+    for (int i = 0; i < 200; ++i) {
+        strangers.push_back(std::make_unique<TestClient>(cluster, leader));
+        strangers.back()->send("*");
+    }
+    REQUIRE(run_until(cluster.io, [&] { return counters(cluster, leader).closed_for_memory > 0; }));
+    CHECK(strangers.front()->is_closed());
+    CHECK(waking.ask({"SET", "k", std::string(100'000, 'x')}) == simple("OK"));
+    TestClient fresh(cluster, leader);
+    CHECK(fresh.ask({"AUTH", "battery"}) == simple("OK"));
+    CHECK(fresh.ask({"GET", "k"}) == bulk(std::string(100'000, 'x')));
+    CHECK(memory.peak() <= memory.limit());
+    REQUIRE_FALSE(lines->empty());
+    CHECK(lines->front().ends_with(
+        "closed: it has not shown who it is, and its memory is wanted (--client-memory)"));
+}
+
+TEST_CASE("kv server: handshakes do not use up the memory for clients") {
+    KvClusterOptions options = quick_options();
+    // Without OpenSSL nobody comes to the end of one.
+    const auto unused = std::make_shared<int>();
+    options.server.tls = kv::Tls(unused, reinterpret_cast<kv::TlsContext*>(unused.get()));
+    options.server.client_memory = (std::size_t{1} << 20) + (4 << 10);
+    KvCluster cluster(options);
+    const kv::ClientMemory& memory = cluster.servers[0]->memory();
+    std::vector<std::unique_ptr<TestClient>> strangers;
+    for (int i = 0; i < 8; ++i) {
+        strangers.push_back(std::make_unique<TestClient>(cluster, 0));
+        REQUIRE(run_until(cluster.io, [&] {
+            return counters(cluster, 0).accepted == static_cast<std::uint64_t>(i + 1);
+        }));
+    }
+    CHECK(memory.used() <= memory.limit() / 4);
+    CHECK(counters(cluster, 0).closed_for_memory == 4);
+    CHECK(counters(cluster, 0).clients == 4);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(strangers[i]->is_closed());
+}
+
+TEST_CASE("kv server: a stranger stays one when it leaves the reply to its QUIT unread") {
+    KvClusterOptions options = quick_options();
+    options.server.accounts = kv::Accounts(std::vector<kv::Credentials>{{"default", "battery"}});
+    std::size_t expected = 1;
+    SUBCASE("it makes way for another one") { options.server.max_clients = 1; }
+    SUBCASE("its time to log in comes to an end") {
+        options.server.request_timeout = std::chrono::milliseconds(1500);
+        expected = 0;
+    }
+    KvCluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ServerCounters& counted = counters(cluster, leader);
+    TestClient deaf(cluster, leader);
+    const auto send = [&](const std::string& text, std::size_t count) {
+        const std::uint64_t before = counted.commands;
+        deaf.send(repeated(text, count));
+        REQUIRE(run_until(cluster.io, [&] { return counted.commands == before + count; }));
+    };
+    // Until its replies stay here, and it is still listened to.
+    while (counted.unsent_bytes_peak < 64'000) send(request({"GET", "k"}), 500);
+    send(request({"QUIT"}), 1);
+    if (expected == 1) {
+        TestClient other(cluster, leader);
+        CHECK(other.ask({"AUTH", "battery"}) == simple("OK"));
+        CHECK(counted.closed_for_time == 0);
+    } else {
+        REQUIRE(run_until(cluster.io, [&] { return counted.closed_for_time != 0; }));
+        CHECK(counted.closed_for_time == 1);
+    }
+    CHECK(counted.clients == expected);
 }
 
 TEST_CASE("kv server: half requests together stay within the budget, and others are served") {

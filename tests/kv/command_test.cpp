@@ -204,7 +204,8 @@ TEST_CASE("HELLO chooses the protocol and says who answers, all of it or nothing
     CHECK(kv.connection.name == "bob");
     for (const char* line :
          {"HELLO 4", "HELLO 1", "HELLO 3 SETNAME", "HELLO 3 FOO", "HELLO 3 AUTH a",
-          "HELLO 3 AUTH default secret", "HELLO 3 SETNAME eve AUTH a b", "HELLO x"}) {
+          "HELLO 3 AUTH default secret", "HELLO 3 SETNAME eve AUTH a b", "HELLO x",
+          "HELLO 3 SETNAME eve SETNAME eve"}) {
         CAPTURE(line);
         CHECK(kv(line).starts_with("-"));
         CHECK(kv.connection.protocol == kv::Protocol::resp2);
@@ -212,6 +213,7 @@ TEST_CASE("HELLO chooses the protocol and says who answers, all of it or nothing
     }
     CHECK(kv("HELLO 4") == "-NOPROTO unsupported protocol version\r\n");
     CHECK(kv("HELLO 3 AUTH default secret").starts_with("-ERR AUTH called without"));
+    CHECK(kv("HELLO 3 SETNAME eve SETNAME eve") == "-ERR Syntax error in HELLO\r\n");
     CHECK(kv.run({"HELLO", "3", "SETNAME", "a b"}).starts_with("-ERR Client names cannot"));
 }
 

@@ -48,7 +48,8 @@ struct AdminOptions {
     /// By which names clients may call the server, besides localhost and addresses: others are
     /// refused (421), lest a page of another site have its own name lead here and read along.
     std::vector<std::string> names = {};
-    /// At once, at least 1. For one more, one that asks for nothing goes.
+    /// At once, at least 1. For one more, one goes that asks for nothing, or has not taken its
+    /// answer in a second.
     std::size_t max_connections = 32;
     /// Of a request; what is longer is refused (431).
     std::size_t max_header_bytes = 8192;

@@ -36,10 +36,13 @@ public:
         socket_.connect({boost::asio::ip::address_v4::loopback(), port});
     }
     void send(std::string bytes) {
+        send_only(std::move(bytes));
+        listen();
+    }
+    void send_only(std::string bytes) {
         auto held = std::make_shared<std::string>(std::move(bytes));
         boost::asio::async_write(socket_, boost::asio::buffer(*held),
                                  [held](boost::system::error_code, std::size_t) {});
-        if (!std::exchange(reading_, true)) read();
     }
     void listen() {
         if (!std::exchange(reading_, true)) read();
@@ -254,6 +257,27 @@ TEST_CASE("whoever asks is answered, however many only hold places") {
     CHECK(status_of(served.get("/healthz")) == "HTTP/1.1 200 OK");
     CHECK(served.run_until([&] { return many[0]->ended(); }));
     CHECK(served.server->connections() <= 3);
+}
+
+TEST_CASE("whoever asks is answered a second later, however many take no answers") {
+    Served served({.max_connections = 3, .reply_timeout = 10min});
+    std::string ahead;
+    for (int i = 0; i < 200; ++i) ahead += "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    std::vector<std::unique_ptr<Client>> deaf;
+    for (std::size_t i = 1; i <= 3; ++i) {
+        deaf.push_back(served.client());
+        deaf.back()->send_only(ahead);
+        CHECK(served.run_until([&] { return served.server->connections() == i; }));
+    }
+    // Each of them is left its second.
+    served.cluster.run_for(10ms);
+    CHECK(served.get("/healthz").empty());
+    CHECK(served.run_until([&] {
+        served.cluster.run_for(10ms);
+        return status_of(served.get("/healthz")) == "HTTP/1.1 200 OK";
+    }));
+    deaf[0]->listen();
+    CHECK(served.run_until([&] { return deaf[0]->ended(); }));
 }
 
 TEST_CASE("a node without a quorum works and is not ready; one that has stopped does neither") {

@@ -64,9 +64,15 @@ public:
         next_request();
     }
 
-    /// Whether it waits for the client to ask for something.
-    bool is_waiting() const { return state_ == State::idle || state_ == State::reading; }
-    std::chrono::steady_clock::time_point waiting_since() const { return since_; }
+    using Clock = std::chrono::steady_clock;
+
+    /// Whether it waits for the client: to ask for something, or for more than a second already, to
+    /// take its reply.
+    bool is_waiting(Clock::time_point now) const {
+        const bool is_telling = state_ == State::writing || state_ == State::ending;
+        return is_receiving() || (is_telling && now - since_ > std::chrono::seconds(1));
+    }
+    Clock::time_point waiting_since() const { return since_; }
 
     void close() {
         if (std::exchange(state_, State::closed) == State::closed) return;
@@ -78,13 +84,15 @@ public:
     }
 
 private:
-    enum class State : unsigned char { idle, reading, answering, ending, closed };
+    enum class State : unsigned char { idle, reading, answering, writing, ending, closed };
+
+    bool is_receiving() const { return state_ == State::idle || state_ == State::reading; }
 
     void next_request() {
         parser_.emplace();
         parser_->header_limit(static_cast<std::uint32_t>(limits_.max_header_bytes));
         parser_->skip(true);  // refused anyway, and then the connection ends
-        since_ = std::chrono::steady_clock::now();
+        since_ = Clock::now();
         state_ = State::idle;
         limit(limits_.idle_timeout);
         if (filled_ != 0) return parse();
@@ -94,7 +102,7 @@ private:
     void read() {
         const auto space = boost::asio::buffer(buffer_) + filled_;
         socket_.async_read_some(space, [self = shared_from_this()](Error error, std::size_t count) {
-            if (!self->is_waiting()) return;
+            if (!self->is_receiving()) return;
             if (error) return self->end();
             self->filled_ += count;
             self->parse();
@@ -139,12 +147,13 @@ private:
     }
 
     void reply(const HttpReply& answered, bool with_body, bool keep_alive) {
-        state_ = State::answering;
+        since_ = Clock::now();
+        state_ = State::writing;
         limit(limits_.reply_timeout);
         reply_ = to_bytes(answered, with_body, keep_alive);
         boost::asio::async_write(socket_, boost::asio::buffer(reply_),
                                  [self = shared_from_this(), keep_alive](Error error, std::size_t) {
-                                     if (self->state_ != State::answering) return;
+                                     if (self->state_ != State::writing) return;
                                      if (error) return self->end();
                                      keep_alive ? self->next_request() : self->see_off();
                                  });
@@ -195,7 +204,7 @@ private:
     Answer answer_;
     std::function<void()> gone_;
     State state_ = State::idle;
-    std::chrono::steady_clock::time_point since_{};
+    Clock::time_point since_{};  // it waits for the client
     std::vector<char> buffer_;
     std::size_t filled_ = 0;  // bytes of it that are not parsed
     std::optional<Parser> parser_;

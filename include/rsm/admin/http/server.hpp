@@ -92,12 +92,14 @@ private:
             if (self != nullptr) self->connections_.erase(known.lock());
         });
     }
-    /// Of those that want nothing, or take long to say it, the one that has done so for the longest
-    /// goes: whoever asks is answered, however many only hold places.
+    /// Of those that want nothing, or take long to say it or to take the answer, the one that has
+    /// done so for the longest goes. So whoever asks is answered, at the latest when the others
+    /// have had a second for what they were told.
     bool make_room() {
+        const auto now = HttpConnection::Clock::now();
         ConnectionPtr oldest;
         for (const ConnectionPtr& each : connections_) {
-            if (!each->is_waiting()) continue;
+            if (!each->is_waiting(now)) continue;
             if (oldest == nullptr || each->waiting_since() < oldest->waiting_since()) oldest = each;
         }
         if (oldest == nullptr) return false;
