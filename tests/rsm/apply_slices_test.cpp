@@ -59,12 +59,12 @@ public:
     }
     void arm(raft::Time time) {
         ++*round_;
-        boost::asio::post(executor_, [now = now_, expired = expired_, round = round_,
-                                      mine = *round_, time] {
-            if (mine != *round) return;
-            *now = std::max(*now, time);
-            (*expired)();
-        });
+        boost::asio::post(executor_,
+                          [now = now_, expired = expired_, round = round_, mine = *round_, time] {
+                              if (mine != *round) return;
+                              *now = std::max(*now, time);
+                              (*expired)();
+                          });
     }
     void stop() { ++*round_; }
 

@@ -131,8 +131,7 @@ struct FakeFiles {
         const std::string& now = file.inode->now;
         if (offset >= now.size()) return std::size_t{0};
         if (file.inode->bad_sector < now.size() && !file.inode->is_readable(offset, out.size())) {
-            return raft::Failure{std::error_code(EIO, std::system_category()),
-                                 "read " + file.path};
+            return raft::Failure{std::error_code(EIO, std::system_category()), "read " + file.path};
         }
         const std::size_t count = std::min<std::size_t>(out.size(), now.size() - offset);
         std::memcpy(out.data(), now.data() + offset, count);

@@ -75,8 +75,7 @@ struct Ends {
 struct BareEnds {
     BareEnds() {
         REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets.data()) == 0);
-        const rsm::detail::SslContext context =
-            rsm::detail::load_context(authority.issue_node(1));
+        const rsm::detail::SslContext context = rsm::detail::load_context(authority.issue_node(1));
         session.emplace(context, sockets[0], true, rsm::TlsAsks::nothing, nullptr);
         other.reset(SSL_new(context.get()));
         SSL_set_fd(other.get(), sockets[1]);

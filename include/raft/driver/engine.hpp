@@ -259,9 +259,9 @@ private:
             in_turn_ = false;
             if (halted_) return;
             quiet();
-            host_.failed({std::make_error_code(std::errc::state_not_recoverable),
-                          std::string("the node could not finish what it had begun (") + why +
-                              ")"});
+            host_.failed(
+                {std::make_error_code(std::errc::state_not_recoverable),
+                 std::string("the node could not finish what it had begun (") + why + ")"});
         };
         try {
             action();

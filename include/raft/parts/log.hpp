@@ -178,7 +178,10 @@ public:
         begun_ = position.index;
         durable_ = position.index;
         readable_ = position.index;
+        reset_in_ = WriteId{};
     }
+    /// The storage does not know yet that the log starts anew.
+    bool is_resetting() const { return reset_in_.has_value(); }
 
     /// Forgets the entries up to `index`; trim_cache() lets go of them. @pre base <= index <=
     /// applied
@@ -211,6 +214,7 @@ public:
         waiting_bytes_ = 0;
         writing_bytes_ += bytes;
         writes_.push_back({id, last_, bytes, now});
+        if (reset_in_ == WriteId{}) reset_in_ = id;
     }
     /// Footprint of the entries that the storage has not made durable yet or has not been given,
     /// those that were cut off since among them: until a write is done, it keeps what it writes.
@@ -224,6 +228,7 @@ public:
             writing_bytes_ -= writes_.front().bytes;
             writes_.pop_front();
         }
+        if (reset_in_ && *reset_in_ != WriteId{} && *reset_in_ <= id) reset_in_.reset();
     }
     /// A durable snapshot stands for everything up to `index`. What of it has not been given
     /// to the storage still will be, so that the log in storage has no gap. @pre index <= last
@@ -260,7 +265,7 @@ public:
         return visit(self.base_, self.runs_, self.last_, self.promised_, self.cache_,
                      self.cache_bytes_, self.begun_, self.durable_, self.readable_, self.writes_,
                      self.writing_bytes_, self.waiting_bytes_, self.commit_, self.handed_,
-                     self.applied_, self.reading_back_);
+                     self.applied_, self.reading_back_, self.reset_in_);
     }
     friend bool operator==(const Log&, const Log&) = default;
 
@@ -312,8 +317,9 @@ private:
     Index durable_;
     Index readable_;
     Ring<WriteUnderWay> writes_;
-    std::size_t writing_bytes_ = 0;  // of the entries in writes_
-    std::size_t waiting_bytes_ = 0;  // appended since the last write was begun
+    std::size_t writing_bytes_ = 0;    // of the entries in writes_
+    std::size_t waiting_bytes_ = 0;    // appended since the last write was begun
+    std::optional<WriteId> reset_in_;  // see is_resetting(); 0: in the next write
 
     Index commit_;
     Index handed_;

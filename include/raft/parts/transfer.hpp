@@ -158,6 +158,7 @@ struct IncomingSnapshot {
     Ring<std::uint64_t> storing{};  ///< where the pieces in between end
     bool over = false;              ///< ends when the storage has answered all of them
     Time moved_at{};                ///< when it last came forward, or was begun
+    Time begun_at{};
 
     // Where this node asks for the pieces:
     Time again_at{};      ///< then the piece that has not come is asked for again
@@ -180,7 +181,8 @@ struct IncomingSnapshot {
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
         return visit(self.meta, self.term, self.leader, self.source, self.kept, self.next_offset,
-                     self.storing, self.over, self.moved_at, self.again_at, self.patience);
+                     self.storing, self.over, self.moved_at, self.begun_at, self.again_at,
+                     self.patience);
     }
     friend bool operator==(const IncomingSnapshot&, const IncomingSnapshot&) = default;
 };
@@ -212,6 +214,7 @@ struct BadLender {
 struct Snapshots {
     SnapshotMeta newest;
     std::optional<IncomingSnapshot> incoming;
+    Time no_other_before{};  ///< the storage has refused one: when another may come
     /// Ascending: those up to the newest that are kept. Empty: not known.
     std::vector<Index> kept;
     std::vector<LentPiece> lent{};         ///< one for each reader at most
@@ -219,7 +222,8 @@ struct Snapshots {
 
     template <class Self, class Visit>
     static constexpr auto fields(Self& self, Visit visit) {
-        return visit(self.newest, self.incoming, self.kept, self.lent, self.bad_lenders);
+        return visit(self.newest, self.incoming, self.no_other_before, self.kept, self.lent,
+                     self.bad_lenders);
     }
     friend bool operator==(const Snapshots&, const Snapshots&) = default;
 };

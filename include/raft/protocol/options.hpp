@@ -81,8 +81,8 @@ struct Options {
     std::size_t max_entry_bytes = 8U << 20;
     /// An append request is filled up to this footprint; at least 1 entry always travels.
     std::size_t max_message_bytes = 8U << 20;
-    /// Entries under way to one follower without its answer; at least max_message_bytes. A follower
-    /// takes in no entries while twice as many bytes of them wait for its disk.
+    /// Entries under way to one follower without its answer; max_message_bytes to 256 MiB. A
+    /// follower takes in no entries while twice as many bytes of them wait for its disk.
     std::size_t window_bytes = 32U << 20;
     /// Footprint of the entries of a leader's reign that are not yet committed, durable on its own
     /// disk and applied to its own state machine; beyond it proposals are refused as overload. At
@@ -106,7 +106,7 @@ struct Options {
     /// leader, which waits. Votes, heartbeats, reads, what the log has, barriers and memberships go
     /// on. From half of it on nothing is kept for followers (max_hold_bytes), and from all of it on
     /// nothing is retained either. What one step brings may exceed it: an operation on a leader, a
-    /// message on a follower. 0: no limit.
+    /// message on a follower. 0: no limit; else at least 128.
     std::uint64_t max_log_bytes = 0;
     /// The content of one snapshot message. More than 0, at most max_message_bytes.
     std::size_t snapshot_chunk_bytes = 256U << 10;
@@ -159,14 +159,15 @@ inline Result<void> Options::validate() const {
     if (max_hold_time < zero) return refuse("raft options: max_hold_time must be >= 0");
     if (max_entry_bytes == 0 || max_entry_bytes > max_message_bytes)
         return refuse("raft options: max_entry_bytes must be in [1, max_message_bytes]");
-    if (max_message_bytes > (std::size_t{1} << 30))
-        return refuse("raft options: max_message_bytes must be at most 1 GiB");
-    if (window_bytes < max_message_bytes)
-        return refuse("raft options: window_bytes must be >= max_message_bytes");
+    // What waits for a disk that hangs becomes one write, of at most two windows and a message.
+    if (window_bytes < max_message_bytes || window_bytes > (std::size_t{1} << 28))
+        return refuse("raft options: window_bytes must be in [max_message_bytes, 256 MiB]");
     if (max_uncommitted_bytes < max_entry_bytes + 64)
         return refuse("raft options: max_uncommitted_bytes must be >= max_entry_bytes + 64");
     if (max_uncommitted_bytes > (std::size_t{1} << 29))
         return refuse("raft options: max_uncommitted_bytes must be at most 512 MiB");
+    if (max_log_bytes != 0 && max_log_bytes < 128)
+        return refuse("raft options: max_log_bytes must be 0 or at least 128");
     if (apply_batch_bytes == 0) return refuse("raft options: apply_batch_bytes must be > 0");
     if (snapshot_chunk_bytes == 0 || snapshot_chunk_bytes > max_message_bytes)
         return refuse("raft options: snapshot_chunk_bytes must be in [1, max_message_bytes]");

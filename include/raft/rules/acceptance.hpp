@@ -107,10 +107,10 @@ inline AppendReply begin_reply(const Step& step) {
     return reply;
 }
 
-/// A term that the disk does not take cannot be told, and so no answer is given in it. That the
-/// disk hangs needs no term.
-inline void tell_of_disk(const Step& step, NodeId leader) {
-    if (!step.disk.stalled || step.ballot.durable()) return;
+/// A term that the disk does not take cannot be told, and so no answer is given in it; nor is one
+/// where the log starts anew and the disk does not take that. That the disk hangs needs no term.
+inline void tell_of_disk(const Step& step, const Log& log, NodeId leader) {
+    if (!step.disk.stalled || (step.ballot.durable() && !log.is_resetting())) return;
     AppendReply notice = begin_reply(step);
     notice.term = Term{};
     step.out.send.push_back(step.addressed(leader, notice));
@@ -118,7 +118,9 @@ inline void tell_of_disk(const Step& step, NodeId leader) {
 
 /// The answer vouches for entries, so it waits for the write that makes them durable; one that
 /// brings nothing new says at once what is durable already, so that a heartbeat is answered while
-/// a write is under way (see lead(): no heartbeat and no read round relies on entries alone).
+/// a write is under way (see lead(): no heartbeat and no read round relies on entries alone). What
+/// only a received snapshot stands for is not vouched for before the log on disk says so
+/// (reply_snapshot()).
 /// @param full  is_full()
 inline void acknowledge(const Step& step, const Log& log, NodeId leader,
                         const AppendRequest& request, Index match, bool full) {
@@ -127,12 +129,13 @@ inline void acknowledge(const Step& step, const Log& log, NodeId leader,
     reply.index = match;
     reply.round = request.round;
     if (full) reply.hint = log.last();
-    if (match > log.durable() && !request.entries.empty()) {
+    const bool brings_news = match > log.readable() && !request.entries.empty();
+    if (brings_news || log.is_resetting()) {
         reply.disk_stalled = false;  // or it does not leave
         step.send_when_durable(leader, reply);
         return;
     }
-    reply.index = std::min(match, log.durable());
+    reply.index = std::min(match, log.readable());
     step.send(leader, reply);
 }
 
@@ -164,7 +167,7 @@ inline void answer_append_request(const Step& step, Ballot& ballot, Office& offi
                                   const SnapshotMeta& newest, Configuration& configuration,
                                   const Message& message, AppendRequest& request) {
     if (follow(step, ballot, office, timer, reads, message)) {
-        tell_of_disk(step, message.from);
+        tell_of_disk(step, log, message.from);
         return accept_entries(step, log, room, newest, configuration, message.from, request);
     }
     // Rule 1: "reply false if term < currentTerm". It names no index: the sender may lead this term

@@ -47,12 +47,16 @@ inline bool repairs_log(const Step& step, const Office& office, const ElectionTi
     return !log.is_whole() && !has_leader(step, office, timer);
 }
 
+/// What tells of a term that is not durable would wait for the disk. It will be asked for again.
+inline bool may_send_much(const Step& step) { return step.ballot.durable() && !step.disk.stalled; }
+
 /// One that asks in vain for want of a leader gets what this log has behind the last place at which
 /// the two may agree, and that entry too where they may not. It asks once in an election timeout,
 /// and again at once only for an earlier place.
 inline void load_lacking(const Step& step, const Office& office, const ElectionTimer& timer,
                          const Log& log, NodeId sender, const VoteRequest& request) {
     if (!request.lacks_entries || has_leader(step, office, timer)) return;
+    if (!may_send_much(step)) return;
     if (step.membership().find(sender) == nullptr) return;
     const LogPosition common = log.last_agreeing(request.last);
     const bool is_there = common.index <= request.last.index && common.term <= request.last.term;
@@ -68,7 +72,7 @@ inline void drop_stale_loads(const Step& step, const Log& log) {
     });
 }
 inline void send_lacking(const Step& step, const Log& log, EntriesLoaded& loaded) {
-    if (loaded.entries.empty()) return;
+    if (loaded.entries.empty() || !may_send_much(step)) return;
     const Index before = loaded.entries.front().index - 1;
     const std::optional<Term> term = log.term_at(before);
     if (!term) return;

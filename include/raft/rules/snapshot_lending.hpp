@@ -86,7 +86,7 @@ inline void lend_piece(const Step& step, const Office& office, const ElectionTim
 inline void send_lent(const Step& step, Snapshots& snapshots, ChunkLoaded& loaded) {
     const LentPiece piece{loaded.reader, loaded.offset};
     const bool was_asked_for = std::erase(snapshots.lent, piece) != 0;
-    if (!was_asked_for || loaded.meta != snapshots.newest) return;
+    if (!was_asked_for || loaded.meta != snapshots.newest || !may_send_much(step)) return;
     if (!loaded.data) {
         return step.announce(EventKind::snapshot_unreadable, step.self, loaded.meta.last.index);
     }

@@ -24,6 +24,7 @@
 #include <raft/rules/reads.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -56,7 +57,7 @@ inline std::optional<IncomingSnapshot> resumed(const Recovered& recovered, Time 
     if (!recovered.partial) return std::nullopt;
     IncomingSnapshot incoming{*recovered.partial};
     incoming.kept = incoming.next_offset = recovered.partial_bytes;
-    incoming.moved_at = now;
+    incoming.moved_at = incoming.begun_at = now;
     return incoming;
 }
 
@@ -85,6 +86,7 @@ inline bool joins_transfer(const Step& step, const Log& log,
             return false;
         }
         incoming = IncomingSnapshot{chunk.meta};
+        incoming->begun_at = step.now;
     }
     incoming->leader = senders.leader;
     incoming->source = senders.source;
@@ -103,15 +105,16 @@ inline void store_chunk(const Step& step, IncomingSnapshot& incoming, std::uint6
 
 /// Pieces are kept strictly in order; the answer always says where to go on, which also resumes a
 /// broken transfer. @pre the node follows that leader
-inline void accept_chunk(const Step& step, const Log& log,
-                         std::optional<IncomingSnapshot>& incoming, Senders senders,
+inline void accept_chunk(const Step& step, const Log& log, Snapshots& snapshots, Senders senders,
                          SnapshotChunk& chunk) {
+    std::optional<IncomingSnapshot>& incoming = snapshots.incoming;
     const NodeId leader = senders.leader;
     if (chunk.meta.last.index <= log.commit()) {
         // Nothing that is not here already.
         reply_snapshot(step, log, leader, chunk.meta, chunk.meta.size);
         return;
     }
+    if (!incoming && step.now < snapshots.no_other_before) return;
     if (!joins_transfer(step, log, incoming, senders, chunk)) return;
     if (chunk.offset != incoming->next_offset) {
         reply_snapshot(step, log, leader, chunk.meta, incoming->kept);
@@ -130,7 +133,7 @@ inline void take_chunk(const Step& step, Ballot& ballot, Office& office, Electio
                        Reads& reads, const Log& log, Snapshots& snapshots, const Message& message,
                        SnapshotChunk& chunk) {
     if (follow(step, ballot, office, timer, reads, message)) {
-        accept_chunk(step, log, snapshots.incoming, {message.from, message.from}, chunk);
+        accept_chunk(step, log, snapshots, {message.from, message.from}, chunk);
     } else {
         reply_snapshot(step, log, message.from, chunk.meta, 0);
     }
@@ -144,7 +147,7 @@ inline void take_source_chunk(const Step& step, const Office& office, const Log&
                          chunk.leader == office.leader(step.self);
     if (!follows) return;
     SnapshotChunk piece{chunk.term, std::move(chunk.meta), chunk.offset, std::move(chunk.data)};
-    accept_chunk(step, log, snapshots.incoming, {chunk.leader, source}, piece);
+    accept_chunk(step, log, snapshots, {chunk.leader, source}, piece);
 }
 
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
@@ -177,6 +180,16 @@ inline void install(const Step& step, Configuration& configuration, Office& offi
     release_reads(step, reads, log);
 }
 
+/// Nobody tells when there is room. What has cost the sender, the line and the disk much before it
+/// was refused is not begun again soon.
+inline void wait_for_room(const Step& step, Snapshots& snapshots) {
+    constexpr int attempts_per_pause = 4;
+    constexpr Duration longest = std::chrono::minutes(5);
+    const Duration attempt = std::min(step.now - snapshots.incoming->begun_at, longest);
+    const Duration pause = std::max(attempts_per_pause * attempt, step.options.election_timeout);
+    snapshots.no_other_before = step.now + std::min(pause, longest);
+}
+
 /// What became of a piece that was given to the storage. After the last one the snapshot is
 /// durable. Without a leader nobody is answered (take_borrowed()).
 inline void take_stored(const Step& step, Configuration& configuration, Office& office,
@@ -203,6 +216,7 @@ inline void take_stored(const Step& step, Configuration& configuration, Office& 
     }
     // What is outstanding of it is not kept either.
     incoming->over = true;
+    if (stored.outcome == ChunkOutcome::refused) wait_for_room(step, snapshots);
     const bool rejected = stored.outcome == ChunkOutcome::rejected;
     if (rejected) step.announce(EventKind::snapshot_rejected, source, stored.meta.last.index);
     answer(0, rejected ? TransferOutcome::rejected : TransferOutcome::none);

@@ -60,11 +60,10 @@ public:
         } catch (const NewerVersion& newer) {
             taken.failure = newer.what();
         } catch (...) {
-            taken.failure =
-                "the state machine threw at the operation of index " + std::to_string(at.value) +
-                " (" + thrown_text() +
-                "), as it will on every node and after every restart unless "
-                "Options::skip_operations leaves that operation out on all nodes";
+            taken.failure = "the state machine threw at the operation of index " +
+                            std::to_string(at.value) + " (" + thrown_text() +
+                            "), as it will on every node and after every restart unless "
+                            "Options::skip_operations leaves that operation out on all nodes";
         }
         return taken;
     }

@@ -476,10 +476,9 @@ TEST_CASE("options are refused when they contradict each other") {
     CHECK(refused([](Options& o) { o.disk_stall_timeout = {}; }));
     CHECK(refused([](Options& o) { o.max_entry_bytes = 0; }));
     CHECK(refused([](Options& o) { o.max_entry_bytes = o.max_message_bytes + 1; }));
-    CHECK(refused([](Options& o) {
-        o.max_message_bytes = (std::size_t{1} << 30) + 1;
-        o.window_bytes = std::size_t{1} << 31;
-    }));
+    CHECK(refused([](Options& o) { o.window_bytes = (std::size_t{1} << 28) + 1; }));
+    CHECK(refused([](Options& o) { o.window_bytes = std::size_t{1} << 63; }));
+    CHECK(refused([](Options& o) { o.max_log_bytes = 127; }));
     CHECK(refused([](Options& o) { o.window_bytes = o.max_message_bytes - 1; }));
     CHECK(refused([](Options& o) { o.max_uncommitted_bytes = o.max_entry_bytes + 63; }));
     CHECK(refused([](Options& o) { o.apply_batch_bytes = 0; }));
@@ -498,6 +497,8 @@ TEST_CASE("options at the edges of their ranges are accepted") {
     CHECK(accepted([](Options& o) { o.commit_notice_delay = o.heartbeat_interval; }));
     CHECK(accepted([](Options& o) { o.max_entry_bytes = o.max_message_bytes; }));
     CHECK(accepted([](Options& o) { o.window_bytes = o.max_message_bytes; }));
+    CHECK(accepted([](Options& o) { o.window_bytes = std::size_t{1} << 28; }));
+    CHECK(accepted([](Options& o) { o.max_log_bytes = 128; }));
     CHECK(accepted([](Options& o) { o.snapshot_chunk_bytes = 1; }));
     CHECK(accepted([](Options& o) { o.max_uncommitted_bytes = o.max_entry_bytes + 64; }));
 }

@@ -379,6 +379,27 @@ TEST_CASE("only who has no leader gives others what they lack, and takes it") {
     }
 }
 
+TEST_CASE("who waits for its disk to take a term gathers no entries for others") {
+    Core core = lacking({});
+    Output out;
+    const auto take = [&](Input input) { core.step(Time{}, std::span(&input, 1), out); };
+    take(Message{{3}, {1}, VoteRequest{{9}, false, {{9}, {8}}, false, false}});
+    REQUIRE(core.term() == Term{9});
+    REQUIRE(out.write);
+    const WriteId write = out.write->id;
+    const Message asks{{2}, {1}, VoteRequest{{10}, true, {{1}, {1}}, false, true}};
+    take(asks);
+    CHECK(loads_for_others(out).empty());
+    take(EntriesLoaded{{2}, entries(2, {1}), true});
+    CHECK(out.send.empty());
+    CHECK(out.send_after.empty());
+    take(Persisted{write});
+    take(asks);
+    CHECK(loads_for_others(out).size() == 1);
+    take(EntriesLoaded{{2}, entries(2, {1}), true});
+    CHECK(out.send.size() == 1);
+}
+
 TEST_CASE("where two logs may part, what is sent begins with the last entry they may share") {
     const auto first_after = [](LogPosition asked, Recovered found) {
         Core core(Options{}, NodeId{1}, voters(3), found, 1, Time{});

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -100,6 +101,52 @@ TEST_CASE("a snapshot is vouched for when the log on disk says that it begins be
     REQUIRE(again.send_after.size() == 1);
     CHECK(again.send_after[0].after == output.write->id);
     CHECK(reply_of(again).installed());
+}
+
+TEST_CASE("a heartbeat does not vouch for a snapshot before the log on disk begins behind it") {
+    const auto heartbeat = [](Receiver& receiver) {
+        AppendRequest request{Term{5}, {Index{8}, Term{4}}, Index{8}, 0, {}};
+        return receiver.core.step(Time{}, message(2, 1, std::move(request)));
+    };
+    SUBCASE("where the log is replaced") {
+        Receiver receiver({1, 1, 2});
+        const WriteId reset = receiver.install(Receiver::meta(8, 4)).write->id;
+        const Output early = heartbeat(receiver);
+        CHECK(early.send.empty());
+        REQUIRE(early.send_after.size() == 1);
+        CHECK(early.send_after[0].after == reset);
+        receiver.core.step(Time{}, Persisted{reset});
+        const Output late = heartbeat(receiver);
+        REQUIRE(late.send.size() == 1);
+        CHECK(only<AppendReply>(late).index == Index{8});
+    }
+    SUBCASE("where it goes on, and what it has is not written yet") {
+        Receiver receiver({1, 1, 1, 1, 1});
+        AppendRequest request{Term{5}, {Index{5}, Term{1}}, Index{5}, 0, entries(6, {4, 4, 4})};
+        const Output output = receiver.core.step(Time{}, message(2, 1, std::move(request)));
+        receiver.install(Receiver::meta(8, 4));
+        const Output early = heartbeat(receiver);
+        REQUIRE(early.send.size() == 1);
+        CHECK(only<AppendReply>(early).index == Index{5});
+        receiver.core.step(Time{}, Persisted{output.write->id});
+        CHECK(only<AppendReply>(heartbeat(receiver)).index == Index{8});
+    }
+}
+
+TEST_CASE("a storage that has no room for a snapshot is not soon given another one") {
+    Receiver receiver({});
+    const SnapshotMeta meta = Receiver::meta(8, 4);
+    const auto chunk = [&](std::chrono::seconds now) {
+        return receiver.core.step(
+            Time{} + now, message(2, 1, SnapshotChunk{Term{5}, meta, 0, text("0123456789")}));
+    };
+    using std::chrono::seconds;
+    CHECK(chunk(seconds(0)).store_chunks.size() == 1);
+    receiver.core.step(Time{} + seconds(10), ChunkStored{meta, ChunkOutcome::refused});
+    const Output early = chunk(seconds(49));
+    CHECK(early.store_chunks.empty());
+    CHECK(early.send.empty());
+    CHECK(chunk(seconds(50)).store_chunks.size() == 1);
 }
 
 TEST_CASE("what follows an installed snapshot in a log that contains it is kept (Figure 13)") {

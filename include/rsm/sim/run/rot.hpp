@@ -99,8 +99,9 @@ inline std::optional<BitPlace> any_bit(const Disk& disk, raft::Random& random) {
 
 }  // namespace detail
 
-/// Flips a bit of a durable file, or lets the sector that holds it not be read any more. Nothing: no
-/// file has any bytes. A sector that is dirty is not healed of a flipped bit before its next sync.
+/// Flips a bit of a durable file, or lets the sector that holds it not be read any more. Nothing:
+/// no file has any bytes. A sector that is dirty is not healed of a flipped bit before its next
+/// sync.
 inline std::optional<DiskHit> rot(Disk& disk, raft::Random& random) {
     std::optional<detail::BitPlace> place;
     if (random.below(3) == 0) place = detail::end_of_log(disk, random);

@@ -204,10 +204,8 @@ private:
         const auto mishap = disk_->begin({call, path});
         if (disk_->stopped_) return stopped(name_of(call), path);
         if (!mishap) return {};
-        disk_->hits_.push_back({.fault = DiskFault::call_error,
-                                .path = path,
-                                .call = call,
-                                .error = mishap->error});
+        disk_->hits_.push_back(
+            {.fault = DiskFault::call_error, .path = path, .call = call, .error = mishap->error});
         return failure(mishap->error, name_of(call), path);
     }
     /// Carries out an operation on names. One that is interrupted or fails has happened or not.

@@ -212,9 +212,9 @@ private:
         return std::make_shared<Segment<Files>>(
             Segment<Files>{std::move(*file), path, header->id, header->capacity});
     }
-    /// Reads a file from its beginning. In the place of what the disk does not give back stand bytes
-    /// that nobody has written, as little as possible: zeros would be taken for a write that was
-    /// interrupted.
+    /// Reads a file from its beginning. In the place of what the disk does not give back stand
+    /// bytes that nobody has written, as little as possible: zeros would be taken for a write that
+    /// was interrupted.
     raft::Result<std::size_t> read_what_is_left(const typename Files::File& file,
                                                 const std::string& path,
                                                 std::span<std::byte> bytes) {
@@ -248,9 +248,9 @@ private:
         if (!count && is_unreadable(count.error())) count = files_.read_at(file, 0, bytes);
         const bool is_lost = !count && is_unreadable(count.error());
         if (!count && !is_lost) return count.error();
-        auto header = is_lost ? raft::Result<SegmentHeader>(
-                                    damage(path, 0, "the disk does not give it back"))
-                              : decode_segment_header(std::span(bytes).first(*count), path);
+        auto header =
+            is_lost ? raft::Result<SegmentHeader>(damage(path, 0, "the disk does not give it back"))
+                    : decode_segment_header(std::span(bytes).first(*count), path);
         const std::uint64_t log_id = log_.log_id != 0 ? log_.log_id : told_log_id_.value_or(0);
         if (!header && is_damage(header.error()) && log_id != 0) {
             note(header.error());
