@@ -383,7 +383,7 @@ TEST_CASE("who waits for its disk to take a term gathers no entries for others")
     Core core = lacking({});
     Output out;
     const auto take = [&](Input input) { core.step(Time{}, std::span(&input, 1), out); };
-    take(Message{{3}, {1}, VoteRequest{{9}, false, {{9}, {8}}, false, false}});
+    take(Message{{3}, {1}, VoteRequest{{9}, false, {{9}, {8}}, true, false}});
     REQUIRE(core.term() == Term{9});
     REQUIRE(out.write);
     const WriteId write = out.write->id;
