@@ -200,10 +200,14 @@ private:
         std::size_t& peak = service_.counters().unsent_bytes_peak;
         peak = std::max(peak, unsent_bytes() + pipeline_.reply_bytes());
         set(memory_bytes() + parser_.memory_bytes() + pipeline_.request_bytes() +
-            pipeline_.reply_bytes() + queued_bytes() +
+            pipeline_.reply_bytes() + queued_bytes() + watched_bytes() +
             (deadlines_.is_securing() ? handshake_bytes : 0));
     }
 
+    std::size_t watched_bytes() const {
+        constexpr std::size_t of_key = sizeof(decltype(Watch::seen)::value_type);
+        return client_.watch == nullptr ? 0 : client_.watch->bytes + client_.watch->wanted * of_key;
+    }
     std::size_t queued_bytes() const { return client_.queued ? client_.queued->script.bytes : 0; }
 
     bool has_memory(std::size_t more) {
@@ -238,9 +242,11 @@ private:
 
     bool has_room() const {
         return pipeline_.size() < options().max_requests &&
-               unsent_bytes() + pipeline_.reply_bytes() < options().max_unsent_bytes &&
+               waiting_reply_bytes() < options().max_unsent_bytes &&
                (pipeline_.empty() || pipeline_.request_bytes() < options().max_request_bytes);
     }
+
+    std::size_t waiting_reply_bytes() const { return unsent_bytes() + pipeline_.reply_bytes(); }
 
     void take_requests(Slice& slice) {
         while (!last_ && !starved_ && !slice.over() && has_room()) {
@@ -386,8 +392,10 @@ private:
         Sequence last_read = 0;
         WriteTicket ticket;
         const auto may_begin = [&](const Pipeline::Request& next) {
-            if (!std::holds_alternative<Write>(next.work)) return true;
-            ticket = service_.writes().admit(next.bytes, worker());
+            const Write* const write = std::get_if<Write>(&next.work);
+            if (write == nullptr) return true;
+            if (waiting_reply_bytes() >= options().max_unsent_bytes) return false;
+            ticket = service_.writes().admit(service_.cost_of(*write, next.bytes), worker());
             return ticket.is_valid();
         };
         while (Pipeline::Request* request = pipeline_.start(sequence, may_begin)) {
@@ -448,8 +456,10 @@ private:
                     write_result(form, result, reply, protocol, script.get());
                     self->service_.ticker().look();
                 }
-                self->pipeline_.finish(sequence, std::move(reply));
-                self->work_soon();
+                const bool is_large = reply.size() >= large_reply_bytes;
+                self->finish(sequence, std::move(reply));
+                // Nobody was asked for room before the write: how large it would be, it has shown.
+                if (is_large && !self->has_memory(1)) self->give_way();
             });
     }
 
@@ -510,11 +520,11 @@ private:
                                             std::to_string(options().max_reply_bytes) + " bytes");
         }
         if (!has_memory(bytes)) return ReplyWriter(out()).error(no_memory_text);
-        constexpr std::size_t large = std::size_t{64} << 10;
-        if (bytes >= large) out().reserve(out().size() + bytes);
+        if (bytes >= large_reply_bytes) out().reserve(out().size() + bytes);
         answer(read, store, asks_for_time(read) ? service_.ticker().now() : 0, out());
     }
 
+    static constexpr std::size_t large_reply_bytes = std::size_t{64} << 10;
     // So much as makes a slice look at its clock.
     static constexpr std::size_t long_work_bytes = 8192;
 

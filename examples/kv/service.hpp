@@ -139,6 +139,12 @@ public:
         return std::nullopt;
     }
 
+    /// What a write takes while it is under way. @param bytes  of its request
+    WriteCost cost_of(const Write& write, std::size_t bytes) const {
+        return {bytes + work_beyond_request(write.operation, replica_.machine(), writes_.growing()),
+                bytes, grown_place(write.operation)};
+    }
+
     /// What failed: a read has had no effect in any case, a write may have.
     enum class Kind : std::uint8_t { write, read };
 

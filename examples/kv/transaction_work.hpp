@@ -1,9 +1,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
 //
-// How much a transaction would touch, found out before it is begun.
+// How much a transaction, or another operation, would touch, found out before it is begun.
 #ifndef RSM_EXAMPLES_KV_TRANSACTION_WORK_HPP
 #define RSM_EXAMPLES_KV_TRANSACTION_WORK_HPP
 
+#include "growing_values.hpp"
 #include "keyspace.hpp"
 #include "limits.hpp"
 #include "operation.hpp"
@@ -22,7 +23,9 @@ namespace detail {
 /// condition decides, and never too small.
 class TransactionWork {
 public:
-    explicit TransactionWork(const Keyspace& keys) : keys_(keys) {}
+    /// @param growing  what is under way and not in the values yet; null: nothing is
+    explicit TransactionWork(const Keyspace& keys, const GrowingValues* growing = nullptr)
+        : keys_(keys), growing_(growing) {}
 
     std::size_t bytes() const { return bytes_; }
     std::size_t reply_bytes() const { return reply_bytes_; }
@@ -48,6 +51,12 @@ public:
     void add(const Append& append) { writes(append.key, size_of(append.key) + append.tail.size()); }
     void add(const Take& take) { reads(take.key); }
     void add(const Flush&) {}
+    void add(const Tick&) {}
+    void add(const Transaction& transaction) {
+        for (const Action& action : transaction.actions) {
+            std::visit([this](const auto& one) { add(one); }, action);
+        }
+    }
     void add(const Query& query) {
         const bool has_values = query.kind == Query::Kind::get ||
                                 query.kind == Query::Kind::get_many ||
@@ -63,6 +72,7 @@ private:
         const auto [place, is_new] = sizes_.try_emplace(key, 0);
         if (is_new) {
             if (const auto* entry = keys_.find(key)) place->second = entry->value.size();
+            if (growing_ != nullptr) place->second += growing_->of(key);
         }
         return place->second;
     }
@@ -79,6 +89,7 @@ private:
     }
 
     const Keyspace& keys_;
+    const GrowingValues* growing_;
     std::unordered_map<std::string_view, std::size_t> sizes_;
     std::size_t bytes_ = 0;
     std::size_t reply_bytes_ = 0;
@@ -89,10 +100,38 @@ private:
 /// Whether a transaction stays within limits.hpp as to the values that it touches and answers.
 inline bool work_fits(const Transaction& transaction, const Keyspace& keys) {
     detail::TransactionWork work(keys);
-    for (const Action& action : transaction.actions) {
-        std::visit([&work](const auto& one) { work.add(one); }, action);
-    }
+    work.add(transaction);
     return work.bytes() <= transaction_work_max && work.reply_bytes() <= reply_bytes_max_default;
+}
+
+/// Bytes of values that an operation may copy, compute with or answer although it is short itself;
+/// and no more than a transaction is allowed to.
+inline std::size_t work_beyond_request(const Operation& operation, const Keyspace& keys,
+                                       const GrowingValues& growing) {
+    // What these touch goes by the values that they bring.
+    const bool is_plain = std::holds_alternative<Set>(operation.action) ||
+                          std::holds_alternative<Put>(operation.action) ||
+                          std::holds_alternative<SetMany>(operation.action);
+    if (is_plain) return 0;
+    detail::TransactionWork work(keys, &growing);
+    std::visit([&work](const auto& action) { work.add(action); }, operation.action);
+    return std::min(work.bytes(), transaction_work_max) +
+           std::min(work.reply_bytes(), reply_bytes_max_default);
+}
+
+/// Whose values an operation may make larger.
+inline GrowingValues::Place grown_place(const Operation& operation) {
+    return std::visit(
+        [](const auto& action) {
+            if constexpr (requires { action.set.key; }) {
+                return GrowingValues::place_of(action.set.key);
+            } else if constexpr (requires { std::string_view(action.key); }) {
+                return GrowingValues::place_of(action.key);
+            } else {
+                return GrowingValues::anywhere;
+            }
+        },
+        operation.action);
 }
 
 }  // namespace kv

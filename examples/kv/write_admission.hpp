@@ -4,6 +4,7 @@
 #ifndef RSM_EXAMPLES_KV_WRITE_ADMISSION_HPP
 #define RSM_EXAMPLES_KV_WRITE_ADMISSION_HPP
 
+#include "growing_values.hpp"
 #include "work_queue.hpp"
 
 #include <algorithm>
@@ -17,24 +18,31 @@ namespace kv {
 
 class WriteAdmission;
 
+/// What a write takes while it is under way.
+struct WriteCost {
+    std::size_t bytes = 0;   ///< of the request, and of what it has the replica do
+    std::size_t growth = 0;  ///< by so much values at that place may grow
+    GrowingValues::Place place = GrowingValues::anywhere;
+};
+
 /// Stands for bytes that are under way, until it is given back or gone.
 class WriteTicket {
 public:
     WriteTicket() = default;
     WriteTicket(WriteTicket&& other) noexcept
-        : state_(std::move(other.state_)), bytes_(other.bytes_) {}
+        : state_(std::move(other.state_)), cost_(other.cost_) {}
     WriteTicket& operator=(WriteTicket&& other) noexcept {
         if (this == &other) return *this;
         give_back();
         state_ = std::move(other.state_);
-        bytes_ = other.bytes_;
+        cost_ = other.cost_;
         return *this;
     }
     ~WriteTicket() { give_back(); }
 
     bool is_valid() const { return state_ != nullptr; }
     void give_back() {
-        if (const auto state = std::exchange(state_, nullptr)) state->release(bytes_);
+        if (const auto state = std::exchange(state_, nullptr)) state->release(cost_);
     }
 
 private:
@@ -48,8 +56,9 @@ private:
         }
         /// Nobody begins before those who wait, who ask again when it opens; who has had the least
         /// time is the first to do so.
-        void release(std::size_t bytes) {
-            under_way -= bytes;
+        void release(const WriteCost& cost) {
+            under_way -= cost.bytes;
+            growing.ended(cost.place, cost.growth);
             if (is_open || queue == nullptr || under_way > limit / 2) return;
             is_open = true;
             for (const auto& worker : std::exchange(waiting, {})) queue->add(worker);
@@ -58,17 +67,19 @@ private:
         WorkQueue* queue;  ///< null: the server is gone
         std::size_t limit;
         std::size_t under_way = 0;
+        GrowingValues growing{};
         bool is_open = true;  // closed when somebody finds no room, until half is free
         std::unordered_set<std::shared_ptr<WorkQueue::Worker>> waiting{};
     };
 
-    WriteTicket(std::shared_ptr<State> state, std::size_t bytes)
-        : state_(std::move(state)), bytes_(bytes) {
-        state_->under_way += bytes_;
+    WriteTicket(std::shared_ptr<State> state, const WriteCost& cost)
+        : state_(std::move(state)), cost_(cost) {
+        state_->under_way += cost_.bytes;
+        state_->growing.begun(cost_.place, cost_.growth);
     }
 
     std::shared_ptr<State> state_;
-    std::size_t bytes_ = 0;
+    WriteCost cost_;
 };
 
 /// Lets writes in up to a number of bytes, so that one who wants to write little does not wait
@@ -100,11 +111,11 @@ public:
     }
 
     /// A ticket that is not valid: there is no room, and the worker gets a turn when there is.
-    WriteTicket admit(std::size_t bytes, const std::shared_ptr<WorkQueue::Worker>& worker) {
-        bytes = std::max(bytes, least_bytes);
-        if (state_->has_room(bytes)) {
-            worker->charge(cost_of(bytes));
-            return {state_, bytes};
+    WriteTicket admit(WriteCost cost, const std::shared_ptr<WorkQueue::Worker>& worker) {
+        cost.bytes = std::max(cost.bytes, least_bytes);
+        if (state_->has_room(cost.bytes)) {
+            worker->charge(cost_of(cost.bytes));
+            return {state_, cost};
         }
         state_->is_open = false;
         state_->waiting.insert(worker);
@@ -112,6 +123,7 @@ public:
     }
 
     std::size_t under_way() const { return state_->under_way; }
+    const GrowingValues& growing() const { return state_->growing; }
 
 private:
     std::shared_ptr<WriteTicket::State> state_;

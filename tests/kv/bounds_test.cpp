@@ -277,6 +277,46 @@ TEST_CASE("kv server: replies that nobody reads stay within the budget, and othe
     REQUIRE(run_until(cluster.io, [&] { return memory.used() < (std::size_t{1} << 20); }));
 }
 
+TEST_CASE("kv server: values that writes answer stay within the budget, and others are served") {
+    KvClusterOptions options = calm_options();
+    options.server.client_memory = std::size_t{32} << 20;
+    KvCluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ClientMemory& memory = cluster.servers[leader]->memory();
+    constexpr std::size_t size = 2'000'000;
+    const std::string set = request({"SET", "b", std::string(size, 'x')});
+    const std::string multi = request({"MULTI"}) + request({"GETEX", "b", "PERSIST"}) +
+                              request({"GETSET", "b", "y"}) + request({"EXEC"});
+    std::vector<std::unique_ptr<TestClient>> deaf;
+    for (int i = 0; i < 6; ++i) {
+        deaf.push_back(std::make_unique<TestClient>(cluster, leader));
+        // The value comes by the same pipeline.
+        deaf.back()->send(set + repeated(request({"GETEX", "b", "PERSIST"}), 100) + set + multi);
+    }
+    TestClient modest(cluster, leader);
+    for (int i = 0; i < 30; ++i) CHECK(modest.ask({"SET", "k", "v"}) == simple("OK"));
+    // One reply may come that nobody knew of, and those on their way to be written.
+    CHECK(memory.peak() <= memory.limit() + 2 * size + (std::size_t{8} << 20));
+    CHECK(modest.ask({"GET", "k"}) == bulk("v"));
+    const std::size_t replies = 100 + 1 + 1 + 4;
+    for (auto& client : deaf) {
+        if (counters(cluster, leader).closed_for_memory != 0) break;
+        CHECK(client->receive(replies).size() == replies);
+    }
+}
+
+TEST_CASE("kv server: what a connection watches counts as its memory") {
+    KvClusterOptions options = calm_options();
+    KvCluster cluster(options);
+    const std::size_t leader = cluster.leader();
+    const kv::ClientMemory& memory = cluster.servers[leader]->memory();
+    TestClient client(cluster, leader);
+    CHECK(client.ask({"WATCH", std::string(4'000'000, 'k')}) == simple("OK"));
+    CHECK(memory.used() >= 4'000'000);
+    CHECK(client.ask({"UNWATCH"}) == simple("OK"));
+    CHECK(memory.used() < 1'000'000);
+}
+
 TEST_CASE("kv server: a reply beyond its limit is an error, and one below it is not") {
     KvClusterOptions options = quick_options();
     options.server.max_reply_bytes = 10'000;

@@ -1,4 +1,6 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.
+#include <kv/store.hpp>
+#include <kv/transaction_work.hpp>
 #include <kv/work_queue.hpp>
 #include <kv/write_admission.hpp>
 
@@ -42,7 +44,7 @@ struct Writer final : kv::WorkQueue::Worker, std::enable_shared_from_this<Writer
     void work(kv::Slice&) override {
         time_of_tests += std::chrono::microseconds(1);
         while (wanted != 0) {
-            kv::WriteTicket ticket = writes->admit(bytes, shared_from_this());
+            kv::WriteTicket ticket = writes->admit({bytes}, shared_from_this());
             if (!ticket.is_valid()) return;
             --wanted;
             under_way->push_back(std::move(ticket));
@@ -185,24 +187,24 @@ TEST_CASE("write admission: writes begin while there is room, and who waits gets
     const auto modest = std::make_shared<Modest>();
     modest->order = &order;
     {
-        kv::WriteTicket large = writes.admit(500 * unit, modest);  // alone
+        kv::WriteTicket large = writes.admit({500 * unit}, modest);  // alone
         CHECK(large.is_valid());
         CHECK(writes.under_way() == 500 * unit);
-        CHECK_FALSE(writes.admit(1, modest).is_valid());
-        CHECK_FALSE(writes.admit(1, modest).is_valid());
+        CHECK_FALSE(writes.admit({1}, modest).is_valid());
+        CHECK_FALSE(writes.admit({1}, modest).is_valid());
         CHECK(io.poll() == 0);
     }
     io.restart();
     io.poll();
     CHECK(order.size() == 1);
-    kv::WriteTicket first = writes.admit(60 * unit, modest);
-    kv::WriteTicket second = writes.admit(40 * unit, modest);
+    kv::WriteTicket first = writes.admit({60 * unit}, modest);
+    kv::WriteTicket second = writes.admit({40 * unit}, modest);
     CHECK(second.is_valid());
-    CHECK_FALSE(writes.admit(1, modest).is_valid());
+    CHECK_FALSE(writes.admit({1}, modest).is_valid());
     second.give_back();
     second.give_back();
     CHECK(writes.under_way() == 60 * unit);
-    CHECK_FALSE(writes.admit(1, modest).is_valid());  // somebody waits already
+    CHECK_FALSE(writes.admit({1}, modest).is_valid());  // somebody waits already
     io.restart();
     io.poll();
     CHECK(order.size() == 1);
@@ -210,10 +212,35 @@ TEST_CASE("write admission: writes begin while there is room, and who waits gets
     io.restart();
     io.poll();
     CHECK(order.size() == 2);
-    first = writes.admit(1, modest);
+    first = writes.admit({1}, modest);
     CHECK(first.is_valid());
-    first = writes.admit(1, modest);  // the former one is given back
+    first = writes.admit({1}, modest);  // the former one is given back
     CHECK(writes.under_way() == unit);
+}
+
+TEST_CASE("write admission: what an operation has the store do counts, and what comes before it") {
+    kv::Store store;
+    store.version_agreed(1);
+    store.apply({kv::Set{"large", std::string(5000, 'x')}});
+    kv::GrowingValues growing;
+    const auto work = [&](auto action) {
+        return kv::work_beyond_request({std::move(action)}, store, growing);
+    };
+    CHECK(work(kv::Set{"large", "y"}) == 0);
+    CHECK(work(kv::Take{"large"}) == 10'000);  // to find and to answer
+    CHECK(work(kv::Take{"small"}) == 0);
+    CHECK(work(kv::Append{"large", "tail"}) == 10'004);
+    const auto place = kv::grown_place({kv::Append{"small", "tail"}});
+    growing.begun(place, 3000);
+    CHECK(work(kv::Take{"small"}) == 6000);
+    growing.ended(place, 3000);
+    growing.begun(kv::grown_place({kv::SetMany{}}), 200);
+    CHECK(work(kv::Take{"small"}) == 400);
+    kv::Transaction transaction;
+    transaction.actions.assign(1000, kv::Take{"large"});
+    CHECK(work(transaction) == 1000 * 5200 * 2);
+    store.apply({kv::Set{"large", std::string(1'000'000, 'x')}});
+    CHECK(work(transaction) == kv::transaction_work_max + kv::reply_bytes_max_default);
 }
 
 TEST_CASE("write admission: who waits is not passed by those who come back all the time") {

@@ -216,7 +216,7 @@ struct Snapshots {
     std::optional<IncomingSnapshot> incoming;
     Time no_other_before{};  ///< the storage has refused one: when another may come
     /// Ascending: those up to the newest that are kept. Empty: not known.
-    std::vector<Index> kept;
+    std::vector<Index> kept{};
     std::vector<LentPiece> lent{};         ///< one for each reader at most
     std::vector<BadLender> bad_lenders{};  ///< each once
 
