@@ -8,6 +8,7 @@
 #include <raft/base/result.hpp>
 #include <raft/base/types.hpp>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -75,6 +76,23 @@ inline raft::Failure damage(const std::string& path, std::uint64_t offset,
                             const std::string& what) {
     return storage_failure(StorageErrc::corrupted,
                            path + " at offset " + std::to_string(offset) + ": " + what);
+}
+
+/// Whether a read says that the disk does not give back what is on it: a bad sector, or content for
+/// which a file system's own checksums do not stand.
+inline bool is_unreadable(const raft::Failure& failure) {
+    if (failure.code.category() != std::system_category()) return false;
+    const int error = failure.code.value();
+#if defined(__linux__)
+    if (error == EUCLEAN) return true;
+#endif
+    return error == EIO || error == EBADMSG;
+}
+/// Why a read has failed: damage, where the disk does not give back what is on it.
+inline raft::Failure damage_of(const raft::Failure& failure, const std::string& path,
+                               std::uint64_t offset) {
+    if (!is_unreadable(failure)) return failure;
+    return damage(path, offset, "the disk does not give it back");
 }
 
 /// What to do where nobody can tell any more what a node has promised; ends a sentence.

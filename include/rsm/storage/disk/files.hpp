@@ -429,16 +429,6 @@ inline bool is_refused(const raft::Failure& failure) {
     return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EMFILE ||
            error == ENFILE || error == ENOMEM;
 }
-/// Whether a read says that the disk does not give back what is on it: a bad sector, or content for
-/// which a file system's own checksums do not stand.
-inline bool is_unreadable(const raft::Failure& failure) {
-    if (failure.code.category() != std::system_category()) return false;
-    const int error = failure.code.value();
-#if defined(__linux__)
-    if (error == EUCLEAN) return true;
-#endif
-    return error == EIO || error == EBADMSG;
-}
 inline raft::Failure no_memory(const std::string& path) {
     return {std::make_error_code(std::errc::not_enough_memory), path};
 }

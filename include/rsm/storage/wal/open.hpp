@@ -249,21 +249,17 @@ private:
     raft::Result<void> load_snapshot() {
         for (auto position = snapshots_.rbegin(); position != snapshots_.rend(); ++position) {
             auto kept = load_whole_snapshot(*position);
-            // It may have been a passing fault.
-            if (!kept && is_unreadable(kept.error())) kept = load_whole_snapshot(*position);
+            const auto is_damaged = [&] {
+                return !kept && kept.error().code == StorageErrc::corrupted;
+            };
+            if (is_damaged()) kept = load_whole_snapshot(*position);  // or a read went wrong
             if (kept) {
                 opened_.snapshot = std::move(*kept);
                 opened_.recovered.snapshot = opened_.snapshot->meta;
                 return {};
             }
-            const raft::Failure& why = kept.error();
-            if (is_unreadable(why)) {
-                note_damage(why.message());
-            } else if (why.code == StorageErrc::corrupted) {
-                note_damage(why.what);
-            } else {
-                return why;
-            }
+            if (!is_damaged()) return kept.error();
+            note_damage(kept.error().what);
             damaged_.push_back(*position);
         }
         return {};

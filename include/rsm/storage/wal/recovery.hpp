@@ -226,7 +226,7 @@ private:
             const auto count = files_.read_at(file, offset, piece);
             if (!count && !is_unreadable(count.error())) return count;
             if (!count) {
-                note(damage(path, offset, "the disk does not give it back"));
+                note(damage_of(count.error(), path, offset));
                 std::ranges::fill(piece, unwritten);
             } else if (*count < piece.size()) {
                 return offset + *count;
@@ -248,9 +248,8 @@ private:
         if (!count && is_unreadable(count.error())) count = files_.read_at(file, 0, bytes);
         const bool is_lost = !count && is_unreadable(count.error());
         if (!count && !is_lost) return count.error();
-        auto header =
-            is_lost ? raft::Result<SegmentHeader>(damage(path, 0, "the disk does not give it back"))
-                    : decode_segment_header(std::span(bytes).first(*count), path);
+        auto header = is_lost ? raft::Result<SegmentHeader>(damage_of(count.error(), path, 0))
+                              : decode_segment_header(std::span(bytes).first(*count), path);
         const std::uint64_t log_id = log_.log_id != 0 ? log_.log_id : told_log_id_.value_or(0);
         if (!header && is_damage(header.error()) && log_id != 0) {
             note(header.error());

@@ -81,7 +81,7 @@ raft::Result<SnapshotHead> read_head(const Files& files, const typename Files::F
                                      const std::string& path, const HeadKind& kind) {
     std::array<std::byte, snapshot_prefix_bytes> prefix{};
     auto count = files.read_at(file, 0, prefix);
-    if (!count) return count.error();
+    if (!count) return damage_of(count.error(), path, 0);
     const auto version = raft::codec::load_little<std::uint32_t>(prefix.data() + 8);
     const auto length = raft::codec::load_little<std::uint32_t>(prefix.data() + 12);
     if (*count < prefix.size() ||
@@ -91,7 +91,7 @@ raft::Result<SnapshotHead> read_head(const Files& files, const typename Files::F
     }
     raft::Buffer header(length);
     count = files.read_at(file, 0, header.writable());
-    if (!count) return count.error();
+    if (!count) return damage_of(count.error(), path, 0);
     const std::size_t covered = length - 8;
     if (*count < length || checksum(header.writable().first(covered)) !=
                                raft::codec::load_little<std::uint64_t>(header.data() + covered)) {

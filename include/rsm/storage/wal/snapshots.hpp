@@ -114,7 +114,9 @@ raft::Result<void> verify_snapshot(const Files& files, const KeptPointer<Files>&
     raft::Buffer buffer(buffer_bytes);
     std::uint64_t total = 0;
     while (const std::size_t count = source.read(buffer.writable())) total += count;
-    if (source.failure()) return *source.failure();
+    if (source.failure()) {
+        return damage_of(*source.failure(), snapshot->path, snapshot->content_offset + total);
+    }
     const raft::SnapshotMeta& meta = snapshot->meta;
     if (total != meta.size || (meta.size == 0 && meta.checksum != checksum({}))) {
         return damage(snapshot->path, snapshot->content_offset, "the snapshot is damaged");
