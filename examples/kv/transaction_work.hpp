@@ -108,8 +108,9 @@ inline bool work_fits(const Transaction& transaction, const Keyspace& keys) {
 /// and no more than a transaction is allowed to.
 inline std::size_t work_beyond_request(const Operation& operation, const Keyspace& keys,
                                        const GrowingValues& growing) {
-    // What these touch goes by the values that they bring.
+    // What these touch goes by the values that they bring, or that they are for.
     const bool is_plain = std::holds_alternative<Set>(operation.action) ||
+                          std::holds_alternative<Increment>(operation.action) ||
                           std::holds_alternative<Put>(operation.action) ||
                           std::holds_alternative<SetMany>(operation.action);
     if (is_plain) return 0;
