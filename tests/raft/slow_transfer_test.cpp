@@ -225,8 +225,8 @@ TEST_CASE("after a piece that is not kept, those behind it are awaited before a 
     options.snapshot_chunk_bytes = 10;
     Core core(options, NodeId{1}, voters(3), recovered({Term{5}, {}, {}}), 1, Time{});
     const SnapshotMeta meta{{Index{3}, Term{4}}, voters(3), 40, 1};
-    const auto chunk = [&](std::uint64_t offset) {
-        return core.step(Time{},
+    const auto chunk = [&](std::uint64_t offset, Duration at = {}) {
+        return core.step(Time{} + at,
                          message(2, 1, SnapshotChunk{Term{5}, meta, offset, text("0123456789")}));
     };
     REQUIRE(chunk(0).store_chunks.size() == 1);
@@ -237,7 +237,7 @@ TEST_CASE("after a piece that is not kept, those behind it are awaited before a 
     CHECK(!sent<SnapshotReply>(refused)[0].rejected());
     CHECK(chunk(0).store_chunks.empty());
     core.step(Time{}, ChunkStored{meta, ChunkOutcome::refused});
-    CHECK(chunk(0).store_chunks.size() == 1);
+    CHECK(chunk(0, options.election_timeout).store_chunks.size() == 1);
 }
 
 TEST_CASE("of two snapshots of one position, the one that was completed last is known") {

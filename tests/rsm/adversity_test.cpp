@@ -138,6 +138,7 @@ TEST_CASE(
     };
     for (const auto pause : {1s, 2s, 4s, 8s, 10s, 10s, 10s}) CHECK(pause_after(0s) == pause);
     CHECK(pause_after(2s) == 20s);
+    CHECK(pause_after(60s) == 256s);
     CHECK(pause_after(60s) == 300s);
     CHECK(pause_after(0s) == 10s);
     CHECK(!policy.due(now + 9s, true, true, true));

@@ -182,6 +182,8 @@ public:
     }
     /// The storage does not know yet that the log starts anew.
     bool is_resetting() const { return reset_in_.has_value(); }
+    /// Up to here the log on disk says what this node has, be it that it begins behind that.
+    Index vouched() const { return is_resetting() ? Index{} : readable_; }
 
     /// Forgets the entries up to `index`; trim_cache() lets go of them. @pre base <= index <=
     /// applied

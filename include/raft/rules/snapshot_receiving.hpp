@@ -31,8 +31,8 @@
 
 namespace raft::inline v0 {
 
-/// Says where the transfer should go on, or that nothing more is needed. The latter vouches for
-/// the snapshot, so the log on disk says first that it begins behind it: a node that lost the file
+/// Says where the transfer should go on, or that nothing more is needed. For the snapshot it
+/// vouches only when the log on disk says that it begins behind it: a node that lost the file
 /// alone, in a copy of its directory for one, would else not know that it ever had it.
 inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const SnapshotMeta& meta,
                            std::uint64_t next_offset,
@@ -45,8 +45,7 @@ inline void reply_snapshot(const Step& step, const Log& log, NodeId to, const Sn
     reply.outcome = outcome;
     if (meta.last.index <= log.commit()) {
         reply.outcome = TransferOutcome::installed;
-        reply.match = std::min(log.commit(), log.durable());
-        return step.send_when_durable(to, reply);
+        reply.match = std::min(log.commit(), log.vouched());
     }
     step.send(to, reply);
 }
@@ -153,7 +152,7 @@ inline void take_source_chunk(const Step& step, const Office& office, const Log&
 /// "If existing log entry has same index and term as snapshot's last included entry, retain log
 /// entries following it; otherwise discard the entire log; reset state machine using snapshot
 /// contents" (Figure 13). The snapshot is durable; should the node crash before the log on disk
-/// is reset, recovery comes to the same result (Storage::recover), and nobody has been answered.
+/// is reset, recovery comes to the same result (Storage::recover), and nobody relies on it yet.
 inline void install(const Step& step, Configuration& configuration, Office& office, Reads& reads,
                     Log& log, const Room& room, Journal& journal, Snapshots& snapshots,
                     const SnapshotMeta& meta, NodeId source) {
