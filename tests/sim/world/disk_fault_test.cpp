@@ -160,6 +160,29 @@ TEST_CASE("A removed file gives its room back when nothing refers to it any more
     CHECK(machine.disk->used() == 0);
 }
 
+TEST_CASE("A sector that is spoilt cannot be read until it is written again") {
+    Machine machine(1);
+    const auto file = machine.make("f", sectors("abc"));
+    const std::uint64_t sector = sectors("a").size();
+    CHECK_FALSE(machine.disk->spoil("d/f", 3 * sector).has_value());
+    const auto hit = machine.disk->spoil("d/f", sector + 3);
+    REQUIRE(hit.has_value());
+    CHECK(hit->fault == DiskFault::unreadable);
+    CHECK(hit->offset == sector + 3);
+    const auto reads = [&](std::uint64_t offset, std::size_t size) {
+        std::vector<std::byte> place(size);
+        const auto count = machine.files.read_at(file, offset, place);
+        if (!count) CHECK(count.error().code == std::errc::io_error);
+        return count.has_value();
+    };
+    CHECK(reads(0, sector));
+    CHECK_FALSE(reads(0, sector + 1));
+    CHECK_FALSE(reads(2 * sector - 1, 1));
+    CHECK(reads(2 * sector, sector));
+    CHECK(machine.write(file, sector, sectors("x")).has_value());
+    CHECK(reads(0, 3 * sector));
+}
+
 TEST_CASE("A flip changes one durable bit and says which") {
     std::set<std::string> hit;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {

@@ -193,26 +193,13 @@ public:
     }
     /// Flips one bit. Nothing: there is no such durable byte.
     std::optional<DiskHit> flip(std::string_view path, std::uint64_t offset, unsigned bit) {
-        const auto found = durable_names_.find(path);
-        if (found == durable_names_.end() || offset >= found->second->durable_size()) {
-            return std::nullopt;
-        }
-        found->second->own().flip(offset, bit);
-        ++durable_version_;
-        return hits_.emplace_back(DiskHit{
-            .fault = DiskFault::bit_rot, .path = found->first, .offset = offset, .size = 1});
+        return harm(DiskFault::bit_rot, path, offset,
+                    [&](detail::Inode& file) { file.own().flip(offset, bit); });
     }
-
     /// The sector of that byte cannot be read any more. Nothing: there is no such durable byte.
     std::optional<DiskHit> spoil(std::string_view path, std::uint64_t offset) {
-        const auto found = durable_names_.find(path);
-        if (found == durable_names_.end() || offset >= found->second->durable_size()) {
-            return std::nullopt;
-        }
-        found->second->spoil(offset);
-        ++durable_version_;
-        return hits_.emplace_back(DiskHit{
-            .fault = DiskFault::unreadable, .path = found->first, .offset = offset, .size = 1});
+        return harm(DiskFault::unreadable, path, offset,
+                    [&](detail::Inode& file) { file.spoil(offset); });
     }
 
     /// No job of a lane of this disk ends before that.
@@ -275,6 +262,19 @@ public:
     }
 
 private:
+    /// Does something to the file that holds this durable byte, if there is one.
+    template <class Change>
+    std::optional<DiskHit> harm(DiskFault fault, std::string_view path, std::uint64_t offset,
+                                Change change) {
+        const auto found = durable_names_.find(path);
+        if (found == durable_names_.end() || offset >= found->second->durable_size()) {
+            return std::nullopt;
+        }
+        change(*found->second);
+        ++durable_version_;
+        return hits_.emplace_back(
+            DiskHit{.fault = fault, .path = found->first, .offset = offset, .size = 1});
+    }
     friend Files;
     using Inode = detail::Inode;
     using InodePointer = std::shared_ptr<Inode>;
